@@ -1,0 +1,463 @@
+"""The command ``fastroute``.
+
+Only Typer is imported at the top: everything else waits for the command that needs it, so that
+``fastroute --help`` answers at once.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+# Wide enough for every table when the output is a file or a pipe, whose width nobody knows.
+_PIPE_WIDTH: Final = 200
+_ROWS_ON_A_TERMINAL: Final = 60
+
+app = typer.Typer(
+    help="Online deployment and routing of streaming language models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+solve_app = typer.Typer(
+    help="Solve routing or deployment problems from a table.", no_args_is_help=True
+)
+data_app = typer.Typer(
+    help="See where data come from, and check tables of your own.", no_args_is_help=True
+)
+app.add_typer(solve_app, name="solve")
+app.add_typer(data_app, name="data")
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    """Turn what the user can cause into one message on standard error and an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        notes = "; ".join(getattr(interrupt, "__notes__", ()))
+        typer.echo(f"interrupted: {notes}" if notes else "interrupted", err=True)
+        raise typer.Exit(130) from None
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"error: {place}{error.strerror or error}", err=True)
+        raise typer.Exit(2) from None
+    except ValueError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import fastroute
+
+        typer.echo(f"fastroute {fastroute.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Online deployment and routing of streaming language models."""
+    del version
+
+
+@app.command()
+def run(
+    study: Annotated[
+        str, typer.Argument(help="A preset (see `fastroute presets`) or a study in TOML.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Run directory, new or empty. Default: runs/NAME.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials, instead of the study's.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Rounds, instead of the study's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed, instead of the study's.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads. Default: all cores.")] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing but the run directory.")
+    ] = False,
+) -> None:
+    """Run a study: simulate its policies, write a run directory, print the results.
+
+    The results go to standard output, progress to standard error. Interrupting a run keeps the
+    policies that have finished.
+    """
+    with _user_errors():
+        from fastroute.study import run_study
+
+        planned = _find_study(study).with_setting(trials=trials, horizon=horizon, seed=seed)
+        result = run_study(planned, out, threads=threads, progress=not quiet)
+        if not result.already_complete:
+            from fastroute.report import write_report
+
+            write_report(result.path)
+        elif not quiet:
+            typer.echo(f"{result.path}: this study is already complete; nothing to run", err=True)
+        if quiet:
+            typer.echo(result.path)
+        else:
+            _print_results(result.path)
+
+
+def _find_study(name: str) -> Any:
+    """Return the study in a file, or the preset of that name."""
+    from fastroute.study import Study, StudyError, preset_names
+
+    path = Path(name)
+    if name not in preset_names() and (path.suffix == ".toml" or path.exists()):
+        return Study.from_toml(path)
+    try:
+        return Study.preset(name)
+    except StudyError as error:
+        raise ValueError(f"{error}. Or give a file that ends in .toml") from None
+
+
+def _print_results(path: Path) -> None:
+    from fastroute.report import stored_tables
+
+    console = _console()
+    console.print(stored_tables(path))
+    console.print(f"Everything is in {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def presets() -> None:
+    """List the studies that come with fastroute."""
+    with _user_errors():
+        from rich import box
+        from rich.table import Table
+
+        from fastroute.study import Study, preset_names
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for head in ("name", "description", "policies", "rounds x trials"):
+            table.add_column(head, justify="right" if head in ("policies",) else "left")
+        table.columns[3].no_wrap = True
+        for name in preset_names():
+            study = Study.preset(name)
+            setting = study.setting
+            table.add_row(
+                name,
+                study.description,
+                str(len(study.policy)),
+                f"{setting.horizon:,} x {setting.trials:,}",
+            )
+        _console().print(table)
+
+
+_File = Annotated[
+    str, typer.Argument(help="CSV or Parquet, one row per instance and model; - reads CSV.")
+]
+_Out = Annotated[
+    Path | None,
+    typer.Option(help="CSV or Parquet. Default: a table on a terminal, CSV in a pipe."),
+]
+
+
+@solve_app.command()
+def routing(
+    file: _File,
+    out: _Out = None,
+    backend: Annotated[str, typer.Option(help="auto, numba, ref or highs.")] = "auto",
+) -> None:
+    """Solve the routing LP of every instance in FILE.
+
+    Columns: instance, model, reward, cost, limit, budget (the same within an instance). The
+    answer has the rows of FILE with share, value, budget_price, simplex_price and status.
+    """
+    with _user_errors():
+        from fastroute.solve import solve_routing
+
+        _check_suffix(out)
+        table = _read_instances(file)
+        parts = []
+        for rows in table.batches():
+            answer = solve_routing(**table.arrays(rows), backend=backend)
+            names = ("share", "value", "budget_price", "simplex_price")
+            parts.append((rows, {name: getattr(answer, name) for name in names}, answer))
+        _emit(table, parts, out)
+
+
+@solve_app.command()
+def deployment(
+    file: _File,
+    out: _Out = None,
+    max_deployed: Annotated[
+        int | None, typer.Option(help="Models deployed at once, where FILE has no such column.")
+    ] = None,
+    fill: Annotated[
+        str, typer.Option(help="How to fill empty slots: reduced_cost, ucb or none.")
+    ] = "reduced_cost",
+    backend: Annotated[str, typer.Option(help="auto, numba, ref or highs.")] = "auto",
+) -> None:
+    """Solve the deployment problem of every instance in FILE.
+
+    Columns: instance, model, reward, cost, limit, budget and, unless --max-deployed is given,
+    max_deployed (the last two the same within an instance). The answer has the rows of FILE
+    with deployed, weight, value, gap, method and status.
+    """
+    with _user_errors():
+        import numpy as np
+
+        from fastroute.solve import Method, solve_deployment
+
+        _check_suffix(out)
+        table = _read_instances(file, with_cap=max_deployed is None)
+        parts = []
+        for rows in table.batches():
+            arrays: dict[str, Any] = table.arrays(rows)
+            cap = max_deployed if max_deployed is not None else table.cap(rows)
+            answer = solve_deployment(**arrays, max_deployed=cap, fill=fill, backend=backend)
+            names = ("deployed", "weight", "value", "gap")
+            columns = {name: getattr(answer, name) for name in names}
+            columns["method"] = np.array([str(Method(int(code))) for code in answer.method])
+            parts.append((rows, columns, answer))
+        _emit(table, parts, out)
+
+
+@dataclass(frozen=True)
+class _Instances:
+    """Instances in long form: one row per instance and model."""
+
+    file: str
+    names: "pl.DataFrame"  # the columns instance and model as given
+    values: "dict[str, NDArray[np.float64]]"  # the columns of numbers, each [rows]
+    number: "NDArray[np.int64]"  # [rows], the number of each row's instance
+
+    def batches(self) -> "Iterator[NDArray[np.int64]]":
+        """Yield row numbers [instances, models] of instances that can be solved together."""
+        import numpy as np
+
+        rows = np.argsort(self.number, kind="stable")
+        sizes = np.bincount(self.number)
+        starts = np.cumsum(sizes) - sizes
+        kind = sizes[:, None].astype(np.float64)
+        if "max_deployed" in self.values:
+            kind = np.column_stack([kind, self.values["max_deployed"][rows[starts]]])
+        for one in np.unique(kind, axis=0):
+            like = np.flatnonzero((kind == one).all(axis=1))
+            yield rows[starts[like][:, None] + np.arange(int(one[0]))]
+
+    def arrays(self, rows: "NDArray[np.int64]") -> "dict[str, NDArray[np.float64]]":
+        """Return reward, cost, limit [instances, models] and budget [instances] of a batch."""
+        arrays = {name: self.values[name][rows] for name in ("reward", "cost", "limit")}
+        return {**arrays, "budget": self.values["budget"][rows[:, 0]]}
+
+    def cap(self, rows: "NDArray[np.int64]") -> int:
+        """Return the concurrency cap of a batch."""
+        return int(self.values["max_deployed"][rows[0, 0]])
+
+
+# Column -> what its values must be, as words and as a test.
+_RULES: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
+    "reward": ("finite", lambda x: abs(x) < float("inf")),
+    "cost": ("finite and >= 0", lambda x: (x >= 0.0) & (x < float("inf"))),
+    "limit": ("above 0 and at most 1", lambda x: (x > 0.0) & (x <= 1.0)),
+    "budget": (">= 0", lambda x: x >= 0.0),
+    "max_deployed": ("a whole number >= 1", lambda x: (x >= 1.0) & (x % 1.0 == 0.0)),
+}
+
+
+def _read_instances(file: str, *, with_cap: bool = False) -> _Instances:
+    """Read and check a table of instances."""
+    import numpy as np
+    import polars as pl
+
+    frame = _read_table(file)
+    numbers = [name for name in _RULES if with_cap or name != "max_deployed"]
+    wanted = ["instance", "model", *numbers]
+    if missing := [name for name in wanted if name not in frame.columns]:
+        from difflib import get_close_matches
+
+        spare = [name for name in frame.columns if name not in wanted]
+        close = {name: get_close_matches(name, spare, n=1) for name in missing}
+        guesses = (f'{name} (is it "{near[0]}"?)' if near else name for name, near in close.items())
+        raise ValueError(
+            f"{file}: missing columns: {', '.join(guesses)}. Needed: {', '.join(wanted)}. "
+            f"Found: {', '.join(frame.columns)}"
+        )
+    if frame.is_empty():
+        raise ValueError(f"{file}: no rows; give one row per instance and model")
+    names = frame.select("instance", "model")
+    if (bad := _first(names.select(pl.any_horizontal(pl.all().is_null())).to_series())) is not None:
+        raise ValueError(f"{file}: row {bad + 1}: instance or model is empty; name both")
+    if (bad := _first(~names.to_struct().is_first_distinct())) is not None:
+        raise ValueError(f"{file}: row {bad + 1}: {names.row(bad)} appears twice")
+    number = (names.get_column("instance").rank("dense").to_numpy() - 1).astype(np.int64)
+    _, first, inverse = np.unique(number, return_index=True, return_inverse=True)
+    values = {}
+    for name in numbers:
+        given = frame.get_column(name)
+        value = given.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
+        words, test = _RULES[name]
+        if (wrong := np.flatnonzero(~test(value))).size:
+            row = int(wrong[0])
+            raise ValueError(
+                f"{file}: row {row + 1}: {name} = {given[row]!r}, but it must be a number, {words}"
+            )
+        if name in ("budget", "max_deployed"):
+            other = np.flatnonzero(value != value[first][inverse])
+            if other.size:
+                row = int(other[0])
+                raise ValueError(
+                    f"{file}: row {row + 1}: {name} = {given[row]}, but instance "
+                    f"{names.row(row)[0]!r} began with {given[int(first[inverse[row]])]}; "
+                    "it must be the same in all rows of an instance"
+                )
+        values[name] = value
+    return _Instances(file, names, values, number)
+
+
+def _first(flags: "pl.Series") -> int | None:
+    """Return the first position at which a Boolean series holds."""
+    return flags.arg_max() if flags.any() else None
+
+
+def _read_table(file: str) -> "pl.DataFrame":
+    """Read CSV or Parquet, by the suffix; ``-`` is CSV on standard input."""
+    import polars as pl
+
+    try:
+        if file == "-":
+            return pl.read_csv(sys.stdin.buffer.read())
+        if not Path(file).is_file():
+            raise ValueError(f"{file}: no such file")
+        if Path(file).suffix.lower() == ".parquet":
+            return pl.read_parquet(file)
+        # Every row is looked at for the types, so that a late "1.5" is not an error.
+        return pl.read_csv(file, infer_schema_length=None)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{file}: cannot be read as a table: {reason}") from None
+
+
+def _check_suffix(out: Path | None) -> None:
+    """Refuse a file that cannot be written before anything is computed."""
+    if out is None:
+        return
+    if out.suffix.lower() not in (".csv", ".parquet"):
+        raise ValueError(f"--out {out}: write to a file that ends in .csv or .parquet")
+    if not out.parent.is_dir():
+        raise ValueError(f"--out {out}: there is no directory {out.parent}; make it first")
+
+
+def _emit(
+    table: _Instances,
+    parts: "list[tuple[NDArray[np.int64], dict[str, NDArray[Any]], Any]]",
+    out: Path | None,
+) -> None:
+    """Put the answers of all batches into the rows of the table, and write or print it."""
+    import numpy as np
+    import polars as pl
+
+    from fastroute.solve import Status
+
+    frames = []
+    for rows, columns, answer in parts:
+        columns["status"] = np.array([Status(int(code)).name.lower() for code in answer.status])
+        spread = {
+            name: np.broadcast_to(value if value.ndim == 2 else value[:, None], rows.shape).ravel()
+            for name, value in columns.items()
+        }
+        frames.append(pl.DataFrame({"row": rows.ravel(), **spread}))
+    answers = pl.concat(frames).sort("row").drop("row")
+    frame = pl.concat([table.names, answers], how="horizontal")
+    status = np.concatenate([answer.status for _, _, answer in parts])
+    for code in (Status.NO_CAPACITY, Status.OVER_BUDGET):
+        if count := int((status == code).sum()):
+            typer.echo(f"{count} of {status.size} instances: {code}", err=True)
+    if out is not None:
+        (frame.write_parquet if out.suffix.lower() == ".parquet" else frame.write_csv)(out)
+        typer.echo(f"{status.size} instances solved, written to {out}", err=True)
+    elif sys.stdout.isatty():
+        _print_frame(frame)
+    else:
+        sys.stdout.write(frame.write_csv())
+
+
+def _print_frame(frame: "pl.DataFrame") -> None:
+    """Print a frame as a table, its first rows when there are many."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, kind in frame.schema.items():
+        table.add_column(name, justify="right" if kind.is_numeric() else "left")
+    for row in frame.head(_ROWS_ON_A_TERMINAL).iter_rows():
+        cells = (f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row)
+        table.add_row(*map(Text, cells))
+    _console().print(table)
+    if frame.height > _ROWS_ON_A_TERMINAL:
+        typer.echo(
+            f"The first {_ROWS_ON_A_TERMINAL} of {frame.height:,} rows; --out FILE gets all",
+            err=True,
+        )
+
+
+@data_app.command("list")
+def list_sources() -> None:
+    """Show where the data of each scenario come from, and whether they are at hand."""
+    with _user_errors():
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        from fastroute.scenario.check import list_data
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for head in ("scenario", "kind", "models", "queries", "source", "licence", "at hand"):
+            table.add_column(head, justify="right" if head in ("models", "queries") else "left")
+        for entry in list_data():
+            table.add_row(
+                entry.scenario,
+                entry.kind,
+                "-" if entry.models is None else f"{entry.models:,}",
+                "-" if entry.queries is None else f"{entry.queries:,}",
+                Text(entry.source),
+                Text(entry.licence),
+                Text("; ".join(filter(None, ["yes" if entry.available else "no", entry.remedy]))),
+            )
+        _console().print(table)
+
+
+@data_app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="Table of outcomes: CSV, Parquet, or a pickle.")],
+    models: Annotated[
+        Path | None, typer.Option(help="Table of models with their release dates.")
+    ] = None,
+    trust_sha256: Annotated[
+        str | None, typer.Option(help="Read a pickle of this SHA-256 that is not known.")
+    ] = None,
+) -> None:
+    """Check a table of outcomes for the scenario `replay`; exit code 1 when it has problems."""
+    with _user_errors():
+        from fastroute.scenario.check import check_table
+
+        report = check_table(file, models, trust_sha256=trust_sha256)
+    typer.echo(str(report))
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _console() -> "Console":
+    """Return the console on standard output; wide where the output has no width of its own."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)

@@ -1,0 +1,75 @@
+"""Estimators: what a policy believes of each model's reward and cost.
+
+``ucb``
+    Upper bound on the reward, lower bound on the cost (Li & Li 2025, arXiv 2506.17254)::
+
+        U = clip(r + 2 f_rad(r, n + 1), 0, 1)
+        L = clip(c - 2 f_rad(c, n + 1), c_min, c_max)
+        f_rad(v, n) = sqrt(gamma v / n) + gamma / n,   means shrunk to sum / (n + 1)
+
+``mean``
+    The shrunk means themselves: ``ucb`` with gamma = 0.
+``truth``
+    The true means: the oracle.
+"""
+
+import math
+from typing import Final
+
+from fastroute.kernels import codes
+
+ESTIMATORS: Final = {
+    "ucb": codes.ESTIMATOR_UCB,
+    "mean": codes.ESTIMATOR_MEAN,
+    "truth": codes.ESTIMATOR_TRUTH,
+}
+
+#: How the bounds of a model without observations are set.
+INIT_RULES: Final = {
+    "optimistic": codes.INIT_OPTIMISTIC,
+    "formula": codes.INIT_FORMULA,
+    "prior": codes.INIT_PRIOR,
+    "forced": codes.INIT_FORCED,
+}
+
+_PAPER_GAMMA: Final = 0.1
+_RULES: Final = 'a number >= 0, "paper", "theory" or "scaled:x" with x >= 0'
+
+
+def resolve_gamma(gamma: float | str, horizon: int, n_models: int, delta: float) -> float:
+    """Width of the confidence radius as a number.
+
+    Parameters
+    ----------
+    gamma : float or str
+        A number; ``"paper"`` (0.1, the value of the paper's experiments); ``"theory"``
+        (``log(N T / delta)``, what its proof asks for); ``"scaled:x"`` (x times ``"theory"``).
+    horizon, n_models : int
+        T and N.
+    delta : float
+        Probability with which the bounds may fail.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        For any other rule.
+    """
+    theory = math.log(n_models * horizon / delta)
+    value: float
+    if gamma == "paper":
+        value = _PAPER_GAMMA
+    elif gamma == "theory":
+        value = theory
+    else:
+        scaled = isinstance(gamma, str) and gamma.startswith("scaled:")
+        try:
+            value = float(str(gamma).removeprefix("scaled:")) * (theory if scaled else 1.0)
+        except ValueError:
+            value = math.nan
+    if not (math.isfinite(value) and value >= 0.0):
+        raise ValueError(f"gamma={gamma!r} is not {_RULES}.")
+    return value

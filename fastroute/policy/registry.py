@@ -1,0 +1,91 @@
+"""Named policies."""
+
+from difflib import get_close_matches
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from fastroute.policy.spec import Policy
+
+#: Name -> (what it is, the parts that differ from the defaults of :class:`Policy`).
+POLICIES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "stageroute": (
+        "StageRoute: exact deployment and exact per-query routing on confidence bounds "
+        "(Li & Li 2025, arXiv 2506.17254).",
+        {},
+    ),
+    "oracle": (
+        "StageRoute that knows the true means; its regret is the discovery part alone.",
+        {"estimator": "truth"},
+    ),
+    "greedy": (
+        "Deploys the best models by price-adjusted bound and routes to the highest upper bound "
+        "within the limits, whatever it costs.",
+        {"deployer": "top", "router": "greedy"},
+    ),
+    "uniform": (
+        "Deploys a random set and routes uniformly.",
+        {"deployer": "random", "router": "uniform"},
+    ),
+    "static": (
+        "StageRoute that keeps the set of its first stage.",
+        {"deployer": "static"},
+    ),
+    "oracle_deployment": (
+        "Ablation: the true best set, routed on confidence bounds.",
+        {"deployer": "truth"},
+    ),
+    "oracle_routing": (
+        "Ablation: the set StageRoute would deploy, routed on the true means.",
+        {"router": "truth"},
+    ),
+}
+
+
+def policy(name: str, /, **options: Any) -> Policy:
+    """Build a named policy.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``POLICIES``.
+    **options
+        Fields of :class:`Policy` to override.
+
+    Returns
+    -------
+    Policy
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or option, or a value that is not allowed; the message names the
+        nearest valid one.
+
+    Examples
+    --------
+    >>> policy("stageroute", gamma="scaled:0.5").gamma
+    'scaled:0.5'
+    """
+    if name not in POLICIES:
+        raise ValueError(f"policy {name!r} is not one of {_listed(name, POLICIES)}")
+    unknown = set(options) - set(Policy.model_fields)
+    if unknown:
+        option = sorted(unknown)[0]
+        raise ValueError(
+            f"policy option {option}={options[option]!r} is not one of "
+            f"{_listed(option, Policy.model_fields)}"
+        )
+    try:
+        return Policy(**{"name": name, **POLICIES[name][1], **options})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(x) for x in first["loc"][:1])
+        message = str(first["msg"]).removeprefix("Value error, ")
+        raise ValueError(f"policy option {field}={first['input']!r}: {message}") from error
+
+
+def _listed(name: str, allowed: Any) -> str:
+    near = get_close_matches(name, list(allowed), 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return ", ".join(repr(x) for x in allowed) + "." + hint

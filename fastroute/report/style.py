@@ -1,0 +1,88 @@
+"""Colours, lines and number formats shared by all figures and tables."""
+
+import math
+from typing import Any, Final, NamedTuple
+
+# Okabe and Ito's palette for policies, in the order of the study, darkest contrasts first; its
+# yellow is too pale for a line on white. Dashes tell lines apart in black and white.
+_COLOURS: Final = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#E69F00",
+    "#000000",
+)
+_DASHES: Final[tuple[Any, ...]] = (
+    "-",
+    (0, (6, 2)),
+    (0, (1.5, 1.5)),
+    (0, (6, 2, 1.5, 2)),
+    (0, (3, 1.5)),
+    (0, (6, 2, 1.5, 2, 1.5, 2)),
+    (0, (10, 3)),
+)
+
+# Paul Tol's muted palette for the parts of regret, so that no part looks like a policy. The
+# hatches carry the difference in grey print.
+PARTS: Final = {
+    "discovery": ("#88CCEE", ""),
+    "deployment": ("#DDCC77", "////"),
+    "routing": ("#AA4499", "...."),
+}
+
+# Set on every figure by hand, so that a report never changes the settings of the caller.
+RC: Final[dict[Any, Any]] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.labelsize": 9.0,
+    "legend.fontsize": 8.5,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.6,
+    "axes.linewidth": 0.8,
+    "lines.linewidth": 1.7,
+    "hatch.linewidth": 0.5,
+    "legend.frameon": False,
+    # The same figure gives the same bytes.
+    "svg.hashsalt": "fastroute",
+}
+
+
+class LineStyle(NamedTuple):
+    """How the line of a policy looks in every figure of a study."""
+
+    colour: str
+    dashes: Any
+
+
+def line_style(index: int) -> LineStyle:
+    """Return the line style of the policy at `index`; no two of the first 49 are alike."""
+    colours, dashes = len(_COLOURS), len(_DASHES)
+    return LineStyle(_COLOURS[index % colours], _DASHES[(index + index // colours) % dashes])
+
+
+def compact(value: float, digits: int = 4) -> str:
+    """Write a number for a table, without an exponent where it is between 1e-4 and 1e9.
+
+    Returns
+    -------
+    str
+        For example ``1,234``, ``0.001235``, ``-12.35``, ``1.2e-07``; ``-`` for NaN.
+    """
+    if math.isnan(value):
+        return "-"
+    if value == 0.0 or math.isinf(value):
+        return f"{value:g}"
+    size = abs(value)
+    if not 1e-4 <= size < 1e9:
+        return f"{value:.{digits - 1}g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(size)))
+    return f"{value:,.{decimals}f}"

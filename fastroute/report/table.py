@@ -1,0 +1,227 @@
+"""The table of a study, for the terminal and as Markdown."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from fastroute.analyse import Interval, PairedDifference, mean_interval, paired_difference
+from fastroute.report.style import compact
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.console import Group
+
+# Columns of the two tables on a terminal: regret, then spend, diagnostics and time.
+_HALVES: Final = ((0, 1, 2, 3, 4, 8, 9), (0, 5, 6, 7, 10, 11))
+
+
+class Row(NamedTuple):
+    """One policy of a study.
+
+    Attributes
+    ----------
+    policy : str
+        Label of the policy.
+    regret : Interval
+        Pseudo-regret at the horizon, in units of reward.
+    discovery, deployment, routing : float
+        Means of its parts; they add up to the regret.
+    cost_ratio : Interval
+        Mean cost per query over the budget; 1 is exactly on budget.
+    worst_violation : float
+        Mean over trials of the largest overspend of a stage, in the unit of costs.
+    starved : float
+        Share of trials in which at least one model starved.
+    difference : PairedDifference or None
+        Regret minus that of the first policy, paired by trial; None for the first policy.
+    seconds : float
+        Wall seconds of the run; NaN when not known.
+    ns_per_trial_round : float
+        Nanoseconds per trial and round; NaN when not known.
+    """
+
+    policy: str
+    regret: Interval
+    discovery: float
+    deployment: float
+    routing: float
+    cost_ratio: Interval
+    worst_violation: float
+    starved: float
+    difference: PairedDifference | None
+    seconds: float
+    ns_per_trial_round: float
+
+
+def table_rows(
+    trials: "pl.DataFrame | pl.LazyFrame",
+    budget: float,
+    facts: Sequence[Mapping[str, Any]] = (),
+    *,
+    level: float = 0.95,
+) -> list[Row]:
+    """Gather the rows of the table of a study.
+
+    Parameters
+    ----------
+    trials : polars.DataFrame or polars.LazyFrame
+        Trials of a study, with the column ``policy``.
+    budget : float
+        Budget per query.
+    facts : sequence of mappings
+        ``label``, ``seconds`` and ``ns_per_trial_round`` of each run: the manifest's
+        ``policies``.
+    level : float
+        Nominal coverage of all intervals.
+
+    Returns
+    -------
+    list of Row
+        One per policy, in the order of the frame.
+    """
+    frame = trials.lazy().collect()
+    times = {fact["label"]: fact for fact in facts}
+    policies = list(frame.get_column("policy").unique(maintain_order=True))
+    first = frame.filter(policy=policies[0])
+    rows = []
+    for policy in policies:
+        one = frame.filter(policy=policy)
+        means = {
+            name: mean_interval(one.get_column(name).to_numpy(), level)
+            for name in ("regret", "discovery", "deployment", "routing", "worst_stage_violation")
+        }
+        time = times.get(policy, {})
+        rows.append(
+            Row(
+                policy=policy,
+                regret=means["regret"],
+                discovery=means["discovery"].estimate,
+                deployment=means["deployment"].estimate,
+                routing=means["routing"].estimate,
+                cost_ratio=mean_interval(one.get_column("cost").to_numpy() / budget, level),
+                worst_violation=means["worst_stage_violation"].estimate,
+                starved=float((one.get_column("starved").to_numpy() > 0).mean()),
+                difference=(
+                    None if policy == policies[0] else paired_difference(one, first, level=level)
+                ),
+                seconds=float(time.get("seconds", "nan")),
+                ns_per_trial_round=float(time.get("ns_per_trial_round", "nan")),
+            )
+        )
+    return rows
+
+
+def rich_tables(rows: Sequence[Row], *, title: str = "", cost_unit: str = "cost") -> "Group":
+    """Lay the rows out for a terminal, as two tables that fit 80 columns.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        From :func:`table_rows`.
+    title : str
+        Written above the tables.
+    cost_unit : str
+        Unit of costs, named in the header and the caption.
+
+    Returns
+    -------
+    rich.console.Group
+        What is printed with ``rich.console.Console().print``.
+    """
+    from rich import box
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    heads, cells = _heads(rows, cost_unit), [_cells(row) for row in rows]
+    tables = []
+    for columns in _HALVES:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for column in columns:
+            table.add_column(
+                heads[column], justify="right" if column else "left", no_wrap=column > 0
+            )
+        for line in cells:
+            # Text, not markup: a label may hold square brackets.
+            table.add_row(*(Text(line[column]) for column in columns))
+        tables.append(table)
+    caption = Padding(Text(_caption(rows, cost_unit), style="dim"), (0, 0, 1, 0))
+    return Group(Text(title, style="bold"), *tables, caption)
+
+
+def markdown_table(rows: Sequence[Row], *, cost_unit: str = "cost") -> str:
+    """Write the same table as Markdown, its caption below.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        From :func:`table_rows`.
+    cost_unit : str
+        Unit of costs, named in the header and the caption.
+
+    Returns
+    -------
+    str
+        Markdown, ending in a line break.
+    """
+    heads = _heads(rows, cost_unit)
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *(_cells(row) for row in rows)]
+    body = "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+    return f"{body}\n\n{_caption(rows, cost_unit)}\n"
+
+
+def _heads(rows: Sequence[Row], cost_unit: str) -> list[str]:
+    return [
+        "policy",
+        "regret",
+        "discovery",
+        "deployment",
+        "routing",
+        "cost / budget",
+        f"worst stage ({cost_unit})",
+        "starved",
+        f"vs {rows[0].policy}",
+        "lower",
+        "seconds",
+        "ns",
+    ]
+
+
+def _cells(row: Row) -> list[str]:
+    """Write a row as words, in the order of the heads."""
+    versus = row.difference
+    return [
+        row.policy,
+        _with_margin(row.regret.estimate, row.regret.high),
+        compact(row.discovery),
+        compact(row.deployment),
+        compact(row.routing),
+        _with_margin(row.cost_ratio.estimate, row.cost_ratio.high),
+        compact(row.worst_violation, 3),
+        f"{row.starved:.0%}",
+        "" if versus is None else _with_margin(versus.mean, versus.high),
+        "" if versus is None else f"{versus.share_lower:.0%}",
+        compact(row.seconds, 3),
+        compact(row.ns_per_trial_round, 3),
+    ]
+
+
+def _with_margin(mean: float, high: float) -> str:
+    """Write a mean with half its interval: ``1,234 ± 12``; the mean alone without one."""
+    margin = high - mean
+    if not margin > 0.0:
+        return compact(mean)
+    return f"{compact(mean)} ± {compact(margin, 2)}"
+
+
+def _caption(rows: Sequence[Row], cost_unit: str) -> str:
+    """Explain the columns."""
+    first, regret = rows[0].policy, rows[0].regret
+    return (
+        f"Means over {regret.n:,} trials ± half the {regret.level:.0%} interval. Regret = "
+        "discovery + deployment + routing, in units of reward. Worst stage: largest overspend "
+        f"of a stage, in {cost_unit}. Starved: trials in which a model starved. vs {first}: difference in regret, paired by trial; lower: share of trials with a lower "
+        "regret. ns: nanoseconds per trial and round."
+    )

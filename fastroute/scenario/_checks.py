@@ -1,0 +1,104 @@
+"""Checks shared by the scenarios: every message names the field, the value and the remedy."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "choice",
+    "fraction",
+    "nearest",
+    "number_array",
+    "read_only",
+    "reject",
+    "release_date",
+    "several",
+    "whole",
+]
+
+Array = NDArray[np.float64]
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` plus the valid names, for the end of a message."""
+    names = list(valid)
+    folded = {candidate.casefold(): candidate for candidate in names}
+    close = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.4)
+    hint = f"did you mean {folded[close[0]]!r}? " if close else ""
+    return f"; {hint}valid: {', '.join(names) if names else '(none)'}"
+
+
+def several(names: Iterable[object], most: int = 5) -> str:
+    """Return the first few names, quoted, and how many more there are."""
+    items = [repr(name) for name in names]
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
+
+
+def choice(field: str, value: str, valid: Sequence[str]) -> None:
+    """Raise ValueError unless ``value`` is one of ``valid``."""
+    if value not in valid:
+        raise ValueError(f"{field}={value!r} is unknown{nearest(str(value), valid)}")
+
+
+def whole(field: str, value: object, least: int) -> int:
+    """Return ``value`` as an int of at least ``least``; raise ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{field}={value!r} must be a whole number >= {least}")
+    return int(value)
+
+
+def fraction(field: str, value: object, *, zero: bool) -> float:
+    """Return ``value`` as a float in (0, 1], or in [0, 1] when ``zero`` is allowed."""
+    ok = not isinstance(value, bool) and isinstance(value, int | float | np.number)
+    if not ok or not (0.0 <= float(value) <= 1.0) or (float(value) == 0.0 and not zero):  # type: ignore[arg-type]
+        interval = "[0, 1]" if zero else "(0, 1]"
+        raise ValueError(f"{field}={value!r} must be a number in {interval}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def release_date(field: str, value: object) -> date:
+    """Return a date given as a date or as ``"YYYY-MM-DD"``."""
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError(f"{field}={value!r} is no date; write it as YYYY-MM-DD") from None
+
+
+def number_array(field: str, value: ArrayLike, dims: tuple[int, ...]) -> Array:
+    """Return ``value`` as a new C-contiguous float array, finite, with allowed dimensions."""
+    try:
+        array = np.array(value, dtype=np.float64, order="C")
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{field}={value!r} cannot be read as an array of numbers; pass rows of equal length"
+        ) from None
+    if array.ndim not in dims or array.size == 0:
+        allowed = " or ".join(str(dim) for dim in dims)
+        raise ValueError(
+            f"{field} has shape {array.shape}; pass a non-empty array with {allowed} dimension(s)"
+        )
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(
+            f"{field} holds {array[where]} at index {where}; replace NaN and infinity by numbers"
+        )
+    return array
+
+
+def reject(field: str, array: Array, bad: NDArray[np.bool_], why: str, remedy: str) -> None:
+    """Raise ValueError with the first bad entry of ``array``, when there is one."""
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        index = where[0] if len(where) == 1 else where
+        raise ValueError(f"{field}[{index}] = {array[where]:g} {why}; {remedy}")
+
+
+def read_only(array: NDArray[np.generic]) -> None:
+    """Freeze an array that a frozen object owns."""
+    array.flags.writeable = False

@@ -1,0 +1,237 @@
+"""``simulate``: one policy in one scenario, for many trials."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastroute.policy import Policy, resolve_gamma
+from fastroute.scenario import Scenario
+from fastroute.scenario.optimum import optimum, refuse_infeasible
+from fastroute.simulate.engine import ChunkResult, Task, make_draws, make_rules, run_chunk
+from fastroute.simulate.merge import merge
+from fastroute.simulate.plan import log_spaced, make_plan, resolve_stages
+from fastroute.simulate.run import Run
+from fastroute.solve.validate import choice, number_array, positive_int
+
+SIMULATION_BACKENDS = ("auto", "numba", "ref")
+#: Trials simulated together by one thread; results do not depend on it.
+CHUNK = 1024
+#: More trials than this: curves are kept as moments over trials.
+MAX_CURVE_TRIALS = 10_000
+#: More rows than this: stages are kept as means over trials.
+MAX_STAGE_ROWS = 1_000_000
+#: Largest trace of pulled models, in trial-rounds.
+MAX_TRACE = 200_000_000
+_WORD = 1 << 32
+
+
+def simulate(
+    scenario: Scenario,
+    policy: Policy,
+    *,
+    horizon: int,
+    budget: float,
+    max_deployed: int,
+    stages: int | str = "T^(1/3)",
+    trials: int = 64,
+    seed: int = 0,
+    backend: str = "auto",
+    checkpoints: int | ArrayLike = 64,
+    threads: int | None = None,
+    deploy_cost: float = 0.0,
+    trace: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Simulate a policy in a scenario.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        From :func:`fastroute.scenario`, or custom.
+    policy : Policy
+        From :func:`fastroute.policy`, or custom.
+    horizon : int
+        Rounds T, one query each.
+    budget : float
+        Largest mean cost per query, in the scenario's cost unit.
+    max_deployed : int
+        M_max: models deployed at once.
+    stages : int or str
+        K, or ``"T^x"``, or ``"theory"`` (``N^(2/3) T^(1/3) / M_max``).  Stages have
+        ``ceil(T / K)`` rounds; the last one may be shorter.
+    trials : int
+        Independent repetitions.
+    seed : int
+        In [0, 2**64).  Policies run with one seed meet the same queries.
+    backend : {"auto", "numba", "ref"}
+        Compiled kernels (default), or the plain reference.
+    checkpoints : int or array_like of int
+        Number of log-spaced points of the curves, or the numbers of rounds themselves.
+    threads : int, optional
+        Default: the cores this process may use.  Results do not depend on it.
+    deploy_cost : float
+        One-time charge per newly deployed model, in units of reward; charged in the ``mip``
+        deployer and reported beside the regret.
+    trace : bool
+        Keep the model pulled in every round (``run.picks``).
+    progress : callable, optional
+        Called as ``progress(done, total)`` with trial-rounds.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ValueError
+        For bad settings, and for a scenario that no distribution can serve within the budget and
+        the limits in round 0.
+    """
+    started = time.perf_counter()
+    backend = choice("backend", backend, SIMULATION_BACKENDS)
+    backend = "numba" if backend == "auto" else backend
+    horizon = positive_int("horizon", horizon)
+    trials = positive_int("trials", trials)
+    max_deployed = positive_int("max_deployed", max_deployed)
+    threads = positive_int("threads", threads) if threads is not None else _cores()
+    budget = _number("budget", budget, "It is the largest mean cost per query.")
+    deploy_cost = _number("deploy_cost", deploy_cost)
+    if not (isinstance(seed, int | np.integer) and 0 <= seed < 1 << 64):
+        raise ValueError(f"seed must be an integer in [0, 2**64), got {seed!r}.")
+    for name, value in (("horizon", horizon), ("trials", trials)):
+        if value >= _WORD:
+            raise ValueError(f"{name} must be below 2**32, got {value}.")
+    if trace and trials * horizon > MAX_TRACE:
+        raise ValueError(
+            f"trace=True keeps trials x horizon = {trials * horizon:,} picks, more than "
+            f"{MAX_TRACE:,}. Use fewer trials or rounds."
+        )
+    _typed("scenario", scenario, Scenario, "fastroute.scenario(name)")
+    _typed("policy", policy, Policy, "fastroute.policy(name)")
+
+    world = scenario.resolve(horizon, trials)
+    size = len(world.limit)
+    count = resolve_stages(stages, horizon, size, max_deployed)
+    plan = make_plan(world, horizon, count, _checkpoints(checkpoints, horizon))
+    best = optimum(world, plan.pools, budget, max_deployed, backend)
+    refuse_infeasible(world, best, budget, max_deployed)
+    gamma = resolve_gamma(policy.gamma, horizon, size, policy.delta)
+    task = Task(
+        world,
+        policy,
+        plan,
+        best,
+        make_rules(world, policy, budget, gamma, int(seed)),
+        make_draws(world),
+        budget,
+        max_deployed,
+        deploy_cost,
+        backend,
+        trials * len(plan.stages) <= MAX_STAGE_ROWS,
+        trace,
+    )
+    results = _run_all(task, trials, threads, progress)
+    merged = merge(task, results, trials, keep_curves=trials <= MAX_CURVE_TRIALS)
+    settings = {
+        "horizon": horizon,
+        "budget": budget,
+        "max_deployed": max_deployed,
+        "stages": len(plan.stages),
+        "stage_length": plan.stage_length,
+        "gamma": gamma,
+        "trials": trials,
+        "seed": int(seed),
+        "backend": backend,
+        "threads": threads,
+        "deploy_cost": deploy_cost,
+    }
+    return Run(
+        scenario,
+        policy,
+        settings,
+        plan,
+        *merged[:5],
+        seconds=time.perf_counter() - started,
+        warnings=merged[5],
+    )
+
+
+def _run_all(
+    task: Task,
+    trials: int,
+    threads: int,
+    progress: Callable[[int, int], None] | None,
+) -> list[ChunkResult]:
+    """Run every chunk on a pool of threads; the kernels release the interpreter lock."""
+    # Small runs are cut finer, so that every thread has work.
+    size = min(CHUNK, max(64, -(-trials // threads)))
+    starts = range(0, trials, size)
+    total = trials * task.plan.horizon
+    lock = threading.Lock()
+    stop = threading.Event()
+    done = 0
+
+    def report(rounds: int) -> None:
+        nonlocal done
+        if stop.is_set():
+            raise InterruptedError("the run was stopped")
+        if progress is not None:
+            with lock:
+                done += rounds
+                progress(done, total)
+
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [
+            pool.submit(run_chunk, task, start, min(size, trials - start), report)
+            for start in starts
+        ]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+            for future in futures:
+                if future.done() and future.exception() is not None:
+                    stop.set()
+            return [future.result() for future in futures]
+        except BaseException:
+            # Ctrl-C, or a chunk that failed: the others stop at their next piece.
+            stop.set()
+            for future in futures:
+                future.cancel()
+            raise
+
+
+def _checkpoints(value: int | ArrayLike, horizon: int) -> NDArray[np.int64]:
+    if np.ndim(value) == 0:
+        return log_spaced(horizon, positive_int("checkpoints", value))
+    points = number_array("checkpoints", value)
+    if points.size == 0 or (points != np.rint(points)).any() or points.min() < 1:
+        raise ValueError("checkpoints must be numbers of rounds >= 1, at least one.")
+    if points.max() > horizon:
+        raise ValueError(f"checkpoints reach {int(points.max())}, beyond horizon={horizon}.")
+    return np.unique(np.append(points, horizon)).astype(np.int64)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _number(name: str, value: Any, remedy: str = "") -> float:
+    array = number_array(name, value)
+    if array.ndim or array < 0.0 or (name != "budget" and not np.isfinite(array)):
+        raise ValueError(f"{name} must be one number >= 0, got {value!r}. {remedy}".rstrip())
+    return float(array)
+
+
+def _typed(name: str, value: Any, kind: type, maker: str) -> None:
+    if not isinstance(value, kind):
+        raise ValueError(
+            f"{name} must be a {kind.__name__}, got {type(value).__name__} {value!r}. "
+            f"Build one with {maker}."
+        )

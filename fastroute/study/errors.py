@@ -1,0 +1,55 @@
+"""What is wrong with a study, said all at once."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+class StudyError(ValueError):
+    """A study that cannot be run.
+
+    Attributes
+    ----------
+    source : str
+        The file, preset or object that holds the study.
+    problems : tuple of str
+        One line per problem, each naming the key, the value and the remedy.
+    """
+
+    def __init__(self, source: str, problems: Sequence[str]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        if len(self.problems) == 1:
+            super().__init__(f"{source}: {self.problems[0]}")
+        else:
+            lines = "".join(f"\n  {problem}" for problem in self.problems)
+            super().__init__(f"{source}: {len(self.problems)} problems{lines}")
+
+
+def unknown(word: str, allowed: Iterable[str], kind: str) -> str:
+    """Say that `word` is not one of the `allowed`, and which of them was probably meant.
+
+    Returns
+    -------
+    str
+        For example ``unknown key; did you mean "horizon"? Allowed: budget, horizon``.
+    """
+    words = sorted(allowed)
+    close = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.5)
+    guess = f'; did you mean "{close[0]}"?' if close else "."
+    listed = f" Allowed: {', '.join(words)}" if words else " None are allowed"
+    return f"unknown {kind}{guess}{listed}"
+
+
+def key_path(location: Iterable[int | str]) -> str:
+    """Write the place of a value as ``setting.horizon`` or ``policy[2].gamma``."""
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path
+
+
+def plain_message(detail: Mapping[str, Any]) -> str:
+    """Return the message of one pydantic error without the words of the library."""
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return message.replace("Input should be", "must be")

@@ -1,0 +1,1 @@
+"""Compiled and reference kernels: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""Numba kernels: the same modules and names as the reference, compiled for lanes of trials."""

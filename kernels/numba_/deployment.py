@@ -1,0 +1,376 @@
+"""Exact deployment: the vertex of the LP relaxation, or branch and bound with it as the bound.
+
+A vertex of the relaxation has few models in its support (at most ``ceil(1 / alpha_min) + 1``), so
+with enough slots it is the answer.  Otherwise models are branched on: deployed ("in") or not
+("out").  The bound of a node is the routing LP over what is left, with each model's charge spread
+over its limit (``d_m <= alpha_m z_m`` makes ``f_m d_m / alpha_m`` a lower bound of ``f_m z_m``).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from fastroute.kernels.codes import (
+    BRANCH_AND_BOUND,
+    FILL_LEAST_PULLED,
+    FILL_NONE,
+    FILL_REDUCED_COST,
+    NO_CAPACITY,
+    NODE_LIMIT,
+    OPTIMAL,
+    OVER_BUDGET,
+    VERTEX,
+)
+from fastroute.kernels.numba_.routing import solve_one
+from fastroute.kernels.tolerances import SUPPORT, VALUE
+
+_FREE, _IN, _OUT = 0, 1, 2
+
+
+class Deployment(NamedTuple):
+    """Solutions of a batch of B deployment problems over N candidates."""
+
+    deployed: NDArray[np.bool_]  # [B, N] support of the weights
+    weight: NDArray[np.float64]  # [B, N] the optimal d
+    value: NDArray[np.float64]  # [B] objective, charges included
+    gap: NDArray[np.float64]  # [B] proven distance to the best possible value
+    budget_price: NDArray[np.float64]  # [B] of the LP relaxation
+    simplex_price: NDArray[np.float64]  # [B] of the LP relaxation
+    method: NDArray[np.int64]  # [B]
+    status: NDArray[np.int64]  # [B]
+    nodes: NDArray[np.int64]  # [B] LPs solved
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _thin(u, c, a, f, size, max_deployed, state):
+    """Take out models that at least ``max_deployed`` others are as good as in every respect.
+
+    A set that uses such a model leaves one of those others out, and may use it instead.
+    """
+    for j in range(size):
+        better = 0
+        for i in range(size):
+            if (
+                i != j
+                and a[i] >= a[j]
+                and u[i] >= u[j]
+                and c[i] <= c[j]
+                and f[i] <= f[j]
+                and (a[i] > a[j] or u[i] > u[j] or c[i] < c[j] or f[i] < f[j] or i < j)
+            ):
+                better += 1
+        state[j] = _OUT if a[j] <= 0.0 or better >= max_deployed else _FREE
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _fits(a, widest, size, state, room):
+    """Whether the models in and the ``room`` widest free ones can carry all traffic."""
+    total = 0.0
+    for k in range(size):
+        m = widest[k]
+        if state[m] == _IN:
+            total += a[m]
+        elif state[m] == _FREE and room > 0:
+            total += a[m]
+            room -= 1
+    return total >= 1.0 - 1e-12
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _search(u, c, a, f, size, b, max_deployed, node_limit, best):
+    """Branch and bound; ``best`` receives the weights.
+
+    Returns
+    -------
+    value, bound_gap, nodes, found : float, float, int, bool
+        Objective of ``best``; distance to the largest open bound (0 when the search is complete).
+    """
+    state = np.empty(size, np.int64)
+    _thin(u, c, a, f, size, max_deployed, state)
+    widest = np.argsort(-a[:size])
+    branch = np.empty(size + 1, np.int64)
+    second = np.zeros(size + 1, np.bool_)
+    bound_at = np.empty(size + 1)
+    v = np.empty(size)
+    cost = np.empty(size)
+    left = np.empty(size)
+    p = np.empty(size)
+    side = np.empty(size)
+    value = -np.inf
+    depth = 0
+    inside = 0
+    nodes = 0
+    found = False
+    descend = True
+    while True:
+        if descend:
+            if nodes >= node_limit:
+                largest = value
+                for k in range(depth):
+                    if not second[k]:
+                        largest = max(largest, bound_at[k])
+                return value, largest - value, nodes, found
+            room = max_deployed - inside
+            open_ = _fits(a, widest, size, state, room)
+            bound = -np.inf
+            pick = -1
+            if open_:
+                charged = 0.0
+                for m in range(size):
+                    left[m] = a[m] if state[m] == _IN or (state[m] == _FREE and room > 0) else 0.0
+                    v[m] = u[m]
+                    cost[m] = c[m]
+                    if state[m] == _IN:
+                        charged += f[m]
+                    elif left[m] > 0.0 and f[m] > 0.0:
+                        v[m] -= f[m] / a[m]
+                status, _, _, _, _ = solve_one(v, cost, left, size, b, p, side)
+                nodes += 1
+                open_ = status == OPTIMAL
+            if open_:
+                bound = -charged
+                exact = -charged
+                support = 0
+                for m in range(size):
+                    bound += p[m] * v[m]
+                    if p[m] > SUPPORT and state[m] == _FREE:
+                        support += 1
+                        exact -= f[m]
+                        if pick < 0 or p[m] > p[pick]:
+                            pick = m
+                    exact += p[m] * u[m]
+                open_ = bound > value + VALUE
+                if open_ and support <= room:
+                    if exact > value + VALUE:
+                        value = exact
+                        found = True
+                        for m in range(size):
+                            best[m] = p[m] if p[m] > SUPPORT else 0.0
+                    open_ = bound > value + VALUE and pick >= 0
+                elif open_:
+                    # The models with most weight are a good set to start from.
+                    for m in range(size):
+                        left[m] = a[m] if state[m] == _IN else 0.0
+                    for _ in range(room):
+                        k = -1
+                        for m in range(size):
+                            if (
+                                state[m] == _FREE
+                                and left[m] == 0.0
+                                and p[m] > SUPPORT
+                                and (k < 0 or p[m] > p[k])
+                            ):
+                                k = m
+                        if k >= 0:
+                            left[k] = a[k]
+                    for m in range(size):
+                        v[m] = u[m]
+                        cost[m] = c[m]
+                    status, _, _, _, _ = solve_one(v, cost, left, size, b, p, side)
+                    nodes += 1
+                    if status == OPTIMAL:
+                        exact = 0.0
+                        for m in range(size):
+                            if p[m] > SUPPORT:
+                                exact += p[m] * u[m] - f[m]
+                        if exact > value + VALUE:
+                            value = exact
+                            found = True
+                            for m in range(size):
+                                best[m] = p[m] if p[m] > SUPPORT else 0.0
+            if open_:
+                branch[depth] = pick
+                second[depth] = False
+                bound_at[depth] = bound
+                depth += 1
+                state[pick] = _IN
+                inside += 1
+                continue
+            descend = False
+        # Back up to the last model whose other side is still open.
+        if depth == 0:
+            return value, 0.0, nodes, found
+        m = branch[depth - 1]
+        if not second[depth - 1] and bound_at[depth - 1] > value + VALUE:
+            second[depth - 1] = True
+            state[m] = _OUT
+            inside -= 1
+            descend = True
+        else:
+            inside -= 1 if state[m] == _IN else 0
+            state[m] = _FREE
+            depth -= 1
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _solve(
+    reward,
+    cost,
+    limit,
+    budget,
+    charge,
+    max_deployed,
+    node_limit,
+    deployed,
+    weight,
+    value,
+    gap,
+    price,
+    marginal,
+    method,
+    status,
+    nodes,
+):
+    batch, size = reward.shape
+    u, c, a, f = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
+    v, p, side = np.empty(size), np.empty(size), np.empty(size)
+    none = np.zeros(size)
+    for r in range(batch):
+        charged = False
+        for m in range(size):
+            u[m], c[m], a[m], f[m] = reward[r, m], cost[r, m], limit[r, m], charge[r, m]
+            v[m] = c[m]
+            charged = charged or (f[m] != 0.0 and a[m] > 0.0)
+        status[r], price[r], marginal[r], _, _ = solve_one(u, v, a, size, budget[r], p, side)
+        nodes[r] = 1
+        gap[r] = 0.0
+        support = 0
+        for m in range(size):
+            support += 1 if p[m] > SUPPORT else 0
+        if status[r] == OPTIMAL and support <= max_deployed and not charged:
+            method[r] = VERTEX
+        else:
+            method[r] = BRANCH_AND_BOUND
+            room = np.int64(max_deployed)
+            _, gap[r], more, found = _search(u, c, a, f, size, budget[r], room, node_limit, p)
+            nodes[r] += more
+            status[r] = OPTIMAL
+            if gap[r] > 0.0:
+                status[r] = NODE_LIMIT
+            elif not found:
+                # No set meets the budget: the cheapest one that carries all traffic.
+                for m in range(size):
+                    v[m] = -c[m]
+                _, gap[r], more, found = _search(v, c, a, none, size, np.inf, room, node_limit, p)
+                nodes[r] += more
+                status[r] = NODE_LIMIT if gap[r] > 0.0 else OVER_BUDGET
+                if gap[r] <= 0.0 and not found:
+                    status[r] = NO_CAPACITY
+                    _widest(u, c, a, size, max_deployed, p)
+        total = 0.0
+        for m in range(size):
+            deployed[r, m] = p[m] > SUPPORT
+            weight[r, m] = p[m]
+            total += p[m] * u[m]
+            if deployed[r, m]:
+                total -= f[m]
+        value[r] = total
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _widest(u, c, a, size, max_deployed, p):
+    """Shares in proportion to the limits over the models with the largest ones."""
+    for m in range(size):
+        p[m] = 0.0
+    total = 0.0
+    for _ in range(max_deployed):
+        k = -1
+        for m in range(size):
+            if (
+                a[m] > 0.0
+                and p[m] == 0.0
+                and (
+                    k < 0
+                    or a[m] > a[k]
+                    or (a[m] == a[k] and (u[m] > u[k] or (u[m] == u[k] and c[m] < c[k])))
+                )
+            ):
+                k = m
+        if k >= 0:
+            p[k] = a[k]
+            total += a[k]
+    for m in range(size):
+        if total > 0.0:
+            p[m] /= total
+
+
+def solve(
+    reward: NDArray[np.float64],
+    cost: NDArray[np.float64],
+    limit: NDArray[np.float64],
+    budget: NDArray[np.float64],
+    charge: NDArray[np.float64],
+    max_deployed: int,
+    node_limit: int = 10_000,
+) -> Deployment:
+    """Solve a batch of independent deployment problems.
+
+    Parameters
+    ----------
+    reward, cost, limit : ndarray, [B, N]
+        Objective, budget row and upper limits; a limit of 0 marks an absent model.
+    budget : ndarray, [B]
+        Largest mean cost.
+    charge : ndarray, [B, N]
+        Charge for deploying each model, in units of the objective.
+    max_deployed : int
+        Largest number of models deployed at once.
+    node_limit : int
+        LPs per search; beyond it the status is ``NODE_LIMIT`` and the best set so far is returned.
+
+    Returns
+    -------
+    Deployment
+    """
+    batch = reward.shape[0]
+    out = Deployment(
+        np.empty(reward.shape, np.bool_),
+        np.empty(reward.shape),
+        np.empty(batch),
+        np.empty(batch),
+        np.empty(batch),
+        np.empty(batch),
+        np.empty(batch, np.int64),
+        np.empty(batch, np.int64),
+        np.empty(batch, np.int64),
+    )
+    _solve(reward, cost, limit, budget, charge, max_deployed, node_limit, *out)
+    return out
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def fill(deployed, reward, cost, limit, budget_price, pulls, max_deployed, rule):
+    """Give the slots that the optimum leaves empty to further models; see the reference."""
+    out = deployed.copy()
+    if rule == FILL_NONE:
+        return out
+    batch, size = out.shape
+    score = np.empty(size)
+    for r in range(batch):
+        room = np.int64(max_deployed)
+        for m in range(size):
+            room -= 1 if out[r, m] else 0
+            if rule == FILL_REDUCED_COST:
+                score[m] = reward[r, m] - budget_price[r] * cost[r, m]
+            elif rule == FILL_LEAST_PULLED:
+                score[m] = -pulls[r, m]
+            else:
+                score[m] = reward[r, m]
+        for _ in range(room):
+            k = -1
+            for m in range(size):
+                if limit[r, m] <= 0.0 or out[r, m]:
+                    continue
+                if k < 0 or score[m] > score[k]:
+                    k = m
+                elif score[m] == score[k] and (
+                    reward[r, m] > reward[r, k]
+                    or (reward[r, m] == reward[r, k] and cost[r, m] < cost[r, k])
+                ):
+                    k = m
+            if k < 0:
+                break
+            out[r, k] = True
+    return out

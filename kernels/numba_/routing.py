@@ -1,0 +1,226 @@
+"""The routing LP by parametric simplex in the budget price.
+
+Start from the best distribution without a budget (price 0: fill models in order of reward) and let
+the price rise.  Only one model, the marginal one, is partly filled; the next pivot is its nearest
+crossing with an unfilled cheaper model or a filled dearer one.  Each pivot is O(M) and moves mass
+from the dearer to the cheaper of the two, until the budget is met.
+
+Ties at one price are taken in the order that gives most to the first model in the order higher
+reward, lower cost, lower index: first the cheapest unfilled models, then the last filled ones.
+The answer is therefore a function of the data alone and always a vertex.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
+from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS
+
+_LARGEST = np.finfo(np.float64).max
+#: Costs this small are multiplied by a power of two, exactly, so that prices stay finite.
+_TINY = 2.0**-800
+_ENLARGE = 2.0**600
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def solve_one(reward, cost, limit, size, budget, share, side):
+    """Solve one routing LP; buffers ``share`` and ``side`` are written.
+
+    Parameters
+    ----------
+    reward, cost, limit : f8 [>= size]
+        Objective, budget row and upper limits; a limit of 0 marks an absent model.
+        ``cost`` may be rescaled in place when all costs are below 2**-800.
+    size : int
+        Number of models M.
+    budget : float
+        Largest mean cost.
+    share : f8 [>= size]
+        Written: the solution.
+    side : f8 [>= size]
+        Written: +1 at the limit, -1 at zero, 0 in the basis.
+
+    Returns
+    -------
+    status, price, marginal, i, j : int, float, float, int, int
+        Budget price, simplex price and the basis: ``i`` alone where ``j == i``.
+        The basis is (-1, -1) with ``NO_CAPACITY``.
+    """
+    capacity = 0.0
+    dearest = 0.0
+    cheapest = np.inf
+    for m in range(size):
+        share[m] = 0.0
+        side[m] = -1.0
+        if limit[m] > 0.0:
+            capacity += limit[m]
+            dearest = max(dearest, cost[m])
+            cheapest = min(cheapest, cost[m])
+    if capacity < 1.0 - MASS:
+        for m in range(size):
+            if limit[m] > 0.0:
+                share[m] = limit[m] / capacity
+                side[m] = 1.0
+        return NO_CAPACITY, 0.0, 0.0, -1, -1
+    b = min(budget, dearest)
+    unit = 1.0
+    if dearest < _TINY:
+        unit = _ENLARGE
+        for m in range(size):
+            cost[m] *= unit
+        dearest *= unit
+        cheapest *= unit
+        b *= unit
+    tolerance = BUDGET_RANGE * (dearest - cheapest) + BUDGET_SCALE * dearest
+
+    # Price 0: fill in order of reward, then cost, then index.  Costs are measured from the
+    # cheapest one (shares add up to 1), which keeps small differences of large costs exact.
+    rest = 1.0
+    excess = cheapest - b
+    i = -1
+    while rest > MASS:
+        i = -1
+        for m in range(size):
+            if side[m] < 0.0 and limit[m] > 0.0:
+                if i < 0 or reward[m] > reward[i] or (reward[m] == reward[i] and cost[m] < cost[i]):
+                    i = m
+        if i < 0:
+            break
+        share[i] = min(limit[i], rest)
+        side[i] = 1.0
+        rest -= share[i]
+        excess += share[i] * (cost[i] - cheapest)
+    if i < 0:
+        # Limits add up to 1 only within the tolerance: everything is full, the last one is marginal.
+        for m in range(size):
+            if limit[m] > 0.0 and (
+                i < 0 or reward[m] < reward[i] or (reward[m] == reward[i] and cost[m] >= cost[i])
+            ):
+                i = m
+    j = i
+    price = 0.0
+    status = OPTIMAL
+    while excess > tolerance:
+        k = -1
+        crossing = np.inf
+        enters = False
+        for m in range(size):
+            if m == i or limit[m] <= 0.0:
+                continue
+            gap = cost[i] - cost[m]
+            if side[m] < 0.0 and gap > 0.0:
+                candidate = (reward[i] - reward[m]) / gap
+                if (
+                    k < 0
+                    or candidate < crossing
+                    or (candidate == crossing and (not enters or cost[m] < cost[k]))
+                ):
+                    k, crossing, enters = m, candidate, True
+            elif side[m] > 0.0 and gap < 0.0:
+                candidate = (reward[i] - reward[m]) / gap
+                if (
+                    k < 0
+                    or candidate < crossing
+                    or (candidate == crossing and not enters and cost[m] <= cost[k])
+                ):
+                    k, crossing, enters = m, candidate, False
+        if k < 0:
+            status = OVER_BUDGET
+            break
+        # Mass moves from the dearer model of the pair to the cheaper one.
+        giver, taker = (i, k) if enters else (k, i)
+        step = cost[giver] - cost[taker]
+        room = limit[taker] - share[taker]
+        needed = excess / step
+        if needed <= share[giver] and needed <= room:
+            share[giver] -= needed
+            share[taker] += needed
+            price = max(price, crossing)
+            j = k
+            break
+        if share[giver] <= room:
+            moved = share[giver]
+            share[taker] += moved
+            share[giver] = 0.0
+            side[giver] = -1.0
+            i = taker
+        else:
+            moved = room
+            share[giver] -= moved
+            share[taker] = limit[taker]
+            side[taker] = 1.0
+            i = giver
+        if moved > 0.0:
+            price = max(price, crossing)
+            excess -= moved * step
+        j = i
+    side[i] = 0.0
+    side[j] = 0.0
+    marginal = reward[i] - price * cost[i]
+    price *= unit
+    return status, min(price, _LARGEST), max(marginal, -_LARGEST), i, j
+
+
+class Routing(NamedTuple):
+    """Solutions of a batch of B routing LPs over M models."""
+
+    share: NDArray[np.float64]  # [B, M]
+    value: NDArray[np.float64]  # [B]
+    budget_price: NDArray[np.float64]  # [B]
+    simplex_price: NDArray[np.float64]  # [B]
+    status: NDArray[np.int64]  # [B]
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _solve(reward, cost, limit, budget, share, value, price, marginal, status):
+    batch, size = reward.shape
+    u = np.empty(size)
+    c = np.empty(size)
+    a = np.empty(size)
+    p = np.empty(size)
+    side = np.empty(size)
+    for r in range(batch):
+        for m in range(size):
+            u[m] = reward[r, m]
+            c[m] = cost[r, m]
+            a[m] = limit[r, m]
+        status[r], price[r], marginal[r], _, _ = solve_one(u, c, a, size, budget[r], p, side)
+        total = 0.0
+        for m in range(size):
+            share[r, m] = p[m]
+            total += p[m] * reward[r, m]
+        value[r] = total
+
+
+def solve(
+    reward: NDArray[np.float64],
+    cost: NDArray[np.float64],
+    limit: NDArray[np.float64],
+    budget: NDArray[np.float64],
+) -> Routing:
+    """Solve a batch of independent routing LPs.
+
+    Parameters
+    ----------
+    reward, cost, limit : ndarray, [B, M]
+        Objective, budget row and upper limits; a limit of 0 marks an absent model.
+    budget : ndarray, [B]
+        Largest mean cost of each LP.
+
+    Returns
+    -------
+    Routing
+    """
+    batch = reward.shape[0]
+    out = Routing(
+        np.empty(reward.shape),
+        np.empty(batch),
+        np.empty(batch),
+        np.empty(batch),
+        np.empty(batch, np.int64),
+    )
+    _solve(reward, cost, limit, budget, *out)
+    return out

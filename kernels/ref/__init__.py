@@ -1,0 +1,1 @@
+"""Plain NumPy and Python kernels: slow, obviously right, the oracle of every test."""

@@ -1,0 +1,198 @@
+"""Deployment by exhaustive search over sets, each priced by the exact routing LP.
+
+The problem over N candidates is ::
+
+    max  sum U_m d_m - sum f_m z_m
+    s.t. sum d_m = 1,  sum L_m d_m <= b,  0 <= d_m <= alpha_m z_m,  z binary,  sum z_m <= M_max
+
+with a charge f_m for deploying a model (0 in the paper).  Exponential in ``M_max``: for tests only.
+"""
+
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute.kernels.codes import (
+    BRANCH_AND_BOUND,
+    FILL_LEAST_PULLED,
+    FILL_NONE,
+    FILL_REDUCED_COST,
+    NO_CAPACITY,
+    OPTIMAL,
+    OVER_BUDGET,
+    VERTEX,
+)
+from fastroute.kernels.ref.routing import Answer, solve_one
+from fastroute.kernels.tolerances import SUPPORT, VALUE
+
+
+class Deployment(NamedTuple):
+    """Solutions of a batch of B deployment problems over N candidates."""
+
+    deployed: NDArray[np.bool_]  # [B, N] support of the weights
+    weight: NDArray[np.float64]  # [B, N] the optimal d
+    value: NDArray[np.float64]  # [B] objective, charges included
+    gap: NDArray[np.float64]  # [B] proven distance to the best possible value
+    budget_price: NDArray[np.float64]  # [B] of the LP relaxation
+    simplex_price: NDArray[np.float64]  # [B] of the LP relaxation
+    method: NDArray[np.int64]  # [B]
+    status: NDArray[np.int64]  # [B]
+    nodes: NDArray[np.int64]  # [B] LPs solved
+
+
+def solve(
+    reward: NDArray[np.float64],
+    cost: NDArray[np.float64],
+    limit: NDArray[np.float64],
+    budget: NDArray[np.float64],
+    charge: NDArray[np.float64],
+    max_deployed: int,
+    node_limit: int = 0,
+) -> Deployment:
+    """Solve a batch of independent deployment problems.
+
+    Parameters
+    ----------
+    reward, cost, limit : ndarray, [B, N]
+        Objective, budget row and upper limits; a limit of 0 marks an absent model.
+    budget : ndarray, [B]
+        Largest mean cost.
+    charge : ndarray, [B, N]
+        Charge for deploying each model, in units of the objective.
+    max_deployed : int
+        Largest number of models deployed at once.
+    node_limit : int
+        Ignored: the search is exhaustive.
+
+    Returns
+    -------
+    Deployment
+    """
+    del node_limit
+    batch, size = reward.shape
+    out = Deployment(
+        np.zeros((batch, size), dtype=np.bool_),
+        np.zeros((batch, size)),
+        np.zeros(batch),
+        np.zeros(batch),
+        np.zeros(batch),
+        np.zeros(batch),
+        np.zeros(batch, np.int64),
+        np.zeros(batch, np.int64),
+        np.zeros(batch, np.int64),
+    )
+    for r in range(batch):
+        u, c, a, f = reward[r], cost[r], limit[r], charge[r]
+        b = float(budget[r])
+        relaxed = solve_one(u, c, a, b)
+        out.nodes[r] = 1
+        out.budget_price[r] = relaxed.budget_price
+        out.simplex_price[r] = relaxed.simplex_price
+        support = sum(x > SUPPORT for x in relaxed.share)
+        fits = relaxed.status == OPTIMAL and support <= max_deployed
+        if fits and not f.any():
+            out.method[r] = VERTEX
+            share, status = relaxed.share, OPTIMAL
+        else:
+            out.method[r] = BRANCH_AND_BOUND
+            share, status, nodes = _search(u, c, a, f, b, max_deployed)
+            out.nodes[r] += nodes
+        out.weight[r] = share
+        out.deployed[r] = out.weight[r] > SUPPORT
+        out.value[r] = float(out.weight[r] @ u) - float(f[out.deployed[r]].sum())
+        out.status[r] = status
+    return out
+
+
+def _search(
+    u: NDArray[np.float64],
+    c: NDArray[np.float64],
+    a: NDArray[np.float64],
+    f: NDArray[np.float64],
+    b: float,
+    max_deployed: int,
+) -> tuple[list[float], int, int]:
+    candidates = [m for m in range(len(u)) if a[m] > 0.0]
+    largest = min(max_deployed, len(candidates))
+    sizes = range(1, largest + 1) if f.any() else (largest,)
+    sets = [s for size in sizes for s in combinations(candidates, size)]
+
+    def answer(chosen: tuple[int, ...]) -> Answer:
+        return solve_one(u, c, [a[m] if m in chosen else 0.0 for m in range(len(u))], b)
+
+    def spend(share: list[float]) -> float:
+        return sum(x * y for x, y in zip(share, c, strict=True))
+
+    best: tuple[float, float, list[float]] | None = None
+    cheapest: tuple[float, list[float]] | None = None
+    for chosen in sets:
+        found = answer(chosen)
+        used = [m for m in chosen if found.share[m] > SUPPORT]
+        if found.status == OPTIMAL:
+            value = found.value - sum(float(f[m]) for m in used)
+            cost = spend(found.share)
+            if (
+                best is None
+                or value > best[0] + VALUE
+                or (value > best[0] - VALUE and cost < best[1] - VALUE)
+            ):
+                best = (value, cost, found.share)
+        elif found.status == OVER_BUDGET:
+            cost = spend(found.share)
+            if cheapest is None or cost < cheapest[0] - VALUE * max(abs(cheapest[0]), 1e-300):
+                cheapest = (cost, found.share)
+    if best is not None:
+        return best[2], OPTIMAL, len(sets)
+    if cheapest is not None:
+        return cheapest[1], OVER_BUDGET, len(sets)
+    widest = sorted(candidates, key=lambda m: (-a[m], -u[m], c[m], m))[:largest]
+    total = sum(float(a[m]) for m in widest)
+    share = [float(a[m]) / total if m in widest else 0.0 for m in range(len(u))]
+    return share, NO_CAPACITY, len(sets)
+
+
+def fill(
+    deployed: NDArray[np.bool_],
+    reward: NDArray[np.float64],
+    cost: NDArray[np.float64],
+    limit: NDArray[np.float64],
+    budget_price: NDArray[np.float64],
+    pulls: NDArray[np.float64],
+    max_deployed: int,
+    rule: int,
+) -> NDArray[np.bool_]:
+    """Give the slots that the optimum leaves empty to further models.
+
+    Parameters
+    ----------
+    deployed : ndarray of bool, [B, N]
+        Models already chosen.
+    reward, cost, limit, pulls : ndarray, [B, N]
+        Bounds, limits (0: absent) and observations so far.
+    budget_price : ndarray, [B]
+        Price of the budget: the reduced cost of a model is ``U - price L``, up to a constant.
+    max_deployed : int
+        Slots in all.
+    rule : int
+        One of the ``FILL_*`` codes.
+
+    Returns
+    -------
+    ndarray of bool, [B, N]
+    """
+    out = deployed.copy()
+    if rule == FILL_NONE:
+        return out
+    for r in range(len(out)):
+        if rule == FILL_REDUCED_COST:
+            score = reward[r] - budget_price[r] * cost[r]
+        elif rule == FILL_LEAST_PULLED:
+            score = -pulls[r]
+        else:
+            score = reward[r]
+        free = [m for m in range(out.shape[1]) if limit[r, m] > 0.0 and not out[r, m]]
+        free.sort(key=lambda m, score=score, r=r: (-score[m], -reward[r, m], cost[r, m], m))
+        out[r, free[: max(max_deployed - int(out[r].sum()), 0)]] = True
+    return out

@@ -1,0 +1,253 @@
+"""The rounds of a stage, one trial and one round after the other, as the definitions read."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute.kernels.codes import (
+    COST_FIXED,
+    COST_TABLE,
+    COST_UNIFORM,
+    ESTIMATOR_TRUTH,
+    INIT_FORCED,
+    NO_CAPACITY,
+    OPTIMAL,
+    OVER_BUDGET,
+    REWARD_BERNOULLI,
+    REWARD_REPLAY,
+    REWARD_TASK,
+    ROUTER_GREEDY,
+    ROUTER_LP,
+    ROUTER_TRUTH,
+    ROUTER_UNIFORM,
+    STREAM_ROUND,
+)
+from fastroute.kernels.ref.bounds import bounds
+from fastroute.kernels.ref.rng import uniforms
+from fastroute.kernels.ref.routing import solve_one
+from fastroute.kernels.tolerances import MASS
+from fastroute.kernels.types import F8, I8, Draws, Memory, Rules, Sums
+
+
+@dataclass
+class Trial:
+    """What one trial knows of its deployed models; every list has one entry per model."""
+
+    models: list[int] = field(default_factory=list)
+    limit: list[float] = field(default_factory=list)
+    mean_reward: list[float] = field(default_factory=list)
+    mean_cost: list[float] = field(default_factory=list)
+    count: list[float] = field(default_factory=list)
+    sum_reward: list[float] = field(default_factory=list)
+    sum_cost: list[float] = field(default_factory=list)
+    upper: list[float] = field(default_factory=list)
+    lower: list[float] = field(default_factory=list)
+    share: list[float] = field(default_factory=list)
+    status: int = OPTIMAL
+
+
+def workspace(trials: int, slots: int) -> list[Trial]:
+    """Memory for ``trials`` trials; ``slots`` is not needed here."""
+    del slots
+    return [Trial() for _ in range(trials)]
+
+
+def open_stage(
+    ws: list[Trial],
+    deployed: I8,
+    memory: Memory,
+    reward_mean: F8,
+    cost_mean: F8,
+    limit: F8,
+    rules: Rules,
+) -> None:
+    """Load the deployed models of every trial and solve their first routing problem.
+
+    Parameters
+    ----------
+    ws : list of Trial
+        Modified in place.
+    deployed : ndarray of int, [trials, slots]
+        Models in increasing order, then -1 for empty slots.
+    memory : Memory
+        Observations of every model, [N, trials].
+    reward_mean, cost_mean : ndarray, [R, N]
+        True means; R is 1 or the number of trials.
+    limit : ndarray, [N]
+        Throughput limits.
+    rules : Rules
+    """
+    truth = rules.estimator == ESTIMATOR_TRUTH or rules.router == ROUTER_TRUTH
+    for t, row in enumerate(deployed):
+        r = t if len(reward_mean) > 1 else 0
+        models = [int(m) for m in row if m >= 0]
+        trial = Trial(
+            models,
+            [float(limit[m]) for m in models],
+            [float(reward_mean[r, m]) for m in models],
+            [float(cost_mean[r, m]) for m in models],
+            [float(memory.pulls[m, t]) for m in models],
+            [float(memory.sum_reward[m, t]) for m in models],
+            [float(memory.sum_cost[m, t]) for m in models],
+        )
+        trial.upper, trial.lower = list(trial.mean_reward), list(trial.mean_cost)
+        if not truth:
+            for s in range(len(models)):
+                _renew(trial, s, rules)
+        _route(trial, rules)
+        ws[t] = trial
+
+
+def close_stage(ws: list[Trial], deployed: I8, memory: Memory) -> None:
+    """Write the observations of the stage back to ``memory``, in place."""
+    del deployed
+    for t, trial in enumerate(ws):
+        for s, m in enumerate(trial.models):
+            memory.pulls[m, t] = trial.count[s]
+            memory.sum_reward[m, t] = trial.sum_reward[s]
+            memory.sum_cost[m, t] = trial.sum_cost[s]
+
+
+def run_rounds(
+    ws: list[Trial],
+    deployed: I8,
+    opened: int,
+    start: int,
+    stop: int,
+    first_trial: int,
+    rules: Rules,
+    draws: Draws,
+    sums: Sums,
+    trace: NDArray[np.int16],
+) -> None:
+    """Play rounds ``start <= t < stop`` of the open stage for every trial.
+
+    Parameters
+    ----------
+    ws : list of Trial
+        As left by :func:`open_stage`; modified in place.
+    deployed : ndarray of int, [trials, slots]
+    opened : int
+        First round of the stage.
+    start, stop : int
+        Rounds to play, 0-based.
+    first_trial : int
+        Number of the first trial; the others follow.
+    rules : Rules
+    draws : Draws
+    sums : Sums
+        Written: sums over these rounds, [trials].
+    trace : ndarray of int16, [stop - start, trials] or [0, 0]
+        Written unless empty: the model pulled, -1 for none.
+    """
+    adaptive = rules.estimator != ESTIMATOR_TRUTH and rules.router in (ROUTER_LP, ROUTER_GREEDY)
+    for total in sums:
+        total[:] = 0.0
+    for t, trial in enumerate(ws):
+        for now in range(start, stop):
+            u = uniforms(rules.seed, now, 0, first_trial + t, STREAM_ROUND)
+            if adaptive and (now - opened) % rules.resolve_every == 0:
+                _route(trial, rules)
+            share = trial.share
+            slot = _choose(share, u[0])
+            if rules.init == INIT_FORCED:
+                short = [n for n in trial.count if n < rules.init_pulls]
+                if short:
+                    slot = trial.count.index(min(short))
+                    share = [1.0 if s == slot else 0.0 for s in range(len(share))]
+            sums.expected_reward[t] += sum(
+                x * y for x, y in zip(share, trial.mean_reward, strict=True)
+            )
+            sums.expected_cost[t] += sum(x * y for x, y in zip(share, trial.mean_cost, strict=True))
+            sums.over_budget[t] += trial.status == OVER_BUDGET
+            sums.no_capacity[t] += trial.status == NO_CAPACITY
+            if trace.size:
+                trace[now - start, t] = trial.models[slot] if slot >= 0 else -1
+            if slot < 0:
+                continue
+            reward, cost = _observe(trial, slot, u, now, draws)
+            sums.reward[t] += reward
+            sums.cost[t] += cost
+            trial.count[slot] += 1.0
+            trial.sum_reward[slot] += reward
+            trial.sum_cost[slot] += cost
+            if adaptive:
+                _renew(trial, slot, rules)
+
+
+def _renew(trial: Trial, slot: int, rules: Rules) -> None:
+    trial.upper[slot], trial.lower[slot] = bounds(
+        trial.count[slot],
+        trial.sum_reward[slot],
+        trial.sum_cost[slot],
+        rules.gamma,
+        rules.cost_min,
+        rules.cost_max,
+        rules.init,
+        rules.init_pulls,
+    )
+
+
+def _route(trial: Trial, rules: Rules) -> None:
+    if rules.router == ROUTER_UNIFORM:
+        trial.share, trial.status = _spread(trial.limit)
+        return
+    budget = float("inf") if rules.router == ROUTER_GREEDY else rules.budget
+    answer = solve_one(trial.upper, trial.lower, trial.limit, budget)
+    trial.share, trial.status = answer.share, answer.status
+
+
+def _spread(limit: list[float]) -> tuple[list[float], int]:
+    """Uniform shares within the limits: what a full model leaves, the others share."""
+    if sum(limit) < 1.0 - MASS:
+        return [a / sum(limit) for a in limit], NO_CAPACITY
+    full: set[int] = set()
+    while True:
+        level = (1.0 - sum(limit[s] for s in full)) / max(len(limit) - len(full), 1)
+        more = {s for s in range(len(limit)) if limit[s] <= level} - full
+        if not more:
+            return [limit[s] if s in full else level for s in range(len(limit))], OPTIMAL
+        full |= more
+
+
+def _choose(share: list[float], u: float) -> int:
+    """Slot drawn from the shares by inversion; -1 when nothing is deployed."""
+    total = 0.0
+    for slot, x in enumerate(share):
+        total += x
+        if u < total:
+            return slot
+    return -1
+
+
+def _observe(
+    trial: Trial, slot: int, u: tuple[float, float, float, float], now: int, draws: Draws
+) -> tuple[float, float]:
+    """Reward and cost of the pulled model in this round."""
+    m = trial.models[slot]
+    _, u_reward, u_cost, u_task = u
+    if draws.reward_kind == REWARD_BERNOULLI:
+        reward = 1.0 if u_reward < trial.mean_reward[slot] else 0.0
+    elif draws.reward_kind == REWARD_TASK:
+        scaled = u_task * len(draws.task_prob)
+        k = int(scaled)
+        task = k if scaled - k < draws.task_prob[k] else int(draws.task_alias[k])
+        reward = 1.0 if u_reward < draws.reward_table[task, m] else 0.0
+    elif draws.reward_kind == REWARD_REPLAY:
+        rows = len(draws.reward_table)
+        row = now % rows if draws.in_order else int(u_task * rows)
+        reward = float(draws.reward_table[row, m])
+    else:
+        reward = float(draws.reward_table[int(u_reward * len(draws.reward_table)), m])
+    if draws.cost_kind == COST_UNIFORM:
+        cost = trial.mean_cost[slot] * (0.5 + u_cost)
+    elif draws.cost_kind == COST_FIXED:
+        cost = trial.mean_cost[slot]
+    elif draws.cost_kind == COST_TABLE:
+        cost = float(draws.cost_table[int(u_cost * len(draws.cost_table)), m])
+    else:
+        rows = len(draws.cost_table)
+        row = now % rows if draws.in_order else int(u_task * rows)
+        cost = float(draws.cost_table[row, m])
+    return reward, cost

@@ -1,0 +1,18 @@
+"""Tolerances shared by every backend, so that all of them call the same instances feasible.
+
+Comparisons *between* models (which one is better at a given price) are exact everywhere; only the
+two coupling rows have a tolerance.
+"""
+
+from typing import Final
+
+#: Mass: limits that add up to ``1 - MASS`` count as enough, and a rest below MASS is not placed.
+MASS: Final = 1e-12
+#: Budget row: spending may exceed the budget by this share of the spread of the costs ...
+BUDGET_RANGE: Final = 1e-12
+#: ... plus this share of the largest cost (the rounding of a sum of costs computed by the user).
+BUDGET_SCALE: Final = 1e-15
+#: Deployment: weights up to this much do not count as support.
+SUPPORT: Final = 1e-11
+#: Deployment: two values within this are equally good.
+VALUE: Final = 1e-12

@@ -1,0 +1,60 @@
+"""Named tuples of arrays that pass between the simulator and every backend."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+
+class Rules(NamedTuple):
+    """The numbers of a policy and a run that the round loop needs."""
+
+    seed: int  #: key of the generator, in [0, 2**64)
+    budget: float  #: largest mean cost of the routing LP (margin already taken off)
+    gamma: float  #: width of the confidence radius
+    cost_min: float
+    cost_max: float
+    estimator: int  #: ``ESTIMATOR_*``
+    router: int  #: ``ROUTER_*``
+    init: int  #: ``INIT_*``
+    init_pulls: float  #: pulls of each new model before routing starts (``INIT_FORCED``)
+    resolve_every: int  #: rounds between two solutions of the routing LP
+
+
+class Draws(NamedTuple):
+    """Law of rewards and costs around their means; see ``Scenario`` for the kinds."""
+
+    reward_kind: int
+    cost_kind: int
+    reward_table: F8  #: [S, N]
+    cost_table: F8  #: [S, N]
+    task_prob: F8  #: [J]
+    task_alias: I8  #: [J]
+    in_order: bool  #: replay rows in table order instead of uniformly
+
+
+class Memory(NamedTuple):
+    """What a policy remembers of every model."""
+
+    pulls: F8  #: observations n, pseudo-observations included, [N, trials]
+    sum_reward: F8  #: [N, trials]
+    sum_cost: F8  #: in the scenario's cost unit, [N, trials]
+
+
+class Sums(NamedTuple):
+    """Sums over the rounds of a segment, one entry per trial."""
+
+    expected_reward: F8  #: sum of mu . p_t
+    expected_cost: F8  #: sum of c . p_t
+    reward: F8  #: sum of r_t
+    cost: F8  #: sum of c_t
+    over_budget: F8  #: rounds whose routing LP was over budget
+    no_capacity: F8  #: rounds whose routing LP had no capacity
+
+
+def new_sums(trials: int) -> Sums:
+    """Sums of an empty segment."""
+    return Sums(*(np.zeros(trials) for _ in Sums._fields))

@@ -1,0 +1,30 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Figures are drawn without a display.
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+# A checkout gives one answer: the same examples on every machine. Look for new ones with
+# `pytest --hypothesis-profile=explore`. No deadline: a first call may compile.
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.register_profile("explore", deadline=None, max_examples=1000)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Top of the checkout."""
+    return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of published tables beside the checkout; the tests that need it skip without it."""
+    # Not resolved: the folder is beside the checkout as it was reached.
+    folder = Path(__file__).absolute().parents[1].parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"no folder of shared data at {folder}")
+    return folder

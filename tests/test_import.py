@@ -1,0 +1,110 @@
+"""The public face: lazy, complete, and independent of the order of imports."""
+
+import inspect
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_type
+
+import pytest
+
+import fastroute as fr
+
+HEAVY = ("jax", "jaxlib", "numba", "polars", "scipy", "matplotlib", "highspy")
+
+if TYPE_CHECKING:
+    # Read by the type checker only: what is called keeps its own types.
+    assert_type(fr.scenario("static"), fr.Scenario)
+    assert_type(fr.policy("stageroute"), fr.Policy)
+    assert_type(
+        fr.simulate(
+            fr.scenario("static"),
+            fr.policy("stageroute"),
+            horizon=100,
+            budget=0.5,
+            max_deployed=2,
+            trials=2,
+        ),
+        fr.Run,
+    )
+
+
+def fresh(code: str, cwd: Path) -> str:
+    """Run ``code`` in a new interpreter, away from the checkout, and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_import_is_light(tmp_path: Path) -> None:
+    code = f"import sys, fastroute; print([m for m in {HEAVY!r} if m in sys.modules])"
+    assert fresh(code, tmp_path) == "[]"
+
+
+def test_listing_names_is_light(tmp_path: Path) -> None:
+    code = (
+        "import sys, fastroute; assert set(fastroute.__all__) <= set(dir(fastroute));"
+        f"print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    assert fresh(code, tmp_path) == "[]"
+
+
+@pytest.mark.parametrize("name", fr.__all__)
+def test_public_name_resolves_and_is_documented(name: str) -> None:
+    value = getattr(fr, name)
+    if name != "__version__":
+        assert callable(value)
+        assert inspect.getdoc(value)
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'simulation'"):
+        fr.simulation  # type: ignore[attr-defined]  # noqa: B018
+
+
+ORDERS = {
+    "attribute first": "import fastroute as fr; fr.{room}; import fastroute.{room}",
+    "package first": "import fastroute.{room}; import fastroute as fr",
+    "module inside first": "import fastroute.{inside}; import fastroute as fr",
+    "from package": "from fastroute.{room} import {room} as _f; import fastroute as fr",
+    "name from top": "from fastroute import {room} as _f; import fastroute as fr; _f.__call__",
+    "alias": "import fastroute.{room} as _f; import fastroute as fr; assert _f is fr.{room}",
+    "another room first": "import fastroute.study; import fastroute as fr",
+    "star": "from fastroute import *; {room}.__call__; import fastroute as fr",
+}
+# Room -> a module inside it that can be imported before anything else, and a name of its own.
+ROOMS = {
+    "scenario": ("scenario.base", "SCENARIOS"),
+    "policy": ("policy", "POLICIES"),
+    "simulate": ("simulate", "Run"),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_is_callable_and_a_package_in_any_order(room: str, order: str, tmp_path: Path) -> None:
+    inside, own = ROOMS[room]
+    code = ORDERS[order].format(room=room, inside=inside)
+    check = (
+        f"import sys, types; assert fr.{room} is sys.modules['fastroute.{room}'];"
+        f"assert callable(fr.{room}) and isinstance(fr.{room}.{room}, types.FunctionType);"
+        f"fr.{room}.{own}; print('good')"
+    )
+    assert fresh(f"{code}\n{check}", tmp_path) == "good"
+
+
+def test_calling_the_room_calls_its_function() -> None:
+    from fastroute.policy import policy
+
+    assert fr.policy("stageroute") == policy("stageroute")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_callable_room_shows_its_signature_and_pickles(room: str) -> None:
+    module = getattr(fr, room)
+    function = getattr(module, room)
+    assert inspect.signature(module) == inspect.signature(function)
+    assert pickle.loads(pickle.dumps(module)) is module

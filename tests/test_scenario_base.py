@@ -1,0 +1,288 @@
+import dataclasses
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastroute.kernels import codes
+from fastroute.scenario import Scenario
+
+
+def build(**changes: Any) -> Scenario:
+    """Return a small scenario with some arguments changed."""
+    arguments: dict[str, Any] = {"reward_mean": [0.2, 0.8], "cost_mean": [1.0, 2.0]}
+    return Scenario(**{**arguments, **changes})
+
+
+TASKS: dict[str, Any] = {
+    "reward_law": "task",
+    "reward_mean": None,
+    "task_weight": [3.0, 1.0],
+    "task_mean": [[0.0, 1.0], [0.4, 0.2]],
+}
+TABLE: dict[str, Any] = {
+    "reward_law": "replay",
+    "cost_law": "replay",
+    "reward_mean": None,
+    "cost_mean": None,
+    "table_score": [[0.0, 1.0], [1.0, 0.5], [0.5, 0.0]],
+    "table_cost": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]],
+}
+
+# Arguments that are refused, and what the message must say: field, value and remedy.
+REFUSED: list[tuple[dict[str, Any], list[str]]] = [
+    ({"reward_mean": [0.2, 1.2]}, ["reward_mean[1] = 1.2", "[0, 1]", "rescale"]),
+    ({"reward_mean": [-0.2, 0.2]}, ["reward_mean[0] = -0.2", "[0, 1]"]),
+    ({"reward_mean": [np.nan, 0.2]}, ["reward_mean", "nan", "replace"]),
+    ({"reward_mean": [0.2]}, ["cost_mean has 2 models", "reward_mean has 1"]),
+    ({"reward_mean": []}, ["reward_mean", "(0,)", "non-empty"]),
+    ({"reward_mean": [["a", "b"]]}, ["reward_mean", "numbers"]),
+    ({"reward_mean": [[0.1, 0.2], [0.3]]}, ["reward_mean", "equal length"]),
+    ({"reward_mean": [[[0.2, 0.2]]]}, ["reward_mean", "(1, 1, 2)"]),
+    ({"reward_mean": None}, ["reward_mean=None", "pass"]),
+    ({"cost_mean": None}, ["cost_mean=None", "pass"]),
+    ({"cost_mean": [1.0, -2.0]}, ["cost_mean[1] = -2", ">= 0"]),
+    ({"cost_mean": [1.0, np.inf]}, ["cost_mean", "inf", "replace"]),
+    (
+        {"reward_mean": [[0.1, 0.2]] * 3, "cost_mean": [[1.0, 1.0]] * 2},
+        ["cost_mean has 2 trials", "reward_mean has 3"],
+    ),
+    ({"limit": 0.0}, ["limit[0] = 0", "(0, 1]"]),
+    ({"limit": [0.5, 1.5]}, ["limit[1] = 1.5", "use 1"]),
+    ({"limit": [0.5] * 3}, ["limit has 3", "2 models"]),
+    ({"arrival": [0, -1]}, ["arrival[1] = -1", "from 0"]),
+    ({"arrival": [0, 2.5]}, ["arrival[1] = 2.5", "arrival_unit='horizon'"]),
+    ({"arrival": [0, np.inf]}, ["arrival[1] = inf", "drop"]),
+    ({"arrival": [0, np.nan]}, ["arrival[1] = nan"]),
+    ({"arrival": [1, 2]}, ["arrival", "comes at 1", "at least one"]),
+    ({"arrival": [0]}, ["arrival", "(1,)", "(2,)"]),
+    ({"arrival": [0, 2], "arrival_unit": "horizon"}, ["arrival[1] = 2", "arrival_unit='round'"]),
+    ({"arrival": [0, 5], "retirement": [9, 5]}, ["retirement[1] = 5", "arrival[1] = 5", "None"]),
+    ({"retirement": [3, -1]}, ["retirement[1] = -1"]),
+    ({"arrival_unit": "rounds"}, ["arrival_unit='rounds'", "'round'"]),
+    ({"table_order": "iidd"}, ["table_order='iidd'", "'iid'"]),
+    ({"reward_law": "bernouli"}, ["reward_law='bernouli'", "'bernoulli'"]),
+    ({"cost_law": "log-normal"}, ["cost_law='log-normal'", "'lognormal'"]),
+    ({"cost_range": (0.0, 2.0)}, ["cost_range=(0.0, 2.0)", "[0.5, 3]", "widen"]),
+    ({"cost_range": (0.6, 3.0)}, ["cost_range=(0.6, 3.0)", "[0.5, 3]", "widen"]),
+    ({"cost_range": (2.0, 1.0)}, ["cost_range=(2.0, 1.0)", "c_min <= c_max"]),
+    ({"cost_range": (0.0, 0.0), "cost_mean": [0.0, 0.0]}, ["cost_range", "c_max > 0"]),
+    ({"cost_range": (0.0, 1.0, 2.0)}, ["cost_range", "pair"]),
+    (
+        {"cost_law": "lognormal", "cost_sigma": 1.0, "cost_range": (0.0, 2.1)},
+        ["cost_range=(0.0, 2.1)", "c_max >= 2.22"],
+    ),
+    (
+        {"cost_law": "lognormal", "cost_sigma": 1.0, "cost_mean": [0.0, 1.0]},
+        ["cost_mean[0] = 0", "cost_law='fixed'"],
+    ),
+    ({"cost_law": "lognormal"}, ["cost_sigma=None", "cost_law='lognormal'"]),
+    ({"cost_law": "lognormal", "cost_sigma": 0.0}, ["cost_sigma=0.0", "> 0"]),
+    ({"cost_sigma": 1.0}, ["cost_sigma is given", "cost_law='lognormal'"]),
+    ({"reward_law": "beta"}, ["reward_concentration=None", "reward_law='beta'"]),
+    ({"reward_law": "beta", "reward_concentration": np.nan}, ["reward_concentration=nan"]),
+    ({"reward_concentration": 2.0}, ["reward_concentration is given", "reward_law='beta'"]),
+    (
+        {"reward_law": "beta", "reward_concentration": 2.0, "reward_mean": [[0.1, 0.2]] * 3},
+        ["reward_law='beta'", "one row per trial", "'bernoulli'"],
+    ),
+    ({"reward_law": "task"}, ["task_weight=None", "reward_law='task'"]),
+    ({"task_mean": [[0.1, 0.2]]}, ["task_mean is given", "reward_law='task'"]),
+    ({**TASKS, "reward_mean": [0.5, 0.5]}, ["reward_mean=[0.5, 0.5]", "task_mean", "omit"]),
+    ({**TASKS, "reward_mean": [0.5]}, ["reward_mean=[0.5]", "omit"]),
+    ({**TASKS, "task_weight": [1.0]}, ["task_mean has 2 rows", "1 entries"]),
+    ({**TASKS, "task_weight": [1.0, -1.0]}, ["task_weight[1] = -1"]),
+    ({**TASKS, "task_weight": [0.0, 0.0]}, ["task_weight", "positive"]),
+    ({**TASKS, "task_mean": [[0.0, 2.0], [0.4, 0.2]]}, ["task_mean[(0, 1)] = 2"]),
+    ({"reward_law": "replay"}, ["reward_law='replay'", "cost_law='uniform'", "both"]),
+    ({"cost_law": "replay"}, ["cost_law='replay'", "both"]),
+    ({**TABLE, "table_cost": None}, ["table_cost=None", "pass table_cost"]),
+    ({**TABLE, "table_cost": [[1.0, 2.0]]}, ["table_cost", "(1, 2)", "(3, 2)"]),
+    ({**TABLE, "table_cost": [[1.0, -2.0]] * 3}, ["table_cost[(0, 1)] = -2"]),
+    ({**TABLE, "table_score": [[1.0, 2.0]] * 3}, ["table_score[(0, 1)] = 2"]),
+    ({**TABLE, "cost_mean": [1.0, 1.0]}, ["cost_mean", "table_cost", "omit"]),
+    ({**TABLE, "cost_range": (2.0, 6.0)}, ["cost_range=(2.0, 6.0)", "[1, 6]"]),
+    ({"models": ["a"]}, ["models has 1", "2 models"]),
+    ({"models": ["a", "a"]}, ["models", "'a'", "unique"]),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), REFUSED)
+def test_bad_arguments_are_refused_with_field_value_and_remedy(
+    changes: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(ValueError, match=r".") as error:
+        build(**changes)
+    message = str(error.value)
+    assert [word for word in words if word not in message] == []
+
+
+def test_defaults() -> None:
+    scenario = build()
+    assert scenario.models == ("model-0", "model-1")
+    assert scenario.n_models == 2
+    assert scenario.instances == 1
+    assert scenario.cost_range == (0.5, 3.0)
+    assert (scenario.limit == 1.0).all()
+    assert (scenario.arrival == 0).all()
+    assert scenario.retirement is None
+    assert "custom" in repr(scenario)
+
+
+def test_arrays_are_copies_and_frozen() -> None:
+    reward = np.array([0.2, 0.8])
+    scenario = build(reward_mean=reward)
+    reward[0] = 0.9
+    assert scenario.reward_mean[0] == 0.2
+    with pytest.raises(ValueError, match="read-only"):
+        scenario.reward_mean[0] = 0.5
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        scenario.name = "other"  # type: ignore[misc]
+
+
+def test_replace_and_pickle_keep_everything() -> None:
+    scenario = build(**TASKS, limit=[0.5, 0.9], retirement=[None, 7])
+    copies = (dataclasses.replace(scenario), pickle.loads(pickle.dumps(scenario)))
+    for copy in copies:
+        for field in dataclasses.fields(Scenario):
+            np.testing.assert_array_equal(getattr(copy, field.name), getattr(scenario, field.name))
+    assert dataclasses.replace(scenario, name="other").name == "other"
+
+
+@pytest.mark.parametrize(
+    ("law", "costs", "expected"),
+    [
+        ("uniform", [1.0, 2.0], (0.5, 3.0)),
+        ("fixed", [1.0, 2.0], (1.0, 2.0)),
+        ("uniform", [0.0, 2.0], (0.0, 3.0)),
+        ("fixed", [0.0, 0.0], (0.0, 1.0)),
+    ],
+)
+def test_default_cost_range_is_the_support(
+    law: Any, costs: list[float], expected: tuple[float, float]
+) -> None:
+    assert build(cost_law=law, cost_mean=costs).cost_range == expected
+
+
+def test_default_cut_of_the_lognormal_law_is_its_quantile() -> None:
+    scenario = build(cost_law="lognormal", cost_sigma=0.5)
+    median = 2.0 * np.exp(-0.125)
+    assert scenario.cost_range == (0.0, pytest.approx(median * np.exp(3.0902 * 0.5), rel=1e-4))
+    # Very wide laws have quantiles below their mean; the cut stays above it.
+    assert build(cost_law="lognormal", cost_sigma=9.0).cost_range[1] > 2.0
+
+
+def test_resolve_gives_contiguous_arrays_for_every_law() -> None:
+    scenarios = [
+        build(),
+        build(reward_mean=[[0.1, 0.2]] * 3),
+        build(cost_mean=[[1.0, 2.0]] * 3, cost_law="fixed"),
+        build(reward_law="beta", reward_concentration=3.0),
+        build(cost_law="lognormal", cost_sigma=1.0),
+        build(**TASKS),
+        build(**TABLE),
+    ]
+    for scenario in scenarios:
+        world = scenario.resolve(100, 3)
+        rows = scenario.instances
+        assert world.reward_mean.shape == world.cost_mean.shape == (rows, 2)
+        assert world.reward_table.shape[1] == world.cost_table.shape[1] == 2
+        for array in world:
+            if isinstance(array, np.ndarray):
+                assert array.flags.c_contiguous
+                assert array.dtype in (np.float64, np.int64)
+        assert world.arrival.dtype == world.retirement.dtype == np.int64
+        assert world.task_alias.dtype == np.int64
+        assert (world.retirement == 100).all()
+
+
+def test_resolve_bernoulli_uniform() -> None:
+    world = build(cost_range=(0.0, 5.0)).resolve(10, 1)
+    assert (world.reward_kind, world.cost_kind) == (codes.REWARD_BERNOULLI, codes.COST_UNIFORM)
+    assert (world.cost_min, world.cost_max) == (0.0, 5.0)
+    assert world.reward_table.shape == world.cost_table.shape == (1, 2)
+    assert not world.in_order
+    assert build(cost_law="fixed").resolve(10, 1).cost_kind == codes.COST_FIXED
+
+
+def test_resolve_tables_keep_the_means() -> None:
+    scenario = build(
+        reward_law="beta", reward_concentration=3.0, cost_law="lognormal", cost_sigma=1.0
+    )
+    world = scenario.resolve(10, 1)
+    assert (world.reward_kind, world.cost_kind) == (codes.REWARD_TABLE, codes.COST_TABLE)
+    np.testing.assert_allclose(world.reward_table.mean(axis=0), [0.2, 0.8], rtol=1e-12)
+    np.testing.assert_allclose(world.cost_table.mean(axis=0), [1.0, 2.0], rtol=1e-12)
+    assert world.cost_table.max() <= world.cost_max
+
+
+def test_resolve_tasks() -> None:
+    scenario = build(**TASKS)
+    np.testing.assert_allclose(scenario.reward_mean, [0.1, 0.8])
+    world = scenario.resolve(10, 1)
+    assert world.reward_kind == codes.REWARD_TASK
+    assert world.task_prob.shape == world.task_alias.shape == (2,)
+    np.testing.assert_array_equal(world.reward_table, TASKS["task_mean"])
+    # Means that agree may be given.
+    assert build(**{**TASKS, "reward_mean": [0.1, 0.8]}).n_models == 2
+
+
+@pytest.mark.parametrize("order", ["iid", "table"])
+def test_resolve_replay(order: Any) -> None:
+    scenario = build(**TABLE, table_order=order)
+    assert scenario.cost_range == (1.0, 6.0)
+    np.testing.assert_allclose(scenario.reward_mean, [0.5, 0.5])
+    np.testing.assert_allclose(scenario.cost_mean, [3.0, 4.0])
+    world = scenario.resolve(10, 1)
+    assert (world.reward_kind, world.cost_kind) == (codes.REWARD_REPLAY, codes.COST_REPLAY)
+    assert world.in_order == (order == "table")
+    np.testing.assert_array_equal(world.cost_table, TABLE["table_cost"])
+
+
+def test_resolve_refuses_what_does_not_fit() -> None:
+    scenario = build(reward_mean=[[0.1, 0.2]] * 3)
+    with pytest.raises(ValueError, match="trials=4 but the scenario has 3 instances"):
+        scenario.resolve(10, 4)
+    with pytest.raises(ValueError, match="horizon=0 must be a whole number >= 1"):
+        scenario.resolve(0, 3)
+    with pytest.raises(ValueError, match=r"trials=2\.5 must be a whole number"):
+        scenario.resolve(10, 2.5)  # type: ignore[arg-type]
+    tight = build(cost_law="lognormal", cost_sigma=1.0, cost_range=(0.5, 50.0))
+    with pytest.raises(ValueError, match=r"cost_range\[0\]\[0\] = 0.5|cost_range.*lower it"):
+        tight.resolve(10, 1)
+
+
+def test_times_in_rounds() -> None:
+    world = build(arrival=[0, 30], retirement=[20, None]).resolve(100, 1)
+    assert world.arrival.tolist() == [0, 30]
+    assert world.retirement.tolist() == [20, 100]
+    # A model that comes after the end is never available.
+    short = build(arrival=[0, 30], retirement=[20, None]).resolve(10, 1)
+    assert short.arrival.tolist() == [0, 10]
+    assert short.retirement.tolist() == [10, 10]
+
+
+def test_times_in_fractions_of_the_horizon() -> None:
+    scenario = build(arrival=[0.0, 0.29], retirement=[0.5, None], arrival_unit="horizon")
+    world = scenario.resolve(100, 1)
+    assert world.arrival.tolist() == [0, 29]
+    assert world.retirement.tolist() == [50, 100]
+    with pytest.raises(ValueError, match="horizon=1 is too short: model 'model-0'"):
+        scenario.resolve(1, 1)
+
+
+@given(
+    st.lists(st.floats(0.0, 1.0), min_size=1, max_size=6),
+    st.integers(1, 10**9),
+)
+def test_arrivals_stay_within_any_horizon(later: list[float], horizon: int) -> None:
+    size = len(later) + 1
+    scenario = Scenario([0.5] * size, [1.0] * size, arrival=[0.0, *later], arrival_unit="horizon")
+    world = scenario.resolve(horizon, 1)
+    assert (world.arrival >= 0).all()
+    assert (world.arrival <= world.retirement).all()
+    assert (world.retirement == horizon).all()
+    assert (np.abs(world.arrival - np.array([0.0, *later]) * horizon) <= 1.0 + 1e-6).all()

@@ -1,0 +1,274 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastroute.kernels import codes
+from fastroute.scenario import SCENARIOS, check_table, list_data, scenario
+
+DATES = {"new": "2024-06-01", "old": "2023-01-01", "mid": "2023-05-01"}
+
+
+def outcomes(queries: int = 4) -> pl.DataFrame:
+    """Return a clean table of outcomes of three models."""
+    rows = [
+        (f"q{query}", f"task-{query % 2}", model, (query + place) % 3 / 2.0, 1.0 + place + query)
+        for query in range(queries)
+        for place, model in enumerate(DATES)
+    ]
+    return pl.DataFrame(rows, schema=["query", "task", "model", "score", "cost"], orient="row")
+
+
+def replay(table: Any, models: Any = DATES, **options: Any) -> Any:
+    return scenario("replay", outcomes=table, models=models, **options)
+
+
+def change(row: int, **values: Any) -> pl.DataFrame:
+    """Return the clean table with some values of one row changed."""
+    records = outcomes().to_dicts()
+    records[row].update(values)
+    return pl.DataFrame(records)
+
+
+def test_replay_places_every_outcome() -> None:
+    built = replay(outcomes(), initial=3)
+    assert built.models == ("old", "mid", "new")
+    assert built.reward_law == built.cost_law == "replay"
+    # Models new, old, mid have places 0, 1, 2 in the table.
+    np.testing.assert_array_equal(built.table_cost[0], [2.0, 3.0, 1.0])
+    np.testing.assert_array_equal(built.table_score[1], [1.0, 0.0, 0.5])
+    assert built.cost_range == (1.0, 6.0)
+    assert "4 queries" in built.note
+
+
+def test_replay_order_and_arrivals() -> None:
+    world = replay(outcomes(), order="table", limit=0.5, initial=2).resolve(1000, 1)
+    assert world.in_order
+    assert world.reward_kind == codes.REWARD_REPLAY
+    assert world.cost_kind == codes.COST_REPLAY
+    assert world.arrival.tolist() == [0, 0, 800]
+    assert not replay(outcomes()).resolve(10, 1).in_order
+
+
+@given(st.permutations(range(12)))
+def test_row_order_decides_only_the_order_of_queries(order: list[int]) -> None:
+    clean = outcomes()
+    shuffled = replay(clean[order])
+    straight = replay(clean)
+    first = clean[order]["query"].unique(maintain_order=True).to_list()
+    rows = [int(query[1:]) for query in first]
+    np.testing.assert_array_equal(shuffled.table_score, straight.table_score[rows])
+    np.testing.assert_array_equal(shuffled.table_cost, straight.table_cost[rows])
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_files_and_frames_give_the_same(tmp_path: Path, suffix: str) -> None:
+    table = tmp_path / f"table.{suffix}"
+    models = tmp_path / f"models.{suffix}"
+    names = pl.DataFrame({"model": list(DATES), "release_date": list(DATES.values())})
+    for frame, path in ((outcomes(), table), (names, models)):
+        (frame.write_parquet if suffix == "parquet" else frame.write_csv)(path)
+    built = replay(str(table), models)
+    np.testing.assert_array_equal(built.table_score, replay(outcomes()).table_score)
+    assert built.note.endswith(f"from table.{suffix}")
+    assert check_table(table, models).ok
+
+
+def test_columns_are_mapped_and_query_id_is_found() -> None:
+    renamed = outcomes().rename({"query": "query_id", "cost": "usd", "task": "subject"})
+    built = replay(renamed, columns={"cost": "usd", "task": "subject"})
+    np.testing.assert_array_equal(built.table_cost, replay(outcomes()).table_cost)
+
+
+def test_dates_may_be_dates() -> None:
+    names = pl.DataFrame({"model": list(DATES), "release_date": list(DATES.values())})
+    built = replay(outcomes(), names.with_columns(pl.col("release_date").str.to_date()))
+    assert built.models == ("old", "mid", "new")
+
+
+def test_tasks_select_queries() -> None:
+    built = replay(outcomes(), tasks="task-1")
+    assert built.table_score.shape == (2, 3)
+    assert replay(outcomes(), tasks=["task-1", "task-0"]).table_score.shape == (4, 3)
+    with pytest.raises(ValueError, match="tasks='task-2' is unknown; did you mean 'task-"):
+        replay(outcomes(), tasks="task-2")
+    with pytest.raises(ValueError, match="tasks="):
+        replay(outcomes(), tasks=[])
+
+
+REFUSED: list[tuple[Any, dict[str, Any], list[str]]] = [
+    (outcomes()[:-1], {}, ["1 of 12 cells", "mid (1)", "missing='drop'"]),
+    (change(3, score=None), {}, ["1 of 12 cells", "new (1)"]),
+    (change(3, score=float("nan")), {}, ["1 of 12 cells"]),
+    (pl.concat([outcomes(), outcomes()[:1]]), {}, ["1 repeated", "'q0'", "'new'", "'mean'"]),
+    (change(4, cost=0.0), {}, ["cost is 0 in 1 row", "'old'", "zero_cost='keep'", "columns="]),
+    (change(4, cost=-1.0), {}, ["cost: 1 value", "-1", "repair"]),
+    (change(4, cost=float("inf")), {}, ["cost: 1 value", "inf"]),
+    (change(4, score=1.5), {}, ["score: 1 value", "1.5", "rescale"]),
+    (change(4, score=-0.5), {}, ["score: 1 value", "-0.5"]),
+    (change(4, task="other"), {}, ["task: 1 queries", "'q1'"]),
+    (change(4, model=None), {}, ["model", "empty in 1 row"]),
+    (outcomes(), {"models": {"old": "2023-01-01"}}, ["'new', 'mid'", "not in the models table"]),
+    (
+        outcomes(),
+        {"models": {**DATES, "ghost": "2023-01-01"}},
+        ["'ghost'", "not in the outcomes", "drop"],
+    ),
+    (outcomes(), {"models": {**DATES, "old": ""}}, ["release_date: 'old'", "YYYY-MM-DD"]),
+    (outcomes(), {"models": {**DATES, "old": "May 2023"}}, ["release_date", "'May 2023'"]),
+    (outcomes(), {"models": None}, ["models=None", "release_date"]),
+    (
+        outcomes(),
+        {"models": pl.DataFrame({"model": ["old", "old"], "release_date": ["", ""]})},
+        ["'old' occurs twice"],
+    ),
+    (
+        outcomes(),
+        {"models": pl.DataFrame({"model": ["old"], "released": [""]})},
+        ["no column 'release_date'", "did you mean 'released'"],
+    ),
+    (outcomes().drop("cost"), {}, ["no column 'cost'", "columns={'cost': ...}"]),
+    (outcomes(), {"columns": {"price": "cost"}}, ["columns='price'", "cost"]),
+    (outcomes(), {"columns": {"cost": "csot"}}, ["columns['cost']='csot'", "did you mean 'cost'"]),
+    (
+        outcomes().with_columns(pl.col("cost").cast(pl.String)),
+        {},
+        ["cost: column 'cost' has type String", "convert"],
+    ),
+    (outcomes()[:0], {}, ["no rows"]),
+    (outcomes(), {"order": "random"}, ["order='random'", "iid, table"]),
+    (outcomes(), {"missing": "keep"}, ["missing='keep'"]),
+    (outcomes(), {"duplicates": "first"}, ["duplicates='first'"]),
+    (outcomes(), {"zero_cost": "drop"}, ["zero_cost='drop'"]),
+    (outcomes(), {"limit": 0.2}, ["limit=0.2"]),
+    ("nowhere.parquet", {}, ["'nowhere.parquet'", "no such file"]),
+    ([1, 2], {}, ["list", "Polars frame"]),
+]
+
+
+@pytest.mark.parametrize(("table", "options", "words"), REFUSED)
+def test_bad_tables_are_refused_with_field_value_and_remedy(
+    table: Any, options: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(ValueError, match=r".") as error:
+        replay(table, **options)
+    assert [word for word in words if word not in str(error.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("t.txt", ["'.txt'", ".parquet"]), ("t.parquet", ["repair"])]
+)
+def test_bad_files_are_refused(tmp_path: Path, name: str, words: list[str]) -> None:
+    path = tmp_path / name
+    path.write_text("nonsense")
+    with pytest.raises(ValueError, match=r".") as error:
+        replay(path)
+    assert [word for word in words if word not in str(error.value)] == []
+
+
+def test_queries_with_missing_cells_are_dropped_on_demand() -> None:
+    table = pl.concat([change(3, score=None), outcomes(6)[15:17]])
+    built = replay(table, missing="drop")
+    clean = replay(outcomes())
+    np.testing.assert_array_equal(built.table_score, clean.table_score[[0, 2, 3]])
+    assert "2 queries with a missing cell dropped" in built.note
+    with pytest.raises(ValueError, match="leaves nothing"):
+        replay(outcomes(3)[[0, 4, 8]], missing="drop")
+
+
+def test_duplicates_are_averaged_on_demand() -> None:
+    table = pl.concat([outcomes(), change(0, score=1.0, cost=4.0)[:1]])
+    built = replay(table, duplicates="mean")
+    assert built.table_score[0, 2] == 0.5
+    assert built.table_cost[0, 2] == 2.5
+
+
+def test_zero_costs_are_kept_on_demand() -> None:
+    built = replay(change(4, cost=0.0), zero_cost="keep")
+    assert built.cost_range[0] == 0.0
+
+
+# check_table and list_data
+
+
+def test_check_reports_every_problem_at_once() -> None:
+    table = pl.concat([change(4, cost=0.0), change(0, score=1.5)[:1], outcomes(5)[12:14]])
+    report = check_table(table, {"new": "2024-06-01", "old": "", "ghost": "2020-01-01"})
+    kinds = [problem.kind for problem in report.problems]
+    expected = ["models", "models", "release_date", "score", "duplicates", "missing", "zero_cost"]
+    assert kinds == expected
+    assert (report.rows, report.queries, report.tasks, report.models) == (15, 5, 2, 3)
+    assert (report.missing, report.duplicates, report.zero_costs) == (1, 1, 1)
+    assert (report.score_min, report.score_max) == (0.0, 1.5)
+    text = str(report)
+    for problem in report.problems:
+        assert problem.message in text
+        assert problem.remedy in text
+    assert report.sha256 is None
+    assert not report.ok
+
+
+def test_check_of_a_clean_table() -> None:
+    report = check_table(outcomes())
+    assert report.ok
+    assert "no problems found" in str(report)
+    means = {row["model"]: row for row in report.per_model.iter_rows(named=True)}
+    assert means["old"]["mean_cost"] == 3.5
+    assert means["old"]["release_date"] is None
+    assert check_table(outcomes(), DATES).per_model["release_date"].to_list() == [*DATES.values()]
+
+
+def test_check_copes_with_scores_that_are_all_missing() -> None:
+    report = check_table(outcomes().with_columns(score=pl.lit(None)))
+    assert report.score_min is None
+    assert report.missing == 12
+
+
+def test_list_names_every_registered_scenario() -> None:
+    listed = {entry.scenario: entry for entry in list_data()}
+    assert list(listed) == list(SCENARIOS)
+    assert listed["sota"].models == 24
+    assert listed["routerbench"].models == 11
+    for entry in listed.values():
+        assert entry.kind in ("synthetic", "surrogate", "recorded")
+        assert entry.licence
+        assert entry.available or "pip install" in entry.remedy
+
+
+# Tables that are kept beside the project.
+
+
+def test_replay_of_paretobandit_k4(shared: Path) -> None:
+    folder = shared / "data" / "paretobandit_k4"
+    report = check_table(folder / "outcomes.parquet", folder / "models.csv")
+    assert report.ok
+    assert (report.rows, report.queries, report.tasks, report.models) == (14_236, 3559, 31, 4)
+    built = replay(folder / "outcomes.parquet", folder / "models.csv", limit=0.5, initial=2)
+    reference = {row["model"]: row for row in pl.read_csv(folder / "models.csv").to_dicts()}
+    for model, score, cost in zip(built.models, built.reward_mean, built.cost_mean, strict=True):
+        assert score == pytest.approx(reference[model]["mean_score"], rel=1e-5)
+        assert cost == pytest.approx(reference[model]["mean_cost"], rel=1e-5)
+    # Two models were released on one day, so three are there at once.
+    assert built.arrival.tolist() == [0.0, 0.0, 0.0, 0.8]
+
+
+def test_replay_of_llmrouterbench(shared: Path) -> None:
+    folder = shared / "data" / "llmrouterbench_240"
+    paths = (folder / "outcomes.parquet", folder / "models.csv")
+    report = check_table(*paths)
+    assert [problem.kind for problem in report.problems] == ["missing", "zero_cost"]
+    assert report.missing == 60
+    with pytest.raises(ValueError, match=r"deepseek-v3\.1-terminus \(60\)"):
+        replay(*paths)
+    with pytest.raises(ValueError, match="cost is 0"):
+        replay(*paths, missing="drop")
+    built = replay(*paths, missing="drop", zero_cost="keep", columns={"cost": "cost_filled"})
+    assert built.table_score.shape == (180, 33)
+    assert built.models[0] == "glm-4-9b-chat"
+    assert built.models[-1] == "glm-4.6"
+    small = replay(*paths, tasks="AIME", zero_cost="keep")
+    assert small.table_score.shape == (60, 33)
