@@ -56,5 +56,29 @@ class Sums(NamedTuple):
 
 
 def new_sums(trials: int) -> Sums:
-    """Sums of an empty segment."""
+    """Return the sums of an empty segment."""
     return Sums(*(np.zeros(trials) for _ in Sums._fields))
+
+
+class Routing(NamedTuple):
+    """Solutions of a batch of B routing LPs over M models."""
+
+    share: NDArray[np.float64]  # [B, M]
+    value: NDArray[np.float64]  # [B]
+    budget_price: NDArray[np.float64]  # [B]
+    simplex_price: NDArray[np.float64]  # [B]
+    status: NDArray[np.int64]  # [B]
+
+
+class Deployment(NamedTuple):
+    """Solutions of a batch of B deployment problems over N candidates."""
+
+    deployed: NDArray[np.bool_]  # [B, N] support of the weights
+    weight: NDArray[np.float64]  # [B, N] the optimal d
+    value: NDArray[np.float64]  # [B] objective, charges included
+    gap: NDArray[np.float64]  # [B] proven distance to the best possible value
+    budget_price: NDArray[np.float64]  # [B] of the LP relaxation
+    simplex_price: NDArray[np.float64]  # [B] of the LP relaxation
+    method: NDArray[np.int64]  # [B]
+    status: NDArray[np.int64]  # [B]
+    nodes: NDArray[np.int64]  # [B] LPs solved

@@ -77,6 +77,7 @@ def fake_run(
     curves = {
         "regret": regret,
         **parts,
+        "priced_regret": np.abs(regret) * 1.1,
         "noise": noise,
         "realised_regret": regret + noise,
         "cost": np.broadcast_to(spend.mean(axis=1, keepdims=True), regret.shape),
@@ -89,6 +90,7 @@ def fake_run(
                 **{part: values[:, -1] for part, values in parts.items()},
                 "noise": noise[:, -1],
                 "realised_regret": (regret + noise)[:, -1],
+                "priced_regret": np.abs(regret[:, -1]) * 1.1,
                 "cost": spend.mean(axis=1),
                 "violation": np.maximum(spend.mean(axis=1) - budget, 0.0) * horizon,
                 "worst_stage_violation": over.max(axis=1),

@@ -91,17 +91,13 @@ def truth(problem: StageProblem) -> Choice:
         )
     charge = np.where(problem.previous[: len(batch.reward)], 0.0, problem.charge)
     answer = deploy(batch, charge, problem.max_deployed, backend=problem.backend)
+    times = count // len(batch.reward)
     return Choice(
-        *(
-            np.repeat(x, count // len(batch.reward), axis=0)
-            for x in (
-                answer.deployed,
-                answer.budget_price,
-                answer.gap,
-                answer.method,
-                answer.status,
-            )
-        )
+        np.repeat(answer.deployed, times, axis=0),
+        np.repeat(answer.budget_price, times),
+        np.repeat(answer.gap, times),
+        np.repeat(answer.method, times),
+        np.repeat(answer.status, times),
     )
 
 
@@ -128,7 +124,7 @@ def random(problem: StageProblem) -> Choice:
 
 
 def static(problem: StageProblem) -> Choice:
-    """The first stage's choice, as far as it is still available."""
+    """Keep the first stage's choice, as far as it is still available."""
     if problem.first:
         return mip(problem)
     return _by_rule(problem.previous & (problem.limit > 0.0), np.zeros(len(problem.upper)))

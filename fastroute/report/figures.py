@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _LOG_RATIO: Final = 25.0
 # Panels further apart than this get an axis of their own.
 _PANEL_RATIO: Final = 8.0
+# Below this, in units of reward over a whole run, only rounding is left.
+_NOTHING: Final = 1e-6
 _BAND: Final = 0.18
 
 P = ParamSpec("P")
@@ -55,7 +57,11 @@ class _Curve(NamedTuple):
 
 @_house_style
 def regret_figure(
-    curves: "pl.DataFrame | pl.LazyFrame", *, title: str = "", level: float = 0.95
+    curves: "pl.DataFrame | pl.LazyFrame",
+    *,
+    quantity: str = "regret",
+    title: str = "",
+    level: float = 0.95,
 ) -> "Figure":
     """Draw the cumulative pseudo-regret of each policy over rounds.
 
@@ -63,6 +69,8 @@ def regret_figure(
     ----------
     curves : polars.DataFrame or polars.LazyFrame
         Curves of a study: ``policy, round, quantity, mean, se, trials``.
+    quantity : {"regret", "priced_regret", "realised_regret"}
+        Which regret.
     title : str
         Written above the axes.
     level : float
@@ -76,7 +84,7 @@ def regret_figure(
         both are linear.
     """
     frame = _collect(curves)
-    lines = {policy: _curve(frame, policy, "regret", level) for policy in _policies(frame)}
+    lines = {policy: _curve(frame, policy, quantity, level) for policy in _policies(frame)}
     figure, (axes,) = _figure(1, 1, width=6.8, height=4.2)
     logarithmic = _wants_log(list(lines.values()))
     for index, (policy, curve) in enumerate(lines.items()):
@@ -85,7 +93,7 @@ def regret_figure(
         if logarithmic:
             # The axis has no place for a regret that is still zero, nor for a band that reaches
             # below: the band is cut far under the line, where the axis has ended.
-            mean = np.where(mean > 0.0, mean, np.nan)
+            mean = np.where(mean > _NOTHING, mean, np.nan)
             low = np.maximum(low, 1e-6 * mean)
         axes.fill_between(rounds, low, high, color=style.colour, alpha=_BAND, linewidth=0)
         axes.plot(rounds, mean, color=style.colour, linestyle=style.dashes, label=policy)
@@ -93,12 +101,16 @@ def regret_figure(
         axes.set(xscale="log", yscale="log")
         means = np.concatenate([curve.mean for curve in lines.values()])
         # A few early rounds may be orders of magnitude below all that is to be seen.
-        axes.set_ylim(bottom=max(0.7 * means[means > 0.0].min(), 1e-4 * means.max()))
+        bottom = max(0.7 * means[means > _NOTHING].min(), 1e-4 * means.max())
+        rounds = np.concatenate([curve.rounds for curve in lines.values()])
+        axes.set_ylim(bottom=bottom)
+        axes.set_xlim(left=0.8 * rounds[means >= bottom].min())
     else:
         _linear_axes(axes)
     axes.set_xlabel("rounds")
-    axes.set_ylabel("cumulative regret (units of reward)")
-    axes.set_title(title or "Regret")
+    words = quantity.replace("_", " ")
+    axes.set_ylabel(f"cumulative {words} (units of reward)")
+    axes.set_title(title or words.capitalize())
     _legend(figure, axes, _band_words(level, [curve.low for curve in lines.values()]))
     return figure
 
@@ -207,7 +219,9 @@ def spend_figure(
         # One stage gives no line; a marker still shows it.
         marker = "o" if stage.size == 1 else None
         axes.plot(stage, mean, color=colour, linestyle=dashes, label=policy, marker=marker)
-    axes.axhline(budget, color="black", linewidth=2.4, alpha=0.45, label=f"budget ({budget:g})")
+    # Under the lines: a policy exactly on budget must stay visible.
+    budget_look: dict[str, Any] = {"color": "black", "linewidth": 2.8, "alpha": 0.35, "zorder": 1}
+    axes.axhline(budget, label=f"budget ({budget:g})", **budget_look)
     axes.set_xlabel("stage")
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.set_ylabel(f"mean cost per query in the stage ({cost_unit})")
@@ -263,7 +277,7 @@ def _curve(frame: "pl.DataFrame", policy: str, quantity: str, level: float = 0.9
 def _wants_log(lines: Sequence[_Curve]) -> bool:
     """Tell whether regrets are never negative and too far apart for a linear axis."""
     last = [float(line.mean[-1]) for line in lines]
-    shown = all(float(line.mean.min()) >= 0.0 for line in lines) and min(last) > 0.0
+    shown = all(float(line.mean.min()) > -_NOTHING for line in lines) and min(last) > _NOTHING
     return shown and max(last) > _LOG_RATIO * min(last)
 
 
@@ -282,7 +296,7 @@ def _linear_axes(axes: "Axes") -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(text))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    if axes.dataLim.y0 < 0.0:
+    if axes.dataLim.y0 < -_NOTHING:
         axes.axhline(0.0, color="black", linewidth=0.6)
     else:
         axes.set_ylim(bottom=0.0)

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 # Columns of the two tables on a terminal: regret, then spend, diagnostics and time.
-_HALVES: Final = ((0, 1, 2, 3, 4, 8, 9), (0, 5, 6, 7, 10, 11))
+_HALVES: Final = ((0, 1, 2, 3, 4, 5, 6), (0, 7, 8, 9, 10, 11, 12))
+_PARTS: Final = ("discovery", "deployment", "routing")
+# Below this, in units of reward over a whole run, only rounding is left.
+_NOTHING: Final = 1e-6
 
 
 class Row(NamedTuple):
@@ -25,6 +28,9 @@ class Row(NamedTuple):
         Pseudo-regret at the horizon, in units of reward.
     discovery, deployment, routing : float
         Means of its parts; they add up to the regret.
+    priced : Interval
+        Priced regret: overspending is charged at what it is worth, so that no policy looks good
+        for having spent more than the budget.
     cost_ratio : Interval
         Mean cost per query over the budget; 1 is exactly on budget.
     worst_violation : float
@@ -44,6 +50,7 @@ class Row(NamedTuple):
     discovery: float
     deployment: float
     routing: float
+    priced: Interval
     cost_ratio: Interval
     worst_violation: float
     starved: float
@@ -87,7 +94,7 @@ def table_rows(
         one = frame.filter(policy=policy)
         means = {
             name: mean_interval(one.get_column(name).to_numpy(), level)
-            for name in ("regret", "discovery", "deployment", "routing", "worst_stage_violation")
+            for name in ("regret", *_PARTS, "priced_regret", "worst_stage_violation")
         }
         time = times.get(policy, {})
         rows.append(
@@ -97,6 +104,7 @@ def table_rows(
                 discovery=means["discovery"].estimate,
                 deployment=means["deployment"].estimate,
                 routing=means["routing"].estimate,
+                priced=means["priced_regret"],
                 cost_ratio=mean_interval(one.get_column("cost").to_numpy() / budget, level),
                 worst_violation=means["worst_stage_violation"].estimate,
                 starved=float((one.get_column("starved").to_numpy() > 0).mean()),
@@ -120,7 +128,7 @@ def rich_tables(rows: Sequence[Row], *, title: str = "", cost_unit: str = "cost"
     title : str
         Written above the tables.
     cost_unit : str
-        Unit of costs, named in the header and the caption.
+        Unit of costs, named in the caption.
 
     Returns
     -------
@@ -133,14 +141,12 @@ def rich_tables(rows: Sequence[Row], *, title: str = "", cost_unit: str = "cost"
     from rich.table import Table
     from rich.text import Text
 
-    heads, cells = _heads(rows, cost_unit), [_cells(row) for row in rows]
+    heads, cells = _heads(rows), [_cells(row) for row in rows]
     tables = []
     for columns in _HALVES:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for column in columns:
-            table.add_column(
-                heads[column], justify="right" if column else "left", no_wrap=column > 0
-            )
+            table.add_column(heads[column], justify="right" if column else "left", overflow="fold")
         for line in cells:
             # Text, not markup: a label may hold square brackets.
             table.add_row(*(Text(line[column]) for column in columns))
@@ -157,14 +163,14 @@ def markdown_table(rows: Sequence[Row], *, cost_unit: str = "cost") -> str:
     rows : sequence of Row
         From :func:`table_rows`.
     cost_unit : str
-        Unit of costs, named in the header and the caption.
+        Unit of costs, named in the caption.
 
     Returns
     -------
     str
         Markdown, ending in a line break.
     """
-    heads = _heads(rows, cost_unit)
+    heads = _heads(rows)
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *(_cells(row) for row in rows)]
     body = "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
@@ -172,18 +178,17 @@ def markdown_table(rows: Sequence[Row], *, cost_unit: str = "cost") -> str:
     return f"{body}\n\n{_caption(rows, cost_unit)}\n"
 
 
-def _heads(rows: Sequence[Row], cost_unit: str) -> list[str]:
+def _heads(rows: Sequence[Row]) -> list[str]:
     return [
         "policy",
         "regret",
-        "discovery",
-        "deployment",
-        "routing",
-        "cost / budget",
-        f"worst stage ({cost_unit})",
-        "starved",
+        *_PARTS,
         f"vs {rows[0].policy}",
         "lower",
+        "priced regret",
+        "cost / budget",
+        "worst stage",
+        "starved",
         "seconds",
         "ns",
     ]
@@ -195,25 +200,28 @@ def _cells(row: Row) -> list[str]:
     return [
         row.policy,
         _with_margin(row.regret.estimate, row.regret.high),
-        compact(row.discovery),
-        compact(row.deployment),
-        compact(row.routing),
+        *(_reward(part) for part in (row.discovery, row.deployment, row.routing)),
+        "" if versus is None else _with_margin(versus.mean, versus.high),
+        "" if versus is None else f"{versus.share_lower:.0%}",
+        _with_margin(row.priced.estimate, row.priced.high),
         _with_margin(row.cost_ratio.estimate, row.cost_ratio.high),
         compact(row.worst_violation, 3),
         f"{row.starved:.0%}",
-        "" if versus is None else _with_margin(versus.mean, versus.high),
-        "" if versus is None else f"{versus.share_lower:.0%}",
         compact(row.seconds, 3),
         compact(row.ns_per_trial_round, 3),
     ]
 
 
+def _reward(value: float) -> str:
+    return "0" if abs(value) < _NOTHING else compact(value)
+
+
 def _with_margin(mean: float, high: float) -> str:
     """Write a mean with half its interval: ``1,234 ± 12``; the mean alone without one."""
     margin = high - mean
-    if not margin > 0.0:
-        return compact(mean)
-    return f"{compact(mean)} ± {compact(margin, 2)}"
+    if not margin >= _NOTHING:
+        return _reward(mean)
+    return f"{_reward(mean)} ± {compact(margin, 1 if margin < 1.0 else 2)}"
 
 
 def _caption(rows: Sequence[Row], cost_unit: str) -> str:
@@ -221,7 +229,9 @@ def _caption(rows: Sequence[Row], cost_unit: str) -> str:
     first, regret = rows[0].policy, rows[0].regret
     return (
         f"Means over {regret.n:,} trials ± half the {regret.level:.0%} interval. Regret = "
-        "discovery + deployment + routing, in units of reward. Worst stage: largest overspend "
-        f"of a stage, in {cost_unit}. Starved: trials in which a model starved. vs {first}: difference in regret, paired by trial; lower: share of trials with a lower "
-        "regret. ns: nanoseconds per trial and round."
+        f"discovery + deployment + routing, in units of reward. vs {first}: difference in regret, "
+        "paired by trial; lower: share of trials with a lower regret. Priced regret charges "
+        "overspending at what it is worth. Worst stage: largest overspend of a stage, in "
+        f"{cost_unit}. Starved: trials in which a model starved. Seconds include compilation on "
+        "first use; ns: nanoseconds per trial and round."
     )

@@ -37,6 +37,9 @@ def write_report(path: str | os.PathLike[str]) -> list[Path]:
     name = stored.study.name
     figures = {
         "regret": regret_figure(stored.curves, title=f"{name}: regret"),
+        "priced_regret": regret_figure(
+            stored.curves, quantity="priced_regret", title=f"{name}: priced regret"
+        ),
         "parts": parts_figure(stored.curves, title=f"{name}: parts of the regret"),
         "spend": spend_figure(
             stored.stages, title=f"{name}: spend against the budget", cost_unit=unit
@@ -48,7 +51,9 @@ def write_report(path: str | os.PathLike[str]) -> list[Path]:
         for suffix in (".svg", ".png")
     }
     results = markdown_table(stored_rows(stored), cost_unit=unit)
-    add_files(path, writers, f"{results}\n![Regret](figures/regret.svg)")
+    add_files(
+        path, writers, f"{results}\n![Regret](figures/regret.svg)\n\n![Spend](figures/spend.svg)"
+    )
     return [Path(path) / file for file in writers]
 
 

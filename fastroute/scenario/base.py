@@ -338,13 +338,12 @@ class Scenario:
         elif self.cost_sigma is not None:
             cost_kind = codes.COST_TABLE
             cost_table = lognormal_strata(self.cost_mean, self.cost_sigma, self.cost_range[1])
-            checks.reject(
-                "cost_range[0]",
-                np.array([self.cost_range[0]]),
-                np.array([cost_table.min() < self.cost_range[0]]),
-                f"is above the lowest cost the lognormal law draws, {cost_table.min():g}",
-                "lower it, for instance to 0",
-            )
+            lowest = float(cost_table.min())
+            if lowest < self.cost_range[0]:
+                raise ValueError(
+                    f"cost_range={self.cost_range} but cost_law='lognormal' draws costs down to "
+                    f"{lowest:g}; lower c_min, for instance to 0"
+                )
         elif self.table_cost is not None:
             cost_kind, cost_table = codes.COST_REPLAY, self.table_cost
 

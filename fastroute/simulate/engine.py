@@ -1,6 +1,5 @@
 """The stage loop for one chunk of trials: deploy, play the rounds, keep the accounts."""
 
-import importlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,12 +8,13 @@ from numpy.typing import NDArray
 
 from fastroute.kernels import codes
 from fastroute.kernels.types import Draws, Memory, Rules, new_sums
-from fastroute.policy import DEPLOYERS, ESTIMATORS, ROUTERS, Choice, Policy, StageProblem
+from fastroute.policy import DEPLOYERS, ESTIMATORS, ROUTERS, Policy, StageProblem
 from fastroute.policy.estimators import INIT_RULES
 from fastroute.scenario import World
 from fastroute.scenario.optimum import Optimum
 from fastroute.simulate.ledger import QUANTITIES, STAGE_COLUMNS, Ledger
 from fastroute.simulate.plan import Plan, Stage
+from fastroute.solve.backend import load_kernel
 from fastroute.solve.routing import route
 from fastroute.solve.validate import Batch
 
@@ -94,7 +94,7 @@ def run_chunk(
     ChunkResult
     """
     world, plan = task.world, task.plan
-    kernel = importlib.import_module(f"fastroute.kernels.{_module(task.backend)}.rounds")
+    kernel = load_kernel("rounds", task.backend)
     size = len(world.limit)
     slots = min(task.max_deployed, size)
     mine = slice(first_trial, first_trial + trials) if len(world.reward_mean) > 1 else slice(0, 1)
@@ -161,10 +161,6 @@ def slot_table(deployed: NDArray[np.bool_], slots: int) -> NDArray[np.int64]:
     return np.where(np.take_along_axis(deployed, order, axis=1), order, -1).astype(np.int64)
 
 
-def _module(backend: str) -> str:
-    return "ref" if backend == "ref" else "numba_"
-
-
 def _fresh_memory(task: Task, trials: int) -> Memory:
     """Empty memory, or the pseudo-observations of ``init="prior"``."""
     shape = (len(task.world.limit), trials)
@@ -189,14 +185,14 @@ def _problem(
     cost_mean: F8,
     first_trial: int,
 ) -> StageProblem:
-    """What the deployer sees when stage ``k`` opens."""
+    """Gather what the deployer sees when stage ``k`` opens."""
     trials = len(previous)
     rules = task.rules
     upper, lower = np.empty(memory.pulls.shape), np.empty(memory.pulls.shape)
     if rules.estimator == codes.ESTIMATOR_TRUTH:
         upper[:], lower[:] = reward_mean.T, cost_mean.T
     else:
-        bounds = importlib.import_module(f"fastroute.kernels.{_module(task.backend)}.bounds")
+        bounds = load_kernel("bounds", task.backend)
         bounds.bounds_batch(
             *memory,
             rules.gamma,
@@ -209,7 +205,7 @@ def _problem(
         )
 
     def draw() -> F8:
-        rng = importlib.import_module(f"fastroute.kernels.{_module(task.backend)}.rng")
+        rng = load_kernel("rng", task.backend)
         table: F8 = rng.uniform_table(
             rules.seed, stage.opened, first_trial, codes.STREAM_DEPLOY, trials, len(upper)
         )

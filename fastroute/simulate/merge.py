@@ -28,7 +28,7 @@ def merge(
     NDArray[np.int16],
     list[str],
 ]:
-    """Finals, curves, stage table, deployed sets, picks and warnings of a run."""
+    """Put together finals, curves, stage table, deployed sets, picks and warnings of a run."""
     finals = _finals(task, results)
     finals = {"trial": np.arange(trials), **finals}
     curves: F8 | Moments
@@ -92,7 +92,7 @@ def _starved(task: Task, result: ChunkResult, first: int) -> NDArray[np.int64]:
 
 
 def _moments(curves: list[F8], trials: int) -> Moments:
-    """Mean and squared deviations over trials, merged in blocks of fixed size (Chan et al. 1983)."""
+    """Mean and squared deviations, merged in blocks of fixed size (Chan et al. 1983)."""
     shape = (len(QUANTITIES), curves[0].shape[2])
     mean, square = np.zeros(shape), np.zeros(shape)
     done = 0

@@ -1,6 +1,7 @@
 """When things happen in a run: stages, changes of the pool, checkpoints."""
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ class Plan(NamedTuple):
 
 
 def resolve_stages(rule: int | str, horizon: int, n_models: int, max_deployed: int) -> int:
-    """Number of stages K as an integer in [1, T].
+    """Turn a rule into the number of stages K, an integer in [1, T].
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def make_plan(world: World, horizon: int, stages: int, checkpoints: I8) -> Plan:
         marks = sorted(cuts)
         pieces = tuple(
             Piece(start, stop, pool_of(kept & (world.arrival <= start)), due.get(stop, -1))
-            for start, stop in zip(marks[:-1], marks[1:], strict=True)
+            for start, stop in pairwise(marks)
         )
         planned.append(Stage(opened, end - opened, pieces[0].pool, pieces))
     return Plan(horizon, length, tuple(planned), np.array(rows), checkpoints)

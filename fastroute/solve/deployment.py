@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastroute.kernels import codes
+from fastroute.kernels.types import Deployment
+from fastroute.solve.backend import load_kernel
 from fastroute.solve.status import Status, messages
 from fastroute.solve.validate import Batch, choice, number_array, positive_int, prepare
 
@@ -156,21 +158,32 @@ def deploy(
     max_deployed: int,
     node_limit: int = NODE_LIMIT,
     backend: str = "auto",
-) -> Any:
+) -> Deployment:
     """Solve a prepared batch without fill; limits of 0 mark absent models.
 
     Problems that the branch and bound leaves open go to HiGHS.
     """
     if backend == "highs":
-        from fastroute.solve.highs import deployment as solve_highs
+        from fastroute.solve import highs
 
-        return solve_highs(*batch[1:], charge, max_deployed)
-    answer = _kernel(backend).solve(*batch[1:], charge, max_deployed, node_limit)
+        return highs.deployment(
+            batch.reward, batch.cost, batch.limit, batch.budget, charge, max_deployed
+        )
+    answer: Deployment = load_kernel("deployment", backend).solve(
+        batch.reward, batch.cost, batch.limit, batch.budget, charge, max_deployed, node_limit
+    )
     open_ = np.flatnonzero(answer.status == codes.NODE_LIMIT)
     if open_.size:
-        from fastroute.solve.highs import deployment as solve_highs
+        from fastroute.solve import highs
 
-        exact = solve_highs(*(x[open_] for x in batch[1:]), charge[open_], max_deployed)
+        exact = highs.deployment(
+            batch.reward[open_],
+            batch.cost[open_],
+            batch.limit[open_],
+            batch.budget[open_],
+            charge[open_],
+            max_deployed,
+        )
         for mine, theirs in zip(answer, exact, strict=True):
             mine[open_] = theirs
     return answer
@@ -186,7 +199,7 @@ def fill_slots(
     backend: str = "auto",
 ) -> NDArray[np.bool_]:
     """Give empty slots of a prepared batch to further models, by one of the ``FILL_*`` codes."""
-    filled: NDArray[np.bool_] = _kernel(backend).fill(
+    filled: NDArray[np.bool_] = load_kernel("deployment", backend).fill(
         deployed,
         batch.reward,
         batch.cost,
@@ -197,14 +210,6 @@ def fill_slots(
         rule,
     )
     return filled
-
-
-def _kernel(backend: str) -> Any:
-    if backend == "ref":
-        from fastroute.kernels.ref import deployment as kernel
-    else:
-        from fastroute.kernels.numba_ import deployment as kernel
-    return kernel
 
 
 def _per_model(name: str, value: ArrayLike, batch: Batch) -> NDArray[np.float64]:

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels import codes
-from fastroute.kernels.numba_.deployment import Deployment
-from fastroute.kernels.numba_.routing import Routing
 from fastroute.kernels.tolerances import MASS, SUPPORT
+from fastroute.kernels.types import Deployment, Routing
 
 F8 = NDArray[np.float64]
 _local = threading.local()

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastroute.kernels.types import Routing
+from fastroute.solve.backend import load_kernel
 from fastroute.solve.status import Status, messages
 from fastroute.solve.validate import Batch, choice, prepare
 
@@ -96,19 +98,22 @@ def solve_routing(
     """
     backend = choice("backend", backend, ROUTING_BACKENDS)
     batch = prepare(reward, cost, limit, budget)
-    share, *rest = route(batch, backend)
-    value, price, marginal, status = (x.reshape(batch.shape) for x in rest)
+    answer = route(batch, backend)
     return RoutingResult(
-        share.reshape(*batch.shape, batch.reward.shape[1]), value, price, marginal, status
+        answer.share.reshape(*batch.shape, batch.reward.shape[1]),
+        answer.value.reshape(batch.shape),
+        answer.budget_price.reshape(batch.shape),
+        answer.simplex_price.reshape(batch.shape),
+        answer.status.reshape(batch.shape),
     )
 
 
-def route(batch: Batch, backend: str = "auto") -> Any:
+def route(batch: Batch, backend: str = "auto") -> Routing:
     """Solve a prepared batch; limits of 0 mark absent models."""
     if backend == "highs":
-        from fastroute.solve.highs import routing as solve
-    elif backend == "ref":
-        from fastroute.kernels.ref.routing import solve
-    else:
-        from fastroute.kernels.numba_.routing import solve
-    return solve(batch.reward, batch.cost, batch.limit, batch.budget)
+        from fastroute.solve import highs
+
+        return highs.routing(batch.reward, batch.cost, batch.limit, batch.budget)
+    kernel = load_kernel("routing", backend)
+    answer: Routing = kernel.solve(batch.reward, batch.cost, batch.limit, batch.budget)
+    return answer

@@ -115,7 +115,7 @@ class Lines:
         self._policies = policies
         self._size = size
         self._started = 0
-        self._label = ""
+        self._label, self._ended = "", True
         self._begun = self._spoken = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -128,16 +128,16 @@ class Lines:
     def start(self, label: str) -> None:
         """Write which policy starts."""
         self._started += 1
-        self._label = label
+        self._label, self._ended = label, False
         self._begun = self._spoken = time.monotonic()
         self._write(f"[{self._started}/{self._policies}] {label}")
 
     def advance(self, share: float) -> None:
         """Write how far the policy is, when the last line is long ago or it has ended."""
         now = time.monotonic()
-        if share < 1.0 and now - self._spoken < _SECONDS_BETWEEN_LINES:
+        if self._ended or (share < 1.0 and now - self._spoken < _SECONDS_BETWEEN_LINES):
             return
-        self._spoken = now
+        self._spoken, self._ended = now, share >= 1.0
         spent = max(now - self._begun, 1e-9)
         rate = rate_text(share * self._size / spent)
         left = f", {spent * (1.0 - share) / share:,.0f} s left" if 0.0 < share < 1.0 else ""

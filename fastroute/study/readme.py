@@ -17,6 +17,8 @@ _FILES: Final = {
     "over trials, when there are many): what was deployed, its value, the spend.",
     "figures/regret.svg": "Cumulative regret of each policy over rounds, with 95 % bands "
     "(`regret.png`: the same).",
+    "figures/priced_regret.svg": "The same with overspending charged at what it is worth "
+    "(`priced_regret.png`: the same).",
     "figures/parts.svg": "The parts of each policy's regret over rounds: discovery, "
     "deployment, routing (`parts.png`: the same).",
     "figures/spend.svg": "Mean spend per query of each policy by stage against the budget, "

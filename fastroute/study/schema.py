@@ -63,11 +63,13 @@ def _whole(value: Any) -> Any:
 def _number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number")
+    if not math.isfinite(value):
+        raise ValueError("must be a finite number")
     return float(value)
 
 
 Whole = Annotated[int, BeforeValidator(_whole)]
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Number = Annotated[float, BeforeValidator(_number)]
 
 
 class ScenarioSpec(BaseModel):
@@ -119,12 +121,14 @@ class Setting(BaseModel):
     horizon: Whole = Field(ge=1, description="number of rounds T")
     budget: Number = Field(gt=0, description="largest mean cost per query")
     max_deployed: Whole = Field(ge=1, description="models deployed at once")
-    stages: int | str = Field("T^(1/3)", description='number of stages, "T^x" or "theory"')
-    trials: Whole = Field(256, ge=1, description="independent repetitions")
-    seed: Whole = Field(0, ge=0, le=2**63 - 1, description="seed of every draw")
-    checkpoints: Whole = Field(64, ge=1, description="rounds at which curves are kept")
-    deploy_cost: Number = Field(0.0, ge=0, description="one-time cost per newly deployed model")
-    backend: str = Field("auto", strict=True, description="backend of the simulation")
+    stages: int | str = Field(default="T^(1/3)", description='number of stages, "T^x" or "theory"')
+    trials: Whole = Field(default=256, ge=1, description="independent repetitions")
+    seed: Whole = Field(default=0, ge=0, le=2**63 - 1, description="seed of every draw")
+    checkpoints: Whole = Field(default=64, ge=1, description="rounds at which curves are kept")
+    deploy_cost: Number = Field(
+        default=0.0, ge=0, description="one-time cost per newly deployed model"
+    )
+    backend: str = Field(default="auto", strict=True, description="backend of the simulation")
 
     @field_validator("stages", mode="before")
     @classmethod
@@ -148,7 +152,7 @@ class Study(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(strict=True)
-    description: str = Field("", strict=True)
+    description: str = Field(default="", strict=True)
     scenario: ScenarioSpec
     policy: tuple[PolicySpec, ...] = Field(min_length=1)
     setting: Setting

@@ -6,8 +6,6 @@ with enough slots it is the answer.  Otherwise models are branched on: deployed 
 over its limit (``d_m <= alpha_m z_m`` makes ``f_m d_m / alpha_m`` a lower bound of ``f_m z_m``).
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -25,22 +23,9 @@ from fastroute.kernels.codes import (
 )
 from fastroute.kernels.numba_.routing import solve_one
 from fastroute.kernels.tolerances import SUPPORT, VALUE
+from fastroute.kernels.types import Deployment
 
 _FREE, _IN, _OUT = 0, 1, 2
-
-
-class Deployment(NamedTuple):
-    """Solutions of a batch of B deployment problems over N candidates."""
-
-    deployed: NDArray[np.bool_]  # [B, N] support of the weights
-    weight: NDArray[np.float64]  # [B, N] the optimal d
-    value: NDArray[np.float64]  # [B] objective, charges included
-    gap: NDArray[np.float64]  # [B] proven distance to the best possible value
-    budget_price: NDArray[np.float64]  # [B] of the LP relaxation
-    simplex_price: NDArray[np.float64]  # [B] of the LP relaxation
-    method: NDArray[np.int64]  # [B]
-    status: NDArray[np.int64]  # [B]
-    nodes: NDArray[np.int64]  # [B] LPs solved
 
 
 @njit(nogil=True, error_model="numpy", cache=True)

@@ -15,8 +15,6 @@ Indices are unsigned on purpose: Numba wraps negative signed indices, which hide
 distances from the vectoriser.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
@@ -96,89 +94,89 @@ def _draw(w, seed, now, first_trial):
     """Uniforms of the round for every lane."""
     k0 = seed & _MASK
     k1 = seed >> _SHIFT
-    for l in range(_W):
-        x0, x1, x2, x3 = philox4x32(now, _ZERO, (first_trial + l) & _MASK, _STREAM, k0, k1)
-        w[U_CHOICE + l] = np.float64(x0) * _INV_2_32
-        w[U_REWARD + l] = np.float64(x1) * _INV_2_32
-        w[U_COST + l] = np.float64(x2) * _INV_2_32
-        w[U_TASK + l] = np.float64(x3) * _INV_2_32
+    for lane in range(_W):
+        x0, x1, x2, x3 = philox4x32(now, _ZERO, (first_trial + lane) & _MASK, _STREAM, k0, k1)
+        w[U_CHOICE + lane] = np.float64(x0) * _INV_2_32
+        w[U_REWARD + lane] = np.float64(x1) * _INV_2_32
+        w[U_COST + lane] = np.float64(x2) * _INV_2_32
+        w[U_TASK + lane] = np.float64(x3) * _INV_2_32
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _check(w, slots, cost_max):
     """Mark lanes whose basis is not the answer for this round's bounds; price the others."""
-    for l in range(_W):
-        pair = w[PAIR + l] > 0.0
-        inverse = 1.0 / (w[I_LOWER + l] - w[J_LOWER + l])
-        price = (w[I_UPPER + l] - w[J_UPPER + l]) * inverse
+    for lane in range(_W):
+        pair = w[PAIR + lane] > 0.0
+        inverse = 1.0 / (w[I_LOWER + lane] - w[J_LOWER + lane])
+        price = (w[I_UPPER + lane] - w[J_UPPER + lane]) * inverse
         price = price if pair else 0.0
-        w[INVERSE + l] = inverse
-        w[PRICE + l] = price
-        w[MARGINAL + l] = w[I_UPPER + l] - price * w[I_LOWER + l]
-        w[GUARD + l] = _TIE * (1.0 + price * cost_max) if pair else 0.0
-        w[SPENT + l] = 0.0
-        good = (w[STATUS + l] == 0.0) & ((not pair) | (price > 0.0) & (price < np.inf))
-        w[BAD + l] = 0.0 if good else 1.0
+        w[INVERSE + lane] = inverse
+        w[PRICE + lane] = price
+        w[MARGINAL + lane] = w[I_UPPER + lane] - price * w[I_LOWER + lane]
+        w[GUARD + lane] = _TIE * (1.0 + price * cost_max) if pair else 0.0
+        w[SPENT + lane] = 0.0
+        good = (w[STATUS + lane] == 0.0) & ((not pair) | (price > 0.0) & (price < np.inf))
+        w[BAD + lane] = 0.0 if good else 1.0
     for m in range(slots):
         o = _HEAD + m * _STEP
-        for l in range(_W):
-            lower = w[o + S_LOWER + l]
-            side = w[o + S_SIDE + l]
-            gain = w[o + S_UPPER + l] - w[PRICE + l] * lower - w[MARGINAL + l]
+        for lane in range(_W):
+            lower = w[o + S_LOWER + lane]
+            side = w[o + S_SIDE + lane]
+            gain = w[o + S_UPPER + lane] - w[PRICE + lane] * lower - w[MARGINAL + lane]
             # Equal rewards at price 0: the cheaper model, then the one of lower index, is ahead.
-            tie = w[I_LOWER + l] - lower
-            tie = w[I_SLOT + l] - np.float64(m) if tie == 0.0 else tie
-            gain = tie if (gain == 0.0) & (w[PAIR + l] == 0.0) else gain
-            w[SPENT + l] += w[o + S_FIXED + l] * lower
-            wrong = (side != 0.0) & (side * gain <= w[GUARD + l])
-            w[BAD + l] = 1.0 if wrong else w[BAD + l]
+            tie = w[I_LOWER + lane] - lower
+            tie = w[I_SLOT + lane] - np.float64(m) if tie == 0.0 else tie
+            gain = tie if (gain == 0.0) & (w[PAIR + lane] == 0.0) else gain
+            w[SPENT + lane] += w[o + S_FIXED + lane] * lower
+            wrong = (side != 0.0) & (side * gain <= w[GUARD + lane])
+            w[BAD + lane] = 1.0 if wrong else w[BAD + lane]
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _share(w, budget):
     """Shares of the basis from the two coupling rows; lanes out of bounds are marked too."""
     count = 0.0
-    for l in range(_W):
-        pair = w[PAIR + l] > 0.0
-        rest = w[REST + l]
-        left = budget - w[SPENT + l]
-        i_share = (left - w[J_LOWER + l] * rest) * w[INVERSE + l]
+    for lane in range(_W):
+        pair = w[PAIR + lane] > 0.0
+        rest = w[REST + lane]
+        left = budget - w[SPENT + lane]
+        i_share = (left - w[J_LOWER + lane] * rest) * w[INVERSE + lane]
         i_share = i_share if pair else rest
         j_share = rest - i_share
-        affordable = pair | (w[I_LOWER + l] * rest <= left)
+        affordable = pair | (w[I_LOWER + lane] * rest <= left)
         good = (
             affordable
             & (i_share >= 0.0)
             & (j_share >= 0.0)
-            & (i_share <= w[I_LIMIT + l])
-            & (j_share <= w[J_LIMIT + l])
-            & (w[BAD + l] == 0.0)
+            & (i_share <= w[I_LIMIT + lane])
+            & (j_share <= w[J_LIMIT + lane])
+            & (w[BAD + lane] == 0.0)
         )
         bad = 0.0 if good else 1.0
-        w[I_SHARE + l] = i_share
-        w[J_SHARE + l] = j_share
-        w[BAD + l] = bad
+        w[I_SHARE + lane] = i_share
+        w[J_SHARE + lane] = j_share
+        w[BAD + lane] = bad
         count += bad
     return count
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _mend(w, slots, l, budget, u, c, a, p, side):
-    """Solve lane ``l`` from scratch and keep its basis."""
+def _mend(w, slots, lane, budget, u, c, a, p, side):
+    """Solve lane ``lane`` from scratch and keep its basis."""
     for m in range(np.int64(slots)):
-        o = _HEAD + np.uint64(m) * _STEP + l
+        o = _HEAD + np.uint64(m) * _STEP + lane
         u[m] = w[o + S_UPPER]
         c[m] = w[o + S_LOWER]
         a[m] = w[o + S_LIMIT]
     status, _, _, i, j = solve_one(u, c, a, np.int64(slots), budget, p, side)
-    w[STATUS + l] = np.float64(status)
+    w[STATUS + lane] = np.float64(status)
     solved = status == OPTIMAL
     rest = 1.0
     spent = 0.0
     fixed_reward = 0.0
     fixed_cost = 0.0
     for m in range(np.int64(slots)):
-        o = _HEAD + np.uint64(m) * _STEP + l
+        o = _HEAD + np.uint64(m) * _STEP + lane
         fixed = p[m]
         if solved:
             fixed = a[m] if side[m] > 0.0 else 0.0
@@ -188,85 +186,87 @@ def _mend(w, slots, l, budget, u, c, a, p, side):
         spent += fixed * c[m]
         fixed_reward += fixed * w[o + S_MEAN]
         fixed_cost += fixed * w[o + S_PRICE]
-    w[FIXED_REWARD + l] = fixed_reward
-    w[FIXED_COST + l] = fixed_cost
+    w[FIXED_REWARD + lane] = fixed_reward
+    w[FIXED_COST + lane] = fixed_cost
     if not solved:
         i = j = 0
         rest = 0.0
-    oi = _HEAD + np.uint64(i) * _STEP + l
-    oj = _HEAD + np.uint64(j) * _STEP + l
-    w[I_SLOT + l], w[J_SLOT + l] = np.float64(i), np.float64(j)
-    w[I_UPPER + l], w[J_UPPER + l] = w[oi + S_UPPER], w[oj + S_UPPER]
-    w[I_LOWER + l], w[J_LOWER + l] = w[oi + S_LOWER], w[oj + S_LOWER]
-    w[I_LIMIT + l], w[J_LIMIT + l] = w[oi + S_LIMIT], w[oj + S_LIMIT]
-    w[I_REWARD + l], w[J_REWARD + l] = w[oi + S_MEAN], w[oj + S_MEAN]
-    w[I_COST + l], w[J_COST + l] = w[oi + S_PRICE], w[oj + S_PRICE]
-    w[PAIR + l] = 1.0 if i != j else 0.0
-    w[REST + l] = rest
+    oi = _HEAD + np.uint64(i) * _STEP + lane
+    oj = _HEAD + np.uint64(j) * _STEP + lane
+    w[I_SLOT + lane], w[J_SLOT + lane] = np.float64(i), np.float64(j)
+    w[I_UPPER + lane], w[J_UPPER + lane] = w[oi + S_UPPER], w[oj + S_UPPER]
+    w[I_LOWER + lane], w[J_LOWER + lane] = w[oi + S_LOWER], w[oj + S_LOWER]
+    w[I_LIMIT + lane], w[J_LIMIT + lane] = w[oi + S_LIMIT], w[oj + S_LIMIT]
+    w[I_REWARD + lane], w[J_REWARD + lane] = w[oi + S_MEAN], w[oj + S_MEAN]
+    w[I_COST + lane], w[J_COST + lane] = w[oi + S_PRICE], w[oj + S_PRICE]
+    w[PAIR + lane] = 1.0 if i != j else 0.0
+    w[REST + lane] = rest
     # The same two rows as in _share, within the limits: rounding may step over them.
     i_share = rest
     if i != j:
         inverse = 1.0 / (c[i] - c[j])
         i_share = (budget - spent - c[j] * rest) * inverse
         i_share = min(max(i_share, rest - a[j], 0.0), a[i], rest)
-    w[I_SHARE + l] = i_share
-    w[J_SHARE + l] = rest - i_share
+    w[I_SHARE + lane] = i_share
+    w[J_SHARE + lane] = rest - i_share
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _choose(w, slots):
     """Draw the model of every lane from its shares: slot of the pull, ``slots`` for none."""
-    for l in range(_W):
-        w[CUMULATED + l] = 0.0
-        w[PICK + l] = 0.0
+    for lane in range(_W):
+        w[CUMULATED + lane] = 0.0
+        w[PICK + lane] = 0.0
     for m in range(slots):
         o = _HEAD + m * _STEP
         slot = np.float64(m)
-        for l in range(_W):
-            share = w[o + S_FIXED + l]
-            share += w[I_SHARE + l] if w[I_SLOT + l] == slot else 0.0
-            share += w[J_SHARE + l] if w[J_SLOT + l] == slot else 0.0
-            total = w[CUMULATED + l] + share
-            w[CUMULATED + l] = total
-            w[PICK + l] += 1.0 if w[U_CHOICE + l] >= total else 0.0
-    for l in range(_W):
-        i_share = w[I_SHARE + l]
-        j_share = w[J_SHARE + l]
-        w[E_REWARD + l] = (
-            w[FIXED_REWARD + l] + i_share * w[I_REWARD + l] + j_share * w[J_REWARD + l]
+        for lane in range(_W):
+            share = w[o + S_FIXED + lane]
+            share += w[I_SHARE + lane] if w[I_SLOT + lane] == slot else 0.0
+            share += w[J_SHARE + lane] if w[J_SLOT + lane] == slot else 0.0
+            total = w[CUMULATED + lane] + share
+            w[CUMULATED + lane] = total
+            w[PICK + lane] += 1.0 if w[U_CHOICE + lane] >= total else 0.0
+    for lane in range(_W):
+        i_share = w[I_SHARE + lane]
+        j_share = w[J_SHARE + lane]
+        w[E_REWARD + lane] = (
+            w[FIXED_REWARD + lane] + i_share * w[I_REWARD + lane] + j_share * w[J_REWARD + lane]
         )
-        w[E_COST + l] = w[FIXED_COST + l] + i_share * w[I_COST + l] + j_share * w[J_COST + l]
-        w[SUM_OVER + l] += 1.0 if w[STATUS + l] == OVER_BUDGET else 0.0
-        w[SUM_CAPACITY + l] += 1.0 if w[STATUS + l] == NO_CAPACITY else 0.0
+        w[E_COST + lane] = (
+            w[FIXED_COST + lane] + i_share * w[I_COST + lane] + j_share * w[J_COST + lane]
+        )
+        w[SUM_OVER + lane] += 1.0 if w[STATUS + lane] == OVER_BUDGET else 0.0
+        w[SUM_CAPACITY + lane] += 1.0 if w[STATUS + lane] == NO_CAPACITY else 0.0
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _force(w, slots, init_pulls):
     """Give the round to a deployed model that still needs forced pulls, fewest pulls first."""
-    for l in range(_W):
+    for lane in range(_W):
         fewest = init_pulls
         for m in range(slots):
-            o = _HEAD + m * _STEP + l
+            o = _HEAD + m * _STEP + lane
             if w[o + S_LIMIT] > 0.0 and w[o + S_COUNT] < fewest:
                 fewest = w[o + S_COUNT]
-                w[PICK + l] = np.float64(m)
-                w[E_REWARD + l] = w[o + S_MEAN]
-                w[E_COST + l] = w[o + S_PRICE]
+                w[PICK + lane] = np.float64(m)
+                w[E_REWARD + lane] = w[o + S_MEAN]
+                w[E_COST + lane] = w[o + S_PRICE]
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _observe(w, b, lanes, deployed, draws, now):
     """Reward and cost of the pulled models."""
-    for l in range(_W):
-        o = _HEAD + np.uint64(w[PICK + l]) * _STEP + l
-        w[P_COUNT + l] = w[o + S_COUNT]
-        w[P_REWARD + l] = w[o + S_REWARD]
-        w[P_COST + l] = w[o + S_COST]
-        w[P_MEAN + l] = w[o + S_MEAN]
-        w[P_PRICE + l] = w[o + S_PRICE]
-    for l in range(_W):
-        w[REWARD + l] = 1.0 if w[U_REWARD + l] < w[P_MEAN + l] else 0.0
-        w[COST + l] = w[P_PRICE + l] * (0.5 + w[U_COST + l])
+    for lane in range(_W):
+        o = _HEAD + np.uint64(w[PICK + lane]) * _STEP + lane
+        w[P_COUNT + lane] = w[o + S_COUNT]
+        w[P_REWARD + lane] = w[o + S_REWARD]
+        w[P_COST + lane] = w[o + S_COST]
+        w[P_MEAN + lane] = w[o + S_MEAN]
+        w[P_PRICE + lane] = w[o + S_PRICE]
+    for lane in range(_W):
+        w[REWARD + lane] = 1.0 if w[U_REWARD + lane] < w[P_MEAN + lane] else 0.0
+        w[COST + lane] = w[P_PRICE + lane] * (0.5 + w[U_COST + lane])
     if draws.reward_kind != REWARD_BERNOULLI or draws.cost_kind != 0:
         _observe_tables(w, b, lanes, deployed, draws, now)
 
@@ -278,29 +278,28 @@ def _observe_tables(w, b, lanes, deployed, draws, now):
     tasks = draws.task_prob.shape[0]
     rewards = draws.reward_table.shape[0]
     costs = draws.cost_table.shape[0]
-    for l in range(_W):
-        lane = np.int64(l)
-        slot = np.int64(w[PICK + l])
-        if lane >= lanes or slot >= slots:
+    for lane in range(_W):
+        slot = np.int64(w[PICK + lane])
+        if np.int64(lane) >= lanes or slot >= slots:
             continue
-        m = deployed[b * WIDTH + lane, slot]
+        m = deployed[b * WIDTH + np.int64(lane), slot]
         if draws.reward_kind == REWARD_TASK:
-            scaled = w[U_TASK + l] * tasks
+            scaled = w[U_TASK + lane] * tasks
             k = np.int64(scaled)
             task = k if scaled - k < draws.task_prob[k] else draws.task_alias[k]
-            w[REWARD + l] = 1.0 if w[U_REWARD + l] < draws.reward_table[task, m] else 0.0
+            w[REWARD + lane] = 1.0 if w[U_REWARD + lane] < draws.reward_table[task, m] else 0.0
         elif draws.reward_kind == REWARD_REPLAY:
-            row = now % rewards if draws.in_order else np.int64(w[U_TASK + l] * rewards)
-            w[REWARD + l] = draws.reward_table[row, m]
+            row = now % rewards if draws.in_order else np.int64(w[U_TASK + lane] * rewards)
+            w[REWARD + lane] = draws.reward_table[row, m]
         elif draws.reward_kind != REWARD_BERNOULLI:
-            w[REWARD + l] = draws.reward_table[np.int64(w[U_REWARD + l] * rewards), m]
+            w[REWARD + lane] = draws.reward_table[np.int64(w[U_REWARD + lane] * rewards), m]
         if draws.cost_kind == COST_FIXED:
-            w[COST + l] = w[P_PRICE + l]
+            w[COST + lane] = w[P_PRICE + lane]
         elif draws.cost_kind == COST_TABLE:
-            w[COST + l] = draws.cost_table[np.int64(w[U_COST + l] * costs), m]
+            w[COST + lane] = draws.cost_table[np.int64(w[U_COST + lane] * costs), m]
         elif draws.cost_kind == COST_REPLAY:
-            row = now % costs if draws.in_order else np.int64(w[U_TASK + l] * costs)
-            w[COST + l] = draws.cost_table[row, m]
+            row = now % costs if draws.in_order else np.int64(w[U_TASK + lane] * costs)
+            w[COST + lane] = draws.cost_table[row, m]
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -309,17 +308,17 @@ def _update(w, rules):
     gamma = rules.gamma
     scale = 1.0 / rules.cost_max
     until = rules.init_pulls if rules.init == INIT_FORCED else 0.0
-    for l in range(_W):
-        count = w[P_COUNT + l] + 1.0
-        sum_reward = w[P_REWARD + l] + w[REWARD + l]
-        sum_cost = w[P_COST + l] + w[COST + l]
-        w[SUM_E_REWARD + l] += w[E_REWARD + l]
-        w[SUM_E_COST + l] += w[E_COST + l]
-        w[SUM_REWARD + l] += w[REWARD + l]
-        w[SUM_COST + l] += w[COST + l]
-        w[P_COUNT + l] = count
-        w[P_REWARD + l] = sum_reward
-        w[P_COST + l] = sum_cost
+    for lane in range(_W):
+        count = w[P_COUNT + lane] + 1.0
+        sum_reward = w[P_REWARD + lane] + w[REWARD + lane]
+        sum_cost = w[P_COST + lane] + w[COST + lane]
+        w[SUM_E_REWARD + lane] += w[E_REWARD + lane]
+        w[SUM_E_COST + lane] += w[E_COST + lane]
+        w[SUM_REWARD + lane] += w[REWARD + lane]
+        w[SUM_COST + lane] += w[COST + lane]
+        w[P_COUNT + lane] = count
+        w[P_REWARD + lane] = sum_reward
+        w[P_COST + lane] = sum_cost
         inverse = 1.0 / (count + 1.0)
         reward = sum_reward * inverse
         upper = reward + 2.0 * radius(reward, inverse, gamma)
@@ -329,30 +328,30 @@ def _update(w, rules):
         lower = min(max(lower, rules.cost_min), rules.cost_max)
         upper = 1.0 if count < until else upper
         lower = rules.cost_min if count < until else lower
-        i = w[I_SLOT + l] == w[PICK + l]
-        j = w[J_SLOT + l] == w[PICK + l]
-        w[I_UPPER + l] = upper if i else w[I_UPPER + l]
-        w[I_LOWER + l] = lower if i else w[I_LOWER + l]
-        w[J_UPPER + l] = upper if j else w[J_UPPER + l]
-        w[J_LOWER + l] = lower if j else w[J_LOWER + l]
-        w[P_MEAN + l] = upper
-        w[P_PRICE + l] = lower
-    for l in range(_W):
-        o = _HEAD + np.uint64(w[PICK + l]) * _STEP + l
-        w[o + S_COUNT] = w[P_COUNT + l]
-        w[o + S_REWARD] = w[P_REWARD + l]
-        w[o + S_COST] = w[P_COST + l]
-        w[o + S_UPPER] = w[P_MEAN + l]
-        w[o + S_LOWER] = w[P_PRICE + l]
+        i = w[I_SLOT + lane] == w[PICK + lane]
+        j = w[J_SLOT + lane] == w[PICK + lane]
+        w[I_UPPER + lane] = upper if i else w[I_UPPER + lane]
+        w[I_LOWER + lane] = lower if i else w[I_LOWER + lane]
+        w[J_UPPER + lane] = upper if j else w[J_UPPER + lane]
+        w[J_LOWER + lane] = lower if j else w[J_LOWER + lane]
+        w[P_MEAN + lane] = upper
+        w[P_PRICE + lane] = lower
+    for lane in range(_W):
+        o = _HEAD + np.uint64(w[PICK + lane]) * _STEP + lane
+        w[o + S_COUNT] = w[P_COUNT + lane]
+        w[o + S_REWARD] = w[P_REWARD + lane]
+        w[o + S_COST] = w[P_COST + lane]
+        w[o + S_UPPER] = w[P_MEAN + lane]
+        w[o + S_LOWER] = w[P_PRICE + lane]
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _spread(w, slots, l):
-    """Uniform shares within the limits for lane ``l``: what a full model leaves, others share."""
+def _spread(w, slots, lane):
+    """Uniform shares of one lane within the limits: what a full model leaves, others share."""
     rest = 1.0
     open_ = 0
     for m in range(slots):
-        o = _HEAD + m * _STEP + l
+        o = _HEAD + m * _STEP + lane
         w[o + S_FIXED] = 0.0
         open_ += 1 if w[o + S_LIMIT] > 0.0 else 0
     moved = True
@@ -361,27 +360,27 @@ def _spread(w, slots, l):
         moved = False
         level = rest / open_
         for m in range(slots):
-            o = _HEAD + m * _STEP + l
+            o = _HEAD + m * _STEP + lane
             if w[o + S_FIXED] == 0.0 and 0.0 < w[o + S_LIMIT] <= level:
                 w[o + S_FIXED] = w[o + S_LIMIT]
                 rest -= w[o + S_LIMIT]
                 open_ -= 1
                 moved = True
     filled = 1.0 - rest if open_ == 0 else 1.0
-    w[STATUS + l] = np.float64(NO_CAPACITY if filled < 1.0 - MASS else OPTIMAL)
+    w[STATUS + lane] = np.float64(NO_CAPACITY if filled < 1.0 - MASS else OPTIMAL)
     fixed_reward = 0.0
     fixed_cost = 0.0
     for m in range(slots):
-        o = _HEAD + m * _STEP + l
+        o = _HEAD + m * _STEP + lane
         if w[o + S_LIMIT] > 0.0:
             fixed = level if w[o + S_FIXED] == 0.0 else w[o + S_FIXED]
             w[o + S_FIXED] = fixed / filled
             fixed_reward += w[o + S_FIXED] * w[o + S_MEAN]
             fixed_cost += w[o + S_FIXED] * w[o + S_PRICE]
-    w[FIXED_REWARD + l] = fixed_reward
-    w[FIXED_COST + l] = fixed_cost
-    w[I_SHARE + l] = 0.0
-    w[J_SHARE + l] = 0.0
+    w[FIXED_REWARD + lane] = fixed_reward
+    w[FIXED_COST + lane] = fixed_cost
+    w[I_SHARE + lane] = 0.0
+    w[J_SHARE + lane] = 0.0
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -410,9 +409,9 @@ def open_stage(ws, deployed, memory, reward_mean, cost_mean, limit, rules):
     budget = np.inf if rules.router == ROUTER_GREEDY else rules.budget
     for t in range(ws.shape[0] * WIDTH):
         w = ws[t // WIDTH]
-        l = np.uint64(t % WIDTH)
+        lane = np.uint64(t % WIDTH)
         for s in range(slots + 1):
-            o = _HEAD + np.uint64(s) * _STEP + l
+            o = _HEAD + np.uint64(s) * _STEP + lane
             m = deployed[t, s] if t < trials and s < slots else -1
             if m < 0:
                 for k in range(SLOT_ROWS):
@@ -439,9 +438,9 @@ def open_stage(ws, deployed, memory, reward_mean, cost_mean, limit, rules):
                     rules.init_pulls,
                 )
         if rules.router == ROUTER_UNIFORM:
-            _spread(w, np.uint64(slots), l)
+            _spread(w, np.uint64(slots), lane)
         else:
-            _mend(w, np.uint64(slots), l, budget, u, c, a, p, side)
+            _mend(w, np.uint64(slots), lane, budget, u, c, a, p, side)
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -450,11 +449,11 @@ def close_stage(ws, deployed, memory):
     trials, slots = deployed.shape
     for t in range(trials):
         w = ws[t // WIDTH]
-        l = np.uint64(t % WIDTH)
+        lane = np.uint64(t % WIDTH)
         for s in range(slots):
             m = deployed[t, s]
             if m >= 0:
-                o = _HEAD + np.uint64(s) * _STEP + l
+                o = _HEAD + np.uint64(s) * _STEP + lane
                 memory.pulls[m, t] = w[o + S_COUNT]
                 memory.sum_reward[m, t] = w[o + S_REWARD]
                 memory.sum_cost[m, t] = w[o + S_COST]
@@ -503,9 +502,9 @@ def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sum
             if adaptive and (now - opened) % rules.resolve_every == 0:
                 _check(w, slots, rules.cost_max)
                 if _share(w, budget) > 0.0:
-                    for l in range(np.uint64(lanes)):
-                        if w[BAD + l] != 0.0:
-                            _mend(w, slots, l, budget, u, c, a, p, side)
+                    for lane in range(np.uint64(lanes)):
+                        if w[BAD + lane] != 0.0:
+                            _mend(w, slots, lane, budget, u, c, a, p, side)
             _choose(w, slots)
             if rules.init == INIT_FORCED:
                 _force(w, slots, rules.init_pulls)
@@ -516,12 +515,11 @@ def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sum
                     slot = np.int64(w[PICK + np.uint64(k)])
                     t = b * WIDTH + k
                     trace[now - start, t] = deployed[t, slot] if slot < slots else -1
-        for k in range(lanes):
-            l = np.uint64(k)
-            t = b * WIDTH + k
-            sums.expected_reward[t] = w[SUM_E_REWARD + l]
-            sums.expected_cost[t] = w[SUM_E_COST + l]
-            sums.reward[t] = w[SUM_REWARD + l]
-            sums.cost[t] = w[SUM_COST + l]
-            sums.over_budget[t] = w[SUM_OVER + l]
-            sums.no_capacity[t] = w[SUM_CAPACITY + l]
+        for lane in range(np.uint64(lanes)):
+            t = int(b * WIDTH + lane)
+            sums.expected_reward[t] = w[SUM_E_REWARD + lane]
+            sums.expected_cost[t] = w[SUM_E_COST + lane]
+            sums.reward[t] = w[SUM_REWARD + lane]
+            sums.cost[t] = w[SUM_COST + lane]
+            sums.over_budget[t] = w[SUM_OVER + lane]
+            sums.no_capacity[t] = w[SUM_CAPACITY + lane]

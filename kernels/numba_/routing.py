@@ -10,19 +10,18 @@ reward, lower cost, lower index: first the cheapest unfilled models, then the la
 The answer is therefore a function of the data alone and always a vertex.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
 from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS
+from fastroute.kernels.types import Routing
 
-_LARGEST = np.finfo(np.float64).max
+LARGEST = np.finfo(np.float64).max
 #: Costs this small are multiplied by a power of two, exactly, so that prices stay finite.
-_TINY = 2.0**-800
-_ENLARGE = 2.0**600
+TINY = 2.0**-800
+ENLARGE = 2.0**600
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -67,8 +66,8 @@ def solve_one(reward, cost, limit, size, budget, share, side):
         return NO_CAPACITY, 0.0, 0.0, -1, -1
     b = min(budget, dearest)
     unit = 1.0
-    if dearest < _TINY:
-        unit = _ENLARGE
+    if dearest < TINY:
+        unit = ENLARGE
         for m in range(size):
             cost[m] *= unit
         dearest *= unit
@@ -94,7 +93,7 @@ def solve_one(reward, cost, limit, size, budget, share, side):
         rest -= share[i]
         excess += share[i] * (cost[i] - cheapest)
     if i < 0:
-        # Limits add up to 1 only within the tolerance: everything is full, the last one is marginal.
+        # Limits add up to 1 only within the tolerance: all are full, the last one is marginal.
         for m in range(size):
             if limit[m] > 0.0 and (
                 i < 0 or reward[m] < reward[i] or (reward[m] == reward[i] and cost[m] >= cost[i])
@@ -161,17 +160,7 @@ def solve_one(reward, cost, limit, size, budget, share, side):
     side[j] = 0.0
     marginal = reward[i] - price * cost[i]
     price *= unit
-    return status, min(price, _LARGEST), max(marginal, -_LARGEST), i, j
-
-
-class Routing(NamedTuple):
-    """Solutions of a batch of B routing LPs over M models."""
-
-    share: NDArray[np.float64]  # [B, M]
-    value: NDArray[np.float64]  # [B]
-    budget_price: NDArray[np.float64]  # [B]
-    simplex_price: NDArray[np.float64]  # [B]
-    status: NDArray[np.int64]  # [B]
+    return status, min(price, LARGEST), max(marginal, -LARGEST), i, j
 
 
 @njit(nogil=True, error_model="numpy", cache=True)

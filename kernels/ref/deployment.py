@@ -9,7 +9,6 @@ with a charge f_m for deploying a model (0 in the paper).  Exponential in ``M_ma
 """
 
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,20 +25,7 @@ from fastroute.kernels.codes import (
 )
 from fastroute.kernels.ref.routing import Answer, solve_one
 from fastroute.kernels.tolerances import SUPPORT, VALUE
-
-
-class Deployment(NamedTuple):
-    """Solutions of a batch of B deployment problems over N candidates."""
-
-    deployed: NDArray[np.bool_]  # [B, N] support of the weights
-    weight: NDArray[np.float64]  # [B, N] the optimal d
-    value: NDArray[np.float64]  # [B] objective, charges included
-    gap: NDArray[np.float64]  # [B] proven distance to the best possible value
-    budget_price: NDArray[np.float64]  # [B] of the LP relaxation
-    simplex_price: NDArray[np.float64]  # [B] of the LP relaxation
-    method: NDArray[np.int64]  # [B]
-    status: NDArray[np.int64]  # [B]
-    nodes: NDArray[np.int64]  # [B] LPs solved
+from fastroute.kernels.types import Deployment
 
 
 def solve(
@@ -120,7 +106,7 @@ def _search(
     sets = [s for size in sizes for s in combinations(candidates, size)]
 
     def answer(chosen: tuple[int, ...]) -> Answer:
-        return solve_one(u, c, [a[m] if m in chosen else 0.0 for m in range(len(u))], b)
+        return solve_one(u, c, [x if m in chosen else 0.0 for m, x in enumerate(a)], b)
 
     def spend(share: list[float]) -> float:
         return sum(x * y for x, y in zip(share, c, strict=True))
@@ -193,6 +179,7 @@ def fill(
         else:
             score = reward[r]
         free = [m for m in range(out.shape[1]) if limit[r, m] > 0.0 and not out[r, m]]
-        free.sort(key=lambda m, score=score, r=r: (-score[m], -reward[r, m], cost[r, m], m))
-        out[r, free[: max(max_deployed - int(out[r].sum()), 0)]] = True
+        ranked = sorted((-score[m], -reward[r, m], cost[r, m], m) for m in free)
+        room = max(max_deployed - int(out[r].sum()), 0)
+        out[r, [m for *_, m in ranked[:room]]] = True
     return out

@@ -16,7 +16,7 @@ at most two shares are strictly between 0 and alpha.
 Comparisons between models are exact.  Feasibility has the tolerances of :mod:`..tolerances`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
 from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS
+from fastroute.kernels.types import Routing
 
 
 class Answer(NamedTuple):
@@ -38,16 +39,16 @@ class Answer(NamedTuple):
 
 
 def solve_one(
-    reward: Sequence[float],
-    cost: Sequence[float],
-    limit: Sequence[float],
+    reward: Iterable[float],
+    cost: Iterable[float],
+    limit: Iterable[float],
     budget: float,
 ) -> Answer:
     """Solve one routing LP exactly.
 
     Parameters
     ----------
-    reward, cost, limit : sequence of float, [M]
+    reward, cost, limit : iterable of float, [M]
         Objective, budget row and upper limits; a limit of 0 marks an absent model.
     budget : float
         Largest mean cost, same unit as ``cost``; may be infinite.
@@ -59,11 +60,11 @@ def solve_one(
         ``OVER_BUDGET`` (the cheapest distribution costs more than the budget): that distribution,
         with the smallest price at which no cheaper one is preferred.
     """
-    size = len(reward)
-    models = [m for m in range(size) if limit[m] > 0.0]
     u = [Fraction(float(x)) for x in reward]
     c = [Fraction(float(x)) for x in cost]
     a = [Fraction(float(x)) for x in limit]
+    size = len(u)
+    models = [m for m in range(size) if a[m] > 0]
     share = [Fraction(0)] * size
     capacity = sum((a[m] for m in models), Fraction(0))
     if capacity < 1 - Fraction(MASS):
@@ -160,16 +161,6 @@ def _to_float(x: Fraction) -> float:
     """Round to the nearest double, clamped to the largest finite one."""
     largest = Fraction(np.finfo(np.float64).max)
     return float(min(max(x, -largest), largest))
-
-
-class Routing(NamedTuple):
-    """Solutions of a batch of B routing LPs over M models."""
-
-    share: NDArray[np.float64]  # [B, M]
-    value: NDArray[np.float64]  # [B]
-    budget_price: NDArray[np.float64]  # [B]
-    simplex_price: NDArray[np.float64]  # [B]
-    status: NDArray[np.int64]  # [B]
 
 
 def solve(

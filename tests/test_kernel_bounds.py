@@ -1,0 +1,185 @@
+"""Confidence bounds against the formulas of the definition, written out once more here."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from fastroute.kernels.codes import INIT_FORCED, INIT_FORMULA, INIT_OPTIMISTIC, INIT_PRIOR
+from fastroute.kernels.numba_ import bounds as compiled
+from fastroute.kernels.ref import bounds as plain
+
+RULES = (INIT_OPTIMISTIC, INIT_FORMULA, INIT_PRIOR, INIT_FORCED)
+
+
+def f_rad(v: float, n: float, gamma: float) -> float:
+    return math.sqrt(gamma * v / n) + gamma / n
+
+
+def expected(
+    n: int, rewards: float, costs: float, gamma: float, c_min: float, c_max: float
+) -> tuple[float, float]:
+    """U and L after n observations with these sums."""
+    r_bar = rewards / (n + 1)
+    c_bar = costs / (n + 1) / c_max
+    upper = np.clip(r_bar + 2.0 * f_rad(r_bar, n + 1, gamma), 0.0, 1.0)
+    lower = np.clip(c_max * (c_bar - 2.0 * f_rad(c_bar, n + 1, gamma)), c_min, c_max)
+    return float(upper), float(lower)
+
+
+def draw(rng: np.random.Generator, scale: float = 1.0) -> dict[str, Any]:
+    n = int(rng.choice([0, 1, 2, 3, 7, 30, 1000, 10**6]))
+    c_max = scale * float(rng.uniform(0.1, 5.0))
+    return {
+        "count": float(n),
+        "sum_reward": float(rng.choice([0.0, n * rng.random(), n])),
+        "sum_cost": float(n * c_max * rng.choice([0.0, rng.random(), 1.0])),
+        "gamma": float(rng.choice([0.0, 1e-3, 0.1, 1.0, 20.0])),
+        "cost_min": c_max * float(rng.choice([0.0, 0.05, 0.5])),
+        "cost_max": c_max,
+    }
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_observed_models_follow_the_formulas(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for _ in range(200):
+        x = draw(rng)
+        for rule in RULES:
+            if x["count"] == 0.0 and rule in (INIT_OPTIMISTIC, INIT_FORCED):
+                continue
+            want = expected(
+                int(x["count"]),
+                x["sum_reward"],
+                x["sum_cost"],
+                x["gamma"],
+                x["cost_min"],
+                x["cost_max"],
+            )
+            for module in (plain, compiled):
+                got = module.bounds(*x.values(), rule, 0.0)
+                assert got[0] == pytest.approx(want[0], rel=1e-13, abs=1e-15)
+                assert got[1] == pytest.approx(want[1], rel=1e-12, abs=1e-13 * x["cost_max"])
+
+
+@pytest.mark.parametrize("module", [plain, compiled], ids=["ref", "numba"])
+def test_rules_for_a_model_without_observations(module: Any) -> None:
+    def at(rule: int, count: float = 0.0, pulls: float = 0.0) -> tuple[float, float]:
+        found: tuple[float, float] = module.bounds(
+            count, 0.5 * count, 2.0 * count, 0.1, 0.5, 4.0, rule, pulls
+        )
+        return found
+
+    assert at(INIT_OPTIMISTIC) == (1.0, 0.5)
+    # The formulas at n = 0: U = 2 gamma, and L = c_min.
+    assert at(INIT_FORMULA) == (0.2, 0.5)
+    # Forced: as if unobserved up to the given number of pulls, and not one further.
+    for count in (0.0, 1.0, 2.0):
+        assert at(INIT_FORCED, count, 3.0) == (1.0, 0.5)
+    assert at(INIT_FORCED, 3.0, 3.0) == at(INIT_FORMULA, 3.0)
+    assert at(INIT_FORCED, 3.0, 3.0) != (1.0, 0.5)
+    # Prior: pseudo-observations are observations; the forced count is not looked at.
+    assert at(INIT_PRIOR, 2.0, 5.0) == at(INIT_FORMULA, 2.0)
+    assert at(INIT_OPTIMISTIC, 2.0, 5.0) == at(INIT_FORMULA, 2.0)
+
+
+@pytest.mark.parametrize("module", [plain, compiled], ids=["ref", "numba"])
+def test_one_zero_reward_starves_at_a_small_gamma(module: Any) -> None:
+    """The documented trap: gamma = 0.1, one pull without reward."""
+    upper, _ = module.bounds(1.0, 0.0, 1.0, 0.1, 0.0, 2.0, INIT_OPTIMISTIC, 0.0)
+    assert upper == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("module", [plain, compiled], ids=["ref", "numba"])
+def test_without_width_the_bounds_are_the_shrunk_means(module: Any) -> None:
+    upper, lower = module.bounds(3.0, 2.0, 6.0, 0.0, 0.0, 4.0, INIT_OPTIMISTIC, 0.0)
+    assert (upper, lower) == (0.5, 1.5)
+
+
+@pytest.mark.parametrize("module", [plain, compiled], ids=["ref", "numba"])
+@pytest.mark.parametrize("power", [-9, -6, -3, 3, 6, 9])
+def test_the_unit_of_cost_does_not_matter(module: Any, power: int) -> None:
+    rng = np.random.default_rng(7)
+    scale = 10.0**power
+    for _ in range(200):
+        x = draw(rng)
+        upper, lower = module.bounds(*x.values(), INIT_OPTIMISTIC, 0.0)
+        for key in ("sum_cost", "cost_min", "cost_max"):
+            x[key] *= scale
+        scaled = module.bounds(*x.values(), INIT_OPTIMISTIC, 0.0)
+        assert scaled[0] == upper
+        assert scaled[1] == pytest.approx(lower * scale, rel=1e-12, abs=1e-14 * x["cost_max"])
+
+
+@given(
+    st.integers(0, 50),
+    st.floats(0.0, 1.0),
+    st.floats(0.0, 1.0),
+    st.floats(0.0, 30.0),
+    st.floats(0.0, 1.0),
+    st.sampled_from([1e-9, 1.0, 3e5]),
+    st.sampled_from(RULES),
+    st.integers(0, 4),
+)
+def test_bounds_stay_in_range_and_agree_bit_for_bit(
+    count: int,
+    reward: float,
+    cost: float,
+    gamma: float,
+    low: float,
+    top: float,
+    rule: int,
+    pulls: int,
+) -> None:
+    arguments = (
+        float(count),
+        count * reward,
+        count * cost * top,
+        gamma,
+        low * top,
+        top,
+        rule,
+        float(pulls),
+    )
+    found = plain.bounds(*arguments)
+    assert compiled.bounds(*arguments) == found
+    assert 0.0 <= found[0] <= 1.0
+    assert low * top <= found[1] <= top
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_batches_agree_bit_for_bit(rule: int) -> None:
+    rng = np.random.default_rng(rule)
+    shape = (17, 23)
+    count = rng.integers(0, 6, shape).astype(np.float64)
+    reward = count * rng.random(shape)
+    cost = count * rng.random(shape) * 3.0
+    rest = (0.3, 0.25, 3.0, rule, 2)
+    out: list[NDArray[np.float64]] = []
+    for module in (plain, compiled):
+        upper, lower = np.full(shape, np.nan), np.full(shape, np.nan)
+        module.bounds_batch(count, reward, cost, *rest, upper, lower)
+        out += [upper, lower]
+    np.testing.assert_array_equal(out[0], out[2])
+    np.testing.assert_array_equal(out[1], out[3])
+    for m, t in ((0, 0), (3, 9), (16, 22)):
+        one = plain.bounds(
+            float(count[m, t]), float(reward[m, t]), float(cost[m, t]), 0.3, 0.25, 3.0, rule, 2.0
+        )
+        assert (out[0][m, t], out[1][m, t]) == one
+
+
+def test_bounds_narrow_with_observations_and_widen_with_gamma() -> None:
+    at = [
+        plain.bounds(n, 0.3 * n, 0.4 * n, 0.1, 0.0, 1.0, INIT_OPTIMISTIC, 0.0)
+        for n in (10.0, 100.0, 1e4)
+    ]
+    assert at[0][0] > at[1][0] > at[2][0] > 0.3
+    assert at[0][1] < at[1][1] < at[2][1] < 0.4
+    wide = plain.bounds(100.0, 30.0, 40.0, 1.0, 0.0, 1.0, INIT_OPTIMISTIC, 0.0)
+    assert wide[0] > at[1][0]
+    assert wide[1] < at[1][1]

@@ -1,0 +1,188 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastroute.study import Setting, Study, StudyError, preset_names
+from fastroute.study.build import build_policy, build_scenario
+
+TEXT = """\
+name = "mini"
+description = "A few rounds."
+
+[scenario]
+name = "routerbench"
+families = ["MMLU", "GSM8K"]
+
+[[policy]]
+name = "stageroute"
+gamma = "scaled:0.1"
+label = "StageRoute"
+
+[[policy]]
+name = "uniform"
+
+[setting]
+horizon = 1_000
+budget = 0.001
+max_deployed = 5
+"""
+
+
+def problems_of(text: str) -> list[str]:
+    with pytest.raises(StudyError) as caught:
+        Study.from_toml_text(text, "x.toml")
+    return list(caught.value.problems)
+
+
+def test_reading_a_study(tmp_path: Path) -> None:
+    (tmp_path / "mini.toml").write_text(TEXT)
+    study = Study.from_toml(tmp_path / "mini.toml")
+    assert study.name == "mini"
+    assert study.scenario.options == {"families": ["MMLU", "GSM8K"]}
+    assert study.labels == ("StageRoute", "uniform")
+    assert study.policy[0].options == {"gamma": "scaled:0.1"}
+    assert study.policy[1].options == {}
+    assert study.setting == Setting(horizon=1000, budget=0.001, max_deployed=5)
+    assert (study.setting.stages, study.setting.trials, study.setting.seed) == ("T^(1/3)", 256, 0)
+
+
+def test_writing_and_reading_back_is_the_identity() -> None:
+    study = Study.from_toml_text(TEXT)
+    assert Study.from_toml_text(study.to_toml()) == study
+    resolved = study.resolved()
+    assert Study.from_toml_text(resolved.to_toml()) == resolved
+
+
+def test_resolving_writes_out_the_defaults_and_changes_nothing_else() -> None:
+    study = Study.from_toml_text(TEXT)
+    resolved = study.resolved()
+    assert resolved.resolved() == resolved
+    assert resolved.policy[0].options["fill"] == "reduced_cost"
+    assert resolved.scenario.options["limit"] == 0.4
+    for before, after in zip(study.policy, resolved.policy, strict=True):
+        assert build_policy(before.name, before.options) == build_policy(after.name, after.options)
+    worlds = [build_scenario(s.scenario.name, s.scenario.options) for s in (study, resolved)]
+    assert worlds[0].note == worlds[1].note
+
+
+def test_the_content_hash_is_of_what_the_results_depend_on() -> None:
+    study = Study.from_toml_text(TEXT)
+    assert study.content_hash == study.resolved().content_hash
+    assert study.content_hash == Study.from_toml_text(TEXT.replace("A few", "Some")).content_hash
+    assert study.content_hash != study.with_setting(seed=1).content_hash
+    assert study.content_hash != Study.from_toml_text(TEXT.replace("0.1", "0.2")).content_hash
+
+
+def test_all_problems_are_listed_at_once() -> None:
+    text = (
+        TEXT.replace("horizon = 1_000", "horizn = 1_000\ntrials = true")
+        .replace("0.001", "-1")
+        .replace("families", "famlies")
+        .replace("gamma", "gama")
+        .replace('"uniform"', '"unifrom"')
+    )
+    problems = problems_of(text)
+    assert [problem.split(" ")[0].rstrip(":") for problem in problems] == [
+        "setting.horizon",
+        "setting.budget",
+        "setting.trials",
+        "setting.horizn",
+        "scenario.famlies",
+        "policy[0].gama",
+        "policy[1].name",
+    ]
+    for wrong, right in [
+        ("setting.horizn = 1000", '"horizon"'),
+        ('scenario.famlies = ["MMLU", "GSM8K"]', '"families"'),
+        ('policy[0].gama = "scaled:0.1"', '"gamma"'),
+        ('policy[1].name = "unifrom"', '"uniform"'),
+    ]:
+        (line,) = [problem for problem in problems if problem.startswith(wrong)]
+        assert f"did you mean {right}?" in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "horizon = 1_000",
+            "horizon = 0",
+            "setting.horizon = 0: must be greater than or equal to 1",
+        ),
+        ("horizon = 1_000", "horizon = 2.5", "setting.horizon = 2.5: must be a whole number"),
+        ("horizon = 1_000", 'horizon = "9"', 'setting.horizon = "9": must be a whole number'),
+        ("horizon = 1_000", "", "setting.horizon: missing; give the number of rounds T"),
+        ("0.001", "nan", "setting.budget = nan: must be a finite number"),
+        ("0.001", '"b"', 'setting.budget = "b": must be a number'),
+        ("0.001", "[0.1, 0.2]", "setting.budget = [0.1, 0.2]: must be a number"),
+        ("0.001", '0.001\nstages = "T^"', 'setting.stages = "T^": must be a whole number'),
+        ("0.001", "0.001\nstages = 0", "setting.stages = 0: must be at least 1"),
+        ("0.001", "0.001\nseed = -1", "setting.seed = -1: must be greater than or equal to 0"),
+        ('"mini"', '"a/b"', 'name = "a/b": must be usable as a directory name'),
+        ('"mini"', "3", "name = 3: must be a valid string"),
+        ('name = "mini"', "", "name: missing; give a name"),
+        ('"A few rounds."', '"x"\ncolour = 1', "colour = 1: unknown key"),
+        ('name = "routerbench"', 'name = "routerbensch"', 'did you mean "routerbench"?'),
+        ('["MMLU", "GSM8K"]', '["MMLUU"]', "MMLU"),
+        ('label = "StageRoute"', 'label = "uniform"', "give each of these policies a label"),
+        ('label = "StageRoute"', 'label = " "', "policy[0].label"),
+        ('"scaled:0.1"', '"scald:0.1"', 'policy[0].gamma = "scald:0.1"'),
+        ('gamma = "scaled:0.1"', "init_pulls = 0", "policy[0].init_pulls = 0: must be"),
+        ('gamma = "scaled:0.1"', 'router = "lq"', 'policy[0].router = "lq": must be'),
+        ("[setting]", "[settings]", "setting: missing; add a table [setting]"),
+    ],
+)
+def test_problems_name_the_key_the_value_and_the_remedy(old: str, new: str, words: str) -> None:
+    assert old in TEXT
+    assert any(words in problem for problem in problems_of(TEXT.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"policy": []}, "policy = []: at least one is needed, written [[policy]]"),
+        ({"policy": {"name": "uniform"}}, "policy"),
+        ({"policy": ["uniform"]}, "policy[0]"),
+        ({"scenario": "routerbench"}, "must be a table, written [scenario]"),
+        ({"scenario": {"name": "replay"}}, "missing; scenario"),
+    ],
+)
+def test_wrong_shapes_are_explained(data: dict[str, Any], words: str) -> None:
+    whole = {**Study.from_toml_text(TEXT).to_dict(), **data}
+    with pytest.raises(StudyError) as caught:
+        Study.from_dict(whole)
+    assert any(words in problem for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize("stages", ["T^(1/3)", "T^0.5", "T^( 2 / 3 )", "theory", 7, 7.0])
+def test_rules_for_stages(stages: int | str) -> None:
+    setting = Setting(horizon=10, budget=1.0, max_deployed=1, stages=stages)
+    assert setting.stages == stages
+
+
+def test_a_number_written_with_an_exponent_is_whole() -> None:
+    setting = Study.from_toml_text(TEXT.replace("1_000", "1e6")).setting
+    assert setting.horizon == 1_000_000
+    assert isinstance(setting.horizon, int)
+
+
+def test_changing_the_setting() -> None:
+    study = Study.from_toml_text(TEXT)
+    changed = study.with_setting(trials=3, horizon=None)
+    assert (changed.setting.trials, changed.setting.horizon) == (3, 1000)
+    with pytest.raises(StudyError, match=r"setting\.trials = 0"):
+        study.with_setting(trials=0)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_are_valid_and_described(name: str) -> None:
+    study = Study.preset(name)
+    assert study.name == name
+    assert len(study.description) > 20
+    assert Study.from_toml_text(study.to_toml()) == study
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(StudyError, match='did you mean "quickstart"'):
+        Study.preset("quickstrat")
