@@ -71,8 +71,9 @@ def routing_faults(problems: Problems, answer: Routing) -> dict[str, NDArray[np.
     faults["not best at its price"] = feasible & known & ~(best - mine <= 1e-12 * 3.0 * room)
     # Over budget: the cheapest distribution, the best among the cheapest.
     cheap, spend = cheapest_mix(np.where(here, gap, 1.0), a, u)
-    faults["budget can be met"] = (status == OVER_BUDGET) & X
-    faults["budget cannot be met"] = (status == OPTIMAL) & (spend - (b - low) > allowed)
+    least = spend - (b - low)
+    faults["budget can be met"] = (status == OVER_BUDGET) & (least < 0.8 * allowed)
+    faults["budget cannot be met"] = (status == OPTIMAL) & (least > allowed)
     over = status == OVER_BUDGET
     faults["not the cheapest"] = over & ((p * gap).sum(1) - spend > 2.0 * MASS * spread)
     faults["not the best of the cheapest"] = over & (

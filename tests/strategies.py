@@ -71,11 +71,11 @@ def _half_zeros(rng: Rng, batch: int, size: int) -> F8:
 
 
 def _magnitudes(rng: Rng, batch: int, size: int) -> F8:
-    return np.power(10.0, rng.uniform(-9.0, 6.0, (batch, size)))
+    return np.exp(rng.uniform(-20.0, 14.0, (batch, size)))
 
 
 def _subnormal(rng: Rng, batch: int, size: int) -> F8:
-    return rng.integers(0, 40, (batch, size)) * 5e-324
+    return np.asarray(rng.integers(0, 40, (batch, size)) * 5e-324)
 
 
 def _huge(rng: Rng, batch: int, size: int) -> F8:
@@ -171,6 +171,19 @@ def random_problems(rng: Rng, batch: int, size: int) -> Problems:
     limit = np.maximum(_limits_loose(rng, batch, size), 1.0 / size)
     budget = _budgets(rng, cost, limit, 2 if rng.random() < 0.5 else 0)
     return Problems(_uniform(rng, batch, size), cost, limit, budget)
+
+
+def stage_problems(rng: Rng, size: int, *, tight: bool) -> Problems:
+    """One deployment problem in which dear models are good, [1, N]; equal or unequal limits."""
+    cost = np.exp(rng.normal(0.0, 1.2, (1, size)))
+    reward = np.clip(0.3 + 0.15 * np.log(cost) + 0.2 * rng.normal(size=(1, size)), 0.0, 1.0)
+    if rng.random() < 0.5:
+        limit = np.full((1, size), rng.choice([0.2, 0.25, 0.4, 0.5, 0.6, 1.0]))
+    else:
+        limit = rng.uniform(0.1 if rng.random() < 0.5 else 0.3, 0.8, (1, size))
+    low, high = cost.min(1), cost.max(1)
+    span = rng.choice([0.005, 0.05]) if tight else rng.choice([0.3, 0.6])
+    return Problems(reward, cost, limit, low + (high - low) * span * rng.random())
 
 
 def degenerate_problems(rng: Rng, batch: int, size: int) -> Problems:

@@ -38,7 +38,7 @@ from fastroute.kernels.codes import (
 )
 from fastroute.kernels.numba_.bounds import bounds, radius
 from fastroute.kernels.numba_.rng import philox4x32
-from fastroute.kernels.numba_.routing import solve_one
+from fastroute.kernels.numba_.routing import TIE, solve_near, solve_one
 from fastroute.kernels.tolerances import MASS
 
 WIDTH = 64
@@ -50,7 +50,7 @@ def _row(k: int) -> np.uint64:
 
 
 # Rows of the lane, as offsets into the flat array.
-LANE_ROWS = 46
+LANE_ROWS = 48
 U_CHOICE, U_REWARD, U_COST, U_TASK = _row(0), _row(1), _row(2), _row(3)
 PRICE, MARGINAL, GUARD, SPENT, BAD = _row(4), _row(5), _row(6), _row(7), _row(8)
 INVERSE, REST, PAIR, STATUS = _row(9), _row(10), _row(11), _row(12)
@@ -66,12 +66,17 @@ P_COUNT, P_REWARD, P_COST, P_MEAN, P_PRICE = (_row(k) for k in range(33, 38))
 E_REWARD, E_COST = _row(38), _row(39)
 SUM_E_REWARD, SUM_E_COST, SUM_REWARD, SUM_COST = (_row(k) for k in range(40, 44))
 SUM_OVER, SUM_CAPACITY = _row(44), _row(45)
+# 1, or 0 where the budget cannot be met and rewards do not count.
+WEIGHT = _row(46)
+WORST = _row(47)
 _HEAD = np.uint64(LANE_ROWS * WIDTH)
 
 # Rows of a slot.
-SLOT_ROWS = 10
+SLOT_ROWS = 11
 S_UPPER, S_LOWER, S_LIMIT, S_SIDE, S_FIXED = (_row(k) for k in range(5))
 S_COUNT, S_REWARD, S_COST, S_MEAN, S_PRICE = (_row(k) for k in range(5, 10))
+# Infinite for models in the basis and absent ones, which have no side to be on; else 0.
+S_BASIC = _row(10)
 _STEP = np.uint64(SLOT_ROWS * WIDTH)
 
 _MASK = np.uint64(0xFFFFFFFF)
@@ -79,8 +84,6 @@ _SHIFT = np.uint64(32)
 _ZERO = np.uint64(0)
 _STREAM = np.uint64(STREAM_ROUND)
 _INV_2_32 = 2.0**-32
-#: Reduced costs this small, relative to their terms, are too close to a tie to trust a basis.
-_TIE = 1e-13
 
 
 def workspace(trials: int, slots: int) -> np.ndarray:
@@ -104,38 +107,76 @@ def _draw(w, seed, now, first_trial):
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _check(w, slots, cost_max):
-    """Mark lanes whose basis is not the answer for this round's bounds; price the others."""
+    """Find by how much every lane's basis is the best one for this round's bounds.
+
+    ``WORST`` is the smallest advantage of a full model over the marginal level, or of that level
+    over an empty model; ties count as 0.
+    """
     for lane in range(_W):
         pair = w[PAIR + lane] > 0.0
+        over = w[STATUS + lane] == OVER_BUDGET
         inverse = 1.0 / (w[I_LOWER + lane] - w[J_LOWER + lane])
         price = (w[I_UPPER + lane] - w[J_UPPER + lane]) * inverse
         price = price if pair else 0.0
         w[INVERSE + lane] = inverse
+        # Over budget the cheapest models are full: the order is that of cost alone.
+        weight = 0.0 if over else 1.0
+        price = 1.0 if over else price
+        w[WEIGHT + lane] = weight
         w[PRICE + lane] = price
-        w[MARGINAL + lane] = w[I_UPPER + lane] - price * w[I_LOWER + lane]
-        w[GUARD + lane] = _TIE * (1.0 + price * cost_max) if pair else 0.0
+        w[MARGINAL + lane] = weight * w[I_UPPER + lane] - price * w[I_LOWER + lane]
+        w[GUARD + lane] = TIE * (1.0 + price * cost_max) if pair else 0.0
         w[SPENT + lane] = 0.0
-        good = (w[STATUS + lane] == 0.0) & ((not pair) | (price > 0.0) & (price < np.inf))
-        w[BAD + lane] = 0.0 if good else 1.0
+        w[WORST + lane] = np.inf
     for m in range(slots):
         o = _HEAD + m * _STEP
         for lane in range(_W):
             lower = w[o + S_LOWER + lane]
-            side = w[o + S_SIDE + lane]
-            gain = w[o + S_UPPER + lane] - w[PRICE + lane] * lower - w[MARGINAL + lane]
-            # Equal rewards at price 0: the cheaper model, then the one of lower index, is ahead.
-            tie = w[I_LOWER + lane] - lower
-            tie = w[I_SLOT + lane] - np.float64(m) if tie == 0.0 else tie
-            gain = tie if (gain == 0.0) & (w[PAIR + lane] == 0.0) else gain
+            gain = w[WEIGHT + lane] * w[o + S_UPPER + lane]
+            gain -= w[PRICE + lane] * lower + w[MARGINAL + lane]
             w[SPENT + lane] += w[o + S_FIXED + lane] * lower
-            wrong = (side != 0.0) & (side * gain <= w[GUARD + lane])
-            w[BAD + lane] = 1.0 if wrong else w[BAD + lane]
+            advantage = w[o + S_SIDE + lane] * gain + w[o + S_BASIC + lane]
+            w[WORST + lane] = min(w[WORST + lane], advantage)
+    tied = 0
+    for lane in range(_W):
+        tie = (w[WORST + lane] == 0.0) & (w[PAIR + lane] == 0.0)
+        tied += 1 if tie else 0
+    if tied > 0:
+        _check_ties(w, slots)
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _check_ties(w, slots):
+    """Let ties at price 0, and over budget, be decided by the tie order.
+
+    At price 0: the cheaper model, then the one of lower index, is ahead.  Over budget: the one of
+    higher reward, then of lower index.
+    """
+    for lane in range(_W):
+        w[WORST + lane] = w[WORST + lane] if w[PAIR + lane] > 0.0 else np.inf
+    for m in range(slots):
+        o = _HEAD + m * _STEP
+        slot = np.float64(m)
+        for lane in range(_W):
+            upper = w[o + S_UPPER + lane]
+            lower = w[o + S_LOWER + lane]
+            gain = w[WEIGHT + lane] * upper
+            gain -= w[PRICE + lane] * lower + w[MARGINAL + lane]
+            tie = w[I_LOWER + lane] - lower + (upper - w[I_UPPER + lane])
+            tie = w[I_SLOT + lane] - slot if tie == 0.0 else tie
+            gain = tie if gain == 0.0 else gain
+            advantage = w[o + S_SIDE + lane] * gain + w[o + S_BASIC + lane]
+            worst = min(w[WORST + lane], advantage)
+            w[WORST + lane] = worst if w[PAIR + lane] == 0.0 else w[WORST + lane]
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _share(w, budget):
-    """Shares of the basis from the two coupling rows; lanes out of bounds are marked too."""
-    count = 0.0
+    """Shares of the basis from the two coupling rows; returns the number of lanes to mend.
+
+    ``BAD`` marks lanes whose basis is not the best one, or whose shares are out of bounds.
+    """
+    count = 0
     for lane in range(_W):
         pair = w[PAIR + lane] > 0.0
         rest = w[REST + lane]
@@ -143,34 +184,45 @@ def _share(w, budget):
         i_share = (left - w[J_LOWER + lane] * rest) * w[INVERSE + lane]
         i_share = i_share if pair else rest
         j_share = rest - i_share
-        affordable = pair | (w[I_LOWER + lane] * rest <= left)
+        # Alone, the basis must be within the budget, or beyond it where nothing is cheaper.
+        within = w[I_LOWER + lane] * rest <= left
+        affordable = pair | (within == (w[WEIGHT + lane] > 0.0))
         good = (
             affordable
+            & ((not pair) | (w[PRICE + lane] > 0.0) & (w[PRICE + lane] < np.inf))
+            & (w[WORST + lane] > w[GUARD + lane])
+            & (w[STATUS + lane] != NO_CAPACITY)
             & (i_share >= 0.0)
             & (j_share >= 0.0)
             & (i_share <= w[I_LIMIT + lane])
             & (j_share <= w[J_LIMIT + lane])
-            & (w[BAD + lane] == 0.0)
         )
-        bad = 0.0 if good else 1.0
         w[I_SHARE + lane] = i_share
         w[J_SHARE + lane] = j_share
-        w[BAD + lane] = bad
-        count += bad
+        w[BAD + lane] = 0.0 if good else 1.0
+        count += 0 if good else 1
     return count
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _mend(w, slots, lane, budget, u, c, a, p, side):
-    """Solve lane ``lane`` from scratch and keep its basis."""
+    """Solve lane ``lane`` anew and keep its basis."""
     for m in range(np.int64(slots)):
         o = _HEAD + np.uint64(m) * _STEP + lane
         u[m] = w[o + S_UPPER]
         c[m] = w[o + S_LOWER]
         a[m] = w[o + S_LIMIT]
-    status, _, _, i, j = solve_one(u, c, a, np.int64(slots), budget, p, side)
+    status = OPTIMAL
+    price = max(w[PRICE + lane], 0.0)
+    i = np.int64(w[I_SLOT + lane])
+    j = i
+    found = w[STATUS + lane] == OPTIMAL and price < np.inf and a[i] > 0.0
+    if found:
+        found, i, j = solve_near(u, c, a, np.int64(slots), budget, price, i, side)
+    if not found:
+        status, _, _, i, j = solve_one(u, c, a, np.int64(slots), budget, p, side)
     w[STATUS + lane] = np.float64(status)
-    solved = status == OPTIMAL
+    solved = status != NO_CAPACITY
     rest = 1.0
     spent = 0.0
     fixed_reward = 0.0
@@ -180,7 +232,9 @@ def _mend(w, slots, lane, budget, u, c, a, p, side):
         fixed = p[m]
         if solved:
             fixed = a[m] if side[m] > 0.0 else 0.0
-        w[o + S_SIDE] = side[m]
+        basic = side[m] == 0.0 or a[m] <= 0.0
+        w[o + S_SIDE] = 0.0 if basic else side[m]
+        w[o + S_BASIC] = np.inf if basic else 0.0
         w[o + S_FIXED] = fixed
         rest -= fixed
         spent += fixed * c[m]
@@ -501,7 +555,7 @@ def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sum
             _draw(w, seed, np.uint64(now), first)
             if adaptive and (now - opened) % rules.resolve_every == 0:
                 _check(w, slots, rules.cost_max)
-                if _share(w, budget) > 0.0:
+                if _share(w, budget) > 0:
                     for lane in range(np.uint64(lanes)):
                         if w[BAD + lane] != 0.0:
                             _mend(w, slots, lane, budget, u, c, a, p, side)

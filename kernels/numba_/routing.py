@@ -22,6 +22,8 @@ LARGEST = np.finfo(np.float64).max
 #: Costs this small are multiplied by a power of two, exactly, so that prices stay finite.
 TINY = 2.0**-800
 ENLARGE = 2.0**600
+#: Reduced costs this small, relative to their terms, are too close to a tie to trust a basis.
+TIE = 1e-13
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -161,6 +163,127 @@ def solve_one(reward, cost, limit, size, budget, share, side):
     marginal = reward[i] - price * cost[i]
     price *= unit
     return status, min(price, LARGEST), max(marginal, -LARGEST), i, j
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def solve_near(reward, cost, limit, size, budget, price, marginal, side):
+    """Solve one routing LP from the price and the marginal model of a similar one.
+
+    At ``price`` the models better than the marginal one are full and the others empty.  First the
+    marginal model is moved until the mass fits, then the price is moved from crossing to crossing
+    until the budget fits; each step is O(M), and few are needed.  The basis found is accepted only
+    where it is the strict optimum, or an optimum at price 0 that is first in the tie order: then it
+    is the answer of :func:`solve_one`.
+
+    Parameters
+    ----------
+    reward, cost, limit : f8 [>= size]
+        As in :func:`solve_one`; not changed.
+    size : int
+    budget : float
+        May be infinite.
+    price : float
+        Where to start, >= 0 and finite.
+    marginal : int
+        Where to start, a model with a positive limit.
+    side : f8 [>= size]
+        Written as in :func:`solve_one`; 0 for absent models.
+
+    Returns
+    -------
+    found, i, j : bool, int, int
+        Whether the basis is proven; ``i`` alone where ``j == i``.
+    """
+    i = marginal
+    level = reward[i] - price * cost[i]
+    rest = 1.0
+    excess = -budget
+    for m in range(size):
+        full = (reward[m] - price * cost[m] > level) & (m != i)
+        part = limit[m] if full else 0.0
+        side[m] = 1.0 if full else -1.0
+        side[m] = side[m] if limit[m] > 0.0 else 0.0
+        rest -= part
+        excess += part * cost[m]
+    # Mass: the next model up or down becomes the marginal one.
+    while not 0.0 <= rest <= limit[i]:
+        up = rest < 0.0
+        wanted = 1.0 if up else -1.0
+        k = -1
+        best = 0.0
+        for m in range(size):
+            value = wanted * (reward[m] - price * cost[m])
+            if side[m] == wanted and m != i and (k < 0 or value < best):
+                k, best = m, value
+        if k < 0:
+            return False, 0, 0
+        if up:
+            side[i] = -1.0
+            rest += limit[k]
+            excess -= limit[k] * cost[k]
+        else:
+            side[i] = 1.0
+            rest -= limit[i]
+            excess += limit[i] * cost[i]
+        i = k
+        # The new marginal model must not be taken for a full or an empty one.
+        side[i] = -wanted
+    excess += rest * cost[i]
+    j = i
+    direction = 1.0 if excess > 0.0 else -1.0
+    for _ in range(2 * size):
+        if direction * excess <= 0.0 or (direction < 0.0 and price <= 0.0):
+            break
+        k = -1
+        crossing = 0.0
+        for m in range(size):
+            gap = cost[i] - cost[m]
+            if direction * side[m] * gap < 0.0 and m != i:
+                candidate = (reward[i] - reward[m]) / gap
+                if k < 0 or direction * candidate < direction * crossing:
+                    k, crossing = m, candidate
+        if direction < 0.0 and (k < 0 or crossing <= 0.0):
+            price = 0.0
+            break
+        if k < 0:
+            return False, 0, 0
+        price = crossing
+        enters = side[k] < 0.0
+        step = abs(cost[i] - cost[k])
+        given = rest if enters else limit[k]
+        room = limit[k] if enters else limit[i] - rest
+        needed = direction * excess / step
+        if needed <= given and needed <= room:
+            j = k
+            break
+        filled = 1.0 if enters else -1.0
+        excess -= direction * min(given, room) * step
+        if (given <= room) == enters:
+            rest = given if enters else limit[k] - room
+            side[i] = -filled
+            i = k
+        else:
+            side[k] = filled
+            rest += -room if enters else given
+        j = i
+    side[i] = 0.0
+    side[j] = 0.0
+    sure = True
+    if j == i:
+        for m in range(size):
+            gain = reward[m] - reward[i]
+            tie = cost[i] - cost[m]
+            tie = np.float64(i - m) if tie == 0.0 else tie
+            gain = tie if gain == 0.0 else gain
+            sure = sure & ((side[m] * gain > 0.0) | (side[m] == 0.0))
+        return sure and price <= 0.0 and excess <= 0.0, i, j
+    price = (reward[i] - reward[j]) / (cost[i] - cost[j])
+    level = reward[i] - price * cost[i]
+    guard = TIE * (1.0 + price * max(cost[i], cost[j]))
+    for m in range(size):
+        gain = reward[m] - price * cost[m] - level
+        sure = sure & ((side[m] * gain > guard) | (side[m] == 0.0))
+    return sure and 0.0 < price < np.inf, i, j
 
 
 @njit(nogil=True, error_model="numpy", cache=True)

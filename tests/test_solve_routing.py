@@ -1,0 +1,301 @@
+"""``solve_routing``: shapes, types, messages, backends, and HiGHS as a second opinion."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastroute as fr
+from certificates import assert_optimal
+from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
+from fastroute.kernels.numba_ import routing as compiled
+from fastroute.kernels.types import Routing
+from fastroute.solve import RoutingResult, Status, solve_routing
+from fastroute.solve.highs import routing as by_highs
+from fastroute.solve.validate import choice, number_array, positive_int
+from strategies import Problems, degenerate_problems, exact_problems, random_problems
+
+BACKENDS = pytest.mark.parametrize("backend", ["auto", "numba", "ref", "highs"])
+GOOD: dict[str, Any] = {"reward": [0.9, 0.2], "cost": [1.0, 0.1], "limit": 1.0, "budget": 0.55}
+
+
+# --- HiGHS ------------------------------------------------------------------------------------
+
+
+def test_values_are_those_of_highs() -> None:
+    """Two thousand LPs, random and degenerate, through the facade."""
+    rng = np.random.default_rng(1)
+    compared = 0
+    kinds = (random_problems, exact_problems, degenerate_problems)
+    while compared < 2_000:
+        problems = kinds[compared // 50 % 3](rng, 50, int(rng.integers(1, 25)))
+        # HiGHS works with tolerances of its own: costs over many magnitudes, or all of them close
+        # to one large number, are beyond it.
+        costs = problems.cost[problems.cost > 0.0]
+        if costs.size and (costs.min() < 1e-4 or costs.max() < 1.0001 * costs.min()):
+            continue
+        ours = solve_routing(*problems)
+        theirs = solve_routing(*problems, backend="highs")
+        same = ours.status == theirs.status
+        # A budget at the very cheapest mix is feasible within the tolerance of one or the other.
+        assert same.mean() > 0.9
+        slack = 1e-9 * (1.0 + ours.budget_price * np.ptp(problems.cost, axis=1))
+        assert (np.abs(ours.value - theirs.value) <= slack)[same].all()
+        compared += int(same.sum())
+
+
+def test_answers_of_highs_are_proven_too() -> None:
+    rng = np.random.default_rng(2)
+    for size in (1, 2, 5, 12):
+        problems = random_problems(rng, 50, size)
+        answer = by_highs(*problems)
+        loose = compiled.solve(*problems)
+        np.testing.assert_array_equal(answer.status, loose.status)
+        np.testing.assert_allclose(answer.value, loose.value, atol=1e-9)
+        spend = (answer.share * problems.cost).sum(1)
+        assert (spend <= problems.budget + 1e-9 * problems.cost.max(1))[answer.status == 0].all()
+        np.testing.assert_allclose(answer.share.sum(1), 1.0, atol=1e-9)
+        feasible = answer.status == OPTIMAL
+        gain = problems.reward - answer.budget_price[:, None] * problems.cost
+        over = np.maximum(gain - answer.simplex_price[:, None], 0.0)
+        dual = (
+            answer.budget_price * problems.budget
+            + answer.simplex_price
+            + (over * problems.limit).sum(1)
+        )
+        scale = 1.0 + answer.budget_price * problems.cost.max(1)
+        assert (np.abs(dual - answer.value) <= 1e-8 * scale)[feasible].all()
+
+
+@pytest.mark.parametrize(
+    ("limit", "budget", "status", "share"),
+    [
+        (0.4, 1.0, NO_CAPACITY, [0.5, 0.5]),
+        ([0.25, 0.5], 1.0, NO_CAPACITY, [1.0 / 3.0, 2.0 / 3.0]),
+        (1.0, 0.05, OVER_BUDGET, [0.0, 1.0]),
+        (0.75, 0.1, OVER_BUDGET, [0.25, 0.75]),
+        (1.0, 0.55, OPTIMAL, [0.5, 0.5]),
+        (1.0, np.inf, OPTIMAL, [1.0, 0.0]),
+    ],
+)
+@BACKENDS
+def test_every_backend_gives_the_documented_answer(
+    backend: str, limit: Any, budget: float, status: int, share: list[float]
+) -> None:
+    found = solve_routing([0.9, 0.2], [1.0, 0.1], limit, budget, backend=backend)
+    assert found.status == status
+    np.testing.assert_allclose(found.share, share, atol=1e-9)
+    assert found.value == pytest.approx(float(np.dot(share, [0.9, 0.2])))
+    assert found.feasible == (status == OPTIMAL)
+
+
+@BACKENDS
+@pytest.mark.parametrize("scale", [5e-324, 1e-310, 1e-200, 1e-12, 1e12, 1e300])
+def test_every_backend_is_finite_at_any_scale(backend: str, scale: float) -> None:
+    cost = np.array([4.0, 3.0, 0.0]) * scale
+    for budget in (0.0, scale, 2.0 * scale, np.inf):
+        found = solve_routing([0.9, 0.5, 0.1], cost, 0.5, budget, backend=backend)
+        for x in (found.share, found.value, found.budget_price, found.simplex_price):
+            assert np.isfinite(x).all(), (budget, found)
+
+
+@BACKENDS
+def test_nothing_is_printed(backend: str, capfd: pytest.CaptureFixture[str]) -> None:
+    for budget in (0.0, 0.5, np.inf):
+        solve_routing(**{**GOOD, "budget": budget}, backend=backend)
+    assert tuple(capfd.readouterr()) == ("", "")
+
+
+# --- Shapes and types -------------------------------------------------------------------------
+
+
+@BACKENDS
+def test_leading_axes(backend: str) -> None:
+    rng = np.random.default_rng(3)
+    reward = rng.random((2, 3, 4))
+    cost = rng.random((2, 3, 4))
+    budget = np.array([0.3, 0.5, 0.7])
+    found = solve_routing(reward, cost, 0.6, budget, backend=backend)
+    assert found.share.shape == (2, 3, 4)
+    for x in (found.value, found.budget_price, found.simplex_price, found.status, found.message):
+        assert x.shape == (2, 3)
+    for i in np.ndindex(2, 3):
+        alone = solve_routing(reward[i], cost[i], [0.6] * 4, budget[i[1]], backend=backend)
+        assert alone.share.shape == (4,)
+        np.testing.assert_array_equal(alone.share, found.share[i])
+        assert alone.value == found.value[i]
+        assert alone.value.shape == ()
+
+
+def test_every_argument_may_carry_the_leading_axes() -> None:
+    rng = np.random.default_rng(4)
+    one: dict[str, Any] = {"reward": rng.random(4), "cost": rng.random(4), "limit": [0.4] * 4}
+    full: dict[str, Any] = {k: np.broadcast_to(v, (5, 4)) for k, v in one.items()}
+    expected = solve_routing(**one, budget=0.4)
+    for key in one:
+        found = solve_routing(**{**one, key: full[key]}, budget=0.4)
+        assert found.share.shape == (5, 4)
+        np.testing.assert_array_equal(found.share, np.broadcast_to(expected.share, (5, 4)))
+    found = solve_routing(**one, budget=np.full((3, 1, 2), 0.4))
+    assert found.share.shape == (3, 1, 2, 4)
+    found = solve_routing(one["reward"], full["cost"], [one["limit"]], [[0.4]])
+    assert found.share.shape == (1, 5, 4)
+
+
+@BACKENDS
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 3)])
+def test_batches_of_length_zero(backend: str, shape: tuple[int, ...]) -> None:
+    empty = np.empty((*shape, 4))
+    found = solve_routing(empty, empty, 0.5, 1.0, backend=backend)
+    assert found.share.shape == (*shape, 4)
+    assert found.status.shape == found.message.shape == shape
+    assert solve_routing([0.1, 0.2], [0.1, 0.2], 1.0, np.empty(0)).share.shape == (0, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int64, np.uint8, np.bool_, object])
+def test_any_type_of_number(dtype: Any) -> None:
+    found = solve_routing(
+        np.array([1, 0], dtype), np.array([1, 0], dtype), np.array([1, 1], dtype), 0.25
+    )
+    np.testing.assert_array_equal(found.share, [0.25, 0.75])
+    assert found.share.dtype == found.value.dtype == np.float64
+    assert found.status.dtype == np.int64
+
+
+def test_single_precision_is_taken_at_its_word() -> None:
+    cost = np.array([1.0, 0.1], np.float32)
+    single = solve_routing([0.9, 0.2], cost, 1.0, np.float32(0.4))
+    double = solve_routing([0.9, 0.2], cost.astype(float), 1.0, float(np.float32(0.4)))
+    np.testing.assert_array_equal(single.share, double.share)
+
+
+def test_any_layout_in_memory() -> None:
+    rng = np.random.default_rng(5)
+    reward, cost = rng.random((6, 4)), rng.random((6, 4))
+    expected = solve_routing(reward, cost, 0.5, 0.5)
+    fortran = solve_routing(np.asfortranarray(reward), np.asfortranarray(cost), 0.5, 0.5)
+    np.testing.assert_array_equal(fortran.share, expected.share)
+    backwards = solve_routing(reward[::-1], cost[::-1], 0.5, 0.5)
+    np.testing.assert_array_equal(backwards.share[::-1], expected.share)
+    frozen = reward.copy()
+    frozen.flags.writeable = False
+    np.testing.assert_array_equal(solve_routing(frozen, cost, 0.5, 0.5).share, expected.share)
+
+
+def test_input_is_left_alone_and_output_is_fresh() -> None:
+    reward, cost = np.array([[0.9, 0.2]]), np.array([[5e-310, 1e-310]])
+    limit, budget = np.array([[1.0, 1.0]]), np.array([2e-310])
+    kept = [x.copy() for x in (reward, cost, limit, budget)]
+    found = solve_routing(reward, cost, limit, budget)
+    found.share[:] = 7.0
+    for before, after in zip(kept, (reward, cost, limit, budget), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_facade_and_kernel_agree() -> None:
+    problems = degenerate_problems(np.random.default_rng(6), 40, 6)
+    found = solve_routing(*problems)
+    answer = compiled.solve(*problems)
+    for name in Routing._fields:
+        np.testing.assert_array_equal(getattr(found, name), getattr(answer, name))
+    assert_optimal(Problems(*problems), answer)
+    assert isinstance(found, RoutingResult)
+    assert fr.solve_routing is solve_routing
+
+
+# --- Statuses in words ------------------------------------------------------------------------
+
+
+def test_statuses_read_as_sentences() -> None:
+    for status in Status:
+        text = str(status)
+        assert text[0].isupper()
+        assert text.endswith(".")
+    found = solve_routing(
+        [0.9, 0.2], [1.0, 0.1], [[1.0, 1.0], [0.25, 0.25], [1.0, 1.0]], [1.0, 1.0, 0.01]
+    )
+    assert found.status.tolist() == [Status.OPTIMAL, Status.NO_CAPACITY, Status.OVER_BUDGET]
+    assert found.feasible.tolist() == [True, False, False]
+    optimal, capacity, budget = found.message
+    assert optimal == "Solved to optimality."
+    assert "limit" in capacity
+    assert "raise" in capacity
+    assert "budget" in budget
+    assert "cheapest" in budget
+    alone = solve_routing(**GOOD)
+    assert alone.message == "Solved to optimality."
+    assert alone.feasible
+
+
+# --- Refused input ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "parts"),
+    [
+        ({"reward": [0.9, np.nan]}, ["reward", "NaN", "(1,)", "Drop or fill"]),
+        ({"reward": [0.9, None]}, ["reward", "NaN"]),
+        ({"reward": [0.9, np.inf]}, ["reward", "finite", "inf", "(1,)"]),
+        ({"reward": 0.9}, ["reward", "last axis", "0.9"]),
+        ({"reward": ["a", "b"]}, ["reward", "numbers", "'a'"]),
+        ({"reward": [[0.1, 0.2], [0.3]]}, ["reward", "numbers"]),
+        ({"reward": {"a": 1.0}}, ["reward", "numbers", "'a'"]),
+        ({"reward": [0.9 + 1j, 0.2]}, ["reward", "numbers"]),
+        ({"reward": [0.1, 0.2, 0.3]}, ["reward (3,)", "cost (2,)", "broadcast"]),
+        ({"cost": [1.0, -0.5]}, ["cost", ">= 0", "-0.5", "(1,)"]),
+        ({"cost": [1.0, -np.inf]}, ["cost", "finite", "-inf"]),
+        ({"cost": [[1.0, 1.0], [np.nan, 1.0]]}, ["cost", "NaN", "(1, 0)"]),
+        ({"cost": 1.0}, ["cost", "last axis"]),
+        ({"limit": 0.0}, ["limit", "(0, 1]", "0.0", "leave absent models out"]),
+        ({"limit": [0.5, 0.0]}, ["limit", "(0, 1]", "0.0", "(1,)"]),
+        ({"limit": [0.5, 1.5]}, ["limit", "(0, 1]", "1.5", "(1,)"]),
+        ({"limit": -0.1}, ["limit", "-0.1"]),
+        ({"limit": np.nan}, ["limit", "NaN"]),
+        ({"limit": [0.5] * 3}, ["limit (3,)", "broadcast"]),
+        ({"budget": -1.0}, ["budget", ">= 0", "-1.0", "np.inf"]),
+        ({"budget": np.nan}, ["budget", "NaN"]),
+        ({"budget": "cheap"}, ["budget", "numbers", "'cheap'"]),
+        ({"reward": [[0.1, 0.2]] * 3, "budget": [0.1, 0.2]}, ["budget (2,)", "broadcast"]),
+        ({"reward": [], "cost": []}, ["empty", "at least one model"]),
+        ({"backend": "gurobi"}, ["backend", "'gurobi'", "'auto'", "'numba'", "'ref'", "'highs'"]),
+        ({"backend": "higs"}, ["'higs'", "Did you mean 'highs'?"]),
+        ({"backend": None}, ["backend", "None"]),
+    ],
+)
+def test_refused_with_field_value_and_remedy(wrong: dict[str, Any], parts: list[str]) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the parts are checked below
+        solve_routing(**{**GOOD, **wrong})
+    for part in parts:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.array([0.9 + 1j, 0.2]), [10**400, 0.2]],
+    ids=["complex", "beyond double"],
+)
+def test_numbers_that_would_be_changed_on_the_way_are_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="reward"):
+        number_array("reward", value)
+
+
+@pytest.mark.parametrize("value", [0, -3, 2.5, True, "3", [3], np.nan, np.inf, None, 3 + 0j])
+def test_positive_int_names_the_field_whatever_it_gets(value: Any) -> None:
+    with pytest.raises(ValueError, match="slots must be an integer >= 1"):
+        positive_int("slots", value)
+
+
+def test_positive_int_takes_whole_numbers_of_any_type() -> None:
+    for value in (3, 3.0, np.int8(3), np.float32(3.0), np.array(3)):
+        assert positive_int("slots", value) == 3
+
+
+def test_choice_names_the_nearest() -> None:
+    assert choice("fill", "ucb", ("none", "ucb")) == "ucb"
+    with pytest.raises(ValueError, match="Did you mean 'none'"):
+        choice("fill", "non", ("none", "ucb"))
+
+
+def test_an_empty_limit_is_blamed_on_the_limit() -> None:
+    with pytest.raises(ValueError, match="limit"):
+        solve_routing([0.5], [1.0], [], 1.0)
