@@ -14,5 +14,8 @@ BUDGET_RANGE: Final = 1e-12
 BUDGET_SCALE: Final = 1e-15
 #: Deployment: weights up to this much do not count as support.
 SUPPORT: Final = 1e-11
+#: Deployment: handicap of the model of rank r in the tie order, times sqrt(r).  It decides between
+#: sets of equal value (irrational steps leave no ties) and costs at most HANDICAP sqrt(N).
+HANDICAP: Final = 1e-10
 #: Deployment: two values within this are equally good.
 VALUE: Final = 1e-12

@@ -107,7 +107,9 @@ def best_set(
         return support, False, price
     chosen, value = _milp(u, c, limit, budget, max_deployed, [])
     _, second = _milp(u, c, limit, budget, max_deployed, [chosen])
-    assert second < value - 1e-7, "two sets are equally good: choose an instance in general position"
+    assert second < value - 1e-7, (
+        "two sets are equally good: choose an instance in general position"
+    )
     return chosen, True, price
 
 

@@ -1,9 +1,8 @@
 """Deployment problems by SciPy's MILP solver, and checks of an answer that need no solver."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
@@ -71,7 +70,7 @@ def assert_valid(
     weight, deployed = answer.weight, answer.deployed
     top = np.where(a > 0.0, c, 0.0).max(1)
     someone = (a > 0.0).any(1)
-    checks: dict[str, NDArray[np.bool_]] = {
+    checks: dict[str, Any] = {
         "finite": np.isfinite(weight).all(1)
         & np.isfinite(answer.value)
         & np.isfinite(answer.gap)

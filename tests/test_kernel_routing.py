@@ -304,6 +304,54 @@ def test_shares_stay_within_the_limits_to_the_last_bit() -> None:
     assert (answer.share <= problems.limit).all()
 
 
+# --- From the solution of a similar problem ---------------------------------------------------
+
+
+def shares_of_basis(problems: Problems, row: int, side: F8, i: int, j: int) -> F8:
+    """Shares by the two coupling rows: full models at their limits, then the basis."""
+    _, c, a, b = (x[row] for x in problems)
+    share = np.where(side > 0.0, a, 0.0)
+    rest = 1.0 - share.sum()
+    if i != j:
+        # Costs are measured from those of j.
+        left = b - c[j] - (share * (c - c[j])).sum()
+        share[i] = left / (c[i] - c[j])
+        share[j] = rest - share[i]
+    else:
+        share[i] = rest
+    return share
+
+
+@pytest.mark.parametrize("kind", [random_problems, exact_problems])
+def test_a_basis_found_from_anywhere_is_the_answer(
+    kind: Callable[[np.random.Generator, int, int], Problems],
+) -> None:
+    rng = np.random.default_rng(81)
+    found = 0
+    for size in (1, 2, 3, 5, 8, 16, 33):
+        for _ in range(4):
+            problems = kind(rng, 60, size)
+            problems.limit[rng.random(problems.limit.shape) < 0.1] = 0.0
+            answer = compiled.solve(*problems)
+            for r in range(60):
+                u, c, a, b = (x[r] for x in problems)
+                if not a.any():
+                    continue
+                price = rng.choice([0.0, 1e-9, 1e9, answer.budget_price[r], rng.exponential()])
+                start = int(rng.choice(np.flatnonzero(a)))
+                kept = [x.copy() for x in (u, c, a)]
+                side = np.full(size, np.nan)
+                sure, i, j = compiled.solve_near(u, c, a, size, b, price, start, side)
+                for before, after in zip(kept, (u, c, a), strict=True):
+                    np.testing.assert_array_equal(before, after)
+                if sure:
+                    found += 1
+                    assert answer.status[r] == OPTIMAL
+                    share = shares_of_basis(problems, r, side, i, j)
+                    np.testing.assert_allclose(share, answer.share[r], atol=1e-9)
+    assert found > 300
+
+
 # --- Lanes, order, absent models, scaling -----------------------------------------------------
 
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from naive import HORIZON, SMALL_WORLDS
 
 import fastroute as fr
 from fastroute.policy import POLICIES, Policy
 from fastroute.scenario import Scenario
 from fastroute.simulate import Run
+from naive import HORIZON, SMALL_WORLDS
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "init=formula": {"init": "formula", "gamma": 0.2},

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from naive import NaiveRun, naive_stageroute, naive_ucb
 
 import fastroute as fr
 from fastroute.scenario import Scenario
+from naive import NaiveRun, naive_stageroute, naive_ucb
 
 
 def check(scenario: Scenario, *, trial: int = 0, **settings: int | float) -> NaiveRun:
@@ -50,9 +50,7 @@ def test_binding_budget_and_arrivals() -> None:
         arrival=[0, 0, 0, 101, 180],
         retirement=[None, 210, None, None, None],
     )
-    mine = check(
-        scenario, horizon=360, stages=6, budget=0.75, max_deployed=4, gamma=0.05, seed=11
-    )
+    mine = check(scenario, horizon=360, stages=6, budget=0.75, max_deployed=4, gamma=0.05, seed=11)
     # The instance is worth the time only if the budget binds and sets change.
     assert max(mine.prices) > 0.1
     assert len({tuple(s) for s in mine.sets}) > 2
@@ -77,9 +75,7 @@ def test_slots_left_for_the_fill() -> None:
         [0.41, 0.23, 1.17, 0.83, 0.31, 1.59],
         arrival=[0, 0, 0, 0, 0, 77],
     )
-    mine = check(
-        scenario, horizon=300, stages=10, budget=0.6, max_deployed=4, gamma=0.01, seed=23
-    )
+    mine = check(scenario, horizon=300, stages=10, budget=0.6, max_deployed=4, gamma=0.01, seed=23)
     assert all(len(s) == 4 for s in mine.sets)
     assert max(mine.prices) > 0.05
     assert set(mine.picks) == set(range(6))

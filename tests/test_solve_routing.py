@@ -10,10 +10,10 @@ from certificates import assert_optimal
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
 from fastroute.kernels.numba_ import routing as compiled
 from fastroute.kernels.types import Routing
-from fastroute.solve import RoutingResult, Status, solve_routing
+from fastroute.solve import RoutingResult, Status, solve_deployment, solve_routing
 from fastroute.solve.highs import routing as by_highs
 from fastroute.solve.validate import choice, number_array, positive_int
-from strategies import Problems, degenerate_problems, exact_problems, random_problems
+from strategies import Problems, cheapest_mix, degenerate_problems, exact_problems, random_problems
 
 BACKENDS = pytest.mark.parametrize("backend", ["auto", "numba", "ref", "highs"])
 GOOD: dict[str, Any] = {"reward": [0.9, 0.2], "cost": [1.0, 0.1], "limit": 1.0, "budget": 0.55}
@@ -29,10 +29,12 @@ def test_values_are_those_of_highs() -> None:
     kinds = (random_problems, exact_problems, degenerate_problems)
     while compared < 2_000:
         problems = kinds[compared // 50 % 3](rng, 50, int(rng.integers(1, 25)))
-        # HiGHS works with tolerances of its own: costs over many magnitudes, or all of them close
-        # to one large number, are beyond it.
+        # HiGHS works with tolerances of its own: costs over many magnitudes, costs that are close
+        # to one large number, and the smallest limits are beyond it.
         costs = problems.cost[problems.cost > 0.0]
-        if costs.size and (costs.min() < 1e-4 or costs.max() < 1.0001 * costs.min()):
+        if problems.limit.min() < 1e-6 or (
+            costs.size and (costs.min() < 1e-4 or costs.max() < 1.0001 * costs.min())
+        ):
             continue
         ours = solve_routing(*problems)
         theirs = solve_routing(*problems, backend="highs")
@@ -42,6 +44,32 @@ def test_values_are_those_of_highs() -> None:
         slack = 1e-9 * (1.0 + ours.budget_price * np.ptp(problems.cost, axis=1))
         assert (np.abs(ours.value - theirs.value) <= slack)[same].all()
         compared += int(same.sum())
+
+
+@BACKENDS
+def test_tiny_limits_over_budget(backend: str) -> None:
+    """The cheapest distribution leaves no room for the tolerances of a second solution."""
+    cost = [10000.0008016, 10000.0005677, 10000.0009488, 10000.0009165, 10000.0001631]
+    limit = [9.893e-11, 4.4675e-11, 4.056e-3, 1.0, 4.1923e-7]
+    found = solve_routing(np.zeros(5), cost, limit, 9654.0, backend=backend)
+    assert found.status == OVER_BUDGET
+    np.testing.assert_allclose(found.share, [0.0, 0.0, 0.0, 1.0, 0.0], atol=1e-5)
+
+
+def test_highs_forgets_what_it_solved_before() -> None:
+    """Budgets just short of the cheapest mix, before and after a problem with integers."""
+    rng = np.random.default_rng(4)
+    close = []
+    for size in (2, 3, 4, 6):
+        reward, cost = rng.random((30, size)), rng.random((30, size))
+        limit = rng.uniform(1.0 / size, 1.0, (30, size))
+        close.append(Problems(reward, cost, limit, cheapest_mix(cost, limit)[1] - 4e-10))
+    before = [solve_routing(*x, backend="highs") for x in close]
+    solve_deployment([0.9, 0.5, 0.2], [1.0, 0.6, 0.1], 0.5, 0.35, 2, backend="highs")
+    after = [solve_routing(*x, backend="highs") for x in close]
+    for a, b in zip(before, after, strict=True):
+        np.testing.assert_array_equal(a.status, b.status)
+        np.testing.assert_array_equal(a.share, b.share)
 
 
 def test_answers_of_highs_are_proven_too() -> None:

@@ -162,10 +162,24 @@ def _ranked(problem: StageProblem, score: F8, price: F8 | None = None) -> Choice
     """Models of highest score; ties by higher U, lower L, lower index."""
     index = np.broadcast_to(np.arange(score.shape[1]), score.shape)
     absent = np.broadcast_to(problem.limit <= 0.0, score.shape)
-    order = np.lexsort((index, problem.lower, -problem.upper, -score, absent), axis=1)
+    order = np.lexsort((index, problem.lower, -problem.upper, -_grouped(score), absent), axis=1)
     deployed = np.zeros(score.shape, np.bool_)
     np.put_along_axis(deployed, order[:, : problem.max_deployed], True, axis=1)
     return _by_rule(deployed & ~absent, np.zeros(len(score)) if price is None else price)
+
+
+def _grouped(score: F8) -> F8:
+    """Give scores that differ by rounding alone one value.
+
+    At the budget price the two marginal models of the LP are worth the same on paper.
+    """
+    order = np.argsort(score, axis=1)
+    ranked = np.take_along_axis(score, order, axis=1)
+    apart = np.diff(ranked, axis=1) > 1e-12 * np.maximum(1.0, np.abs(ranked[:, 1:]))
+    group = np.concatenate([np.zeros((len(score), 1)), np.cumsum(apart, axis=1)], axis=1)
+    grouped = np.empty_like(group)
+    np.put_along_axis(grouped, order, group, axis=1)
+    return grouped
 
 
 def _by_rule(deployed: Mask, price: F8) -> Choice:

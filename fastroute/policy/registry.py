@@ -67,7 +67,7 @@ def policy(name: str, /, **options: Any) -> Policy:
     >>> policy("stageroute", gamma="scaled:0.5").gamma
     'scaled:0.5'
     """
-    if name not in POLICIES:
+    if not isinstance(name, str) or name not in POLICIES:
         raise ValueError(f"policy {name!r} is not one of {_listed(name, POLICIES)}")
     unknown = set(options) - set(Policy.model_fields)
     if unknown:
@@ -86,6 +86,6 @@ def policy(name: str, /, **options: Any) -> Policy:
 
 
 def _listed(name: str, allowed: Any) -> str:
-    near = get_close_matches(name, list(allowed), 1)
+    near = get_close_matches(str(name), list(allowed), 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return ", ".join(repr(x) for x in allowed) + "." + hint

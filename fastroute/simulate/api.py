@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastroute.policy import Policy, resolve_gamma
 from fastroute.scenario import Scenario
 from fastroute.scenario.optimum import optimum, refuse_infeasible
+from fastroute.simulate.blocks import BLOCK
 from fastroute.simulate.engine import ChunkResult, Task, make_draws, make_rules, run_chunk
 from fastroute.simulate.merge import merge
 from fastroute.simulate.plan import log_spaced, make_plan, resolve_stages
@@ -20,7 +21,7 @@ from fastroute.simulate.run import Run
 from fastroute.solve.validate import choice, number_array, positive_int
 
 SIMULATION_BACKENDS = ("auto", "numba", "ref")
-#: Trials simulated together by one thread; results do not depend on it.
+#: Trials simulated together by one thread, a multiple of ``BLOCK``; results do not depend on it.
 CHUNK = 1024
 #: More trials than this: curves are kept as moments over trials.
 MAX_CURVE_TRIALS = 10_000
@@ -133,11 +134,12 @@ def simulate(
         max_deployed,
         deploy_cost,
         backend,
+        trials <= MAX_CURVE_TRIALS,
         trials * len(plan.stages) <= MAX_STAGE_ROWS,
         trace,
     )
     results = _run_all(task, trials, threads, progress)
-    merged = merge(task, results, trials, keep_curves=trials <= MAX_CURVE_TRIALS)
+    merged = merge(task, results, trials)
     settings = {
         "horizon": horizon,
         "budget": budget,
@@ -156,10 +158,18 @@ def simulate(
         policy,
         settings,
         plan,
-        *merged[:5],
-        seconds=time.perf_counter() - started,
-        warnings=merged[5],
+        merged.finals,
+        merged.curve_array,
+        merged.stage_array,
+        merged.stage_sets,
+        merged.picks,
+        time.perf_counter() - started,
+        merged.warnings,
     )
+
+
+class _StoppedError(Exception):
+    """Ends a chunk after another one failed; never leaves this module."""
 
 
 def _run_all(
@@ -169,8 +179,9 @@ def _run_all(
     progress: Callable[[int, int], None] | None,
 ) -> list[ChunkResult]:
     """Run every chunk on a pool of threads; the kernels release the interpreter lock."""
-    # Small runs are cut finer, so that every thread has work.
-    size = min(CHUNK, max(64, -(-trials // threads)))
+    # Small runs are cut finer, so that every thread has work; into whole blocks all the same.
+    blocks = -(-trials // (threads * BLOCK))
+    size = BLOCK * min(max(CHUNK // BLOCK, 1), blocks)
     starts = range(0, trials, size)
     total = trials * task.plan.horizon
     lock = threading.Lock()
@@ -180,7 +191,7 @@ def _run_all(
     def report(rounds: int) -> None:
         nonlocal done
         if stop.is_set():
-            raise InterruptedError("the run was stopped")
+            raise _StoppedError
         if progress is not None:
             with lock:
                 done += rounds
@@ -192,10 +203,9 @@ def _run_all(
             for start in starts
         ]
         try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-            for future in futures:
-                if future.done() and future.exception() is not None:
-                    stop.set()
+            done_first, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in done_first:
+                future.result()
             return [future.result() for future in futures]
         except BaseException:
             # Ctrl-C, or a chunk that failed: the others stop at their next piece.
@@ -209,8 +219,11 @@ def _checkpoints(value: int | ArrayLike, horizon: int) -> NDArray[np.int64]:
     if np.ndim(value) == 0:
         return log_spaced(horizon, positive_int("checkpoints", value))
     points = number_array("checkpoints", value)
-    if points.size == 0 or (points != np.rint(points)).any() or points.min() < 1:
-        raise ValueError("checkpoints must be numbers of rounds >= 1, at least one.")
+    whole = np.isfinite(points) & (points == np.rint(points)) & (points >= 1)
+    if points.size == 0 or not whole.all():
+        raise ValueError(
+            f"checkpoints must be whole numbers of rounds >= 1, at least one, got {value!r}."
+        )
     if points.max() > horizon:
         raise ValueError(f"checkpoints reach {int(points.max())}, beyond horizon={horizon}.")
     return np.unique(np.append(points, horizon)).astype(np.int64)

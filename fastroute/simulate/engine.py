@@ -12,6 +12,7 @@ from fastroute.policy import DEPLOYERS, ESTIMATORS, ROUTERS, Policy, StageProble
 from fastroute.policy.estimators import INIT_RULES
 from fastroute.scenario import World
 from fastroute.scenario.optimum import Optimum
+from fastroute.simulate.blocks import Moments, block_curves, block_stages
 from fastroute.simulate.ledger import QUANTITIES, STAGE_COLUMNS, Ledger
 from fastroute.simulate.plan import Plan, Stage
 from fastroute.solve.backend import load_kernel
@@ -34,7 +35,8 @@ class Task(NamedTuple):
     max_deployed: int
     deploy_cost: float
     backend: str
-    keep_sets: bool
+    keep_curves: bool  #: else moments over trials
+    keep_stages: bool  #: with the deployed sets; else sums over trials
     trace: bool
 
 
@@ -42,6 +44,8 @@ class ChunkResult(NamedTuple):
     """Accounts of a chunk; see :class:`~fastroute.simulate.ledger.Ledger`."""
 
     ledger: Ledger
+    curves: F8 | Moments  #: [quantity, trials, checkpoint], or moments of blocks of trials
+    stages: F8  #: [column, stage, trials], or sums over blocks of trials
     pulls: F8  #: real observations of every model, [N, trials]
     trace: NDArray[np.int16]  #: [rounds, trials], empty unless traced
 
@@ -107,7 +111,7 @@ def run_chunk(
         task.budget,
         np.zeros((len(QUANTITIES), trials, len(plan.checkpoints))),
         np.zeros((len(STAGE_COLUMNS), len(plan.stages), trials)),
-        np.full((len(plan.stages) if task.keep_sets else 0, trials, slots), -1, np.int16),
+        np.full((len(plan.stages) if task.keep_stages else 0, trials, slots), -1, np.int16),
     )
     workspace = kernel.workspace(trials, slots)
     sums = new_sums(trials)
@@ -152,7 +156,11 @@ def run_chunk(
         kernel.close_stage(workspace, filled, memory)
         ledger.close_stage(k, stage.rounds, choice, pool_value, deployed_value)
         previous = choice.deployed
-    return ChunkResult(ledger, memory.pulls - pseudo, trace)
+    curves: F8 | Moments = ledger.curves if task.keep_curves else block_curves(ledger.curves)
+    table = ledger.stage_table if task.keep_stages else block_stages(ledger.stage_table)
+    # The tables are large; only what is kept leaves this function.
+    ledger.curves = ledger.stage_table = np.empty((0, 0, 0))
+    return ChunkResult(ledger, curves, table, memory.pulls - pseudo, trace)
 
 
 def slot_table(deployed: NDArray[np.bool_], slots: int) -> NDArray[np.int64]:

@@ -32,6 +32,7 @@ STAGE_COLUMNS: Final = (
     "method",
     "status",
     "spend",
+    "violation",
     "over_budget_rounds",
     "no_capacity_rounds",
 )
@@ -106,11 +107,9 @@ class Ledger:
         self.deployment += rounds * (pool_value - deployed_value)
         self.routing += routing
         self.noise += sums.expected_reward - sums.reward
-        self.priced += (
-            rounds * (value - deployed_value)
-            + routing
-            + price * (sums.expected_cost - rounds * self.budget)
-        )
+        self.priced += rounds * (value - deployed_value) + routing
+        if np.isfinite(self.budget):
+            self.priced += price * (sums.expected_cost - rounds * self.budget)
         self.reward += sums.reward
         self.cost += sums.cost
         self.over_budget += sums.over_budget
@@ -149,6 +148,7 @@ class Ledger:
             choice.method,
             choice.status,
             self.stage.cost / rounds,
+            over,
             self.stage.over_budget,
             self.stage.no_capacity,
         )

@@ -1,51 +1,50 @@
 """Putting the accounts of all chunks together, in the order of the trials."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels import codes
+from fastroute.simulate.blocks import Moments, merge_moments, merge_stages
 from fastroute.simulate.engine import ChunkResult, Task
-from fastroute.simulate.ledger import QUANTITIES
-from fastroute.simulate.run import Moments
 
 F8 = NDArray[np.float64]
 
 #: A model of the optimum starves when it gets less than this share of the oracle's pulls.
 STARVED = 0.01
-#: Trials merged at a time: a constant, so that sums over trials do not depend on chunks.
-BLOCK = 1024
 
 
-def merge(
-    task: Task, results: list[ChunkResult], trials: int, *, keep_curves: bool
-) -> tuple[
-    dict[str, NDArray[Any]],
-    F8 | Moments,
-    F8,
-    NDArray[np.int16],
-    NDArray[np.int16],
-    list[str],
-]:
+class Merged(NamedTuple):
+    """Fields of a :class:`~fastroute.simulate.run.Run`."""
+
+    finals: dict[str, NDArray[Any]]
+    curve_array: F8 | Moments
+    stage_array: F8
+    stage_sets: NDArray[np.int16]
+    picks: NDArray[np.int16]
+    warnings: list[str]
+
+
+def merge(task: Task, results: list[ChunkResult], trials: int) -> Merged:
     """Put together finals, curves, stage table, deployed sets, picks and warnings of a run."""
-    finals = _finals(task, results)
-    finals = {"trial": np.arange(trials), **finals}
-    curves: F8 | Moments
-    if keep_curves:
-        curves = np.concatenate([r.ledger.curves for r in results], axis=1)
-    else:
-        curves = _moments([r.ledger.curves for r in results], trials)
-    tables = [r.ledger.stage_table for r in results]
-    if task.keep_sets:
-        stages = np.concatenate(tables, axis=2)
+    finals = {"trial": np.arange(trials), **_finals(task, results)}
+    whole = [r.curves for r in results if isinstance(r.curves, np.ndarray)]
+    parts = [r.curves for r in results if isinstance(r.curves, Moments)]
+    if task.keep_stages:
+        stages = np.concatenate([r.stages for r in results], axis=2)
         sets = np.concatenate([r.ledger.stage_sets for r in results], axis=1)
     else:
-        total = sum(t.sum(axis=2) for t in tables)
-        stages = (np.asarray(total) / trials)[:, :, None]
+        stages = merge_stages([r.stages for r in results], trials)
         sets = np.zeros((0, 0, 0), np.int16)
-    picks = np.concatenate([r.trace for r in results], axis=1).T
-    return finals, curves, stages, sets, picks, _warnings(task, finals)
+    return Merged(
+        finals,
+        np.concatenate(whole, axis=1) if task.keep_curves else merge_moments(parts, trials),
+        stages,
+        sets,
+        np.concatenate([r.trace for r in results], axis=1).T,
+        _warnings(task, finals),
+    )
 
 
 def _finals(task: Task, results: list[ChunkResult]) -> dict[str, NDArray[Any]]:
@@ -89,30 +88,6 @@ def _starved(task: Task, result: ChunkResult, first: int) -> NDArray[np.int64]:
         mine = mine[first : first + trials]
     wanted = mine >= 1.0
     return (wanted & (result.pulls.T < STARVED * mine)).sum(axis=1)
-
-
-def _moments(curves: list[F8], trials: int) -> Moments:
-    """Mean and squared deviations, merged in blocks of fixed size (Chan et al. 1983)."""
-    shape = (len(QUANTITIES), curves[0].shape[2])
-    mean, square = np.zeros(shape), np.zeros(shape)
-    done = 0
-    for block in _blocks(curves, trials):
-        count = block.shape[1]
-        block_mean = block.mean(axis=1)
-        delta = block_mean - mean
-        together = done + count
-        square += ((block - block_mean[:, None, :]) ** 2).sum(axis=1)
-        square += delta**2 * (done * count / together)
-        mean += delta * (count / together)
-        done = together
-    return Moments(mean, square)
-
-
-def _blocks(curves: list[F8], trials: int) -> list[F8]:
-    if all(c.shape[1] == BLOCK for c in curves[:-1]):
-        return curves
-    whole = np.concatenate(curves, axis=1)
-    return [whole[:, start : start + BLOCK] for start in range(0, trials, BLOCK)]
 
 
 def _warnings(task: Task, finals: dict[str, NDArray[Any]]) -> list[str]:

@@ -66,12 +66,11 @@ def resolve_stages(rule: int | str, horizon: int, n_models: int, max_deployed: i
         For any other rule, or more stages than rounds.
     """
     if isinstance(rule, str):
-        power = re.fullmatch(r"T\^\(?\s*([0-9.]+)\s*(?:/\s*([0-9.]+))?\s*\)?", rule.strip())
         if rule == "theory":
             stages = n_models ** (2 / 3) * horizon ** (1 / 3) / max_deployed
-        elif power is not None:
-            exponent = float(power[1]) / float(power[2] or 1.0)
-            stages = horizon**exponent
+        elif (exponent := _exponent(rule)) is not None:
+            # More than one stage a round is not possible.
+            stages = horizon ** min(exponent, 1.0)
         else:
             raise ValueError(
                 f"stages={rule!r} is not an integer, \"T^x\" (such as 'T^(1/3)') or 'theory'."
@@ -81,6 +80,18 @@ def resolve_stages(rule: int | str, horizon: int, n_models: int, max_deployed: i
     if count > horizon:
         raise ValueError(f"stages={count} is more than horizon={horizon}: at most one a round.")
     return count
+
+
+def _exponent(rule: str) -> float | None:
+    """Exponent of a rule ``T^x`` or ``T^(x/y)``, or None."""
+    number = r"(\d+(?:\.\d*)?|\.\d+)"
+    ratio = rf"{number}(?:\s*/\s*{number})?"
+    found = re.fullmatch(rf"T\^(?:\(\s*{ratio}\s*\)|{ratio})", rule.strip())
+    if found is None:
+        return None
+    top, bottom = (found[1], found[2]) if found[1] else (found[3], found[4])
+    below = float(bottom or 1.0)
+    return float(top) / below if below > 0.0 else None
 
 
 def log_spaced(horizon: int, count: int) -> I8:

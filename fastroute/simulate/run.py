@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastroute.policy import Policy
 from fastroute.scenario import Scenario
+from fastroute.simulate.blocks import Moments
 from fastroute.simulate.ledger import QUANTITIES, STAGE_COLUMNS
 from fastroute.simulate.plan import Plan
 from fastroute.solve.status import Method, Status
@@ -20,14 +21,6 @@ F8 = NDArray[np.float64]
 
 #: Quantiles over trials in the curves.
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Curves of many trials as sums over trials: [quantity, checkpoint]."""
-
-    mean: F8
-    square: F8  #: sum of squared deviations from the mean
 
 
 @dataclass(frozen=True)
@@ -142,19 +135,18 @@ class Run:
         frame = frame.with_columns(
             [pl.Series(n, numbers[n]) for n in ("pool_value", "deployed_value", "budget_price")]
         )
-        methods = [str(Method(int(x))) if x == int(x) else "mixed" for x in numbers["method"]]
-        statuses = [Status(int(x)).name if x == int(x) else "MIXED" for x in numbers["status"]]
+        methods = ["mixed" if np.isnan(x) else str(Method(int(x))) for x in numbers["method"]]
+        statuses = ["MIXED" if np.isnan(x) else Status(int(x)).name for x in numbers["status"]]
         if self.policy.deployer not in ("mip", "truth"):
             rule = str(Method.RULE)
             methods = [self.policy.deployer if x == rule else x for x in methods]
-        violation = np.maximum(numbers["spend"] - budget, 0.0) * np.repeat(rounds, rows)
         return frame.with_columns(
             pl.Series("method", methods, dtype=pl.String),
             pl.Series("gap", numbers["gap"]),
             pl.Series("status", statuses, dtype=pl.String),
             pl.Series("spend", numbers["spend"]),
             pl.lit(budget).alias("budget"),
-            pl.Series("violation", violation),
+            pl.Series("violation", numbers["violation"]),
             pl.Series("over_budget_rounds", numbers["over_budget_rounds"]),
             pl.Series("no_capacity_rounds", numbers["no_capacity_rounds"]),
         )

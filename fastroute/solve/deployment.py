@@ -130,8 +130,9 @@ def solve_deployment(
     node_limit = positive_int("node_limit", node_limit)
     batch = prepare(reward, cost, limit, budget)
     charge = _per_model("deploy_cost", deploy_cost, batch)
-    if (charge < 0.0).any():
-        raise ValueError(f"deploy_cost must be >= 0, got {charge.min()}.")
+    if (charge < 0.0).any() or np.isinf(charge).any():
+        wrong = charge[(charge < 0.0) | np.isinf(charge)][0]
+        raise ValueError(f"deploy_cost must be finite and >= 0, got {wrong}.")
     if rule == codes.FILL_LEAST_PULLED and pulls is None:
         raise ValueError('fill="least_pulled" needs pulls: observations of each model so far.')
     counts = _per_model("pulls", 0.0 if pulls is None else pulls, batch)

@@ -15,6 +15,7 @@ from fastroute.kernels.tolerances import MASS, SUPPORT
 from fastroute.kernels.types import Deployment, Routing
 
 F8 = NDArray[np.float64]
+LARGEST = float(np.finfo(np.float64).max)
 _local = threading.local()
 _stdout_lock = threading.Lock()
 
@@ -128,15 +129,19 @@ def routing(reward: F8, cost: F8, limit: F8, budget: F8) -> Routing:
             free = np.array([1.0, infinite])
             solver = _run(-c, rows, np.array([1.0, -infinite]), free, a, continuous)
             # The best reward among the cheapest distributions.
-            cheapest = -float(solver.getInfo().objective_function_value) + 1e-12
+            cheapest = -float(solver.getInfo().objective_function_value) + 1e-9
             solver = _run(
                 u, rows, np.array([1.0, -infinite]), np.array([1.0, cheapest]), a, continuous
             )
         solution = solver.getSolution()
         out.share[r] = np.clip(solution.col_value, 0.0, a)
         out.value[r] = out.share[r] @ u
-        out.budget_price[r] = max(solution.row_dual[1], 0.0) / spread
-        out.simplex_price[r] = solution.row_dual[0] - out.budget_price[r] * low
+        # Prices of costs below 1e-300 exceed the largest number; they are cut there.
+        price = max(solution.row_dual[1], 0.0)
+        with np.errstate(over="ignore"):
+            out.budget_price[r] = min(np.float64(price) / spread, LARGEST)
+            shift = np.float64(price) * (low / spread)
+        out.simplex_price[r] = max(solution.row_dual[0] - min(shift, LARGEST), -LARGEST)
     return out
 
 
@@ -197,7 +202,11 @@ def deployment(
             weight = widest.weight[0]
         else:
             out.gap[r] = _gap(solver)
-            weight = np.clip(solver.getSolution().col_value[:size], 0.0, a)
+            # HiGHS chooses the set; the exact LP over it gives weights free of its tolerances.
+            chosen = np.array(solver.getSolution().col_value[size:]) > 0.5
+            one = slice(r, r + 1)
+            inside = np.where(chosen, limit[one], 0.0)
+            weight = relax(reward[one], cost[one], inside, budget[one]).share[0]
         out.weight[r] = np.where(weight > SUPPORT, weight, 0.0)
         out.deployed[r] = out.weight[r] > 0.0
         out.value[r] = out.weight[r] @ u - f[out.deployed[r]].sum()

@@ -21,8 +21,10 @@ class Batch(NamedTuple):
 def number_array(name: str, value: ArrayLike) -> F8:
     """Convert to float64, refusing what is not numeric or has a NaN."""
     try:
+        if np.iscomplexobj(value):
+            raise TypeError("complex")
         array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} must be numbers, got {_short(value)}.") from error
     bad = np.isnan(array)
     if bad.any():
@@ -79,8 +81,11 @@ def prepare(reward: ArrayLike, cost: ArrayLike, limit: ArrayLike, budget: ArrayL
             f"[..., M] and budget {b.shape} over the leading axes [...]."
         ) from error
     if full[-1] == 0:
+        name, array = next(
+            (n, x) for n, x in (("reward", u), ("cost", c), ("limit", a)) if not x.shape[-1]
+        )
         raise ValueError(
-            f"reward has an empty set of models (shape {u.shape}). Pass at least one model."
+            f"{name} has an empty set of models (shape {array.shape}). Pass at least one model."
         )
     flat = int(np.prod(full[:-1], dtype=np.int64))
     models = [
@@ -103,12 +108,10 @@ def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
 
 def positive_int(name: str, value: Any, remedy: str = "") -> int:
     """Return ``value`` as an int >= 1, refusing bools, fractions and text."""
-    whole = (
-        not isinstance(value, bool | str)
-        and np.ndim(value) == 0
-        and np.isreal(value)
-        and float(value) == int(value)
-    )
+    try:
+        whole = not isinstance(value, bool | str) and np.ndim(value) == 0 and int(value) == value
+    except (TypeError, ValueError, OverflowError):
+        whole = False
     if not whole or int(value) < 1:
         raise ValueError(f"{name} must be an integer >= 1, got {value!r}.{remedy and ' ' + remedy}")
     return int(value)

@@ -6,6 +6,8 @@ with enough slots it is the answer.  Otherwise models are branched on: deployed 
 over its limit (``d_m <= alpha_m z_m`` makes ``f_m d_m / alpha_m`` a lower bound of ``f_m z_m``).
 """
 
+import math
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ from fastroute.kernels.codes import (
     VERTEX,
 )
 from fastroute.kernels.numba_.routing import solve_one
-from fastroute.kernels.tolerances import SUPPORT, VALUE
+from fastroute.kernels.tolerances import HANDICAP, SUPPORT, VALUE
 from fastroute.kernels.types import Deployment
 
 _FREE, _IN, _OUT = 0, 1, 2
@@ -47,6 +49,17 @@ def _thin(u, c, a, f, size, max_deployed, state):
             ):
                 better += 1
         state[j] = _OUT if a[j] <= 0.0 or better >= max_deployed else _FREE
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _handicap(u, c, size, v):
+    """Write to ``v`` the rewards less the handicap of each model's rank in the tie order."""
+    for m in range(size):
+        rank = 0
+        for j in range(size):
+            ahead = u[j] > u[m] or (u[j] == u[m] and (c[j] < c[m] or (c[j] == c[m] and j < m)))
+            rank += 1 if ahead else 0
+        v[m] = u[m] - HANDICAP * math.sqrt(rank)
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -92,10 +105,13 @@ def _search(u, c, a, f, size, b, max_deployed, node_limit, best):
     while True:
         if descend:
             if nodes >= node_limit:
-                largest = value
+                # Still open: this node, below the last branch, and every other side not yet seen.
+                largest = bound_at[depth - 1] if depth > 0 else np.inf
                 for k in range(depth):
                     if not second[k]:
                         largest = max(largest, bound_at[k])
+                if largest <= value + VALUE:
+                    return value, 0.0, nodes, found
                 return value, largest - value, nodes, found
             room = max_deployed - inside
             open_ = _fits(a, widest, size, state, room)
@@ -229,16 +245,14 @@ def _solve(
         else:
             method[r] = BRANCH_AND_BOUND
             room = np.int64(max_deployed)
-            _, gap[r], more, found = _search(u, c, a, f, size, budget[r], room, node_limit, p)
+            _handicap(u, c, size, v)
+            _, gap[r], more, found = _search(v, c, a, f, size, budget[r], room, node_limit, p)
             nodes[r] += more
             status[r] = OPTIMAL
             if gap[r] > 0.0:
                 status[r] = NODE_LIMIT
             elif not found:
-                # No set meets the budget: the cheapest one that carries all traffic.
-                for m in range(size):
-                    v[m] = -c[m]
-                _, gap[r], more, found = _search(v, c, a, none, size, np.inf, room, node_limit, p)
+                gap[r], more, found = _cheapest(u, c, a, none, size, room, node_limit, v, p)
                 nodes[r] += more
                 status[r] = NODE_LIMIT if gap[r] > 0.0 else OVER_BUDGET
                 if gap[r] <= 0.0 and not found:
@@ -252,6 +266,34 @@ def _solve(
             if deployed[r, m]:
                 total -= f[m]
         value[r] = total
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _cheapest(u, c, a, none, size, max_deployed, node_limit, v, p):
+    """Cheapest set that carries all traffic, and the best distribution of that cost.
+
+    Returns
+    -------
+    bound_gap, nodes, found : float, int, bool
+    """
+    # Costs are scaled to the unit of the tolerances, which are for values in [0, 1].
+    dearest = 0.0
+    for m in range(size):
+        dearest = max(dearest, c[m] if a[m] > 0.0 else 0.0)
+    for m in range(size):
+        v[m] = -c[m] / dearest
+    _, gap, nodes, found = _search(v, c, a, none, size, np.inf, max_deployed, node_limit, p)
+    if gap > 0.0 or not found:
+        return gap, nodes, found
+    spend = 0.0
+    for m in range(size):
+        spend += p[m] * c[m]
+    _handicap(u, c, size, v)
+    best = np.zeros(size)
+    _, gap, more, found = _search(v, c, a, none, size, spend, max_deployed, node_limit, best)
+    if found:
+        p[:size] = best
+    return gap, nodes + more, True
 
 
 @njit(nogil=True, error_model="numpy", cache=True)

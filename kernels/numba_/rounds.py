@@ -243,7 +243,7 @@ def _mend(w, slots, lane, budget, u, c, a, p, side):
     w[FIXED_REWARD + lane] = fixed_reward
     w[FIXED_COST + lane] = fixed_cost
     if not solved:
-        i = j = 0
+        i, j = np.int64(0), np.int64(0)
         rest = 0.0
     oi = _HEAD + np.uint64(i) * _STEP + lane
     oj = _HEAD + np.uint64(j) * _STEP + lane

@@ -138,7 +138,8 @@ def solve_one(reward, cost, limit, size, budget, share, side):
         needed = excess / step
         if needed <= share[giver] and needed <= room:
             share[giver] -= needed
-            share[taker] += needed
+            # Rounding may step over the limit.
+            share[taker] = min(share[taker] + needed, limit[taker])
             price = max(price, crossing)
             j = k
             break
@@ -161,6 +162,11 @@ def solve_one(reward, cost, limit, size, budget, share, side):
     side[i] = 0.0
     side[j] = 0.0
     marginal = reward[i] - price * cost[i]
+    if status == OVER_BUDGET:
+        # The walk went on where nothing was left to move: the worst model in use is marginal.
+        for m in range(size):
+            if share[m] > 0.0:
+                marginal = min(marginal, reward[m] - price * cost[m])
     price *= unit
     return status, min(price, LARGEST), max(marginal, -LARGEST), i, j
 

@@ -8,6 +8,7 @@ The problem over N candidates is ::
 with a charge f_m for deploying a model (0 in the paper).  Exponential in ``M_max``: for tests only.
 """
 
+import math
 from itertools import combinations
 
 import numpy as np
@@ -24,7 +25,7 @@ from fastroute.kernels.codes import (
     VERTEX,
 )
 from fastroute.kernels.ref.routing import Answer, solve_one
-from fastroute.kernels.tolerances import SUPPORT, VALUE
+from fastroute.kernels.tolerances import HANDICAP, SUPPORT, VALUE
 from fastroute.kernels.types import Deployment
 
 
@@ -105,34 +106,34 @@ def _search(
     sizes = range(1, largest + 1) if f.any() else (largest,)
     sets = [s for size in sizes for s in combinations(candidates, size)]
 
+    # Sets of equal value: the handicap of each model's rank in the tie order decides.
+    order = sorted(range(len(u)), key=lambda m: (-u[m], c[m], m))
+    v = [float(u[m]) - HANDICAP * math.sqrt(order.index(m)) for m in range(len(u))]
+
     def answer(chosen: tuple[int, ...]) -> Answer:
-        return solve_one(u, c, [x if m in chosen else 0.0 for m, x in enumerate(a)], b)
+        return solve_one(v, c, [x if m in chosen else 0.0 for m, x in enumerate(a)], b)
 
     def spend(share: list[float]) -> float:
         return sum(x * y for x, y in zip(share, c, strict=True))
 
-    best: tuple[float, float, list[float]] | None = None
-    cheapest: tuple[float, list[float]] | None = None
-    for chosen in sets:
-        found = answer(chosen)
-        used = [m for m in chosen if found.share[m] > SUPPORT]
-        if found.status == OPTIMAL:
-            value = found.value - sum(float(f[m]) for m in used)
-            cost = spend(found.share)
-            if (
-                best is None
-                or value > best[0] + VALUE
-                or (value > best[0] - VALUE and cost < best[1] - VALUE)
-            ):
-                best = (value, cost, found.share)
-        elif found.status == OVER_BUDGET:
-            cost = spend(found.share)
-            if cheapest is None or cost < cheapest[0] - VALUE * max(abs(cheapest[0]), 1e-300):
-                cheapest = (cost, found.share)
-    if best is not None:
-        return best[2], OPTIMAL, len(sets)
-    if cheapest is not None:
-        return cheapest[1], OVER_BUDGET, len(sets)
+    found = {chosen: answer(chosen) for chosen in sets}
+
+    def reward(chosen: tuple[int, ...]) -> float:
+        return sum(v[m] * x for m, x in enumerate(found[chosen].share))
+
+    def worth(chosen: tuple[int, ...]) -> float:
+        share = found[chosen].share
+        return reward(chosen) - sum(float(f[m]) for m in chosen if share[m] > SUPPORT)
+
+    feasible = [s for s in sets if found[s].status == OPTIMAL]
+    if feasible:
+        return found[max(feasible, key=worth)].share, OPTIMAL, len(sets)
+    dear = [s for s in sets if found[s].status == OVER_BUDGET]
+    if dear:
+        least = min(spend(found[s].share) for s in dear)
+        slack = VALUE * max(float(x) for x in c)
+        cheapest = [s for s in dear if spend(found[s].share) <= least + slack]
+        return found[max(cheapest, key=reward)].share, OVER_BUDGET, len(sets)
     widest = sorted(candidates, key=lambda m: (-a[m], -u[m], c[m], m))[:largest]
     total = sum(float(a[m]) for m in widest)
     share = [float(a[m]) / total if m in widest else 0.0 for m in range(len(u))]
