@@ -27,6 +27,12 @@ def run(world: str, policy: Policy, **settings: Any) -> Run:
     )
 
 
+def cut(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    """Cut runs into chunks of this many trials, block or not."""
+    monkeypatch.setattr(api, "BLOCK", chunk)
+    monkeypatch.setattr(api, "CHUNK", chunk)
+
+
 def assert_bits(few: Run, many: Run) -> None:
     """Compare the trials of one run with the first trials of another, to the last bit."""
     count = len(few.finals["trial"])
@@ -65,7 +71,7 @@ def test_neighbours_of_every_start(init: str) -> None:
 @pytest.mark.parametrize("world", ["routerbench", "tight"])
 def test_chunks(monkeypatch: pytest.MonkeyPatch, world: str, chunk: int) -> None:
     whole = run(world, fr.policy("stageroute"), threads=1)
-    monkeypatch.setattr(api, "CHUNK", chunk)
+    cut(monkeypatch, chunk)
     assert_bits(run(world, fr.policy("stageroute"), threads=1), whole)
 
 
@@ -79,7 +85,7 @@ def test_threads(policy: str, threads: int) -> None:
 def test_reference_backend_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     settings: dict[str, Any] = {"backend": "ref", "horizon": 100}
     whole = run("retirement", fr.policy("stageroute"), trials=3, threads=1, **settings)
-    monkeypatch.setattr(api, "CHUNK", 2)
+    cut(monkeypatch, 2)
     assert_bits(run("retirement", fr.policy("stageroute"), trials=3, threads=2, **settings), whole)
 
 
@@ -124,7 +130,7 @@ def test_instance_per_trial(monkeypatch: pytest.MonkeyPatch, policy: str) -> Non
         np.testing.assert_array_equal(alone.picks[trial], many.picks[trial])
         for name, column in alone.finals.items():
             assert many.finals[name][trial] == pytest.approx(column[trial], rel=1e-12, abs=1e-12)
-    monkeypatch.setattr(api, "CHUNK", 17)
+    cut(monkeypatch, 17)
     assert_bits(fr.simulate(scenario(reward, cost), fr.policy(policy), **settings), many)
 
 
@@ -172,21 +178,30 @@ class TestManyTrials:
     def test_curves(self, monkeypatch: pytest.MonkeyPatch) -> None:
         kept = run("tight", fr.policy("stageroute"))
         monkeypatch.setattr(api, "MAX_CURVE_TRIALS", 10)
-        for chunk, threads in ((1024, 1), (33, 2), (1, 1)):
-            monkeypatch.setattr(api, "CHUNK", chunk)
-            moments = run("tight", fr.policy("stageroute"), threads=threads)
-            for name in ("round", "quantity", "trials"):
-                assert moments.curves[name].equals(kept.curves[name])
-            for name in ("mean", "se"):
-                expected = kept.curves[name].to_numpy()
-                np.testing.assert_allclose(
-                    moments.curves[name].to_numpy(), expected, rtol=1e-10, atol=1e-12
-                )
-            assert moments.curves["q50"].null_count() == len(moments.curves)
-            with pytest.raises(ValueError, match="trials=200"):
-                _ = moments.arrays
-            for name, column in kept.finals.items():
-                np.testing.assert_array_equal(moments.finals[name], column, name)
+        moments = run("tight", fr.policy("stageroute"))
+        for name in ("round", "quantity", "trials"):
+            assert moments.curves[name].equals(kept.curves[name])
+        for name in ("mean", "se"):
+            expected = kept.curves[name].to_numpy()
+            found = moments.curves[name].to_numpy()
+            np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+        assert moments.curves["q50"].null_count() == len(moments.curves)
+        with pytest.raises(ValueError, match="trials=200"):
+            _ = moments.arrays
+        for name, column in kept.finals.items():
+            np.testing.assert_array_equal(moments.finals[name], column, name)
+
+    @pytest.mark.parametrize(("chunk", "threads"), [(1024, 1), (64, 1), (128, 2), (1024, 5)])
+    def test_they_do_not_depend_on_who_ran_what(
+        self, monkeypatch: pytest.MonkeyPatch, chunk: int, threads: int
+    ) -> None:
+        monkeypatch.setattr(api, "MAX_CURVE_TRIALS", 10)
+        monkeypatch.setattr(api, "MAX_STAGE_ROWS", 10)
+        one = run("tight", fr.policy("stageroute"), threads=1)
+        monkeypatch.setattr(api, "CHUNK", chunk)
+        other = run("tight", fr.policy("stageroute"), threads=threads)
+        assert other.curves.equals(one.curves)
+        assert other.stages.equals(one.stages)
 
     def test_stages(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import polars as pl
@@ -205,11 +220,6 @@ class TestManyTrials:
                 means.stages[name].to_numpy(), expected[name].to_numpy(), rtol=1e-9, atol=1e-12,
                 err_msg=name,
             )  # fmt: skip
-
-    def test_stages_do_not_depend_on_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(api, "MAX_STAGE_ROWS", 10)
-        one, five = (run("tight", fr.policy("stageroute"), threads=n) for n in (1, 5))
-        np.testing.assert_array_equal(one.stage_array, five.stage_array)
 
     def test_mean_of_different_statuses_is_no_third_status(
         self, monkeypatch: pytest.MonkeyPatch

@@ -232,6 +232,6 @@ def _caption(rows: Sequence[Row], cost_unit: str) -> str:
         f"discovery + deployment + routing, in units of reward. vs {first}: difference in regret, "
         "paired by trial; lower: share of trials with a lower regret. Priced regret charges "
         "overspending at what it is worth. Worst stage: largest overspend of a stage, in "
-        f"{cost_unit}. Starved: trials in which a model starved. Seconds include compilation on "
-        "first use; ns: nanoseconds per trial and round."
+        f"{cost_unit}. Starved: trials in which a model starved. Seconds and ns (per "
+        "trial and round): compilation apart."
     )

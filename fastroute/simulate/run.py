@@ -46,7 +46,8 @@ class Run:
     picks : ndarray, [trials, rounds]
         Model pulled in every round; empty unless traced.
     seconds : float
-        Wall time of the simulation, compilation included.
+        Wall time of the simulation; ``settings["compile_seconds"]`` was spent besides on
+        compiling kernels or loading them from their cache.
     warnings : list of str
         What a reader of the numbers must know.
     """
@@ -208,5 +209,5 @@ class Run:
 
     @property
     def nanoseconds_per_round(self) -> float:
-        """Wall time per trial-round in nanoseconds, compilation included."""
+        """Wall time per trial-round in nanoseconds, compilation apart."""
         return 1e9 * self.seconds / (self.settings["trials"] * self.settings["horizon"])
