@@ -35,7 +35,7 @@ class DeploymentResult:
     weight : ndarray, [..., N]
         Optimal d; chooses the set only, it is not a routing distribution.
     value : ndarray, [...]
-        Objective, charges included.
+        Objective of ``weight``, its charges included; models that ``fill`` adds do not count.
     gap : ndarray, [...]
         Proven distance of ``value`` to the best possible one.
     budget_price, simplex_price : ndarray, [...]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels import codes
-from fastroute.kernels.tolerances import MASS, SUPPORT
+from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, SUPPORT
 from fastroute.kernels.types import Deployment, Routing
 
 F8 = NDArray[np.float64]
@@ -97,9 +97,11 @@ def _scaled(cost: F8, limit: F8, budget: float) -> tuple[F8, float, float, float
     """Costs and budget mapped to [0, 1] (exact in the LP, as shares add up to 1)."""
     present = limit > 0.0
     low = float(cost[present].min())
-    spread = float(cost[present].max()) - low
-    spread = spread if spread > 0.0 else 1.0
-    return (cost - low) / spread, min((budget - low) / spread, 2.0), low, spread
+    high = float(cost[present].max())
+    spread = high - low if high > low else 1.0
+    # The tolerance that every backend grants the budget row.
+    slack = BUDGET_RANGE + BUDGET_SCALE * (high / spread)
+    return (cost - low) / spread, min((budget - low) / spread + slack, 2.0), low, spread
 
 
 def routing(reward: F8, cost: F8, limit: F8, budget: F8) -> Routing:
@@ -123,17 +125,19 @@ def routing(reward: F8, cost: F8, limit: F8, budget: F8) -> Routing:
             continue
         c, b, low, spread = _scaled(cost[r], a, float(budget[r]))
         rows = np.vstack([np.ones(size), c])
-        solver = _run(u, rows, np.array([1.0, -infinite]), np.array([1.0, b]), a, continuous)
+        mass = min(1.0, float(a.sum()))
+        low_rows = np.array([mass, -infinite])
+        solver = _run(u, rows, low_rows, np.array([mass, b]), a, continuous)
         if solver is None:
             out.status[r] = codes.OVER_BUDGET
-            free = np.array([1.0, infinite])
-            solver = _run(-c, rows, np.array([1.0, -infinite]), free, a, continuous)
-            # The best reward among the cheapest distributions.
+            solver = _run(-c, rows, low_rows, np.array([mass, infinite]), a, continuous)
+            # The best reward among the cheapest distributions, within HiGHS's own tolerance.
             cheapest = -float(solver.getInfo().objective_function_value) + 1e-9
-            solver = _run(
-                u, rows, np.array([1.0, -infinite]), np.array([1.0, cheapest]), a, continuous
-            )
-        solution = solver.getSolution()
+            first = solver.getSolution()
+            solver = _run(u, rows, low_rows, np.array([mass, cheapest]), a, continuous)
+            solution = first if solver is None else solver.getSolution()
+        else:
+            solution = solver.getSolution()
         out.share[r] = np.clip(solution.col_value, 0.0, a)
         out.value[r] = out.share[r] @ u
         # Prices of costs below 1e-300 exceed the largest number; they are cut there.

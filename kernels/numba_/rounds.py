@@ -52,6 +52,7 @@ def _row(k: int) -> np.uint64:
 # Rows of the lane, as offsets into the flat array.
 LANE_ROWS = 48
 U_CHOICE, U_REWARD, U_COST, U_TASK = _row(0), _row(1), _row(2), _row(3)
+# SPENT: what the shares outside the basis cost more than model j would.
 PRICE, MARGINAL, GUARD, SPENT, BAD = _row(4), _row(5), _row(6), _row(7), _row(8)
 INVERSE, REST, PAIR, STATUS = _row(9), _row(10), _row(11), _row(12)
 # The basis: slots i and j with their bounds, limits, shares and true means.
@@ -134,7 +135,7 @@ def _check(w, slots, cost_max):
             lower = w[o + S_LOWER + lane]
             gain = w[WEIGHT + lane] * w[o + S_UPPER + lane]
             gain -= w[PRICE + lane] * lower + w[MARGINAL + lane]
-            w[SPENT + lane] += w[o + S_FIXED + lane] * lower
+            w[SPENT + lane] += w[o + S_FIXED + lane] * (lower - w[J_LOWER + lane])
             advantage = w[o + S_SIDE + lane] * gain + w[o + S_BASIC + lane]
             w[WORST + lane] = min(w[WORST + lane], advantage)
     tied = 0
@@ -180,13 +181,12 @@ def _share(w, budget):
     for lane in range(_W):
         pair = w[PAIR + lane] > 0.0
         rest = w[REST + lane]
-        left = budget - w[SPENT + lane]
-        i_share = (left - w[J_LOWER + lane] * rest) * w[INVERSE + lane]
+        slack = budget - w[J_LOWER + lane] - w[SPENT + lane]
+        i_share = slack * w[INVERSE + lane]
         i_share = i_share if pair else rest
         j_share = rest - i_share
         # Alone, the basis must be within the budget, or beyond it where nothing is cheaper.
-        within = w[I_LOWER + lane] * rest <= left
-        affordable = pair | (within == (w[WEIGHT + lane] > 0.0))
+        affordable = pair | ((slack >= 0.0) == (w[WEIGHT + lane] > 0.0))
         good = (
             affordable
             & ((not pair) | (w[PRICE + lane] > 0.0) & (w[PRICE + lane] < np.inf))
@@ -224,7 +224,6 @@ def _mend(w, slots, lane, budget, u, c, a, p, side):
     w[STATUS + lane] = np.float64(status)
     solved = status != NO_CAPACITY
     rest = 1.0
-    spent = 0.0
     fixed_reward = 0.0
     fixed_cost = 0.0
     for m in range(np.int64(slots)):
@@ -237,7 +236,6 @@ def _mend(w, slots, lane, budget, u, c, a, p, side):
         w[o + S_BASIC] = np.inf if basic else 0.0
         w[o + S_FIXED] = fixed
         rest -= fixed
-        spent += fixed * c[m]
         fixed_reward += fixed * w[o + S_MEAN]
         fixed_cost += fixed * w[o + S_PRICE]
     w[FIXED_REWARD + lane] = fixed_reward
@@ -258,8 +256,12 @@ def _mend(w, slots, lane, budget, u, c, a, p, side):
     # The same two rows as in _share, within the limits: rounding may step over them.
     i_share = rest
     if i != j:
-        inverse = 1.0 / (c[i] - c[j])
-        i_share = (budget - spent - c[j] * rest) * inverse
+        base = w[oj + S_LOWER]
+        slack = budget - base
+        for m in range(np.int64(slots)):
+            o = _HEAD + np.uint64(m) * _STEP + lane
+            slack -= w[o + S_FIXED] * (w[o + S_LOWER] - base)
+        i_share = slack * (1.0 / (w[oi + S_LOWER] - base))
         i_share = min(max(i_share, rest - a[j], 0.0), a[i], rest)
     w[I_SHARE + lane] = i_share
     w[J_SHARE + lane] = rest - i_share

@@ -202,15 +202,17 @@ def solve_near(reward, cost, limit, size, budget, price, marginal, side):
     """
     i = marginal
     level = reward[i] - price * cost[i]
+    # Costs are measured from one of them, which keeps small differences of large costs exact.
+    base = cost[i]
     rest = 1.0
-    excess = -budget
+    excess = base - budget
     for m in range(size):
         full = (reward[m] - price * cost[m] > level) & (m != i)
         part = limit[m] if full else 0.0
         side[m] = 1.0 if full else -1.0
         side[m] = side[m] if limit[m] > 0.0 else 0.0
         rest -= part
-        excess += part * cost[m]
+        excess += part * (cost[m] - base)
     # Mass: the next model up or down becomes the marginal one.
     while not 0.0 <= rest <= limit[i]:
         up = rest < 0.0
@@ -226,15 +228,15 @@ def solve_near(reward, cost, limit, size, budget, price, marginal, side):
         if up:
             side[i] = -1.0
             rest += limit[k]
-            excess -= limit[k] * cost[k]
+            excess -= limit[k] * (cost[k] - base)
         else:
             side[i] = 1.0
             rest -= limit[i]
-            excess += limit[i] * cost[i]
+            excess += limit[i] * (cost[i] - base)
         i = k
         # The new marginal model must not be taken for a full or an empty one.
         side[i] = -wanted
-    excess += rest * cost[i]
+    excess += rest * (cost[i] - base)
     j = i
     direction = 1.0 if excess > 0.0 else -1.0
     for _ in range(2 * size):
