@@ -55,12 +55,12 @@ class Policy(BaseModel):
     gamma: float | str = "paper"
     delta: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
     init: Literal["optimistic", "formula", "prior", "forced"] = "optimistic"
-    init_pulls: Annotated[int, Field(ge=1)] = 1
+    init_pulls: Annotated[int, Field(ge=1, lt=2**32)] = 1
     prior_reward: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
     prior_cost: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
     fill: Literal["reduced_cost", "none", "ucb", "least_pulled"] = "reduced_cost"
     margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    resolve_every: Annotated[int, Field(ge=1)] = 1
+    resolve_every: Annotated[int, Field(ge=1, lt=2**32)] = 1
 
     @field_validator("gamma")
     @classmethod

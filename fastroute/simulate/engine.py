@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels import codes
-from fastroute.kernels.types import Draws, Memory, Rules, new_sums
+from fastroute.kernels.types import Draws, Memory, Routing, Rules, new_sums
 from fastroute.policy import DEPLOYERS, ESTIMATORS, ROUTERS, Policy, StageProblem
 from fastroute.policy.estimators import INIT_RULES
 from fastroute.scenario import World
@@ -124,7 +124,8 @@ def run_chunk(
         ledger.open_stage(choice.deployed, previous)
         ledger.keep_sets(k, filled)
         pool_value = task.optimum.value[stage.pool, mine]
-        deployed_value = _value_of(filled, reward_mean, cost_mean, world.limit, task)
+        inside = _best_within(filled, reward_mean, cost_mean, world.limit, task)
+        deployed_value = inside.value
         kernel.open_stage(
             workspace, filled, memory, reward_mean, cost_mean, world.limit, task.rules
         )
@@ -154,6 +155,7 @@ def run_chunk(
                 ledger.mark(piece.checkpoint, piece.stop)
             report(rounds * trials)
         kernel.close_stage(workspace, filled, memory)
+        ledger.over_budget_stages += inside.status == codes.OVER_BUDGET
         ledger.close_stage(k, stage.rounds, choice, pool_value, deployed_value)
         previous = choice.deployed
     curves: F8 | Moments = ledger.curves if task.keep_curves else block_curves(ledger.curves)
@@ -238,12 +240,12 @@ def _problem(
     )
 
 
-def _value_of(
+def _best_within(
     filled: NDArray[np.int64], reward_mean: F8, cost_mean: F8, limit: F8, task: Task
-) -> F8:
-    """V(A_k): the best routing within the deployed set under the true means, [trials]."""
+) -> Routing:
+    """Best routing within the deployed sets under the true means; its value is V(A_k)."""
     row = np.arange(len(filled))[:, None] if len(reward_mean) > 1 else 0
-    value: F8 = route(
+    return route(
         Batch(
             filled.shape[:1],
             reward_mean[row, filled],
@@ -252,5 +254,4 @@ def _value_of(
             np.full(len(filled), task.budget),
         ),
         task.backend,
-    ).value
-    return value
+    )

@@ -62,6 +62,8 @@ class Ledger:
     cost: F8 = field(init=False)
     over_budget: F8 = field(init=False)
     no_capacity: F8 = field(init=False)
+    #: Stages whose deployed set cannot meet the budget under the true means.
+    over_budget_stages: F8 = field(init=False)
     deployments: F8 = field(init=False)
     worst_violation: F8 = field(init=False)
     stage: Sums = field(init=False)
@@ -78,6 +80,7 @@ class Ledger:
             "cost",
             "over_budget",
             "no_capacity",
+            "over_budget_stages",
             "deployments",
             "worst_violation",
         ):

@@ -70,6 +70,7 @@ def _finals(task: Task, results: list[ChunkResult]) -> dict[str, NDArray[Any]]:
                 "starved": _starved(task, result, first),
                 "over_budget_rounds": book.over_budget.astype(np.int64),
                 "no_capacity_rounds": book.no_capacity.astype(np.int64),
+                "over_budget_stages": book.over_budget_stages.astype(np.int64),
                 "deployments": book.deployments.astype(np.int64),
                 "deploy_cost": book.deployments * task.deploy_cost,
             }

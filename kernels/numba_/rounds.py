@@ -39,7 +39,7 @@ from fastroute.kernels.codes import (
 from fastroute.kernels.numba_.bounds import bounds, radius
 from fastroute.kernels.numba_.rng import philox4x32
 from fastroute.kernels.numba_.routing import TIE, solve_near, solve_one
-from fastroute.kernels.tolerances import MASS
+from fastroute.kernels.tolerances import BUDGET_RANGE, MASS
 
 WIDTH = 64
 _W = np.uint64(WIDTH)
@@ -126,7 +126,10 @@ def _check(w, slots, cost_max):
         w[WEIGHT + lane] = weight
         w[PRICE + lane] = price
         w[MARGINAL + lane] = weight * w[I_UPPER + lane] - price * w[I_LOWER + lane]
-        w[GUARD + lane] = TIE * (1.0 + price * cost_max) if pair else 0.0
+        guard = TIE * (1.0 + price * cost_max)
+        # Over budget: costs within the tolerance of the budget row count as equal.
+        guard = 2.0 * BUDGET_RANGE * cost_max if over else guard
+        w[GUARD + lane] = guard if pair | over else 0.0
         w[SPENT + lane] = 0.0
         w[WORST + lane] = np.inf
     for m in range(slots):
@@ -140,7 +143,7 @@ def _check(w, slots, cost_max):
             w[WORST + lane] = min(w[WORST + lane], advantage)
     tied = 0
     for lane in range(_W):
-        tie = (w[WORST + lane] == 0.0) & (w[PAIR + lane] == 0.0)
+        tie = (w[WORST + lane] == 0.0) & (w[GUARD + lane] == 0.0)
         tied += 1 if tie else 0
     if tied > 0:
         _check_ties(w, slots)
@@ -148,27 +151,20 @@ def _check(w, slots, cost_max):
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _check_ties(w, slots):
-    """Let ties at price 0, and over budget, be decided by the tie order.
-
-    At price 0: the cheaper model, then the one of lower index, is ahead.  Over budget: the one of
-    higher reward, then of lower index.
-    """
+    """Let ties at price 0 be decided by the tie order: lower cost, then lower index."""
     for lane in range(_W):
-        w[WORST + lane] = w[WORST + lane] if w[PAIR + lane] > 0.0 else np.inf
+        w[WORST + lane] = w[WORST + lane] if w[GUARD + lane] > 0.0 else np.inf
     for m in range(slots):
         o = _HEAD + m * _STEP
         slot = np.float64(m)
         for lane in range(_W):
-            upper = w[o + S_UPPER + lane]
-            lower = w[o + S_LOWER + lane]
-            gain = w[WEIGHT + lane] * upper
-            gain -= w[PRICE + lane] * lower + w[MARGINAL + lane]
-            tie = w[I_LOWER + lane] - lower + (upper - w[I_UPPER + lane])
+            gain = w[o + S_UPPER + lane] - w[I_UPPER + lane]
+            tie = w[I_LOWER + lane] - w[o + S_LOWER + lane]
             tie = w[I_SLOT + lane] - slot if tie == 0.0 else tie
             gain = tie if gain == 0.0 else gain
             advantage = w[o + S_SIDE + lane] * gain + w[o + S_BASIC + lane]
             worst = min(w[WORST + lane], advantage)
-            w[WORST + lane] = worst if w[PAIR + lane] == 0.0 else w[WORST + lane]
+            w[WORST + lane] = w[WORST + lane] if w[GUARD + lane] > 0.0 else worst
 
 
 @njit(nogil=True, error_model="numpy", cache=True)

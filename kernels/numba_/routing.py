@@ -22,6 +22,8 @@ LARGEST = np.finfo(np.float64).max
 #: Costs this small are multiplied by a power of two, exactly, so that prices stay finite.
 TINY = 2.0**-800
 ENLARGE = 2.0**600
+#: Shares this small against their limits are what rounding leaves.
+ROUNDING = 1e-15
 #: Reduced costs this small, relative to their terms, are too close to a tie to trust a basis.
 TIE = 1e-13
 
@@ -112,7 +114,8 @@ def solve_one(reward, cost, limit, size, budget, share, side):
             if m == i or limit[m] <= 0.0:
                 continue
             gap = cost[i] - cost[m]
-            if side[m] < 0.0 and gap > 0.0:
+            # A gap within the tolerance of the budget row cannot matter to it.
+            if side[m] < 0.0 and gap > tolerance:
                 candidate = (reward[i] - reward[m]) / gap
                 if (
                     k < 0
@@ -120,7 +123,7 @@ def solve_one(reward, cost, limit, size, budget, share, side):
                     or (candidate == crossing and (not enters or cost[m] < cost[k]))
                 ):
                     k, crossing, enters = m, candidate, True
-            elif side[m] > 0.0 and gap < 0.0:
+            elif side[m] > 0.0 and gap < -tolerance:
                 candidate = (reward[i] - reward[m]) / gap
                 if (
                     k < 0
@@ -155,7 +158,8 @@ def solve_one(reward, cost, limit, size, budget, share, side):
             share[taker] = limit[taker]
             side[taker] = 1.0
             i = giver
-        if moved > 0.0:
+        # What rounding leaves in a share is no mass, and moving it has no price.
+        if moved > ROUNDING * min(limit[giver], limit[taker]):
             price = max(price, crossing)
             excess -= moved * step
         j = i
