@@ -145,9 +145,10 @@ def _batch(problem: StageProblem, reward: F8, cost: F8) -> Batch:
     count = len(reward)
     return Batch(
         (count,),
-        np.ascontiguousarray(reward),
-        np.ascontiguousarray(cost),
-        np.ascontiguousarray(np.broadcast_to(problem.limit, reward.shape)),
+        # Always copies: a read-only view would be another type, and compiled once more.
+        np.array(reward, order="C"),
+        np.array(cost, order="C"),
+        np.array(np.broadcast_to(problem.limit, reward.shape), order="C"),
         np.full(count, problem.budget),
     )
 

@@ -47,7 +47,8 @@ def optimum(
     shape = (len(pools), len(world.reward_mean), pools.shape[1])
 
     def flat(array: Any) -> F8:
-        return np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1, shape[2])
+        # Always a copy: a read-only view would be another type, and compiled once more.
+        return np.array(np.broadcast_to(array, shape), order="C").reshape(-1, shape[2])
 
     reward = flat(world.reward_mean)
     batch = Batch(

@@ -185,7 +185,8 @@ def _warm_up(task: Task) -> float:
     started = time.perf_counter()
     world = task.world
     plan = make_plan(world, 1, 1, np.array([1]))
-    run_chunk(task._replace(plan=plan, trace=False), 0, 1, lambda rounds: None)
+    # Two trials: with one, rows and columns look alike and other types would be compiled.
+    run_chunk(task._replace(plan=plan, trace=False), 0, 2, lambda rounds: None)
     _warm.add(task.backend)
     return time.perf_counter() - started
 
