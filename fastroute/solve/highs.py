@@ -44,8 +44,7 @@ def _solver() -> Any:
             solver = highspy.Highs()
         solver.setOptionValue("output_flag", False)
         solver.setOptionValue("threads", 1)
-        for name in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
-            solver.setOptionValue(name, 1e-10)
+        solver.setOptionValue("dual_feasibility_tolerance", 1e-10)
         solver.setOptionValue("mip_feasibility_tolerance", 1e-9)
         solver.setOptionValue("mip_rel_gap", 0.0)
         solver.setOptionValue("mip_abs_gap", 1e-9)
@@ -78,6 +77,8 @@ def _run(
         kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
         lp.integrality_ = [kinds[int(k)] for k in integer]
     solver = _solver()
+    # Set anew each time: a problem with integers leaves its own tolerance behind.
+    solver.setOptionValue("primal_feasibility_tolerance", 1e-10)
     solver.passModel(lp)
     solver.run()
     status = solver.getModelStatus()
