@@ -19,3 +19,12 @@ SUPPORT: Final = 1e-11
 HANDICAP: Final = 1e-10
 #: Deployment: two values within this are equally good.
 VALUE: Final = 1e-12
+#: Routing: what is left in a share, relative to its limit, up to this much is rounding, not mass.
+ROUNDING: Final = 1e-15
+#: Routing: where all costs are below this, they are multiplied by ``ENLARGE`` (powers of two, so
+#: exactly), which keeps prices finite.
+TINY: Final = 2.0**-800
+ENLARGE: Final = 2.0**600
+#: Round loop: reduced costs this small, relative to their terms, are too close to a tie to trust a
+#: basis; it is solved anew.
+TIE: Final = 1e-13

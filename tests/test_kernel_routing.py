@@ -10,6 +10,7 @@ from hypothesis import given, settings
 
 from certificates import assert_optimal, routing_faults
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
+from fastroute.kernels.numba_ import lanes
 from fastroute.kernels.numba_ import routing as compiled
 from fastroute.kernels.ref import routing as exact
 from fastroute.kernels.types import Routing
@@ -304,7 +305,7 @@ def test_shares_stay_within_the_limits_to_the_last_bit() -> None:
     assert (answer.share <= problems.limit).all()
 
 
-# --- From the solution of a similar problem ---------------------------------------------------
+# --- One problem alone ------------------------------------------------------------------------
 
 
 def shares_of_basis(problems: Problems, row: int, side: F8, i: int, j: int) -> F8:
@@ -322,34 +323,58 @@ def shares_of_basis(problems: Problems, row: int, side: F8, i: int, j: int) -> F
     return share
 
 
-@pytest.mark.parametrize("kind", [random_problems, exact_problems])
-def test_a_basis_found_from_anywhere_is_the_answer(
+KINDS = pytest.mark.parametrize("kind", [random_problems, exact_problems, degenerate_problems])
+
+
+@KINDS
+def test_the_basis_gives_the_shares(
     kind: Callable[[np.random.Generator, int, int], Problems],
 ) -> None:
     rng = np.random.default_rng(81)
     found = 0
     for size in (1, 2, 3, 5, 8, 16, 33):
-        for _ in range(4):
-            problems = kind(rng, 60, size)
-            problems.limit[rng.random(problems.limit.shape) < 0.1] = 0.0
-            answer = compiled.solve(*problems)
-            for r in range(60):
-                u, c, a, b = (x[r] for x in problems)
-                if not a.any():
-                    continue
-                price = rng.choice([0.0, 1e-9, 1e9, answer.budget_price[r], rng.exponential()])
-                start = int(rng.choice(np.flatnonzero(a)))
-                kept = [x.copy() for x in (u, c, a)]
-                side = np.full(size, np.nan)
-                sure, i, j = compiled.solve_near(u, c, a, size, b, price, start, side)
-                for before, after in zip(kept, (u, c, a), strict=True):
-                    np.testing.assert_array_equal(before, after)
-                if sure:
-                    found += 1
-                    assert answer.status[r] == OPTIMAL
-                    share = shares_of_basis(problems, r, side, i, j)
-                    np.testing.assert_allclose(share, answer.share[r], atol=1e-9)
-    assert found > 300
+        problems = kind(rng, 60, size)
+        problems.limit[rng.random(problems.limit.shape) < 0.1] = 0.0
+        for r in range(60):
+            u, c, a, b = (np.copy(x[r]) for x in problems)
+            share, side = np.full(size, np.nan), np.full(size, np.nan)
+            status, _, _, i, j = compiled.solve_one(u, c, a, size, float(b), share, side)
+            if status == OPTIMAL:
+                found += 1
+                side[a <= 0.0] = 0.0
+                by_basis = shares_of_basis(problems, r, side, i, j)
+                np.testing.assert_allclose(by_basis, share, atol=1e-9)
+    assert found > 100
+
+
+@KINDS
+@pytest.mark.parametrize("count", [1, 5, 32, 75])
+def test_lanes_answer_as_one_problem_alone_to_the_bit(
+    kind: Callable[[np.random.Generator, int, int], Problems], count: int
+) -> None:
+    rng = np.random.default_rng(82)
+    for size in (1, 2, 3, 5, 8, 17, 40):
+        problems = kind(rng, count, size)
+        problems.limit[rng.random(problems.limit.shape) < 0.05] = 0.0
+        answer = compiled.solve(*problems)
+        for r in range(count):
+            u, c, a, b = (np.copy(x[r]) for x in problems)
+            share, side = np.empty(size), np.empty(size)
+            status, price, marginal, _, _ = compiled.solve_one(u, c, a, size, float(b), share, side)
+            np.testing.assert_array_equal(answer.share[r], share)
+            assert answer.status[r] == status
+            assert (answer.budget_price[r], answer.simplex_price[r]) == (price, marginal)
+
+
+def test_ordinary_problems_are_solved_in_lockstep() -> None:
+    """Only problems without a solution, or with tiny costs, are left to be solved one by one."""
+    problems = random_problems(np.random.default_rng(83), lanes.WIDTH, 5)
+    size, count = np.uint64(5), np.uint64(lanes.WIDTH)
+    w = lanes.workspace(5)
+    compiled._load(w, *problems, np.uint64(0), count, size)
+    lanes.solve_lanes(w, size, count)
+    hard = w[int(lanes.HARD) : int(lanes.HARD) + lanes.WIDTH] != 0.0
+    np.testing.assert_array_equal(hard, compiled.solve(*problems).status != OPTIMAL)
 
 
 # --- Lanes, order, absent models, scaling -----------------------------------------------------

@@ -15,17 +15,39 @@ from numba import njit
 from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
-from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS
+from fastroute.kernels.numba_.lanes import (
+    BUDGET,
+    HARD,
+    HEAD,
+    I_LOWER,
+    I_SHARE,
+    I_SLOT,
+    I_UPPER,
+    J_SHARE,
+    J_SLOT,
+    LIMIT,
+    LOWER,
+    PART,
+    PRICE,
+    SIDE,
+    STEP,
+    UPPER,
+    VALUE,
+    WIDTH,
+    solve_lanes,
+    workspace,
+)
+from fastroute.kernels.tolerances import (
+    BUDGET_RANGE,
+    BUDGET_SCALE,
+    ENLARGE,
+    MASS,
+    ROUNDING,
+    TINY,
+)
 from fastroute.kernels.types import Routing
 
 LARGEST = np.finfo(np.float64).max
-#: Costs this small are multiplied by a power of two, exactly, so that prices stay finite.
-TINY = 2.0**-800
-ENLARGE = 2.0**600
-#: Shares this small against their limits are what rounding leaves.
-ROUNDING = 1e-15
-#: Reduced costs this small, relative to their terms, are too close to a tie to trust a basis.
-TIE = 1e-13
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -176,147 +198,71 @@ def solve_one(reward, cost, limit, size, budget, share, side):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def solve_near(reward, cost, limit, size, budget, price, marginal, side):
-    """Solve one routing LP from the price and the marginal model of a similar one.
-
-    At ``price`` the models better than the marginal one are full and the others empty.  First the
-    marginal model is moved until the mass fits, then the price is moved from crossing to crossing
-    until the budget fits; each step is O(M), and few are needed.  The basis found is accepted only
-    where it is the strict optimum, or an optimum at price 0 that is first in the tie order: then it
-    is the answer of :func:`solve_one`.
-
-    Parameters
-    ----------
-    reward, cost, limit : f8 [>= size]
-        As in :func:`solve_one`; not changed.
-    size : int
-    budget : float
-        May be infinite.
-    price : float
-        Where to start, >= 0 and finite.
-    marginal : int
-        Where to start, a model with a positive limit.
-    side : f8 [>= size]
-        Written as in :func:`solve_one`; 0 for absent models.
-
-    Returns
-    -------
-    found, i, j : bool, int, int
-        Whether the basis is proven; ``i`` alone where ``j == i``.
-    """
-    i = marginal
-    level = reward[i] - price * cost[i]
-    # Costs are measured from one of them, which keeps small differences of large costs exact.
-    base = cost[i]
-    rest = 1.0
-    excess = base - budget
-    for m in range(size):
-        full = (reward[m] - price * cost[m] > level) & (m != i)
-        part = limit[m] if full else 0.0
-        side[m] = 1.0 if full else -1.0
-        side[m] = side[m] if limit[m] > 0.0 else 0.0
-        rest -= part
-        excess += part * (cost[m] - base)
-    # Mass: the next model up or down becomes the marginal one.
-    while not 0.0 <= rest <= limit[i]:
-        up = rest < 0.0
-        wanted = 1.0 if up else -1.0
-        k = -1
-        best = 0.0
-        for m in range(size):
-            value = wanted * (reward[m] - price * cost[m])
-            if side[m] == wanted and m != i and (k < 0 or value < best):
-                k, best = m, value
-        if k < 0:
-            return False, 0, 0
-        if up:
-            side[i] = -1.0
-            rest += limit[k]
-            excess -= limit[k] * (cost[k] - base)
-        else:
-            side[i] = 1.0
-            rest -= limit[i]
-            excess += limit[i] * (cost[i] - base)
-        i = k
-        # The new marginal model must not be taken for a full or an empty one.
-        side[i] = -wanted
-    excess += rest * (cost[i] - base)
-    j = i
-    direction = 1.0 if excess > 0.0 else -1.0
-    for _ in range(2 * size):
-        if direction * excess <= 0.0 or (direction < 0.0 and price <= 0.0):
-            break
-        k = -1
-        crossing = 0.0
-        for m in range(size):
-            gap = cost[i] - cost[m]
-            if direction * side[m] * gap < 0.0 and m != i:
-                candidate = (reward[i] - reward[m]) / gap
-                if k < 0 or direction * candidate < direction * crossing:
-                    k, crossing = m, candidate
-        if direction < 0.0 and (k < 0 or crossing <= 0.0):
-            price = 0.0
-            break
-        if k < 0:
-            return False, 0, 0
-        price = crossing
-        enters = side[k] < 0.0
-        step = abs(cost[i] - cost[k])
-        given = rest if enters else limit[k]
-        room = limit[k] if enters else limit[i] - rest
-        needed = direction * excess / step
-        if needed <= given and needed <= room:
-            j = k
-            break
-        filled = 1.0 if enters else -1.0
-        excess -= direction * min(given, room) * step
-        if (given <= room) == enters:
-            rest = given if enters else limit[k] - room
-            side[i] = -filled
-            i = k
-        else:
-            side[k] = filled
-            rest += -room if enters else given
-        j = i
-    side[i] = 0.0
-    side[j] = 0.0
-    sure = True
-    if j == i:
-        for m in range(size):
-            gain = reward[m] - reward[i]
-            tie = cost[i] - cost[m]
-            tie = np.float64(i - m) if tie == 0.0 else tie
-            gain = tie if gain == 0.0 else gain
-            sure = sure & ((side[m] * gain > 0.0) | (side[m] == 0.0))
-        return sure and price <= 0.0 and excess <= 0.0, i, j
-    price = (reward[i] - reward[j]) / (cost[i] - cost[j])
-    level = reward[i] - price * cost[i]
-    guard = TIE * (1.0 + price * max(cost[i], cost[j]))
-    for m in range(size):
-        gain = reward[m] - price * cost[m] - level
-        sure = sure & ((side[m] * gain > guard) | (side[m] == 0.0))
-    return sure and 0.0 < price < np.inf, i, j
+def _solve(w, reward, cost, limit, budget, share, value, price, marginal, status):
+    batch, size = np.uint64(reward.shape[0]), np.uint64(reward.shape[1])
+    u, c, a = np.empty(size), np.empty(size), np.empty(size)
+    p, side = np.empty(size), np.empty(size)
+    for first in range(0, reward.shape[0], WIDTH):
+        start = np.uint64(first)
+        lanes = min(np.uint64(WIDTH), batch - start)
+        _load(w, reward, cost, limit, budget, start, lanes, size)
+        solve_lanes(w, size, lanes)
+        _unload(w, share, value, start, lanes, size)
+        for lane in range(lanes):
+            r = start + lane
+            status[r] = OPTIMAL
+            price[r] = min(w[PRICE + lane], LARGEST)
+            marginal[r] = max(w[I_UPPER + lane] - w[PRICE + lane] * w[I_LOWER + lane], -LARGEST)
+            if w[HARD + lane] == 0.0:
+                continue
+            for m in range(size):
+                u[m] = reward[r, m]
+                c[m] = cost[r, m]
+                a[m] = limit[r, m]
+            status[r], price[r], marginal[r], _, _ = solve_one(
+                u, c, a, np.int64(size), budget[r], p, side
+            )
+            value[r] = 0.0
+            for m in range(size):
+                share[r, m] = p[m]
+                value[r] += p[m] * reward[r, m]
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _solve(reward, cost, limit, budget, share, value, price, marginal, status):
-    batch, size = reward.shape
-    u = np.empty(size)
-    c = np.empty(size)
-    a = np.empty(size)
-    p = np.empty(size)
-    side = np.empty(size)
-    for r in range(batch):
-        for m in range(size):
-            u[m] = reward[r, m]
-            c[m] = cost[r, m]
-            a[m] = limit[r, m]
-        status[r], price[r], marginal[r], _, _ = solve_one(u, c, a, size, budget[r], p, side)
-        total = 0.0
-        for m in range(size):
-            share[r, m] = p[m]
-            total += p[m] * reward[r, m]
-        value[r] = total
+def _load(w, reward, cost, limit, budget, start, lanes, size):
+    """Copy problems ``start``, ``start + 1`` and so on to the lanes."""
+    for m in range(size):
+        o = HEAD + m * STEP
+        for lane in range(lanes):
+            w[o + UPPER + lane] = reward[start + lane, m]
+        for lane in range(lanes):
+            w[o + LOWER + lane] = cost[start + lane, m]
+        for lane in range(lanes):
+            w[o + LIMIT + lane] = limit[start + lane, m]
+    for lane in range(lanes):
+        w[BUDGET + lane] = budget[start + lane]
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _unload(w, share, value, start, lanes, size):
+    """Write the shares and values of the lanes' bases."""
+    for lane in range(lanes):
+        w[VALUE + lane] = 0.0
+    for m in range(size):
+        o = HEAD + m * STEP
+        slot = np.float64(m)
+        for lane in range(lanes):
+            limit, side, total = w[o + LIMIT + lane], w[o + SIDE + lane], w[VALUE + lane]
+            i_share, j_share = w[I_SHARE + lane], w[J_SHARE + lane]
+            part = limit if side > 0.0 else 0.0
+            part = j_share if w[J_SLOT + lane] == slot else part
+            part = i_share if w[I_SLOT + lane] == slot else part
+            w[VALUE + lane] = total + part * w[o + UPPER + lane]
+            w[PART + lane] = part
+        for lane in range(lanes):
+            share[start + lane, m] = w[PART + lane]
+    for lane in range(lanes):
+        value[start + lane] = w[VALUE + lane]
 
 
 def solve(
@@ -346,5 +292,5 @@ def solve(
         np.empty(batch),
         np.empty(batch, np.int64),
     )
-    _solve(reward, cost, limit, budget, *out)
+    _solve(workspace(reward.shape[1]), reward, cost, limit, budget, *out)
     return out
