@@ -63,6 +63,20 @@ def _handicap(u, c, size, v):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
+def _widest_first(a, size):
+    """Models in order of their limits, the largest first."""
+    # By insertion: few models, and NumPy's sort takes seconds to compile.
+    order = np.arange(size)
+    for k in range(1, size):
+        m = order[k]
+        while k > 0 and a[order[k - 1]] < a[m]:
+            order[k] = order[k - 1]
+            k -= 1
+        order[k] = m
+    return order
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
 def _fits(a, widest, size, state, room):
     """Whether the models in and the ``room`` widest free ones can carry all traffic."""
     total = 0.0
@@ -87,7 +101,7 @@ def _search(u, c, a, f, size, b, max_deployed, node_limit, best):
     """
     state = np.empty(size, np.int64)
     _thin(u, c, a, f, size, max_deployed, state)
-    widest = np.argsort(-a[:size])
+    widest = _widest_first(a, size)
     branch = np.empty(size + 1, np.int64)
     second = np.zeros(size + 1, np.bool_)
     bound_at = np.empty(size + 1)
