@@ -13,7 +13,8 @@ from strategies import F8, Problems, degenerate_problems, exact_problems, random
 def block_of(problems: Problems) -> F8:
     """A block whose lanes hold the problems as bounds, with every basis marked as lost."""
     count, size = problems.reward.shape
-    w: F8 = layout.workspace(layout.WIDTH, size)[0]
+    ws: F8 = layout.workspace(layout.WIDTH, size)
+    w = ws[0]
     rng = np.random.default_rng(5)
     for m in range(size):
         o = int(layout.HEAD) + m * int(layout.STEP)
@@ -28,7 +29,7 @@ def block_of(problems: Problems) -> F8:
         )
         for row, values in rows:
             w[o + int(row) : o + int(row) + count] = values
-    return w
+    return ws
 
 
 @pytest.mark.parametrize("kind", [random_problems, exact_problems, degenerate_problems])
@@ -43,21 +44,16 @@ def test_bases_mended_together_are_those_mended_one_by_one(
     budget = float(np.median(problems.budget))
     bad = rng.choice(layout.WIDTH, lost, replace=False)
     one, together = block_of(problems), block_of(problems)
-    together[int(layout.BAD) + bad] = one[int(layout.BAD) + bad] = 1.0
+    together[0, int(layout.BAD) + bad] = one[0, int(layout.BAD) + bad] = 1.0
     buffers = [np.empty(size) for _ in range(5)]
     for lane in np.sort(bad):
-        basis.mend_one(one, np.uint64(size), np.uint64(lane), budget, *buffers)
-    basis.mend(
-        together,
-        lanes.workspace(size),
-        np.uint64(size),
-        np.uint64(layout.WIDTH),
-        budget,
-        np.empty(layout.WIDTH, np.uint64),
-        *buffers,
-    )
+        basis.mend_one(one[0], np.uint64(size), np.uint64(lane), budget, *buffers)
+    who = np.empty(layout.WIDTH, np.uint64)
+    count = basis.collect(together[0], np.uint64(0), np.uint64(layout.WIDTH), who, 0)
+    assert count == lost
+    basis.mend(together, lanes.workspace(size), np.uint64(size), budget, who[:count], *buffers)
     np.testing.assert_array_equal(together, one)
-    status = one[int(layout.STATUS) + bad]
+    status = one[0, int(layout.STATUS) + bad]
     assert set(status) <= {OPTIMAL, NO_CAPACITY, OVER_BUDGET}
 
 

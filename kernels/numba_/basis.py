@@ -168,54 +168,67 @@ def share(w, budget):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def mend(w, v, slots, lanes, budget, who, u, c, a, p, side):
-    """Solve every lane marked ``BAD`` anew and keep its basis.
+def collect(w, first, lanes, who, count):
+    """Add the lanes marked ``BAD`` of a block, whose first trial is ``first``, to the list ``who``.
 
-    Parameters
-    ----------
-    w : f8 [rows * STRIDE]
-        A block of trials.
-    v : f8
-        Workspace of :mod:`.lanes` for as many models as there are slots.
-    slots, lanes : uint64
-        Slots of a trial; lanes of the block in use.
-    budget : float
-    who : uint64 [WIDTH]
-        Buffer, as are the rest ([slots] each).
+    Returns
+    -------
+    int
+        Entries of the list, of which ``count`` were there before.
     """
-    count = 0
     for lane in range(lanes):
         if w[BAD + lane] != 0.0:
-            who[count] = lane
+            who[count] = first + lane
             count += 1
-    first = 0
-    while count - first >= FEW:
-        group = min(count - first, problems.WIDTH)
-        _solve_together(w, v, slots, who[first : first + group], budget, u, c, a, p, side)
-        first += group
-    for k in range(first, count):
-        mend_one(w, slots, who[k], budget, u, c, a, p, side)
+    return count
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _solve_together(w, v, slots, who, budget, u, c, a, p, side):
-    """Solve the lanes ``who`` of a block, at most ``lanes.WIDTH``, in lockstep."""
+def mend(ws, v, slots, budget, who, u, c, a, p, side):
+    """Solve the listed trials anew and keep their bases.
+
+    Parameters
+    ----------
+    ws : f8 [blocks, rows * STRIDE]
+    v : f8
+        Workspace of :mod:`.lanes` for as many models as there are slots.
+    slots : uint64
+    budget : float
+    who : uint64 [count]
+        Trials, by block and lane: ``block * WIDTH + lane``.
+    u, c, a, p, side : f8 [slots]
+        Buffers.
+    """
+    count = len(who)
+    first = 0
+    while count - first >= FEW:
+        group = min(count - first, problems.WIDTH)
+        _solve_together(ws, v, slots, budget, who[first : first + group], u, c, a, p, side)
+        first += group
+    for k in range(first, count):
+        w, lane = ws[who[k] // LANES], who[k] % LANES
+        mend_one(w, slots, lane, budget, u, c, a, p, side)
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _solve_together(ws, v, slots, budget, who, u, c, a, p, side):
+    """Solve at most ``lanes.WIDTH`` trials in lockstep."""
     group = np.uint64(len(who))
     # A whole number of vectors: the lanes beyond repeat the last one.
     padded = (group + LINE - np.uint64(1)) // LINE * LINE
-    for m in range(slots):
-        o = HEAD + m * STEP
-        to = problems.HEAD + m * problems.STEP
-        for k in range(padded):
-            lane = who[min(k, group - np.uint64(1))]
-            v[to + problems.UPPER + k] = w[o + S_UPPER + lane]
-            v[to + problems.LOWER + k] = w[o + S_LOWER + lane]
-            v[to + problems.LIMIT + k] = w[o + S_LIMIT + lane]
     for k in range(padded):
+        trial = who[min(k, group - np.uint64(1))]
+        w, lane = ws[trial // LANES], trial % LANES
         v[problems.BUDGET + k] = budget
+        for m in range(slots):
+            o = HEAD + m * STEP + lane
+            to = problems.HEAD + m * problems.STEP + k
+            v[to + problems.UPPER] = w[o + S_UPPER]
+            v[to + problems.LOWER] = w[o + S_LOWER]
+            v[to + problems.LIMIT] = w[o + S_LIMIT]
     problems.solve_lanes(v, slots, padded)
     for k in range(group):
-        lane = who[k]
+        w, lane = ws[who[k] // LANES], who[k] % LANES
         if v[problems.HARD + k] != 0.0:
             mend_one(w, slots, lane, budget, u, c, a, p, side)
             continue

@@ -27,7 +27,7 @@ from fastroute.kernels.codes import (
     STREAM_ROUND,
 )
 from fastroute.kernels.numba_ import lanes as problems
-from fastroute.kernels.numba_.basis import check, mend, mend_one, share
+from fastroute.kernels.numba_.basis import check, collect, mend, mend_one, share
 from fastroute.kernels.numba_.bounds import bounds, radius
 from fastroute.kernels.numba_.layout import (
     COST,
@@ -85,6 +85,9 @@ from fastroute.kernels.numba_.layout import (
 from fastroute.kernels.numba_.layout import workspace as workspace
 from fastroute.kernels.numba_.rng import philox4x32
 from fastroute.kernels.tolerances import MASS
+
+#: Blocks that play each round one after the other, so that many lost bases are mended at once.
+GROUP = 4
 
 _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
@@ -384,40 +387,47 @@ def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sum
     u, c, a = np.empty(size), np.empty(size), np.empty(size)
     p, side = np.empty(size), np.empty(size)
     v = np.zeros(problems.rows(size))
-    who = np.empty(WIDTH, np.uint64)
+    who = np.empty(GROUP * WIDTH, np.uint64)
     adaptive = rules.estimator != ESTIMATOR_TRUTH and (
         rules.router == ROUTER_LP or rules.router == ROUTER_GREEDY
     )
     budget = np.inf if rules.router == ROUTER_GREEDY else rules.budget
     seed = np.uint64(rules.seed)
     traced = trace.shape[0] > 0
-    for b in range(ws.shape[0]):
-        w = ws[b]
-        lanes = min(WIDTH, trials - b * WIDTH)
-        first = np.uint64(first_trial + b * WIDTH)
-        for k in range(SUM_E_REWARD, SUM_CAPACITY + LANES):
-            w[k] = 0.0
+    for group in range(0, ws.shape[0], GROUP):
+        blocks = range(group, min(group + GROUP, ws.shape[0]))
+        for b in blocks:
+            ws[b, SUM_E_REWARD : SUM_CAPACITY + LANES] = 0.0
         for now in range(start, stop):
-            _draw(w, seed, np.uint64(now), first)
             if adaptive and (now - opened) % rules.resolve_every == 0:
-                check(w, slots, rules.cost_max)
-                if share(w, budget) > 0:
-                    mend(w, v, slots, np.uint64(lanes), budget, who, u, c, a, p, side)
-            _choose(w, slots)
-            if rules.init == INIT_FORCED:
-                _force(w, slots, rules.init_pulls)
-            _observe(w, b, lanes, deployed, draws, now)
-            _update(w, rules)
-            if traced:
-                for k in range(lanes):
-                    slot = np.int64(w[PICK + np.uint64(k)])
-                    t = b * WIDTH + k
-                    trace[now - start, t] = deployed[t, slot] if slot < slots else -1
-        for lane in range(np.uint64(lanes)):
-            t = int(b * WIDTH + lane)
-            sums.expected_reward[t] = w[SUM_E_REWARD + lane]
-            sums.expected_cost[t] = w[SUM_E_COST + lane]
-            sums.reward[t] = w[SUM_REWARD + lane]
-            sums.cost[t] = w[SUM_COST + lane]
-            sums.over_budget[t] = w[SUM_OVER + lane]
-            sums.no_capacity[t] = w[SUM_CAPACITY + lane]
+                lost = 0
+                for b in blocks:
+                    w = ws[b]
+                    check(w, slots, rules.cost_max)
+                    if share(w, budget) > 0:
+                        lanes = np.uint64(min(WIDTH, trials - b * WIDTH))
+                        lost = collect(w, np.uint64(b * WIDTH), lanes, who, lost)
+                mend(ws, v, slots, budget, who[:lost], u, c, a, p, side)
+            for b in blocks:
+                w = ws[b]
+                lanes = min(WIDTH, trials - b * WIDTH)
+                _draw(w, seed, np.uint64(now), np.uint64(first_trial + b * WIDTH))
+                _choose(w, slots)
+                if rules.init == INIT_FORCED:
+                    _force(w, slots, rules.init_pulls)
+                _observe(w, b, lanes, deployed, draws, now)
+                _update(w, rules)
+                if traced:
+                    for k in range(lanes):
+                        slot = np.int64(w[PICK + np.uint64(k)])
+                        t = b * WIDTH + k
+                        trace[now - start, t] = deployed[t, slot] if slot < slots else -1
+    for t in range(trials):
+        w = ws[t // WIDTH]
+        lane = np.uint64(t % WIDTH)
+        sums.expected_reward[t] = w[SUM_E_REWARD + lane]
+        sums.expected_cost[t] = w[SUM_E_COST + lane]
+        sums.reward[t] = w[SUM_REWARD + lane]
+        sums.cost[t] = w[SUM_COST + lane]
+        sums.over_budget[t] = w[SUM_OVER + lane]
+        sums.no_capacity[t] = w[SUM_CAPACITY + lane]
