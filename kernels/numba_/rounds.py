@@ -405,8 +405,8 @@ def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sum
                     w = ws[b]
                     check(w, slots, rules.cost_max)
                     if share(w, budget) > 0:
-                        lanes = np.uint64(min(WIDTH, trials - b * WIDTH))
-                        lost = collect(w, np.uint64(b * WIDTH), lanes, who, lost)
+                        used = np.uint64(min(WIDTH, trials - b * WIDTH))
+                        lost = collect(w, np.uint64(b * WIDTH), used, who, lost)
                 mend(ws, v, slots, budget, who[:lost], u, c, a, p, side)
             for b in blocks:
                 w = ws[b]
