@@ -52,7 +52,8 @@ class Measure:
             Where the row belongs, and what one unit is called.
         units : int
         warm_up : callable, optional
-            Called once beforehand instead of the work itself, where that takes long.
+            Called once beforehand instead of the work itself, where that takes long; give
+            ``rounds`` with it.
         rounds : int, optional
             Default: as many as fit into the time per case, from 5 to 50.
         **facts
@@ -68,7 +69,8 @@ class Measure:
             target = prepare()
             result, first = _timed(warm_up or target)
             if rounds is None:
-                result, again = _timed(target)
+                # The first call may have compiled; a slow one needs no second look.
+                result, again = _timed(target) if first < self.seconds else (result, first)
                 rounds = int(min(max(self.seconds / max(again, 1e-9), 5), 50))
         except Exception as error:  # whatever a rival raises is a result
             return self._failed(error)
