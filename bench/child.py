@@ -6,6 +6,7 @@ Prints one JSON object. Imports nothing of fastroute at the top, because imports
 import json
 import sys
 import time
+from collections.abc import Callable
 
 # Shared by all processes of the machine, so the parent's reading can be compared with it.
 _STARTED = time.monotonic()
@@ -14,8 +15,9 @@ _STARTED = time.monotonic()
 def main() -> None:
     """Do what the arguments ask for and print what was measured."""
     what, *numbers = sys.argv[1:]
-    found = {"import": _import, "first": _first, "memory": _memory}[what](*map(int, numbers))
-    print(json.dumps({"started": _STARTED, **found}))
+    tasks: dict[str, Callable[..., dict[str, float]]]
+    tasks = {"import": _import, "first": _first, "memory": _memory}
+    print(json.dumps({"started": _STARTED, **tasks[what](*map(int, numbers))}))
 
 
 def _import() -> dict[str, float]:

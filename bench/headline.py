@@ -63,9 +63,7 @@ _WORKS: Final = (
     _simulation(
         "StageRoute, 5 of 15 models deployed: a trial-round", "5 of 15", "StageRoute", *_NAIVE
     ),
-    _simulation(
-        "the same, gamma `scaled:0.1`", "5 of 15", "StageRoute, gamma scaled:0.1", _LOOP
-    ),
+    _simulation("the same, gamma `scaled:0.1`", "5 of 15", "StageRoute, gamma scaled:0.1", _LOOP),
     _simulation("the same, 8 of 30", "8 of 30", "StageRoute", _LOOP),
     _simulation("the same, 16 of 64", "16 of 64", "StageRoute", _LOOP),
     _simulation("uniform routing, 5 of 15: a trial-round", "5 of 15", "uniform", _LOOP),
@@ -117,7 +115,9 @@ def _threads(results: Results) -> list[Line]:
     if one is None or two is None:
         return []
     label = "StageRoute, 5 of 15, on two threads"
-    return [Line(label, time_text(two.ns), "one thread", time_text(one.ns), f"{one.ns / two.ns:.2f}")]
+    return [
+        Line(label, time_text(two.ns), "one thread", time_text(one.ns), f"{one.ns / two.ns:.2f}")
+    ]
 
 
 def _startup(results: Results) -> list[Line]:

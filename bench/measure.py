@@ -73,7 +73,8 @@ class Measure:
                 result, again = _timed(target) if first < self.seconds else (result, first)
                 rounds = int(min(max(self.seconds / max(again, 1e-9), 5), 50))
         except Exception as error:  # whatever a rival raises is a result
-            return self._failed(error)
+            self._failed(error)
+            return None
         result = self.benchmark.pedantic(target, rounds=rounds)
         best = self.benchmark.stats.stats.min
         self.keep({"ns_per_unit": 1e9 * best / units, "first_call_seconds": first})
@@ -115,7 +116,8 @@ class Measure:
             first = _timed(targets[0])[1]
             results = [target() for target in targets]
         except Exception as error:  # whatever a rival raises is a result
-            return self._failed(error)
+            self._failed(error)
+            return None
         following = itertools.cycle(targets)
         self.benchmark.pedantic(
             lambda target: target(), setup=lambda: ((next(following),), {}), rounds=passes * units
@@ -164,7 +166,7 @@ def answer_errors(share: F8, problems: Problems, exact: F8) -> dict[str, float]:
     dict
         Number of failures, largest error of an objective, largest violation of a constraint.
     """
-    solved = ~np.isnan(share).any(axis=1)
+    solved = np.asarray(np.isfinite(share).all(axis=1))
     p = np.where(solved[:, None], share, 0.0)
     count = min(len(exact), len(p))
     value = np.einsum("bm,bm->b", p[:count], problems.reward[:count])

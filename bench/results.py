@@ -83,7 +83,7 @@ def load(path: Path) -> Results:
         )
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path}: not results of fastroute ({error!r}); write them with `fastroute bench --json`"
+            f"{path} holds no results ({error!r}); write them with `fastroute bench --json`"
         ) from error
 
 

@@ -74,10 +74,7 @@ def test_unequal_limits(solver: Solver, measure: Measure) -> None:
     the median over problems is the result.
     """
     problems = unequal_limit_problems(SINGLES).first(min(solver.most, SINGLES))
-    singles = [
-        Problems(*(array[i : i + 1] for array in problems[:4]), problems.max_deployed)
-        for i in range(len(problems.budget))
-    ]
+    singles = [problems.take(slice(i, i + 1)) for i in range(len(problems.budget))]
     weights = measure.each(
         lambda: [solver.prepare(single) for single in singles],
         passes=PASSES,

@@ -56,10 +56,11 @@ def _simulation(
 def _facts(run: fr.Run) -> dict[str, Any]:
     """Say whether the budget was felt, and that every deployment was exact."""
     stages = run.stages
+    price, gap = (stages[name].to_numpy() for name in ("budget_price", "gap"))
     return {
-        "binding": float((stages["budget_price"] > 0.0).mean() or 0.0),
+        "binding": float((price > 0.0).mean()),
         "spend": float(np.mean(run.finals["cost"])) / float(run.settings["budget"]),
-        "worst_error": float(stages["gap"].max() or 0.0),  # type: ignore[arg-type]
+        "worst_error": float(gap.max()),
         "stages": int(run.settings["stages"]),
     }
 

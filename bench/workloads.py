@@ -1,6 +1,6 @@
 """What is solved and simulated; every rival gets the same."""
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -27,9 +27,19 @@ class Problems(NamedTuple):
     budget: F8  #: [B]
     max_deployed: int = 0
 
+    def take(self, rows: slice | NDArray[np.int64]) -> "Problems":
+        """Return some of the problems."""
+        return Problems(
+            self.reward[rows],
+            self.cost[rows],
+            self.limit[rows],
+            self.budget[rows],
+            self.max_deployed,
+        )
+
     def first(self, count: int) -> "Problems":
         """Return the first ``count`` problems."""
-        return Problems(*(array[:count] for array in self[:4]), self.max_deployed)
+        return self.take(slice(count))
 
 
 def _fill_cost(order: NDArray[np.int64], cost: F8, limit: F8) -> F8:
@@ -96,7 +106,7 @@ def unequal_limit_problems(count: int) -> Problems:
     rows = np.flatnonzero(keep)[:count]
     if len(rows) < count:
         raise ValueError(f"only {len(rows)} of {drawn} problems need branch and bound")
-    return Problems(*(array[rows] for array in problems[:4]), cap)
+    return problems._replace(max_deployed=cap).take(rows)
 
 
 class World(NamedTuple):
@@ -107,7 +117,7 @@ class World(NamedTuple):
     max_deployed: int
 
 
-@lru_cache(maxsize=None)
+@cache
 def world(models: int, max_deployed: int, limit: float = LIMIT) -> World:
     """Draw a world whose budget binds.
 

@@ -46,7 +46,8 @@ def bench(
     for name in _NEEDED:
         if importlib.util.find_spec(name) is None:
             raise ValueError(
-                f'the benchmarks need {name}, which is not installed: pip install "fastroute[bench]"'
+                f"the benchmarks need {name}, which is not installed: "
+                'pip install "fastroute[bench]"'
             )
     if json is not None and not json.parent.is_dir():
         raise ValueError(f"--json {json}: there is no folder {json.parent}; make it first")

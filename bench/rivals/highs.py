@@ -12,10 +12,10 @@ from fastroute.bench.workloads import Problems
 
 
 def new_highs() -> Any:
-    """Return a silent solver on one thread, without presolve, which costs small LPs more than it saves.
+    """Return a silent solver on one thread.
 
-    Its constructor prints before any option can silence it, so file descriptor 1 is turned away
-    for that moment.
+    Presolve is off, because it costs small LPs more than it saves. The constructor prints before
+    any option can silence it, so file descriptor 1 is turned away for that moment.
     """
     import highspy
 
