@@ -59,8 +59,8 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """Keep what the report needs: no single rounds, names of people, or paths."""
-    commit = output_json.get("commit_info") or {}
-    output_json["commit_info"] = {key: commit.get(key) for key in ("id", "dirty")}
+    # What it holds is that of the folder the command was started in, whichever that was.
+    output_json["commit_info"] = {}
     output_json["run"] = {
         "full": bool(config.getoption("full")),
         "seconds": round(time.time() - _started),
