@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 # Shared by all processes of the machine, so the parent's reading can be compared with it.
 _STARTED = time.monotonic()
@@ -60,6 +61,11 @@ def _first() -> dict[str, float]:
 
 def _peak() -> float:
     """Return the largest resident size of this process so far, in bytes."""
+    # On Linux `getrusage` starts from the size of the process that started this one.
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
+        return 1024.0 * int(line.split()[1])
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

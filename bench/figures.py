@@ -1,6 +1,6 @@
 """The figures of the benchmarks: straight lines on log-log axes are powers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # The lines of fastroute are drawn like this; rivals get the styles after the first.
-_OURS: Final[dict[str, Any]] = {"linewidth": 2.4, "marker": "o", "markersize": 4.5, "zorder": 3}
-_RIVAL: Final[dict[str, Any]] = {"linewidth": 1.2, "marker": "o", "markersize": 3.0}
+_OURS: Final[dict[str, Any]] = {"linewidth": 2.4, "markersize": 4.5, "zorder": 3}
+_RIVAL: Final[dict[str, Any]] = {"linewidth": 1.2, "markersize": 3.5}
+_MARKERS: Final = "osD^v"
 _NS: Final = 1e-9
 
 
@@ -27,9 +28,7 @@ def routing_figure(results: Results) -> "Figure":
             lines.setdefault(row.solver, []).append((row.facts["models"], _NS * row.ns))
             ours[row.solver] = bool(row.facts["ours"])
     _draw(axes, lines, ours)
-    ticks = sorted({int(x) for points in lines.values() for x, _ in points})
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.set_xticks([], minor=True)
+    _plain_ticks(axes, [x for points in lines.values() for x, _ in points])
     axes.set_xlabel("models M")
     axes.set_ylabel("time per routing LP (s)")
     axes.set_title("One routing LP, one core")
@@ -68,7 +67,7 @@ def simulation_figure(results: Results) -> "Figure":
 GROWTH: Final = {
     "M_max": "models deployed M_max, of 64",
     "N": "models N, 5 deployed",
-    "trials": "trials of 2,000 rounds, 5 of 15",
+    "trials": "trials of 10,000 rounds, 5 of 15",
     "T": "rounds T of 64 trials, 5 of 15",
 }
 
@@ -81,8 +80,11 @@ def growth_figure(results: Results) -> "Figure":
     panels = figure.subplots(2, 2, sharey=True)
     for axes, (case, words) in zip(panels.ravel(), GROWTH.items(), strict=True):
         points = [(row.facts["value"], row.ns) for row in growth_rows(results, case)]
-        axes.plot(*zip(*sorted(points), strict=True), color=line_style(0).colour, **_OURS)
+        x, y = zip(*points, strict=True)
+        axes.plot(x, y, color=line_style(0).colour, marker=_MARKERS[0], **_OURS)
         axes.set(xscale="log", yscale="log", xlabel=words)
+        if max(x) < 1000:
+            _plain_ticks(axes, x)
     for axes in panels[:, 0]:
         axes.set_ylabel("time per trial-round (ns)")
     figure.suptitle("StageRoute as a run grows, one core", fontsize=11)
@@ -129,8 +131,19 @@ def _draw(axes: "Axes", lines: dict[str, list[tuple[float, float]]], ours: dict[
         style = line_style(index)
         look = _OURS if ours[name] else _RIVAL
         x, y = zip(*sorted(lines[name]), strict=True)
-        axes.plot(x, y, color=style.colour, linestyle=style.dashes, label=name, **look)
+        # A line from edge to edge is one measurement, not two.
+        marker = _MARKERS[index % len(_MARKERS)] if len(x) > 2 else ""
+        axes.plot(
+            x, y, color=style.colour, linestyle=style.dashes, marker=marker, label=name, **look
+        )
     axes.set(xscale="log", yscale="log")
+
+
+def _plain_ticks(axes: "Axes", values: Iterable[float]) -> None:
+    """Mark the values that were measured, and nothing else."""
+    ticks = sorted({int(value) for value in values})
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xticks([], minor=True)
 
 
 def _legend(axes: "Axes", lines: dict[str, list[tuple[float, float]]]) -> None:

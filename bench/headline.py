@@ -66,11 +66,9 @@ _WORKS: Final = (
     _simulation("the same, gamma `scaled:0.1`", "5 of 15", "StageRoute, gamma scaled:0.1", _LOOP),
     _simulation("the same, 8 of 30", "8 of 30", "StageRoute", _LOOP),
     _simulation("the same, 16 of 64", "16 of 64", "StageRoute", _LOOP),
-    _simulation("uniform routing, 5 of 15: a trial-round", "5 of 15", "uniform", _LOOP),
-    _simulation("greedy routing, 5 of 15: a trial-round", "5 of 15", "greedy", _LOOP),
-    _simulation(
-        "drift-plus-penalty routing, 5 of 15: a trial-round", "5 of 15", "drift-plus-penalty", _LOOP
-    ),
+    _simulation("uniform routing, 5 of 15", "5 of 15", "uniform"),
+    _simulation("greedy routing, 5 of 15", "5 of 15", "greedy"),
+    _simulation("drift-plus-penalty routing, 5 of 15", "5 of 15", "drift-plus-penalty"),
     *(_routing(models) for models in (5, 8, 16, 32)),
     _deployment("deployment, 15 models, at most 5, equal limits", "N=15, M_max=5"),
     _deployment("deployment, 32 models, at most 3, branch and bound (median)", "N=32, M_max=3"),

@@ -32,6 +32,16 @@ from fastroute.bench.results import (
 README: Final = Path("README.md")
 DOCS: Final = Path("docs/benchmarks.md")
 FIGURES: Final = Path("docs/figures")
+#: What a run must hold to be published.
+GROUPS: Final = (
+    "routing",
+    "deployment",
+    "simulation",
+    "threads",
+    "growth",
+    "startup",
+    "memory",
+)
 #: File -> name of the markers between which its generated text stands.
 MARKERS: Final = {README: "speed", DOCS: "generated"}
 
@@ -63,8 +73,7 @@ def docs_section(results: Results) -> str:
     run = results.run
     parts = [
         f"Data: `bench/results/{results.name}`, measured on {results.date} in "
-        f"{run['seconds'] / 60:.0f} minutes"
-        f"{'' if run['full'] else ' (short run)'}.\n\n{machine_text(results)}.",
+        f"{run['seconds'] / 60:.0f} minutes. {_load(results)}\n\n{machine_text(results)}.",
         _section("Main rows", _headline_table(results)),
         _section("Routing LP", _routing(results)),
         _section("Deployment problem", _deployment(results)),
@@ -75,6 +84,14 @@ def docs_section(results: Results) -> str:
         _section("Not measured in this run", _skipped(results)),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _load(results: Results) -> str:
+    """Tell how busy the machine was; more than its cores means that others were at work too."""
+    load = results.run["load_at_end"]
+    if not load:
+        return ""
+    return f"The load of the machine in the last 15 minutes of the run was {load[-1]:.1f}."
 
 
 def comparison(before: Results, after: Results) -> str:
@@ -309,7 +326,10 @@ def _memory(results: Results) -> str:
 
 
 def _skipped(results: Results) -> str:
-    return "\n".join(f"- `{skip['name']}`: {skip['reason']}" for skip in results.skipped)
+    cases: dict[str, list[str]] = {}
+    for skip in results.skipped:
+        cases.setdefault(skip["reason"], []).append(f"`{skip['name']}`")
+    return "\n".join(f"- {reason.rstrip('.')}: {', '.join(x)}" for reason, x in cases.items())
 
 
 def replace_between(text: str, name: str, section: str) -> str:
@@ -329,7 +349,19 @@ def replace_between(text: str, name: str, section: str) -> str:
 
 
 def write(results: Results, root: Path) -> list[Path]:
-    """Write the sections of README and docs, and the figures; return the files."""
+    """Write the sections of README and docs, and the figures; return the files.
+
+    Raises
+    ------
+    ValueError
+        When a part of the full run is missing from the results, or a marker from a file.
+    """
+    absent = [group for group in GROUPS if not results.of(group)]
+    if absent:
+        raise ValueError(
+            f"{results.name} has no rows on {', '.join(absent)}; publish a run of "
+            "`fastroute bench --full`"
+        )
     sections = {README: readme_section(results), DOCS: docs_section(results)}
     texts = {}
     for path, section in sections.items():

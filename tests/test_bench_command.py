@@ -57,7 +57,7 @@ def published(root: Path) -> Path:
 def test_table_is_printed_and_failures_are_said(
     code: int, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = {}
+    asked: dict[str, Any] = {}
 
     def run(suites: list[str], file: Path, *, full: bool, full_memory: bool) -> int:
         asked.update(suites=suites, full=full, full_memory=full_memory)

@@ -162,7 +162,7 @@ class FakeBenchmark:
         return target(*setup()[0]) if setup else target()
 
 
-LABELS = {"group": "g", "case": "c", "solver": "s", "unit": "LP", "units": 3}
+LABELS: dict[str, Any] = {"group": "g", "case": "c", "solver": "s", "unit": "LP", "units": 3}
 
 
 def test_measure_divides_the_best_round_by_the_units() -> None:
