@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,10 @@ def bench(
     ] = False,
     suite: Annotated[
         list[str] | None,
-        typer.Option(help="routing, deployment, simulation or startup; repeat it. Default: all."),
+        typer.Option(
+            metavar="NAME",
+            help="routing, deployment, simulation or startup; may be repeated. Default: all.",
+        ),
     ] = None,
     json: Annotated[
         Path | None, typer.Option(help="Keep the results in this file, for the report.")
@@ -49,15 +53,19 @@ def bench(
                 f"the benchmarks need {name}, which is not installed: "
                 'pip install "fastroute[bench]"'
             )
+    if json is not None and json.is_dir():
+        raise ValueError(f"--json {json} is a folder; name a file in it")
     if json is not None and not json.parent.is_dir():
         raise ValueError(f"--json {json}: there is no folder {json.parent}; make it first")
     with tempfile.TemporaryDirectory() as folder:
-        file = json or Path(folder, "results.json")
+        file = Path(folder, "results.json")
         code = _run_suites(suites, file, full=full, full_memory=full_memory)
         if code == _INTERRUPTED:
             raise KeyboardInterrupt
         if code not in (0, _SOME_FAILED) or not file.exists():
             raise ValueError(f"the benchmarks did not run (pytest ended with {code}); see above")
+        if json is not None:
+            shutil.copyfile(file, json)
         _print_table(file)
     if code == _SOME_FAILED:
         raise ValueError("some cases ended in an error and are missing from the table; see above")
@@ -70,7 +78,7 @@ def _run_suites(suites: list[str], file: Path, *, full: bool, full_memory: bool)
     folder = Path(fastroute.bench.__file__).parent
     command = [
         *(sys.executable, "-m", "pytest", "-v", "--no-header", "--benchmark-quiet"),
-        f"--benchmark-json={file.resolve()}",
+        f"--benchmark-json={file}",
         *(["--full"] if full else []),
         *(["--full-memory"] if full_memory else []),
         *(str(folder / f"test_{name}.py") for name in suites),

@@ -42,6 +42,9 @@ def test_bad_options_are_refused_before_anything_runs(
     done = runner.invoke(app, ["bench", "--json", str(tmp_path / "no" / "x.json")])
     assert done.exit_code == 2
     assert "there is no folder" in done.stderr
+    done = runner.invoke(app, ["bench", "--json", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "is a folder; name a file in it" in done.stderr
     done = runner.invoke(app, ["bench", "--suite", "rooting"])
     assert done.exit_code == 2
     assert "Did you mean 'routing'?" in done.stderr
