@@ -49,11 +49,7 @@ MARKERS: Final = {README: "speed", DOCS: "generated"}
 def readme_section(results: Results) -> str:
     """Write what stands between the README's markers."""
     lines = [
-        _table(
-            ("work", "fastroute", "instead of it", "takes", "times as long"),
-            [tuple(line) for line in headline(results)],
-            right=(1, 3, 4),
-        ),
+        _headline_table(results),
         "",
         f"*{machine_text(results)}. One core unless said otherwise, double precision, compilation "
         f"apart, best of at least five rounds; {results.date}.*",
@@ -95,7 +91,7 @@ def _load(results: Results) -> str:
 
 
 def comparison(before: Results, after: Results) -> str:
-    """Write the times of all rows that two runs share, as Markdown."""
+    """Write what all rows took that two runs share, as Markdown."""
     rows = []
     for new in after.rows:
         same = {key: new.facts[key] for key in ("value", "threads") if key in new.facts}
@@ -103,16 +99,15 @@ def comparison(before: Results, after: Results) -> str:
         if old is None or old.failure or new.failure:
             continue
         case = f"{new.case}={power_text(new.facts['value'])}" if "value" in new.facts else new.case
-        threads = ", two threads" if new.facts["threads"] == 2 else ""
-        rows.append(
-            (
-                f"{new.group}, {case}{threads}",
-                new.solver,
-                time_text(old.ns),
-                time_text(new.ns),
-                f"{new.ns / old.ns:.2f}",
-            )
-        )
+        threads = f", {new.facts['threads']} threads" if new.facts["threads"] > 1 else ""
+        if new.group == "memory":
+            first, second = (float(row.facts["peak_bytes"]) for row in (old, new))
+            texts = size_text(first), size_text(second)
+        else:
+            first, second = old.ns, new.ns
+            texts = time_text(first), time_text(second)
+        label = f"{new.group}, {case}{threads}"
+        rows.append((label, new.solver, *texts, f"{second / first:.2f}"))
     return _table(("case", "solver", before.name, after.name, "ratio"), rows, right=(2, 3, 4))
 
 

@@ -106,10 +106,21 @@ def test_docs_hold_every_row_and_every_reason(made: Results) -> None:
 
 
 def test_comparison_shows_both_runs(tmp_path: Path, made: Results) -> None:
-    before = load(save(tmp_path, [row("routing", "M=5", "fastroute", 100.0)], "old.json"))
-    text = report.comparison(before, made)
-    assert text.splitlines()[-1] == "| routing, M=5 | fastroute | 100 ns | 50.0 ns | 0.50 |"
-    assert "HiGHS" not in text
+    old = [
+        row("routing", "M=5", "fastroute", 100.0),
+        row("routing", "M=5", "HiGHS, model kept", 100.0),
+        row("growth", "N", "fastroute, StageRoute", 3.0 * 32**0.5, value=32),
+        row("memory", "T=10, trials=4", "fastroute", 1.0, **MEMORY | {"peak_bytes": 4e8}),
+    ]
+    text = report.comparison(load(save(tmp_path, old, "old.json")), made)
+    # The kept model failed in the new run, so there is nothing to compare.
+    assert text.splitlines() == [
+        "| case | solver | old.json | made.json | ratio |",
+        "| --- | --- | ---: | ---: | ---: |",
+        "| routing, M=5 | fastroute | 100 ns | 50.0 ns | 0.50 |",
+        "| growth, N=32 | fastroute, StageRoute | 17.0 ns | 17.0 ns | 1.00 |",
+        "| memory, T=10, trials=4 | fastroute | 400 MB | 200 MB | 0.50 |",
+    ]
 
 
 def test_figures_have_units_and_lines(made: Results, tmp_path: Path) -> None:
