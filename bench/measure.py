@@ -2,7 +2,8 @@
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,8 @@ class Measure:
         except Exception as error:  # whatever a rival raises is a result
             self._failed(error)
             return None
-        result = self.benchmark.pedantic(target, rounds=rounds)
+        with self._core_share():
+            result = self.benchmark.pedantic(target, rounds=rounds)
         best = self.benchmark.stats.stats.min
         self.keep({"ns_per_unit": 1e9 * best / units, "first_call_seconds": first})
         return result
@@ -119,9 +121,12 @@ class Measure:
             self._failed(error)
             return None
         following = itertools.cycle(targets)
-        self.benchmark.pedantic(
-            lambda target: target(), setup=lambda: ((next(following),), {}), rounds=passes * units
-        )
+        with self._core_share():
+            self.benchmark.pedantic(
+                lambda target: target(),
+                setup=lambda: ((next(following),), {}),
+                rounds=passes * units,
+            )
         times = np.array(self.benchmark.stats.stats.data).reshape(passes, units).min(axis=0)
         self.keep(
             {
@@ -139,6 +144,17 @@ class Measure:
         self.benchmark.group = group
         self.keep({"case": case, "solver": solver, "unit": unit, "units": units, "threads": 1})
         self.keep(facts)
+
+    @contextmanager
+    def _core_share(self) -> Iterator[None]:
+        """Keep the processor time spent inside per second of wall time.
+
+        Well below 1 for a case on one core, other processes were in the way.
+        """
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        spent = time.process_time() - cpu
+        self.keep({"core_share": spent / (time.perf_counter() - wall)})
 
     def _failed(self, error: Exception) -> None:
         self.keep({"failure": f"{type(error).__name__}: {error}"[:200]})

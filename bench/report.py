@@ -22,6 +22,7 @@ from fastroute.bench.headline import headline
 from fastroute.bench.results import (
     Results,
     Row,
+    disturbance_text,
     load,
     machine_text,
     power_text,
@@ -52,7 +53,8 @@ def readme_section(results: Results) -> str:
         _headline_table(results),
         "",
         f"*{machine_text(results)}. One core unless said otherwise, double precision, compilation "
-        f"apart, best of at least five rounds; {results.date}.*",
+        f"apart, best of at least five rounds; {results.date}. {disturbance_text(results)}".rstrip()
+        + "*",
         "",
         "![Time of one routing LP against the number of models, for every solver]"
         "(docs/figures/bench_routing.svg)",
@@ -69,7 +71,8 @@ def docs_section(results: Results) -> str:
     run = results.run
     parts = [
         f"Data: `bench/results/{results.name}`, measured on {results.date} in "
-        f"{run['seconds'] / 60:.0f} minutes. {_load(results)}\n\n{machine_text(results)}.",
+        f"{run['seconds'] / 60:.0f} minutes. {disturbance_text(results)}".rstrip()
+        + f"\n\n{machine_text(results)}.",
         _section("Main rows", _headline_table(results)),
         _section("Routing LP", _routing(results)),
         _section("Deployment problem", _deployment(results)),
@@ -80,14 +83,6 @@ def docs_section(results: Results) -> str:
         _section("Not measured in this run", _skipped(results)),
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def _load(results: Results) -> str:
-    """Tell how busy the machine was; more than its cores means that others were at work too."""
-    load = results.run["load_at_end"]
-    if not load:
-        return ""
-    return f"The load of the machine in the last 15 minutes of the run was {load[-1]:.1f}."
 
 
 def comparison(before: Results, after: Results) -> str:

@@ -23,6 +23,12 @@ class Row(NamedTuple):
         return float(self.facts.get("ns_per_unit", math.nan))
 
     @property
+    def disturbed(self) -> bool:
+        """Whether a case on one core had less than 95 % of it, so that its time is too long."""
+        alone = self.facts["threads"] == 1 and self.group not in ("startup", "memory")
+        return alone and float(self.facts.get("core_share", 1.0)) < 0.95
+
+    @property
     def failure(self) -> str:
         """What was raised; empty for a case that was measured."""
         return str(self.facts.get("failure", ""))
@@ -114,6 +120,17 @@ def power_text(value: int) -> str:
     """Write a large power of ten as such, any other number with separators."""
     exponent = round(math.log10(value)) if value > 0 else 0
     return f"10^{exponent}" if exponent >= 5 and value == 10**exponent else f"{value:,}"
+
+
+def disturbance_text(results: Results) -> str:
+    """Say what other work on the machine did to the times; empty when it was quiet."""
+    texts = []
+    load = results.run["load_at_end"]
+    if load and load[-1] > results.machine["cores"]:
+        texts.append(f"The machine was busy (load {load[-1]:.1f}), so times are too long.")
+    if count := sum(row.disturbed for row in results.rows):
+        texts.append(f"Other work disturbed {count} of {len(results.rows)} cases.")
+    return " ".join(texts)
 
 
 def machine_text(results: Results) -> str:

@@ -94,7 +94,7 @@ def _print_table(file: Path) -> None:
     from rich.table import Table
 
     from fastroute.bench.headline import headline
-    from fastroute.bench.results import load, machine_text
+    from fastroute.bench.results import disturbance_text, load, machine_text
 
     results = load(file)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -112,7 +112,7 @@ def _print_table(file: Path) -> None:
     console.print(table)
     console.print(
         f"{machine_text(results)}. One core unless said otherwise, compilation apart, best of at "
-        "least five rounds.",
+        f"least five rounds. {disturbance_text(results)}".rstrip(),
         markup=False,
         highlight=False,
     )

