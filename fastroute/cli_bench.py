@@ -79,6 +79,8 @@ def _run_suites(suites: list[str], file: Path, *, full: bool, full_memory: bool)
     command = [
         *(sys.executable, "-m", "pytest", "-v", "--no-header", "--benchmark-quiet"),
         f"--benchmark-json={file}",
+        # Its default makes a folder where the command was started.
+        f"--benchmark-storage=file://{file.parent}",
         *(["--full"] if full else []),
         *(["--full-memory"] if full_memory else []),
         *(str(folder / f"test_{name}.py") for name in suites),
