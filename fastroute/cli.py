@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from fastroute.cli_bench import bench
+
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
@@ -56,6 +58,9 @@ def _user_errors() -> Iterator[None]:
     except ValueError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
+
+
+app.command()(_user_errors()(bench))
 
 
 def _version(wanted: bool) -> None:

@@ -22,6 +22,10 @@ def readme(root: Path) -> str:
     return (root / "README.md").read_text(encoding="utf-8")
 
 
+#: Folders at the top that are installed below `fastroute`, through a link of the same name.
+LINKED = ("bench", "kernels")
+
+
 def packages_in(top: Path, name: str) -> set[str]:
     """Return the dotted names of all packages below ``top``, which is imported as ``name``."""
     found = set()
@@ -42,19 +46,22 @@ def readme_command(readme: str, name: str) -> str:
 
 def test_every_package_is_listed(root: Path, project: dict[str, Any]) -> None:
     listed = project["tool"]["setuptools"]["packages"]
-    # The link is left out, so that nothing depends on whether a glob follows it.
-    below_link = "fastroute.kernels"
+    # The links are left out, so that nothing depends on whether a glob follows them.
+    below_links = tuple(f"fastroute.{name}." for name in LINKED)
     inside = {
         name
         for name in packages_in(root / "fastroute", "fastroute")
-        if not (name + ".").startswith(below_link + ".")
+        if not (name + ".").startswith(below_links)
     }
+    linked = {found for name in LINKED for found in packages_in(root / name, f"fastroute.{name}")}
     assert sorted(listed) == listed, "keep the list of packages sorted"
-    assert set(listed) == inside | packages_in(root / "kernels", below_link)
+    assert set(listed) == inside | linked
+    places = project["tool"]["setuptools"]["package-dir"]
+    assert places == {"fastroute": "fastroute", **{f"fastroute.{name}": name for name in LINKED}}
 
 
 def test_every_module_is_in_a_package(root: Path) -> None:
-    for top in ("fastroute", "kernels"):
+    for top in ("fastroute", *LINKED):
         for file in (root / top).glob("**/*.py"):
             assert (file.parent / "__init__.py").exists(), f"{file.parent} needs an __init__.py"
 
@@ -76,28 +83,32 @@ def test_every_data_file_is_installed(root: Path, project: dict[str, Any]) -> No
         for pattern in patterns
         for file in (root / package.replace(".", "/")).glob(pattern)
     }
-    link = root / "fastroute" / "kernels"
-    for file in [*(root / "fastroute").glob("**/*"), *(root / "kernels").glob("**/*")]:
-        compiled = file.suffix in {".py", ".pyc", ".nbi", ".nbc"}
-        if file.is_file() and not compiled and link not in file.parents:
-            assert file in covered, f"{file} is in no wheel: add it to package-data"
+    covered |= {root / file.relative_to(root / "fastroute") for file in covered}
+    # Results of benchmarks stay in the checkout; the links are seen once, at the top.
+    left_out = {root / "bench" / "results", *(root / "fastroute" / name for name in LINKED)}
+    for top in ("fastroute", *LINKED):
+        for file in (root / top).glob("**/*"):
+            code = file.suffix in {".py", ".pyc", ".nbi", ".nbc"}
+            if file.is_file() and not code and left_out.isdisjoint(file.parents):
+                assert file in covered, f"{file} is in no wheel: add it to package-data"
 
 
-def test_kernels_is_a_link_in_git(root: Path) -> None:
+@pytest.mark.parametrize("name", LINKED)
+def test_linked_folder_is_a_link_in_git(root: Path, name: str) -> None:
     git = shutil.which("git")
     if git is None or not (root / ".git").exists():
         pytest.skip("not a git checkout")
     safe = ["-c", "safe.directory=*"]  # the checkout may belong to another user
     listed = subprocess.run(
-        [git, *safe, "ls-files", "--stage", "fastroute/kernels"],
+        [git, *safe, "ls-files", "--stage", f"fastroute/{name}"],
         cwd=root,
         capture_output=True,
         text=True,
         check=True,
     ).stdout.splitlines()
-    assert len(listed) == 1, "fastroute/kernels must be committed as one link, not as files"
+    assert len(listed) == 1, f"fastroute/{name} must be committed as one link, not as files"
     assert listed[0].startswith("120000 ")
-    assert (root / "fastroute" / "kernels").resolve() == (root / "kernels").resolve()
+    assert (root / "fastroute" / name).resolve() == (root / name).resolve()
 
 
 def test_changelog_names_the_version(root: Path) -> None:

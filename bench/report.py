@@ -1,0 +1,388 @@
+"""Turn saved results into the README's table, the tables of the docs and the figures.
+
+::
+
+    fastroute bench --full --json bench/results/NAME.json
+    python -m fastroute.bench.report bench/results/NAME.json
+
+Run it at the top of a checkout. ``--before OTHER.json`` prints both runs side by side instead of
+writing anything.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from fastroute.bench.figures import GROWTH, growth_rows, save_figures
+from fastroute.bench.headline import headline
+from fastroute.bench.results import (
+    Results,
+    Row,
+    disturbance_text,
+    load,
+    machine_text,
+    power_text,
+    size_text,
+    time_text,
+)
+
+README: Final = Path("README.md")
+DOCS: Final = Path("docs/benchmarks.md")
+FIGURES: Final = Path("docs/figures")
+#: What a run must hold to be published.
+GROUPS: Final = (
+    "routing",
+    "deployment",
+    "simulation",
+    "threads",
+    "growth",
+    "startup",
+    "memory",
+)
+#: File -> name of the markers between which its generated text stands.
+MARKERS: Final = {README: "speed", DOCS: "generated"}
+
+
+def readme_section(results: Results) -> str:
+    """Write what stands between the README's markers."""
+    lines = [
+        _headline_table(results),
+        "",
+        f"*{machine_text(results)}. One core unless said otherwise, double precision, compilation "
+        f"apart, best of at least five rounds; {results.date}. {disturbance_text(results)}".rstrip()
+        + "*",
+        "",
+        "![Time of one routing LP against the number of models, for every solver]"
+        "(docs/figures/bench_routing.svg)",
+        "",
+        "`fastroute bench` repeats the main rows on your machine in about two minutes. "
+        "[docs/benchmarks.md](docs/benchmarks.md) says what is measured and holds all rivals, "
+        "the growth of costs, memory and start-up.",
+    ]
+    return "\n".join(lines)
+
+
+def docs_section(results: Results) -> str:
+    """Write the generated part of the page on benchmarks."""
+    run = results.run
+    parts = [
+        f"Data: `bench/results/{results.name}`, measured on {results.date} in "
+        f"{run['seconds'] / 60:.0f} minutes. {disturbance_text(results)}".rstrip()
+        + f"\n\n{machine_text(results)}.",
+        _section("Main rows", _headline_table(results)),
+        _section("Routing LP", _routing(results)),
+        _section("Deployment problem", _deployment(results)),
+        _section("Simulation", _simulation(results)),
+        _section("Growth", _growth(results)),
+        _section("Start-up", _startup(results)),
+        _section("Memory", _memory(results)),
+        _section("Not measured in this run", _skipped(results)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def comparison(before: Results, after: Results) -> str:
+    """Write what all rows took that two runs share, as Markdown."""
+    rows = []
+    for new in after.rows:
+        same = {key: new.facts[key] for key in ("value", "threads") if key in new.facts}
+        old = before.find(new.group, new.case, new.solver, **same)
+        if old is None or old.failure or new.failure:
+            continue
+        case = f"{new.case}={power_text(new.facts['value'])}" if "value" in new.facts else new.case
+        threads = f", {new.facts['threads']} threads" if new.facts["threads"] > 1 else ""
+        if new.group == "memory":
+            first, second = (float(row.facts["peak_bytes"]) for row in (old, new))
+            texts = size_text(first), size_text(second)
+        else:
+            first, second = old.ns, new.ns
+            texts = time_text(first), time_text(second)
+        label = f"{new.group}, {case}{threads}"
+        rows.append((label, new.solver, *texts, f"{second / first:.2f}"))
+    return _table(("case", "solver", before.name, after.name, "ratio"), rows, right=(2, 3, 4))
+
+
+def _section(title: str, text: str) -> str:
+    return f"## {title}\n\n{text}" if text else ""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> str:
+    rule = ["---:" if i in right else "---" for i in range(len(head))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+
+
+def _headline_table(results: Results) -> str:
+    return _table(
+        ("work", "fastroute", "instead of it", "takes", "times as long"),
+        [tuple(line) for line in headline(results)],
+        right=(1, 3, 4),
+    )
+
+
+def _time(row: Row | None) -> str:
+    if row is None:
+        return ""
+    return "failed" if row.failure else time_text(row.ns)
+
+
+def _solvers(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(row.solver for row in rows))
+
+
+def _facts_table(rows: Sequence[Row]) -> str:
+    """Say what each solver does, how exact it was, and how many problems a round had."""
+    lines = []
+    for solver in _solvers(rows):
+        mine = [row for row in rows if row.solver == solver]
+        good = [row for row in mine if not row.failure]
+        counts = sorted({int(row.facts["units"]) for row in mine})
+        span = power_text(counts[0]) + (f" to {power_text(counts[-1])}" if counts[1:] else "")
+        errors = [float(row.facts["worst_error"]) for row in good]
+        broken = [float(row.facts["worst_violation"]) for row in good]
+        raised = sorted({row.failure for row in mine if row.failure})
+        unsolved = sum(int(row.facts["failures"]) for row in good)
+        lines.append(
+            (
+                solver,
+                str(mine[0].facts["what"]) + "".join(f"; raised {text}" for text in raised),
+                str(mine[0].facts["versions"]),
+                span,
+                f"{max(errors):.0e}" if errors else "",
+                f"{max(broken):.0e}" if broken else "",
+                f"{unsolved:,}" if good else "all",
+            )
+        )
+    head = (
+        *("solver", "what it does", "versions", "problems per round"),
+        *("objective error", "violation", "unsolved"),
+    )
+    return _table(head, lines, right=(3, 4, 5, 6))
+
+
+def _routing(results: Results) -> str:
+    rows = results.of("routing")
+    if not rows:
+        return ""
+    sizes = sorted({int(row.facts["models"]) for row in rows})
+    times = [
+        (solver, *(_time(results.find("routing", f"M={size}", solver)) for size in sizes))
+        for solver in _solvers(rows)
+    ]
+    return "\n\n".join(
+        [
+            "![Time of one routing LP against the number of models](figures/bench_routing.svg)",
+            "Time per LP:",
+            _table(("solver", *(f"M = {size}" for size in sizes)), times, range(1, len(sizes) + 1)),
+            "Errors are the largest over the sample, violations the largest over all LPs and "
+            "constraints:",
+            _facts_table(rows),
+        ]
+    )
+
+
+def _deployment(results: Results) -> str:
+    rows = results.of("deployment")
+    if not rows:
+        return ""
+    lines = []
+    for row in rows:
+        tail = [row.facts.get(key) for key in ("ns_90_percent", "ns_largest")]
+        lines.append(
+            (row.case, row.solver, _time(row), *("" if x is None else time_text(x) for x in tail))
+        )
+    head = ("problem", "solver", "time per problem", "90 % below", "largest")
+    return "\n\n".join(
+        [
+            "The first problem is timed in a batch, so its time is a mean. The second is timed one "
+            "by one: median, 90 % quantile and largest over problems.",
+            _table(head, lines, right=(2, 3, 4)),
+            _facts_table(rows),
+        ]
+    )
+
+
+def _simulation(results: Results) -> str:
+    rows = results.of("simulation")
+    if not rows:
+        return ""
+    lines = [
+        (
+            row.solver if row.case == "rivals" else f"{row.solver}, {row.case}",
+            str(row.facts["what"]) + (f"; raised {row.failure}" if row.failure else ""),
+            str(row.facts["versions"]),
+            f"{power_text(row.facts['trials'])} x {power_text(row.facts['horizon'])}",
+            _time(row),
+        )
+        for row in rows
+    ]
+    felt = [row for row in rows if "binding" in row.facts]
+    world = _table(
+        ("run", "stages with a budget price", "spend / budget"),
+        [
+            (
+                f"{row.solver}, {row.case}",
+                f"{100.0 * row.facts['binding']:.0f} %",
+                f"{row.facts['spend']:.2f}",
+            )
+            for row in felt
+        ],
+        right=(1, 2),
+    )
+    head = ("what", "how", "versions", "trials x rounds", "time per trial-round")
+    parts = [
+        "![Time of one trial-round against the number of trials](figures/bench_simulation.svg)",
+        _table(head, lines, right=(3, 4)),
+        "Whether the budget was felt (a policy that does not solve the deployment problem by price "
+        "reports no price):",
+        world,
+    ]
+    return "\n\n".join(parts)
+
+
+def exponent(rows: Sequence[Row]) -> float:
+    """Fit the power of the growing number that the time per trial-round goes with."""
+    x = np.log([float(row.facts["value"]) for row in rows])
+    y = np.log([row.ns for row in rows])
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def _growth(results: Results) -> str:
+    lines, fits = [], []
+    for case, words in GROWTH.items():
+        rows = growth_rows(results, case)
+        if len(rows) < 2:
+            continue
+        cells = [f"{power_text(row.facts['value'])}: {time_text(row.ns)}" for row in rows]
+        lines.append((words, ", ".join(cells)))
+        fits.append((words, f"{exponent(rows):+.2f}", f"{exponent(rows[-3:]):+.2f}"))
+    if not lines:
+        return ""
+    return "\n\n".join(
+        [
+            "![Time of one trial-round as a run grows](figures/bench_growth.svg)",
+            "Time per trial-round of StageRoute while one number grows:",
+            _table(("what grows", "time per trial-round"), lines),
+            "Exponents, by least squares on logarithms: 0 means that a trial-round costs the same "
+            "however large the number, 1 that its cost is in proportion to it.",
+            _table(("what grows", "all points", "last three points"), fits, right=(1, 2)),
+        ]
+    )
+
+
+def _startup(results: Results) -> str:
+    rows = [row for row in results.of("startup") if not row.failure]
+    if not rows:
+        return ""
+    wanted = {
+        "import_seconds": "import alone",
+        "first_rounds": "first rounds",
+        "result": "result",
+        "compile_seconds": "of it compiling or loading kernels",
+    }
+    lines = [
+        (
+            row.case,
+            str(row.rounds),
+            *(time_text(1e9 * row.facts[fact]) if fact in row.facts else "" for fact in wanted),
+            time_text(1e9 * row.seconds),
+        )
+        for row in rows
+    ]
+    head = ("process", "repeats", *wanted.values(), "whole process")
+    return _table(head, lines, right=range(1, len(head)))
+
+
+def _memory(results: Results) -> str:
+    rows = [row for row in results.of("memory") if not row.failure]
+    if not rows:
+        return ""
+    lines = [
+        (
+            power_text(row.facts["horizon"]),
+            power_text(row.facts["trials"]),
+            size_text(row.facts["before_bytes"]),
+            size_text(row.facts["peak_bytes"]),
+            f"{row.facts['run_seconds']:,.1f} s on {row.facts['threads']} threads",
+        )
+        for row in rows
+    ]
+    return _table(
+        ("rounds", "trials", "before the run", "largest", "the run took"), lines, range(5)
+    )
+
+
+def _skipped(results: Results) -> str:
+    cases: dict[str, list[str]] = {}
+    for skip in results.skipped:
+        cases.setdefault(skip["reason"], []).append(f"`{skip['name']}`")
+    return "\n".join(f"- {reason.rstrip('.')}: {', '.join(x)}" for reason, x in cases.items())
+
+
+def replace_between(text: str, name: str, section: str) -> str:
+    """Replace what stands between ``<!-- name:begin -->`` and ``<!-- name:end -->``.
+
+    Raises
+    ------
+    ValueError
+        When the text does not have each marker once, in this order.
+    """
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise ValueError(f"needs the markers {begin} and {end}, once and in this order")
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    return f"{head}{begin}\n{section}\n{end}{tail}"
+
+
+def write(results: Results, root: Path) -> list[Path]:
+    """Write the sections of README and docs, and the figures; return the files.
+
+    Raises
+    ------
+    ValueError
+        When a part of the full run is missing from the results, or a marker from a file.
+    """
+    absent = [group for group in GROUPS if not results.of(group)]
+    if absent:
+        raise ValueError(
+            f"{results.name} has no rows on {', '.join(absent)}; publish a run of "
+            "`fastroute bench --full`"
+        )
+    sections = {README: readme_section(results), DOCS: docs_section(results)}
+    texts = {}
+    for path, section in sections.items():
+        file = root / path
+        try:
+            texts[file] = replace_between(file.read_text(encoding="utf-8"), MARKERS[path], section)
+        except ValueError as error:
+            raise ValueError(f"{file} {error}") from None
+    for file, text in texts.items():
+        file.write_text(text, encoding="utf-8")
+    return [*texts, *save_figures(results, root / FIGURES)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the results named on the command line and write what is made from them."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("results", type=Path, help="written by `fastroute bench --json`")
+    parser.add_argument("--before", type=Path, help="print a comparison with these results")
+    given = parser.parse_args(arguments)
+    try:
+        results = load(given.results)
+        if given.before is not None:
+            print(comparison(load(given.before), results))
+            return 0
+        for path in write(results, Path.cwd()):
+            print(path)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

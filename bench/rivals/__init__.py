@@ -1,0 +1,1 @@
+"""What one would use instead of fastroute, each used in its best documented way."""

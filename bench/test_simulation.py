@@ -1,0 +1,253 @@
+"""Time per trial-round: StageRoute and the other routers, and bandit loops that do less.
+
+Every time is that of a whole call of ``fastroute.simulate`` on one core, compilation apart:
+plan, optimum, deployments, rounds and accounts.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import pytest
+
+import fastroute as fr
+from fastroute.bench.machine import all_cores
+from fastroute.bench.measure import Measure, skip_if_refused
+from fastroute.bench.rivals import bandits, stageroute, ucb1
+from fastroute.bench.rivals.base import Player, missing, versions
+from fastroute.bench.workloads import HORIZON, TRIALS, World, world
+
+#: Models deployed, models in all.
+SIZES: Final = ((5, 15), (8, 30), (16, 64))
+#: Label -> name and options of the policy.
+POLICIES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "StageRoute": ("stageroute", {}),
+    "StageRoute, gamma scaled:0.1": ("stageroute", {"gamma": "scaled:0.1"}),
+    "uniform": ("uniform", {}),
+    "greedy": ("greedy", {}),
+    "drift-plus-penalty": ("drift_plus_penalty", {}),
+}
+#: Rounds of every run in which trials grow.
+GROWTH_ROUNDS: Final = 10_000
+FULL: Final = [pytest.mark.full]
+
+
+def _simulation(
+    place: World, label: str, horizon: int, trials: int, *, threads: int = 1, backend: str = "numba"
+) -> Callable[[], fr.Run]:
+    name, options = POLICIES[label]
+    policy = fr.policy(name, **options)
+
+    def run() -> fr.Run:
+        return fr.simulate(
+            place.scenario,
+            policy,
+            horizon=horizon,
+            budget=place.budget,
+            max_deployed=place.max_deployed,
+            trials=trials,
+            threads=threads,
+            backend=backend,
+        )
+
+    return run
+
+
+def _facts(run: fr.Run) -> dict[str, Any]:
+    """Say whether the budget was felt, and that every deployment was exact."""
+    stages = run.stages
+    price, gap = (stages[name].to_numpy() for name in ("budget_price", "gap"))
+    return {
+        "binding": float((price > 0.0).mean()),
+        "spend": float(np.mean(run.finals["cost"])) / float(run.settings["budget"]),
+        "worst_error": float(gap.max()),
+        "stages": int(run.settings["stages"]),
+    }
+
+
+def _sizes() -> list[Any]:
+    return [
+        pytest.param(
+            deployed,
+            models,
+            label,
+            id=f"{deployed} of {models}-{label}",
+            marks=[] if (deployed, models) == SIZES[0] else FULL,
+        )
+        for deployed, models in SIZES
+        for label in POLICIES
+    ]
+
+
+@pytest.mark.parametrize(("deployed", "models", "label"), _sizes())
+def test_policies(deployed: int, models: int, label: str, measure: Measure) -> None:
+    """Simulate 1024 trials of 100,000 rounds on one thread."""
+    skip_if_refused(lambda: fr.policy(POLICIES[label][0]))
+    place = world(models, deployed)
+    run = measure(
+        lambda: _simulation(place, label, HORIZON, TRIALS),
+        group="simulation",
+        case=f"{deployed} of {models}",
+        solver=f"fastroute, {label}",
+        unit="trial-round",
+        units=HORIZON * TRIALS,
+        models=models,
+        max_deployed=deployed,
+        horizon=HORIZON,
+        trials=TRIALS,
+        what="whole call of fastroute.simulate",
+        ours=True,
+        versions=versions(("numba",)),
+    )
+    if run is not None:
+        measure.keep(_facts(run))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("label", ["StageRoute", "uniform"])
+def test_jax(label: str, measure: Measure) -> None:
+    """Simulate 1024 trials of 10,000 rounds on the JAX backend."""
+    place = world(15, 5)
+    horizon = 10_000
+    skip_if_refused(_simulation(place, label, 2, 2, backend="jax"))
+    run = measure(
+        lambda: _simulation(place, label, horizon, TRIALS, backend="jax"),
+        group="simulation",
+        case="5 of 15",
+        solver=f"fastroute, {label}, JAX",
+        unit="trial-round",
+        units=horizon * TRIALS,
+        horizon=horizon,
+        trials=TRIALS,
+        what="whole call of fastroute.simulate on the JAX backend",
+        ours=True,
+        versions=versions(("jax",)),
+    )
+    if run is not None:
+        measure.keep(_facts(run))
+
+
+def _players() -> list[Any]:
+    return [
+        pytest.param(player, id=player.name, marks=FULL if player.full else [])
+        for player in (*stageroute.PLAYERS, *ucb1.PLAYERS, *bandits.PLAYERS)
+    ]
+
+
+@pytest.mark.parametrize("player", _players())
+def test_rivals(player: Player, measure: Measure) -> None:
+    """Play what the rival plays, as often as it can in reasonable time."""
+    if reason := missing(player.imports):
+        pytest.skip(reason)
+    reward = measure(
+        lambda: player.prepare(player.trials, player.rounds),
+        group="simulation",
+        case="rivals",
+        solver=player.name,
+        unit="trial-round",
+        units=player.trials * player.rounds,
+        horizon=player.rounds,
+        trials=player.trials,
+        what=player.what,
+        source=player.source,
+        ours=False,
+        versions=versions(player.packages),
+    )
+    if reward is not None:
+        measure.keep({"mean_reward": reward})
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads(threads: int, measure: Measure) -> None:
+    """Simulate StageRoute, 5 of 15, on one thread and on two."""
+    with all_cores() as cores:
+        if cores < threads:
+            pytest.skip(f"{threads} threads need as many cores; this process may use {cores}")
+        measure(
+            lambda: _simulation(world(15, 5), "StageRoute", HORIZON, TRIALS, threads=threads),
+            group="threads",
+            case="5 of 15",
+            solver="fastroute, StageRoute",
+            unit="trial-round",
+            units=HORIZON * TRIALS,
+        )
+        measure.keep({"threads": threads, "horizon": HORIZON, "trials": TRIALS, "ours": True})
+
+
+def _growth() -> list[Any]:
+    """Return (what grows, its value, models, deployed, limit, horizon, trials, rounds timed)."""
+    rows: list[tuple[str, int, int, int, float, int, int, int | None]] = []
+    # With two models deployed, limits of 0.4 would leave no distribution.
+    rows += [("M_max", m, 64, m, 0.6, 10_000, 1024, None) for m in (2, 4, 8, 16, 32, 64)]
+    rows += [("N", n, n, 5, 0.4, 10_000, 1024, None) for n in (8, 16, 32, 64, 128, 256, 512)]
+    rows += [
+        ("trials", n, 15, 5, 0.4, GROWTH_ROUNDS, n, None) for n in (1, 4, 16, 64, 256, 1024, 10_000)
+    ]
+    rows += [("trials", 10**5, 15, 5, 0.4, GROWTH_ROUNDS, 10**5, 2)]
+    rows += [("T", 10**k, 15, 5, 0.4, 10**k, 64, None) for k in range(3, 8)]
+    rows += [("T", 10**8, 15, 5, 0.4, 10**8, 64, 1)]
+    return [pytest.param(*row, id=f"{row[0]}={row[1]}", marks=FULL) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("grows", "value", "models", "deployed", "limit", "horizon", "trials", "rounds"), _growth()
+)
+def test_growth(
+    grows: str,
+    value: int,
+    models: int,
+    deployed: int,
+    limit: float,
+    horizon: int,
+    trials: int,
+    rounds: int | None,
+    measure: Measure,
+) -> None:
+    """Let one number grow and hold the others."""
+    place = world(models, deployed, limit)
+    warm_up = None if rounds is None else _simulation(place, "StageRoute", 1000, 64)
+    run = measure(
+        lambda: _simulation(place, "StageRoute", horizon, trials),
+        group="growth",
+        case=grows,
+        solver="fastroute, StageRoute",
+        unit="trial-round",
+        units=horizon * trials,
+        warm_up=warm_up,
+        rounds=rounds,
+        value=value,
+        models=models,
+        max_deployed=deployed,
+        limit=limit,
+        horizon=horizon,
+        trials=trials,
+        ours=True,
+    )
+    if run is not None:
+        measure.keep(_facts(run))
+
+
+#: Rivals whose time per trial-round depends on the number of trials.
+_GROWING: Final = ("UCB1, JAX", "UCB1, NumPy over trials")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("trials", [1, 4, 16, 64, 256, 1024, 10_000, 100_000])
+@pytest.mark.parametrize("name", _GROWING)
+def test_growth_of_rivals(name: str, trials: int, measure: Measure) -> None:
+    """Let the number of trials grow for loops that do all trials at once."""
+    player = next(player for player in ucb1.PLAYERS if player.name == name)
+    # Beyond this many trial-rounds a case takes minutes and its time per unit moves no more.
+    rounds = min(2000, 5 * 10**7 // trials)
+    measure(
+        lambda: player.prepare(trials, rounds),
+        group="growth",
+        case="trials",
+        solver=name,
+        unit="trial-round",
+        units=trials * rounds,
+        value=trials,
+        horizon=rounds,
+        trials=trials,
+        ours=False,
+    )

@@ -1,0 +1,128 @@
+"""`fastroute bench`: refuses at once what cannot work, and shows what was measured."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from fastroute import cli_bench
+from fastroute.bench import report
+from fastroute.bench.results import load
+from fastroute.cli import app
+
+runner = CliRunner()
+
+
+@pytest.mark.parametrize("name", ["pytest", "pytest_benchmark"])
+def test_missing_tool_is_named_with_the_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+
+    def without(module: str, *rest: Any) -> Any:
+        return None if module == name else find(module, *rest)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    done = runner.invoke(app, ["bench"])
+    assert done.exit_code == 2
+    assert f"need {name}, which is not installed" in done.stderr
+    assert 'pip install "fastroute[bench]"' in done.stderr
+
+
+def test_bad_options_are_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_bench, "_run_suites", lambda *_, **__: pytest.fail("it ran"))
+    done = runner.invoke(app, ["bench", "--json", str(tmp_path / "no" / "x.json")])
+    assert done.exit_code == 2
+    assert "there is no folder" in done.stderr
+    done = runner.invoke(app, ["bench", "--json", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "is a folder; name a file in it" in done.stderr
+    done = runner.invoke(app, ["bench", "--suite", "rooting"])
+    assert done.exit_code == 2
+    assert "Did you mean 'routing'?" in done.stderr
+
+
+def published(root: Path) -> Path:
+    docs = (root / report.DOCS).read_text(encoding="utf-8")
+    name = docs.partition("`bench/results/")[2].partition("`")[0]
+    return root / "bench" / "results" / name
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 4])
+def test_table_is_printed_and_failures_are_said(
+    code: int, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def run(suites: list[str], file: Path, *, full: bool, full_memory: bool) -> int:
+        asked.update(suites=suites, full=full, full_memory=full_memory)
+        if code != 4:
+            shutil.copy(published(root), file)
+        return code
+
+    monkeypatch.setattr(cli_bench, "_run_suites", run)
+    kept = tmp_path / "kept.json"
+    done = runner.invoke(app, ["bench", "--suite", "routing", "--full", "--json", str(kept)])
+    assert asked == {"suites": ["routing"], "full": True, "full_memory": False}
+    assert done.exit_code == {0: 0, 1: 2, 2: 130, 4: 2}[code]
+    assert ("StageRoute, 5 of 15 models deployed" in done.stdout) == (code in (0, 1))
+    assert ("cases ended in an error" in done.stderr) == (code == 1)
+    assert ("did not run" in done.stderr) == (code == 4)
+    if code == 0:
+        assert "One core unless said otherwise" in done.stdout
+        assert kept.exists()
+
+
+def test_suites_run_and_keep_only_what_is_needed(root: Path, tmp_path: Path) -> None:
+    # The one case that takes no time: it goes through options, hooks, child process and file.
+    file = tmp_path / "results.json"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-k", "test_import or drift"),
+            *(f"--benchmark-json={file}", "--benchmark-quiet"),
+            *(str(root / "bench" / f"test_{name}.py") for name in ("startup", "simulation")),
+        ],
+        cwd=tmp_path,
+        env={key: value for key, value in os.environ.items() if key != "PYTEST_ADDOPTS"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = load(file)
+    imported = results.find("startup", "import", "fastroute")
+    assert imported is not None
+    assert 0.0 < imported.facts["import_seconds"] < imported.seconds
+    assert not results.run["full"]
+    data = json.loads(file.read_text(encoding="utf-8"))
+    assert "data" not in data["benchmarks"][0]["stats"]
+    assert not data["commit_info"]
+    assert "node" not in data["machine_info"]
+
+
+def test_default_run_leaves_benchmarks_out(root: Path) -> None:
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["tool"]["pytest"]["ini_options"]["testpaths"] == ["tests"]
+    assert (root / "bench" / "pytest.ini").exists(), "the suites have settings of their own"
+
+
+def test_options_come_with_the_suites(root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "--full", str(root / "bench")],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    listed = done.stdout.splitlines()
+    assert any("T=10000000, trials=1024" in line for line in listed)
+    assert not any("T=100000000, trials=1024" in line for line in listed)
