@@ -7,9 +7,10 @@ then costs all lanes together about what it costs one problem alone.
 
 Three things keep the loops fast.  Each reads its rows into names before it writes any: a row that
 is read only where a condition holds becomes a masked access, which the processor cannot forward
-from the store before it.  Numbers are gathered from and scattered to models in loops of their own,
-which are not vectorised and would spoil the rest.  Indices are unsigned, because Numba wraps
-negative signed ones, which hides the constant distances.
+from the store before it.  A loop writes rows of the lane or of a model, never both, because it must
+be plain that they do not overlap.  Numbers are gathered from and scattered to models in loops of
+their own, which are not vectorised and would spoil the rest.  Indices are unsigned, because Numba
+wraps negative signed ones, which hides the constant distances.
 
 The operations are those of ``solve_one`` in its order, so the answers are the same to the bit.
 What is rare there (no capacity, over budget, costs below 2**-800) is marked ``HARD`` and left to
@@ -109,12 +110,14 @@ def _prepare(w, size, lanes):
         o = HEAD + m * STEP
         for lane in range(lanes):
             limit, lower = w[o + LIMIT + lane], w[o + LOWER + lane]
+            capacity = w[CAPACITY + lane]
             dearest, cheapest = w[DEAREST + lane], w[CHEAPEST + lane]
             there = limit > 0.0
-            w[CAPACITY + lane] += limit
-            w[DEAREST + lane] = max(dearest, lower if there else 0.0)
-            w[CHEAPEST + lane] = min(cheapest, lower if there else np.inf)
-            w[o + SIDE + lane] = -1.0 if there else 0.0
+            w[CAPACITY + lane] = capacity + limit
+            w[DEAREST + lane] = lower if there & (lower > dearest) else dearest
+            w[CHEAPEST + lane] = lower if there & (lower < cheapest) else cheapest
+        for lane in range(lanes):
+            w[o + SIDE + lane] = -1.0 if w[o + LIMIT + lane] > 0.0 else 0.0
     for lane in range(lanes):
         dearest, cheapest = w[DEAREST + lane], w[CHEAPEST + lane]
         hard = (w[CAPACITY + lane] < 1.0 - MASS) | (dearest < TINY)
@@ -136,20 +139,20 @@ def _fill(w, size, lanes):
         w[K_SLOT + lane] = -1.0
         w[K_UPPER + lane] = -np.inf
         w[K_LOWER + lane] = 0.0
-        w[K_LIMIT + lane] = 0.0
     for m in range(size):
         o = HEAD + m * STEP
         slot = np.float64(m)
         for lane in range(lanes):
             upper, lower, side = w[o + UPPER + lane], w[o + LOWER + lane], w[o + SIDE + lane]
             k, k_upper, k_lower = w[K_SLOT + lane], w[K_UPPER + lane], w[K_LOWER + lane]
-            limit, k_limit = w[o + LIMIT + lane], w[K_LIMIT + lane]
             better = (upper > k_upper) | ((upper == k_upper) & (lower < k_lower))
             better = better & (side < 0.0)
             w[K_UPPER + lane] = upper if better else k_upper
             w[K_LOWER + lane] = lower if better else k_lower
-            w[K_LIMIT + lane] = limit if better else k_limit
             w[K_SLOT + lane] = slot if better else k
+    for lane in range(lanes):
+        o = HEAD + np.uint64(max(w[K_SLOT + lane], 0.0)) * STEP + lane
+        w[K_LIMIT + lane] = w[o + LIMIT]
     count = 0
     for lane in range(lanes):
         i, i_share, i_limit = w[I_SLOT + lane], w[I_SHARE + lane], w[I_LIMIT + lane]

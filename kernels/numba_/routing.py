@@ -207,14 +207,13 @@ def _solve(w, reward, cost, limit, budget, share, value, price, marginal, status
         lanes = min(np.uint64(WIDTH), batch - start)
         _load(w, reward, cost, limit, budget, start, lanes, size)
         solve_lanes(w, size, lanes)
-        _unload(w, share, value, start, lanes, size)
+        hard = _unload(w, share, value, price, marginal, status, start, lanes, size)
+        if hard == 0:
+            continue
         for lane in range(lanes):
-            r = start + lane
-            status[r] = OPTIMAL
-            price[r] = min(w[PRICE + lane], LARGEST)
-            marginal[r] = max(w[I_UPPER + lane] - w[PRICE + lane] * w[I_LOWER + lane], -LARGEST)
             if w[HARD + lane] == 0.0:
                 continue
+            r = start + lane
             for m in range(size):
                 u[m] = reward[r, m]
                 c[m] = cost[r, m]
@@ -244,8 +243,8 @@ def _load(w, reward, cost, limit, budget, start, lanes, size):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _unload(w, share, value, start, lanes, size):
-    """Write the shares and values of the lanes' bases."""
+def _unload(w, share, value, price, marginal, status, start, lanes, size):
+    """Write what the lanes' bases say; returns the number of lanes left to ``solve_one``."""
     for lane in range(lanes):
         w[VALUE + lane] = 0.0
     for m in range(size):
@@ -261,8 +260,16 @@ def _unload(w, share, value, start, lanes, size):
             w[PART + lane] = part
         for lane in range(lanes):
             share[start + lane, m] = w[PART + lane]
+    hard = 0
     for lane in range(lanes):
         value[start + lane] = w[VALUE + lane]
+        status[start + lane] = OPTIMAL
+        hard += 1 if w[HARD + lane] != 0.0 else 0
+    for lane in range(lanes):
+        top, level = w[PRICE + lane], w[I_UPPER + lane] - w[PRICE + lane] * w[I_LOWER + lane]
+        price[start + lane] = top if top < LARGEST else LARGEST
+        marginal[start + lane] = level if level > -LARGEST else -LARGEST
+    return hard
 
 
 def solve(
