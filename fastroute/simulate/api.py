@@ -18,9 +18,11 @@ from fastroute.simulate.engine import ChunkResult, Task, make_draws, make_rules,
 from fastroute.simulate.merge import merge
 from fastroute.simulate.plan import log_spaced, make_plan, resolve_stages
 from fastroute.simulate.run import Run
+from fastroute.solve.backend import resolve_backend
 from fastroute.solve.validate import choice, number_array, positive_int
 
-SIMULATION_BACKENDS = ("auto", "numba", "ref")
+SIMULATION_BACKENDS = ("auto", "numba", "jax", "ref")
+PRECISIONS = ("float64", "float32")
 #: Trials simulated together by one thread, a multiple of ``BLOCK``; results do not depend on it.
 CHUNK = 1024
 #: More trials than this: curves are kept as moments over trials.
@@ -45,6 +47,7 @@ def simulate(
     trials: int = 64,
     seed: int = 0,
     backend: str = "auto",
+    dtype: str = "float64",
     checkpoints: int | ArrayLike = 64,
     threads: int | None = None,
     deploy_cost: float = 0.0,
@@ -72,8 +75,13 @@ def simulate(
         Independent repetitions.
     seed : int
         In [0, 2**64).  Policies run with one seed meet the same queries.
-    backend : {"auto", "numba", "ref"}
-        Compiled kernels (default), or the plain reference.
+    backend : {"auto", "numba", "jax", "ref"}
+        Compiled kernels, or the plain reference.  ``auto`` is ``jax`` where JAX has an
+        accelerator, else ``numba``; ``run.settings`` says which.  All follow the same
+        trajectories.
+    dtype : {"float64", "float32"}
+        Precision of bounds and shares with ``backend="jax"``; means, observations and accounts
+        are double in any case.
     checkpoints : int or array_like of int
         Number of log-spaced points of the curves, or the numbers of rounds themselves.
     threads : int, optional
@@ -97,8 +105,13 @@ def simulate(
         the limits in round 0.
     """
     started = time.perf_counter()
-    backend = choice("backend", backend, SIMULATION_BACKENDS)
-    backend = "numba" if backend == "auto" else backend
+    backend = resolve_backend(choice("backend", backend, SIMULATION_BACKENDS))
+    dtype = choice("dtype", dtype, PRECISIONS)
+    if dtype != "float64" and backend != "jax":
+        raise ValueError(
+            f'dtype={dtype!r} needs backend="jax", got backend={backend!r}: the others know '
+            "double precision only. Leave dtype out, or choose the JAX backend."
+        )
     horizon = positive_int("horizon", horizon)
     trials = positive_int("trials", trials)
     max_deployed = positive_int("max_deployed", max_deployed)
@@ -136,6 +149,7 @@ def simulate(
         max_deployed,
         deploy_cost,
         backend,
+        dtype,
         trials <= MAX_CURVE_TRIALS,
         trials * len(plan.stages) <= MAX_STAGE_ROWS,
         trace,
@@ -153,6 +167,7 @@ def simulate(
         "trials": trials,
         "seed": int(seed),
         "backend": backend,
+        "dtype": dtype,
         "threads": threads,
         "deploy_cost": deploy_cost,
         "compile_seconds": compile_seconds,
