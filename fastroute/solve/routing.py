@@ -1,5 +1,6 @@
 """``solve_routing``: the routing LP over leading axes."""
 
+import math
 import sys
 from dataclasses import dataclass, fields
 from functools import cache
@@ -145,10 +146,15 @@ def _solve_jax(reward: Any, cost: Any, limit: Any, budget: Any) -> RoutingResult
     args = [jnp.asarray(x) for x in (reward, cost, limit, budget)]
     full = common_shape(*args)
     kind = jnp.promote_types(jnp.result_type(*args, 0.0), jnp.float32)
-    models = [jnp.broadcast_to(x, full).reshape(-1, full[-1]).astype(kind) for x in args[:3]]
-    budgets = jnp.broadcast_to(args[3], full[:-1]).reshape(-1).astype(kind)
-    answer = kernel.solve_rows(*models, budgets)
-    return RoutingResult(answer.share.reshape(full), *(x.reshape(full[:-1]) for x in answer[1:]))
+
+    def flat(x: Any, shape: tuple[int, ...], *models: int) -> Any:
+        return jnp.broadcast_to(x, shape).reshape(math.prod(full[:-1]), *models).astype(kind)
+
+    u, c, a = (flat(x, full, full[-1]) for x in args[:3])
+    answer = kernel.solve_rows(u, c, a, flat(args[3], full[:-1]))
+    shapes = (full, *[full[:-1]] * 4)
+    named = zip(answer._fields, answer, shapes, strict=True)
+    return RoutingResult(**{name: x.reshape(shape) for name, x, shape in named})
 
 
 @cache

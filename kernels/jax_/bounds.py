@@ -9,7 +9,7 @@ from fastroute.kernels.jax_.lanes import in_double, rounded
 from fastroute.kernels.types import F8
 
 
-def radius(mean: jax.Array, inverse: jax.Array, gamma: ArrayLike) -> jax.Array:
+def radius(mean: jax.Array, inverse: jax.Array, gamma: jax.Array) -> jax.Array:
     """``f_rad(v, n) = sqrt(gamma v / n) + gamma / n`` with ``inverse = 1 / n``."""
     return jnp.sqrt(gamma * mean * inverse) + rounded(gamma * inverse)
 
@@ -18,9 +18,9 @@ def bounds(
     count: jax.Array,
     sum_reward: jax.Array,
     sum_cost: jax.Array,
-    gamma: ArrayLike,
-    cost_min: ArrayLike,
-    cost_max: ArrayLike,
+    gamma: jax.Array,
+    cost_min: jax.Array,
+    cost_max: jax.Array,
     init: ArrayLike,
     init_pulls: ArrayLike,
 ) -> tuple[jax.Array, jax.Array]:

@@ -63,8 +63,15 @@ def solve(
     is_vertex = (relaxed.status == OPTIMAL) & (deployed.sum(axis=1) <= max_deployed) & ~charged
     rest = np.flatnonzero(~is_vertex)
     if rest.size:
-        rows = (np.ascontiguousarray(x[rest]) for x in (reward, cost, limit, budget, charge))
-        searched = host.solve(*rows, max_deployed, node_limit)
+        searched = host.solve(
+            reward[rest],
+            cost[rest],
+            limit[rest],
+            budget[rest],
+            charge[rest],
+            max_deployed,
+            node_limit,
+        )
         for mine, theirs in zip(out, searched, strict=True):
             mine[rest] = theirs
     return out

@@ -48,9 +48,15 @@ def uniforms(
     key: jax.Array, round_: ArrayLike, index: ArrayLike, trial: ArrayLike, stream: int
 ) -> Words:
     """Four uniforms in [0, 1); ``key`` from :func:`key_words`, the counter below ``2**32``."""
-    words = (jnp.asarray(x).astype(jnp.uint32) for x in (round_, index, trial, stream))
-    x0, x1, x2, x3 = philox4x32(*jnp.broadcast_arrays(*words), key[0], key[1])
-    return tuple(x.astype(jnp.float64) * INV_2_32 for x in (x0, x1, x2, x3))  # type: ignore
+    words = [jnp.asarray(x).astype(jnp.uint32) for x in (round_, index, trial, stream)]
+    c0, c1, c2, c3 = jnp.broadcast_arrays(*words)
+    x0, x1, x2, x3 = philox4x32(c0, c1, c2, c3, key[0], key[1])
+    return real(x0), real(x1), real(x2), real(x3)
+
+
+def real(word: jax.Array) -> jax.Array:
+    """Return the uniform of a word."""
+    return word.astype(jnp.float64) * INV_2_32
 
 
 @functools.partial(jax.jit, static_argnames=("trials", "size"))

@@ -15,7 +15,6 @@ which are compiled once for every shape.
 """
 
 import functools
-from collections import Counter
 from typing import Any, NamedTuple
 
 import jax
@@ -65,10 +64,12 @@ from fastroute.kernels.types import F8, I8, Draws, Memory, Rules, Sums
 FEWEST = 64
 #: Lanes that are solved anew together: this part of all, and at least ``FEWEST``.
 PART = 16
-#: Rounds that are traced by one call.
+#: Rounds whose picks one call writes down.
 TRACED = 1024
-#: How often each function was traced, for the test of compilations.
-traces: Counter[str] = Counter()
+#: Trials of a chunk on each device: what fits into the fast memory of a processor, or what keeps
+#: an accelerator busy.
+CHUNK = 1024
+CHUNK_ACCELERATOR = 1 << 16
 
 
 class Fixed(NamedTuple):
@@ -142,6 +143,13 @@ class Workspace:
         return jax.device_put(full, NamedSharding(self.mesh, spec))
 
 
+def chunk_trials() -> int:
+    """Trials that are best simulated together on the devices of this process."""
+    devices = jax.local_devices()
+    cpu = devices[0].platform == "cpu"
+    return len(devices) * (CHUNK if cpu else CHUNK_ACCELERATOR)
+
+
 def workspace(trials: int, slots: int, dtype: str = "float64") -> Workspace:
     """Memory for ``trials`` trials with up to ``slots`` models deployed.
 
@@ -170,8 +178,11 @@ def _numbers(rules: Rules, dtype: np.dtype[Any]) -> Numbers:
 
 def _renewed(observed: Any, numbers: Numbers, dtype: Any) -> tuple[Any, Any]:
     """Bounds in the precision of the run."""
+    count, sum_reward, sum_cost = (x.astype(dtype) for x in observed)
     return bounds(
-        *(x.astype(dtype) for x in observed),
+        count,
+        sum_reward,
+        sum_cost,
         numbers.gamma,
         numbers.cost_min,
         numbers.cost_max,
@@ -181,7 +192,6 @@ def _renewed(observed: Any, numbers: Numbers, dtype: Any) -> tuple[Any, Any]:
 
 
 def _open(fixed: Fixed, observed: Any, numbers: Numbers) -> Lanes:
-    traces["open_stage"] += 1
     dtype = fixed.limit.dtype
     upper, lower = _renewed(observed, numbers, dtype)
     upper = jnp.where(numbers.truth, fixed.mean_reward.astype(dtype), upper)
@@ -190,7 +200,19 @@ def _open(fixed: Fixed, observed: Any, numbers: Numbers) -> Lanes:
     even, short = _spread(fixed.limit)
     share = jnp.where(numbers.uniform, even, answer.share)
     status = jnp.where(numbers.uniform, short, answer.status)
-    return Lanes(*observed, upper, lower, answer.side, share, answer.i, answer.j, status)
+    count, sum_reward, sum_cost = observed
+    return Lanes(
+        count,
+        sum_reward,
+        sum_cost,
+        upper,
+        lower,
+        answer.side,
+        share,
+        answer.i,
+        answer.j,
+        status,
+    )
 
 
 def _spread(limit: Any) -> tuple[Any, Any]:
@@ -289,8 +311,8 @@ def _mend(fixed: Fixed, lanes: Lanes, bad: Any, budget: Any) -> Lanes:
     def step(state: Any) -> Any:
         bad, side, i, j, status = state
         one = group == least(jnp.where(bad, group, jnp.inf))
-        chosen = (at(one[:, None], x) for x in problem)
-        answer = solve_lanes(*chosen, jnp.full_like(lanes.upper[0, :columns], budget))
+        upper, lower, limit = (at(one[:, None], x) for x in problem)
+        answer = solve_lanes(upper, lower, limit, jnp.full_like(upper[0], budget))
         side = jnp.where(one, answer.side[:, None], side)
         i, j = jnp.where(one, answer.i, i), jnp.where(one, answer.j, j)
         return bad & ~one, side, i, j, jnp.where(one, answer.status, status)
@@ -363,7 +385,7 @@ def _observe(fixed: Fixed, one: Any, u: Any, now: Any, draws: Draws) -> tuple[An
 
 
 def _round(fixed: Fixed, lanes: Lanes, numbers: Numbers, draws: Draws, u: Any, now: Any) -> Any:
-    """Draw, observe and learn; returns the lanes, the slots, and what the round adds to the sums."""
+    """Draw, observe and learn: the lanes, the slots, and what the round adds to the sums."""
     index = indices(lanes.count)
 
     def choose(state: Any, row: Any) -> Any:
@@ -380,24 +402,26 @@ def _round(fixed: Fixed, lanes: Lanes, numbers: Numbers, draws: Draws, u: Any, n
     )
     one = index == slot
     reward, cost = _observe(fixed, one, u, now, draws)
-    added = Sums(
+    added = (
         total(rounded(share * fixed.mean_reward)),
         total(rounded(share * fixed.mean_cost)),
         reward,
         cost,
-        lanes.status == OVER_BUDGET,  # type: ignore[arg-type]
-        lanes.status == NO_CAPACITY,  # type: ignore[arg-type]
+        lanes.status == OVER_BUDGET,
+        lanes.status == NO_CAPACITY,
     )
-    observed = (
-        at(one, lanes.count) + 1.0,
-        at(one, lanes.sum_reward) + reward,
-        at(one, lanes.sum_cost) + cost,
+    count = at(one, lanes.count) + 1.0
+    sum_reward = at(one, lanes.sum_reward) + reward
+    sum_cost = at(one, lanes.sum_cost) + cost
+    upper, lower = _renewed((count, sum_reward, sum_cost), numbers, lanes.upper.dtype)
+    learned = lanes._replace(
+        count=jnp.where(one, count, lanes.count),
+        sum_reward=jnp.where(one, sum_reward, lanes.sum_reward),
+        sum_cost=jnp.where(one, sum_cost, lanes.sum_cost),
+        upper=jnp.where(one, upper, lanes.upper),
+        lower=jnp.where(one, lower, lanes.lower),
     )
-    renewed = _renewed(observed, numbers, lanes.upper.dtype)
-    learned = (
-        jnp.where(one, new, old) for new, old in zip((*observed, *renewed), lanes[:5], strict=True)
-    )
-    return Lanes(*learned, *lanes[5:]), slot, added
+    return learned, slot, added
 
 
 def _play(
@@ -412,8 +436,7 @@ def _play(
     stop: Any,
     first_trial: Any,
 ) -> tuple[Lanes, Sums, Any]:
-    """Rounds ``start <= t < stop`` on one device; the trace has its rows or none."""
-    traces["run_rounds"] += 1
+    """Play rounds ``start <= t < stop`` on one device; the trace has its rows or none."""
     width = len(lanes.i)
     trial = first_trial + lax.axis_index("trials") * width + jnp.arange(width)
 

@@ -256,7 +256,7 @@ def _envelope_jvp(primals: Any, tangents: Any) -> Any:
     return answer, (zeros[0], change.astype(answer[1].dtype), zeros[1], zeros[2], none)
 
 
-def solve_rows(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: jax.Array) -> Routing:
+def solve_rows(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: jax.Array) -> Any:
     """Solve a batch of independent routing LPs; may be traced.
 
     Parameters
@@ -271,26 +271,24 @@ def solve_rows(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: jax
         Of JAX arrays.  ``value`` has derivatives with respect to all arguments; the others have
         none.
     """
-    batch, size = reward.shape
+    batch = len(budget)
     # On a processor, blocks of lanes that fit into its fast memory follow each other.
-    width = min(batch, WIDTH) if jax.default_backend() == "cpu" else batch
-    blocks = -(-batch // max(width, 1))
-    fill = blocks * width - batch
+    width = max(min(batch, WIDTH) if jax.default_backend() == "cpu" else batch, 1)
+    blocks = max(-(-batch // width), 1)
 
     def lanes(x: jax.Array) -> jax.Array:
-        padded = jnp.pad(x, [(0, fill), *[(0, 0)] * (x.ndim - 1)])
+        padded = jnp.pad(x, [(0, blocks * width - batch), *[(0, 0)] * (x.ndim - 1)])
         return jnp.moveaxis(padded.reshape(blocks, width, *x.shape[1:]), 1, -1)
-
-    args = tuple(lanes(x) for x in (reward, cost, limit, budget))
-    if blocks == 1:
-        answer = tuple(x[None] for x in _envelope(*(x[0] for x in args)))
-    else:
-        answer = lax.map(lambda x: _envelope(*x), args)
 
     def rows(x: jax.Array) -> jax.Array:
         return jnp.moveaxis(x, -1, 1).reshape(blocks * width, *x.shape[1:-1])[:batch]
 
-    return Routing(*(rows(x) for x in answer))  # type: ignore[arg-type]
+    problems = tuple(lanes(x) for x in (reward, cost, limit, budget))
+    if blocks > 1:
+        answers = lax.map(lambda problem: _envelope(*problem), problems)
+    else:
+        answers = tuple(x[None] for x in _envelope(*(x[0] for x in problems)))
+    return Routing(*(rows(x) for x in answers))  # type: ignore[arg-type]
 
 
 _solve = jax.jit(solve_rows)
