@@ -256,6 +256,7 @@ def _envelope_jvp(primals: Any, tangents: Any) -> Any:
     return answer, (zeros[0], change.astype(answer[1].dtype), zeros[1], zeros[2], none)
 
 
+@jax.jit
 def solve_rows(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: jax.Array) -> Any:
     """Solve a batch of independent routing LPs; may be traced.
 
@@ -291,9 +292,6 @@ def solve_rows(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: jax
     return Routing(*(rows(x) for x in answers))  # type: ignore[arg-type]
 
 
-_solve = jax.jit(solve_rows)
-
-
 @in_double
 def solve(
     reward: NDArray[np.float64],
@@ -321,6 +319,6 @@ def solve(
     with np.errstate(over="ignore"):
         scaled = reward, cost * unit[:, None], limit, budget * unit
         padded = (np.pad(x, [(0, fill), *[(0, 0)] * (x.ndim - 1)]) for x in scaled)
-        share, value, price, marginal, status = (np.array(x)[:batch] for x in _solve(*padded))
+        share, value, price, marginal, status = (np.array(x)[:batch] for x in solve_rows(*padded))
         price = np.minimum(price * unit, LARGEST)
     return Routing(share, value, price, np.maximum(marginal, -LARGEST), status.astype(np.int64))
