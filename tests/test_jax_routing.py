@@ -29,7 +29,7 @@ from strategies import (
 )
 
 # One size on either side of the one up to which loops over models are written out.
-SIZES = (1, 2, 5, 8, 16, 40)
+SIZES = (1, 3, 5, 16, 40)
 FIELDS = Routing._fields
 
 
@@ -86,7 +86,7 @@ def test_any_problem(problems: Problems) -> None:
 def test_a_problem_does_not_depend_on_its_neighbours() -> None:
     problems = random_problems(np.random.default_rng(2), 700, 5)
     whole = kernel.solve(*problems)
-    for batch in (1, 63, 257):
+    for batch in (63, 257):
         part = kernel.solve(*problems.rows(slice(batch)))
         for mine, theirs in zip(part, whole, strict=True):
             np.testing.assert_array_equal(mine, theirs[:batch])
@@ -218,8 +218,7 @@ def _numeric(problems: Problems, which: int, step: float) -> tuple[F8, F8]:
     return sides[0], sides[1]
 
 
-@pytest.mark.parametrize("which", range(4), ids=["reward", "cost", "limit", "budget"])
-def test_derivatives_are_those_of_finite_differences(which: int) -> None:
+def test_derivatives_are_those_of_finite_differences() -> None:
     rng = np.random.default_rng(7)
     batch, size = 400, 5
     limit = rng.uniform(0.25, 0.7, (batch, size))
@@ -229,14 +228,15 @@ def test_derivatives_are_those_of_finite_differences(which: int) -> None:
     )
     status = compiled.solve(*problems).status
     with jax.enable_x64(True):
-        gradient = jax.jit(jax.vmap(jax.grad(value, which)))(*problems)
-    gradient = np.asarray(gradient).reshape(batch, -1)
-    forward, backward = _numeric(problems, which, 1e-6)
-    # Away from kinks both differences agree, and the problem is feasible on both sides.
-    smooth = (np.abs(forward - backward) < 1e-7) & (status == OPTIMAL)[:, None]
-    assert smooth.mean() > 0.8
-    np.testing.assert_allclose(gradient[smooth], forward[smooth], atol=1e-7)
-    assert (np.abs(gradient[smooth]) > 1e-3).sum() > 100
+        gradients = jax.jit(jax.vmap(jax.grad(value, (0, 1, 2, 3))))(*problems)
+    for which, gradient in enumerate(gradients):
+        slope = np.asarray(gradient).reshape(batch, -1)
+        forward, backward = _numeric(problems, which, 1e-6)
+        # Away from kinks both differences agree, and the problem is feasible on both sides.
+        smooth = (np.abs(forward - backward) < 1e-7) & (status == OPTIMAL)[:, None]
+        assert smooth.mean() > 0.8
+        np.testing.assert_allclose(slope[smooth], forward[smooth], atol=1e-7)
+        assert (np.abs(slope[smooth]) > 1e-3).sum() > 100
 
 
 def test_derivative_of_a_batch_and_forward_mode() -> None:
@@ -305,12 +305,12 @@ def check():
 check()
 fr.solve_routing([0.9, 0.7], [1.0, 0.3], 0.6, 0.8, backend="jax")
 check()
-settings = dict(horizon=20, budget=1.0, max_deployed=2, trials=2, threads=2)
+settings = dict(horizon=20, budget=1.0, max_deployed=2, trials=2)
 run = fr.simulate(fr.scenario("static"), fr.policy("stageroute"), backend="jax", **settings)
 assert run.settings["backend"] == "jax"
 check()
 try:
-    fr.simulate(fr.scenario("static"), fr.policy("stageroute"), backend="jax", trace=True,
+    fr.simulate(fr.scenario("static"), fr.policy("stageroute"), backend="jax",
                 progress=lambda *_: 1 / 0, **settings)
 except ZeroDivisionError:
     check()

@@ -2,10 +2,11 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from fastroute.kernels.codes import INIT_FORCED, INIT_OPTIMISTIC
-from fastroute.kernels.jax_.lanes import in_double, rounded
+from fastroute.kernels.jax_.lanes import in_double, lanes_for, rounded
 from fastroute.kernels.types import F8
 
 
@@ -54,5 +55,8 @@ def bounds_batch(
     lower: F8,
 ) -> None:
     """Bounds of every model and trial, all arrays ``[N, trials]``; the last two are written."""
-    args = (count, sum_reward, sum_cost, gamma, cost_min, cost_max, init, init_pulls)
-    upper[:], lower[:] = _bounds(*args)
+    trials = count.shape[1]
+    fill = ((0, 0), (0, lanes_for(trials) - trials))
+    observed = (np.pad(x, fill) for x in (count, sum_reward, sum_cost))
+    found = _bounds(*observed, gamma, cost_min, cost_max, init, init_pulls)
+    upper[:], lower[:] = (np.asarray(x)[:, :trials] for x in found)

@@ -24,8 +24,18 @@ R = TypeVar("R")
 
 #: Loops over at most this many models are written out.
 UNROLL = 32
+#: Fewest lanes of a device.
+FEWEST = 64
 #: Problems solved together on a processor: their arrays fit into its fast memory.
 WIDTH = 256
+
+
+def lanes_for(problems: int) -> int:
+    """Lanes that a device gives to so many problems: a power of two, and at least ``FEWEST``.
+
+    Few sizes are compiled, therefore.
+    """
+    return 1 << (max(problems, FEWEST) - 1).bit_length()
 
 
 class Tolerances(NamedTuple):

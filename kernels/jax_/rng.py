@@ -9,7 +9,7 @@ from jax import lax
 from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
-from fastroute.kernels.jax_.lanes import in_double
+from fastroute.kernels.jax_.lanes import in_double, lanes_for
 from fastroute.kernels.ref.rng import (
     INV_2_32,
     MASK,
@@ -74,4 +74,5 @@ def uniform_table(
     seed: int, round_: int, first_trial: int, stream: int, trials: int, size: int
 ) -> NDArray[np.float64]:
     """``size`` uniforms for each of ``trials`` trials in one round, [trials, size]."""
-    return np.array(_table(key_words(seed), round_, first_trial, stream, trials, size))
+    table = _table(key_words(seed), round_, first_trial, stream, lanes_for(trials), size)
+    return np.array(table[:trials])

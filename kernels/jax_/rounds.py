@@ -47,9 +47,11 @@ from fastroute.kernels.codes import (
 )
 from fastroute.kernels.jax_.bounds import bounds
 from fastroute.kernels.jax_.lanes import (
+    FEWEST,
     at,
     in_double,
     indices,
+    lanes_for,
     least,
     over_models,
     rounded,
@@ -60,8 +62,6 @@ from fastroute.kernels.jax_.rng import key_words, uniforms
 from fastroute.kernels.jax_.routing import solve_lanes
 from fastroute.kernels.types import F8, I8, Draws, Memory, Rules, Sums
 
-#: Lanes of a device are a power of two, and at least this many.
-FEWEST = 64
 #: Lanes that are solved anew together: this part of all, and at least ``FEWEST``.
 PART = 16
 #: Rounds whose picks one call writes down.
@@ -125,10 +125,9 @@ class Workspace:
 
     def __init__(self, trials: int, slots: int, dtype: str) -> None:
         devices = jax.local_devices()
-        width = 1 << (max(-(-trials // len(devices)), FEWEST) - 1).bit_length()
         self.trials = trials
         self.slots = slots
-        self.lanes = width * len(devices)
+        self.lanes = len(devices) * lanes_for(-(-trials // len(devices)))
         self.dtype = np.dtype(dtype)
         self.mesh = Mesh(np.array(devices), ("trials",))
         self.draws: Any = None

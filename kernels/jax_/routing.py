@@ -23,6 +23,7 @@ from fastroute.kernels.jax_.lanes import (
     at,
     in_double,
     indices,
+    lanes_for,
     largest,
     least,
     rounded,
@@ -314,8 +315,7 @@ def solve(
     """
     batch = len(reward)
     unit = np.where(np.where(limit > 0.0, cost, 0.0).max(axis=1) < TINY, ENLARGE, 1.0)
-    # Batches are filled up to powers of two, so that few sizes are ever compiled.
-    fill = (1 << max(batch - 1, 63).bit_length()) - batch
+    fill = lanes_for(batch) - batch
     with np.errstate(over="ignore"):
         scaled = reward, cost * unit[:, None], limit, budget * unit
         padded = (np.pad(x, [(0, fill), *[(0, 0)] * (x.ndim - 1)]) for x in scaled)
