@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -189,6 +190,27 @@ def test_compiled_once_per_shape() -> None:
         assert compiled, "a compilation is heard"
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
+
+
+# --- The user's own JAX is left alone ---------------------------------------------------------
+
+
+def test_configuration_of_jax_is_kept() -> None:
+    kept = dict(jax.config.values)
+    seen: list[np.dtype[Any]] = []
+
+    def progress(done: int, total: int) -> None:
+        # Called from a thread of the run, between two of its kernels.
+        seen.append(jnp.ones(2).dtype)
+        if done == total:
+            raise KeyboardInterrupt
+
+    scenario, settings = world("retirement")
+    with pytest.raises(KeyboardInterrupt):
+        run(scenario, fr.policy("stageroute"), **settings, progress=progress)
+    assert set(seen) == {np.dtype(np.float32)}
+    assert dict(jax.config.values) == kept
+    assert jnp.asarray([1, 2]).dtype == jnp.int32
 
 
 # --- Devices ----------------------------------------------------------------------------------
