@@ -23,7 +23,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 #: Loops over at most this many models are written out.
-UNROLL = 32
+UNROLL = 16
 #: Fewest lanes of a device.
 FEWEST = 64
 #: Problems solved together on a processor: their arrays fit into its fast memory.

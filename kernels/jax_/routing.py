@@ -109,14 +109,21 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
     price = jnp.where(pair & (crossing > price), crossing, price)
     side = jnp.where(mine | theirs, 0.0, side)
     share = jnp.where(mine, held, jnp.where(theirs, other, jnp.where(side > 0.0, limit, 0.0)))
-    # A divisor that is the same for all models would be turned into a factor, rounded otherwise.
-    part = limit / jnp.where(here, capacity, 1.0)
-    share = jnp.where(enough, share, part)
     marginal = at(mine, reward) - rounded(price * at(mine, cost))
-    # Over budget the walk went on where nothing was left to move: the worst model in use is
-    # marginal.
-    worst = least(jnp.where(share > 0.0, reward - rounded(price * cost), jnp.inf))
-    marginal = jnp.where((status == OVER_BUDGET) & (worst < marginal), worst, marginal)
+    # What follows is for problems that have no distribution within the limits or the budget.
+    share = lax.cond(
+        jnp.all(enough),
+        lambda: share,
+        # A divisor that is the same for all models would become a factor, rounded otherwise.
+        lambda: jnp.where(enough, share, limit / jnp.where(here, capacity, 1.0)),
+    )
+
+    def of_worst() -> jax.Array:
+        # The walk went on where nothing was left to move: the worst model in use is marginal.
+        worst = least(jnp.where(share > 0.0, reward - rounded(price * cost), jnp.inf))
+        return jnp.where((status == OVER_BUDGET) & (worst < marginal), worst, marginal)
+
+    marginal = lax.cond(jnp.any(status == OVER_BUDGET), of_worst, lambda: marginal)
     return Answer(
         share,
         total(rounded(share * reward)),
