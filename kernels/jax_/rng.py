@@ -75,4 +75,4 @@ def uniform_table(
 ) -> NDArray[np.float64]:
     """``size`` uniforms for each of ``trials`` trials in one round, [trials, size]."""
     table = _table(key_words(seed), round_, first_trial, stream, lanes_for(trials), size)
-    return np.array(table[:trials])
+    return np.array(table)[:trials]
