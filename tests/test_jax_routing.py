@@ -1,5 +1,6 @@
 """The routing LP on JAX: proven and equal to the last bit, traced, differentiated, scoped."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+import fastroute
 from certificates import assert_optimal
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
 from fastroute.kernels.jax_ import routing as kernel
@@ -282,6 +284,16 @@ def test_other_outputs_have_no_derivatives() -> None:
 
 def _kept() -> tuple[Any, ...]:
     return jnp.array(GOOD["reward"]), jnp.array(GOOD["cost"]), 0.6
+
+
+def test_example_of_the_page(root: Path) -> None:
+    page = (root / "docs" / "jax.md").read_text(encoding="utf-8")
+    example = next(x for x in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "grad" in x)
+    code, last, said = re.fullmatch(r"(.*\n)(.+)\n# ([\d., ]+):.*\n", example, re.DOTALL).groups()  # type: ignore[union-attr]
+    names: dict[str, Any] = {"fr": fastroute}
+    exec(code, names)
+    found = eval(last, names)
+    np.testing.assert_allclose(found, [float(x) for x in said.split(", ")], atol=5e-5)
 
 
 # --- The user's own JAX is left alone ---------------------------------------------------------
