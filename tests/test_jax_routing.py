@@ -91,7 +91,7 @@ def test_any_problem(problems: Problems) -> None:
 def test_a_problem_does_not_depend_on_its_neighbours() -> None:
     problems = random_problems(np.random.default_rng(2), 700, 5)
     whole = kernel.solve(*problems)
-    for batch in (63, 257):
+    for batch in (1, 63):
         part = kernel.solve(*problems.rows(slice(batch)))
         for mine, theirs in zip(part, whole, strict=True):
             np.testing.assert_array_equal(mine, theirs[:batch])
@@ -171,6 +171,14 @@ def test_vmap_is_the_loop() -> None:
         shared = jax.vmap(traced, (None, None, None, 0))(reward[0], cost[0], limit[0], budget)
         u, c, a = (np.repeat(x[:1], 40, axis=0) for x in (reward, cost, limit))
         np.testing.assert_array_equal(shared.share, compiled.solve(u, c, a, budget).share)
+
+
+def test_strict_configurations_are_no_obstacle() -> None:
+    reward, cost = jnp.array(GOOD["reward"]), jnp.array(GOOD["cost"])
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        slope = jax.jit(jax.grad(value, 3))(reward, cost, 0.6, 0.4)
+        assert solve_routing(**GOOD, backend="jax").share.tolist() == pytest.approx([0.2, 0.6, 0.2])
+    assert slope == pytest.approx(5.0 / 9.0, rel=1e-5)
 
 
 def test_leading_axes_under_a_trace() -> None:

@@ -204,7 +204,7 @@ def _warm_up(task: Task, chunks: list[tuple[int, int]]) -> float:
     Returns
     -------
     float
-        Seconds it took; 0 when this process has done it before.
+        Seconds it took; next to 0 when this process has done it before.
     """
     # JAX compiles for every size; it knows itself what it has compiled before.
     if task.backend in _warm and task.backend != "jax":

@@ -140,18 +140,20 @@ def _solve_jax(reward: Any, cost: Any, limit: Any, budget: Any) -> RoutingResult
     """Solve problems that may be traced; the one place where nothing but shapes is checked."""
     import jax.numpy as jnp
 
-    from fastroute.kernels.jax_ import routing as kernel
+    from fastroute.kernels.jax_.lanes import own_promotion
+    from fastroute.kernels.jax_.routing import solve_rows
 
     _register_result()
     args = [jnp.asarray(x) for x in (reward, cost, limit, budget)]
     full = common_shape(*args)
-    kind = jnp.promote_types(jnp.result_type(*args, 0.0), jnp.float32)
 
     def flat(x: Any, shape: tuple[int, ...], *models: int) -> Any:
         return jnp.broadcast_to(x, shape).reshape(math.prod(full[:-1]), *models).astype(kind)
 
-    u, c, a = (flat(x, full, full[-1]) for x in args[:3])
-    answer = kernel.solve_rows(u, c, a, flat(args[3], full[:-1]))
+    with own_promotion():
+        kind = jnp.promote_types(jnp.result_type(*args, 0.0), jnp.float32)
+        u, c, a = (flat(x, full, full[-1]) for x in args[:3])
+        answer = solve_rows(u, c, a, flat(args[3], full[:-1]))
     shapes = (full, *[full[:-1]] * 4)
     named = zip(answer._fields, answer, shapes, strict=True)
     return RoutingResult(**{name: x.reshape(shape) for name, x, shape in named})

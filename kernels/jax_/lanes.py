@@ -7,7 +7,8 @@ The reductions are written with ``select``: the ones of ``jax.numpy`` pass NaN o
 the time, and their sums may be taken in any order, which makes results depend on the shape.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -57,12 +58,19 @@ def tolerances(dtype: np.dtype) -> Tolerances:
     return _DOUBLE if dtype == np.float64 else _SINGLE
 
 
+@contextmanager
+def own_promotion() -> Iterator[None]:
+    """Let number types and ranks be mixed, as these kernels do, whatever the user allows."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
 def in_double(function: Callable[P, R]) -> Callable[P, R]:
     """Let ``function`` use 64-bit types, whatever the user's configuration, and only meanwhile."""
 
     @wraps(function)
     def scoped(*args: P.args, **kwargs: P.kwargs) -> R:
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), own_promotion():
             return function(*args, **kwargs)
 
     return scoped
