@@ -178,7 +178,7 @@ _Out = Annotated[
 def routing(
     file: _File,
     out: _Out = None,
-    backend: Annotated[str, typer.Option(help="auto, numba, ref or highs.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, numba, jax, ref or highs.")] = "auto",
 ) -> None:
     """Solve the routing LP of every instance in FILE.
 
@@ -208,7 +208,7 @@ def deployment(
     fill: Annotated[
         str, typer.Option(help="How to fill empty slots: reduced_cost, ucb or none.")
     ] = "reduced_cost",
-    backend: Annotated[str, typer.Option(help="auto, numba, ref or highs.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, numba, jax, ref or highs.")] = "auto",
 ) -> None:
     """Solve the deployment problem of every instance in FILE.
 

@@ -18,9 +18,11 @@ from fastroute.simulate.engine import ChunkResult, Task, make_draws, make_rules,
 from fastroute.simulate.merge import merge
 from fastroute.simulate.plan import log_spaced, make_plan, resolve_stages
 from fastroute.simulate.run import Run
+from fastroute.solve.backend import load_kernel, resolve_backend
 from fastroute.solve.validate import choice, number_array, positive_int
 
-SIMULATION_BACKENDS = ("auto", "numba", "ref")
+SIMULATION_BACKENDS = ("auto", "numba", "jax", "ref")
+PRECISIONS = ("float64", "float32")
 #: Trials simulated together by one thread, a multiple of ``BLOCK``; results do not depend on it.
 CHUNK = 1024
 #: More trials than this: curves are kept as moments over trials.
@@ -45,6 +47,7 @@ def simulate(
     trials: int = 64,
     seed: int = 0,
     backend: str = "auto",
+    dtype: str = "float64",
     checkpoints: int | ArrayLike = 64,
     threads: int | None = None,
     deploy_cost: float = 0.0,
@@ -72,8 +75,13 @@ def simulate(
         Independent repetitions.
     seed : int
         In [0, 2**64).  Policies run with one seed meet the same queries.
-    backend : {"auto", "numba", "ref"}
-        Compiled kernels (default), or the plain reference.
+    backend : {"auto", "numba", "jax", "ref"}
+        Compiled kernels, or the plain reference.  ``auto`` is ``jax`` where JAX has an
+        accelerator, else ``numba``; ``run.settings`` says which.  All follow the same
+        trajectories.
+    dtype : {"float64", "float32"}
+        Precision of bounds and shares with ``backend="jax"``; means, observations and accounts
+        are double in any case.
     checkpoints : int or array_like of int
         Number of log-spaced points of the curves, or the numbers of rounds themselves.
     threads : int, optional
@@ -97,8 +105,13 @@ def simulate(
         the limits in round 0.
     """
     started = time.perf_counter()
-    backend = choice("backend", backend, SIMULATION_BACKENDS)
-    backend = "numba" if backend == "auto" else backend
+    backend = resolve_backend(choice("backend", backend, SIMULATION_BACKENDS))
+    dtype = choice("dtype", dtype, PRECISIONS)
+    if dtype != "float64" and backend != "jax":
+        raise ValueError(
+            f'dtype={dtype!r} needs backend="jax", got backend={backend!r}: the others know '
+            "double precision only. Leave dtype out, or choose the JAX backend."
+        )
     horizon = positive_int("horizon", horizon)
     trials = positive_int("trials", trials)
     max_deployed = positive_int("max_deployed", max_deployed)
@@ -122,7 +135,8 @@ def simulate(
     size = len(world.limit)
     count = resolve_stages(stages, horizon, size, max_deployed)
     plan = make_plan(world, horizon, count, _checkpoints(checkpoints, horizon))
-    best = optimum(world, plan.pools, budget, max_deployed, backend)
+    # Solved once on the host, whatever the device: not worth a compilation.
+    best = optimum(world, plan.pools, budget, max_deployed, "ref" if backend == "ref" else "numba")
     refuse_infeasible(world, best, budget, max_deployed)
     gamma = resolve_gamma(policy.gamma, horizon, size, policy.delta)
     task = Task(
@@ -136,12 +150,14 @@ def simulate(
         max_deployed,
         deploy_cost,
         backend,
+        dtype,
         trials <= MAX_CURVE_TRIALS,
         trials * len(plan.stages) <= MAX_STAGE_ROWS,
         trace,
     )
-    compile_seconds = _warm_up(task)
-    results = _run_all(task, trials, threads, progress)
+    chunks = _chunks(trials, threads, backend)
+    compile_seconds = _warm_up(task, chunks)
+    results = _run_all(task, chunks, threads, progress)
     merged = merge(task, results, trials)
     settings = {
         "horizon": horizon,
@@ -153,6 +169,7 @@ def simulate(
         "trials": trials,
         "seed": int(seed),
         "backend": backend,
+        "dtype": dtype,
         "threads": threads,
         "deploy_cost": deploy_cost,
         "compile_seconds": compile_seconds,
@@ -172,21 +189,33 @@ def simulate(
     )
 
 
-def _warm_up(task: Task) -> float:
+def _chunks(trials: int, threads: int, backend: str) -> list[tuple[int, int]]:
+    """First trial and number of trials of every chunk."""
+    most = load_kernel("rounds", "jax").chunk_trials() if backend == "jax" else CHUNK
+    # Small runs are cut finer, so that every thread has work; into whole blocks all the same.
+    blocks = -(-trials // (threads * BLOCK))
+    size = BLOCK * min(max(most // BLOCK, 1), blocks)
+    return [(start, min(size, trials - start)) for start in range(0, trials, size)]
+
+
+def _warm_up(task: Task, chunks: list[tuple[int, int]]) -> float:
     """Compile the kernels, or load them from their cache, by a run of one round.
 
     Returns
     -------
     float
-        Seconds it took; 0 when this process has done it before.
+        Seconds it took; next to 0 when this process has done it before.
     """
-    if task.backend in _warm:
+    # JAX compiles for every size; it knows itself what it has compiled before.
+    if task.backend in _warm and task.backend != "jax":
         return 0.0
     started = time.perf_counter()
     world = task.world
     plan = make_plan(world, 1, 1, np.array([1]))
     # Two trials: with one, rows and columns look alike and other types would be compiled.
-    run_chunk(task._replace(plan=plan, trace=False), 0, 2, lambda rounds: None)
+    sizes = {count: first for first, count in chunks} if task.backend == "jax" else {2: 0}
+    for count, first in sizes.items():
+        run_chunk(task._replace(plan=plan), first, count, lambda rounds: None)
     _warm.add(task.backend)
     return time.perf_counter() - started
 
@@ -197,16 +226,12 @@ class _StoppedError(Exception):
 
 def _run_all(
     task: Task,
-    trials: int,
+    chunks: list[tuple[int, int]],
     threads: int,
     progress: Callable[[int, int], None] | None,
 ) -> list[ChunkResult]:
     """Run every chunk on a pool of threads; the kernels release the interpreter lock."""
-    # Small runs are cut finer, so that every thread has work; into whole blocks all the same.
-    blocks = -(-trials // (threads * BLOCK))
-    size = BLOCK * min(max(CHUNK // BLOCK, 1), blocks)
-    starts = range(0, trials, size)
-    total = trials * task.plan.horizon
+    total = sum(count for _, count in chunks) * task.plan.horizon
     lock = threading.Lock()
     stop = threading.Event()
     done = 0
@@ -221,10 +246,7 @@ def _run_all(
                 progress(done, total)
 
     with ThreadPoolExecutor(threads) as pool:
-        futures = [
-            pool.submit(run_chunk, task, start, min(size, trials - start), report)
-            for start in starts
-        ]
+        futures = [pool.submit(run_chunk, task, *chunk, report) for chunk in chunks]
         try:
             done_first, _ = wait(futures, return_when=FIRST_EXCEPTION)
             for future in done_first:

@@ -35,6 +35,7 @@ class Task(NamedTuple):
     max_deployed: int
     deploy_cost: float
     backend: str
+    dtype: str  #: precision of bounds and shares, for backends that have a choice
     keep_curves: bool  #: else moments over trials
     keep_stages: bool  #: with the deployed sets; else sums over trials
     trace: bool
@@ -113,7 +114,8 @@ def run_chunk(
         np.zeros((len(STAGE_COLUMNS), len(plan.stages), trials)),
         np.full((len(plan.stages) if task.keep_stages else 0, trials, slots), -1, np.int16),
     )
-    workspace = kernel.workspace(trials, slots)
+    precision = (task.dtype,) if task.backend == "jax" else ()
+    workspace = kernel.workspace(trials, slots, *precision)
     sums = new_sums(trials)
     trace = np.full((plan.horizon if task.trace else 0, trials if task.trace else 0), -1, np.int16)
     previous = np.zeros((trials, size), np.bool_)

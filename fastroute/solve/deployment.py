@@ -8,11 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastroute.kernels import codes
 from fastroute.kernels.types import Deployment
-from fastroute.solve.backend import load_kernel
+from fastroute.solve.backend import load_kernel, resolve_backend
 from fastroute.solve.status import Status, messages
 from fastroute.solve.validate import Batch, choice, number_array, positive_int, prepare
 
-DEPLOYMENT_BACKENDS = ("auto", "numba", "ref", "highs")
+DEPLOYMENT_BACKENDS = ("auto", "numba", "jax", "ref", "highs")
 FILL_RULES = {
     "reduced_cost": codes.FILL_REDUCED_COST,
     "none": codes.FILL_NONE,
@@ -103,9 +103,11 @@ def solve_deployment(
         Observations so far, for ``fill="least_pulled"``.
     deploy_cost : array_like, [..., N] or scalar
         Charge for deploying a model, in units of the objective.
-    backend : {"auto", "numba", "ref", "highs"}
-        ``auto`` and ``numba``: vertex of the relaxation, then branch and bound, then HiGHS for
-        problems beyond ``node_limit``.  ``ref``: exhaustive search.  ``highs``: HiGHS only.
+    backend : {"auto", "numba", "jax", "ref", "highs"}
+        ``numba``: vertex of the relaxation, then branch and bound, then HiGHS for problems beyond
+        ``node_limit``.  ``jax``: the same with the vertices of all problems found at once on its
+        device.  ``ref``: exhaustive search.  ``highs``: HiGHS only.  ``auto`` is ``jax`` where JAX
+        has an accelerator, else ``numba``.
     node_limit : int
         LPs that one branch and bound may solve.
 
@@ -124,7 +126,7 @@ def solve_deployment(
     Infeasible problems do not raise: see :class:`Status` for what is returned.
     Source: Li & Li 2025 (arXiv 2506.17254), the stage problem of StageRoute.
     """
-    backend = choice("backend", backend, DEPLOYMENT_BACKENDS)
+    backend = resolve_backend(choice("backend", backend, DEPLOYMENT_BACKENDS))
     rule = FILL_RULES[choice("fill", fill, tuple(FILL_RULES))]
     max_deployed = positive_int("max_deployed", max_deployed)
     node_limit = positive_int("node_limit", node_limit)
@@ -158,7 +160,7 @@ def deploy(
     charge: NDArray[np.float64],
     max_deployed: int,
     node_limit: int = NODE_LIMIT,
-    backend: str = "auto",
+    backend: str = "numba",
 ) -> Deployment:
     """Solve a prepared batch without fill; limits of 0 mark absent models.
 
@@ -197,7 +199,7 @@ def fill_slots(
     pulls: NDArray[np.float64],
     max_deployed: int,
     rule: int,
-    backend: str = "auto",
+    backend: str = "numba",
 ) -> NDArray[np.bool_]:
     """Give empty slots of a prepared batch to further models, by one of the ``FILL_*`` codes."""
     filled: NDArray[np.bool_] = load_kernel("deployment", backend).fill(

@@ -1,22 +1,27 @@
 """``solve_routing``: the routing LP over leading axes."""
 
-from dataclasses import dataclass
+import math
+import sys
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastroute.kernels.types import Routing
-from fastroute.solve.backend import load_kernel
+from fastroute.solve.backend import load_kernel, resolve_backend
 from fastroute.solve.status import Status, messages
-from fastroute.solve.validate import Batch, choice, prepare
+from fastroute.solve.validate import Batch, choice, common_shape, prepare
 
-ROUTING_BACKENDS = ("auto", "numba", "ref", "highs")
+ROUTING_BACKENDS = ("auto", "numba", "jax", "ref", "highs")
 
 
 @dataclass(frozen=True)
 class RoutingResult:
     """Answers of a batch of routing LPs; leading axes as in the input.
+
+    The arrays are NumPy's, or JAX's where the input was JAX's.
 
     Attributes
     ----------
@@ -77,9 +82,10 @@ def solve_routing(
         Throughput limits in (0, 1].
     budget : array_like, [...]
         Largest mean cost, same unit as ``cost``; may be infinite.
-    backend : {"auto", "numba", "ref", "highs"}
-        Compiled kernel (default), exact rational arithmetic, or HiGHS.  HiGHS may return another
-        of several equally good distributions.
+    backend : {"auto", "numba", "jax", "ref", "highs"}
+        Compiled kernel (``numba`` or ``jax``, with equal results), exact rational arithmetic, or
+        HiGHS, which may return another of several equally good distributions.  ``auto`` is
+        ``jax`` where any argument is a JAX array or JAX has an accelerator, else ``numba``.
 
     Returns
     -------
@@ -95,8 +101,24 @@ def solve_routing(
     -----
     Infeasible problems do not raise: see :class:`Status` for what is returned.
     Source: Li & Li 2025 (arXiv 2506.17254), the per-query LP of StageRoute.
+
+    With ``jax`` and a JAX array among the arguments the call may be traced, by ``jit``, ``vmap``
+    or ``grad``.  It then checks shapes only, because the values of a traced array are not known:
+    what the other checks refuse gives a meaningless answer.  Answers are JAX arrays in the number
+    type of the input, so double precision is the caller's choice.
+
+    ``value`` is differentiable.  By the envelope theorem its derivatives are the shares (with
+    respect to ``reward``), ``-budget_price * share`` (``cost``), ``budget_price`` (``budget``) and
+    ``max(reward - budget_price * cost - simplex_price, 0)`` (``limit``).  At a kink, where several
+    distributions are equally good or the budget starts to bind, these are the ones of the answer
+    returned: a generalised derivative.  Where the problem is infeasible, only the derivative with
+    respect to ``reward`` is given, and the others are 0.  Shares, prices and status carry no
+    derivatives (they are treated as constants).
     """
     backend = choice("backend", backend, ROUTING_BACKENDS)
+    if backend in ("auto", "jax") and _any_jax(reward, cost, limit, budget):
+        return _solve_jax(reward, cost, limit, budget)
+    backend = resolve_backend(backend)
     batch = prepare(reward, cost, limit, budget)
     answer = route(batch, backend)
     return RoutingResult(
@@ -108,7 +130,45 @@ def solve_routing(
     )
 
 
-def route(batch: Batch, backend: str = "auto") -> Routing:
+def _any_jax(*arrays: Any) -> bool:
+    """Whether any argument is a JAX array, without importing JAX to find out."""
+    jax = sys.modules.get("jax")
+    return jax is not None and any(isinstance(x, jax.Array) for x in arrays)
+
+
+def _solve_jax(reward: Any, cost: Any, limit: Any, budget: Any) -> RoutingResult:
+    """Solve problems that may be traced; the one place where nothing but shapes is checked."""
+    import jax.numpy as jnp
+
+    from fastroute.kernels.jax_.lanes import own_promotion
+    from fastroute.kernels.jax_.routing import solve_rows
+
+    _register_result()
+    args = [jnp.asarray(x) for x in (reward, cost, limit, budget)]
+    full = common_shape(*args)
+
+    def flat(x: Any, shape: tuple[int, ...], *models: int) -> Any:
+        return jnp.broadcast_to(x, shape).reshape(math.prod(full[:-1]), *models).astype(kind)
+
+    with own_promotion():
+        kind = jnp.promote_types(jnp.result_type(*args, 0.0), jnp.float32)
+        u, c, a = (flat(x, full, full[-1]) for x in args[:3])
+        answer = solve_rows(u, c, a, flat(args[3], full[:-1]))
+    shapes = (full, *[full[:-1]] * 4)
+    named = zip(answer._fields, answer, shapes, strict=True)
+    return RoutingResult(**{name: x.reshape(shape) for name, x, shape in named})
+
+
+@cache
+def _register_result() -> None:
+    """Let results pass through ``jit`` and ``vmap``."""
+    import jax
+
+    names = [field.name for field in fields(RoutingResult)]
+    jax.tree_util.register_dataclass(RoutingResult, names, [])
+
+
+def route(batch: Batch, backend: str = "numba") -> Routing:
     """Solve a prepared batch; limits of 0 mark absent models."""
     if backend == "highs":
         from fastroute.solve import highs

@@ -58,9 +58,8 @@ def prepare(reward: ArrayLike, cost: ArrayLike, limit: ArrayLike, budget: ArrayL
     c = number_array("cost", cost)
     a = number_array("limit", limit)
     b = number_array("budget", budget)
+    full = common_shape(u, c, a, b)
     for name, array in (("reward", u), ("cost", c)):
-        if array.ndim == 0:
-            raise ValueError(f"{name} must have a last axis of models, got the scalar {array}.")
         _refuse(name, array, ~np.isfinite(array), "must be finite")
     _refuse("cost", c, c < 0.0, "must be >= 0", "Costs are spending per query")
     _refuse(
@@ -71,28 +70,40 @@ def prepare(reward: ArrayLike, cost: ArrayLike, limit: ArrayLike, budget: ArrayL
         "It is the largest share of the traffic a model may get; leave absent models out",
     )
     _refuse("budget", b, b < 0.0, "must be >= 0", "Use np.inf for no budget")
-    if a.ndim == 0:
-        a = a.reshape(1)
-    try:
-        full = np.broadcast_shapes(u.shape, c.shape, a.shape, (*b.shape, 1))
-    except ValueError as error:
-        raise ValueError(
-            f"shapes do not broadcast: reward {u.shape}, cost {c.shape}, limit {a.shape} over "
-            f"[..., M] and budget {b.shape} over the leading axes [...]."
-        ) from error
-    if full[-1] == 0:
-        name, array = next(
-            (n, x) for n, x in (("reward", u), ("cost", c), ("limit", a)) if not x.shape[-1]
-        )
-        raise ValueError(
-            f"{name} has an empty set of models (shape {array.shape}). Pass at least one model."
-        )
     flat = int(np.prod(full[:-1], dtype=np.int64))
     models = [
         np.ascontiguousarray(np.broadcast_to(x, full)).reshape(flat, full[-1]) for x in (u, c, a)
     ]
     budgets = np.ascontiguousarray(np.broadcast_to(b, full[:-1])).reshape(flat)
     return Batch(full[:-1], models[0], models[1], models[2], budgets)
+
+
+def common_shape(reward: Any, cost: Any, limit: Any, budget: Any) -> tuple[int, ...]:
+    """Shape ``[..., M]`` to which the arrays of a problem broadcast.
+
+    Raises
+    ------
+    ValueError
+        For a missing axis of models, shapes that do not broadcast, or no model at all.
+    """
+    for name, array in (("reward", reward), ("cost", cost)):
+        if array.ndim == 0:
+            raise ValueError(f"{name} must have a last axis of models, got the scalar {array}.")
+    limits = limit.shape or (1,)
+    try:
+        full = np.broadcast_shapes(reward.shape, cost.shape, limits, (*budget.shape, 1))
+    except ValueError as error:
+        raise ValueError(
+            f"shapes do not broadcast: reward {reward.shape}, cost {cost.shape}, limit "
+            f"{limits} over [..., M] and budget {budget.shape} over the leading axes [...]."
+        ) from error
+    if full[-1] == 0:
+        shapes = (("reward", reward.shape), ("cost", cost.shape), ("limit", limits))
+        name, shape = next((n, x) for n, x in shapes if not x[-1])
+        raise ValueError(
+            f"{name} has an empty set of models (shape {shape}). Pass at least one model."
+        )
+    return full
 
 
 def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:

@@ -1,0 +1,1 @@
+"""JAX kernels: the same modules and names as the reference, for lanes of trials on any device."""

@@ -1,0 +1,123 @@
+"""What the JAX kernels share: reductions over models, exact rounding, double precision in scope.
+
+Arrays have the models first and the lanes (problems or trials) last, ``[M, lanes]``: every step
+then runs over contiguous lanes.  The lanes may be any number of axes, none included.
+
+The reductions are written with ``select``: the ones of ``jax.numpy`` pass NaN on, which costs twice
+the time, and their sums may be taken in any order, which makes results depend on the shape.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.typing import ArrayLike
+
+from fastroute.kernels import tolerances as double
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Loops over at most this many models are written out.
+UNROLL = 16
+#: Fewest lanes of a device.
+FEWEST = 64
+#: Problems solved together on a processor: their arrays fit into its fast memory.
+WIDTH = 256
+
+
+def lanes_for(problems: int) -> int:
+    """Lanes that a device gives to so many problems: a power of two, and at least ``FEWEST``.
+
+    Few sizes are compiled, therefore.
+    """
+    return 1 << (max(problems, FEWEST) - 1).bit_length()
+
+
+class Tolerances(NamedTuple):
+    """Tolerances of one precision; see :mod:`fastroute.kernels.tolerances`."""
+
+    mass: float
+    budget_range: float
+    budget_scale: float
+    rounding: float  #: shares this small against their limits are what rounding leaves
+    tie: float  #: reduced costs this small, relative to their terms, are too close to a tie
+
+
+_DOUBLE = Tolerances(double.MASS, double.BUDGET_RANGE, double.BUDGET_SCALE, 1e-15, 1e-13)
+_SINGLE = Tolerances(2e-6, 2e-6, 5e-7, 5e-7, 1e-5)
+
+
+def tolerances(dtype: np.dtype) -> Tolerances:
+    """Tolerances of a precision."""
+    return _DOUBLE if dtype == np.float64 else _SINGLE
+
+
+@contextmanager
+def own_promotion() -> Iterator[None]:
+    """Let number types and ranks be mixed, as these kernels do, whatever the user allows."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def in_double(function: Callable[P, R]) -> Callable[P, R]:
+    """Let ``function`` use 64-bit types, whatever the user's configuration, and only meanwhile."""
+
+    @wraps(function)
+    def scoped(*args: P.args, **kwargs: P.kwargs) -> R:
+        with jax.enable_x64(True), own_promotion():
+            return function(*args, **kwargs)
+
+    return scoped
+
+
+def rounded(x: jax.Array) -> jax.Array:
+    """Return ``x``, a product, with its own rounding.
+
+    XLA contracts a product and a following sum into one operation with one rounding, where it
+    likes to; NumPy and Numba do not.  A selection between the two keeps them apart, and all
+    backends, shapes and devices on the same digits.
+    """
+    return jnp.where(x == x, x, 1.0)
+
+
+def least(x: jax.Array) -> jax.Array:
+    """Smallest entry over the models, infinite when there is none."""
+    return lax.reduce(x, x.dtype.type(np.inf), lambda a, b: lax.select(a < b, a, b), (0,))
+
+
+def largest(x: jax.Array) -> jax.Array:
+    """Largest entry over the models, minus infinity when there is none."""
+    return lax.reduce(x, x.dtype.type(-np.inf), lambda a, b: lax.select(a > b, a, b), (0,))
+
+
+def at(one: jax.Array, x: jax.Array) -> jax.Array:
+    """Entry of ``x`` where the mask ``one`` is set, for at most one model; 0 where for none."""
+    chosen = jnp.where(one, x, jnp.zeros((), x.dtype))
+    return lax.reduce(chosen, x.dtype.type(0), lambda a, b: lax.select(b != 0, b, a), (0,))
+
+
+def total(x: jax.Array, start: ArrayLike = 0.0) -> jax.Array:
+    """Sum over the models in their order, added to ``start``."""
+    return over_models(lambda sum_, row: sum_ + row, jnp.full_like(x[0], start), x)
+
+
+def over_models(step: Callable[[Any, Any], Any], state: Any, *rows: jax.Array) -> Any:
+    """Fold ``step(state, *row)`` over the models, one after the other."""
+    size = len(rows[0])
+    if size > UNROLL:
+        return lax.fori_loop(0, size, lambda m, s: step(s, *(x[m] for x in rows)), state)
+    for m in range(size):
+        state = step(state, *(x[m] for x in rows))
+    return state
+
+
+def indices(x: jax.Array) -> jax.Array:
+    """Index of each model in the number type of ``x``, [M, 1, ...]."""
+    count = jnp.arange(x.shape[0]).astype(x.dtype)
+    return count.reshape(-1, *[1] * (x.ndim - 1))

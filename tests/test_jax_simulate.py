@@ -1,0 +1,317 @@
+"""The JAX backend follows the trajectories of the others, on any devices, compiled once."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import fastroute as fr
+from fastroute.kernels.jax_ import rounds
+from fastroute.policy import POLICIES, Policy
+from fastroute.scenario import Scenario
+from fastroute.simulate import Run
+from fastroute.solve import backend as backends
+from naive import HORIZON, SMALL_WORLDS
+from test_simulate_backends import OPTIONS
+
+#: Worlds of the default run; all of them are run with the mark ``slow``.
+FEW = ("routerbench", "retirement", "table")
+
+
+def run(scenario: Scenario, policy: Policy, backend: str = "jax", **settings: Any) -> Run:
+    given = {"horizon": HORIZON, "trials": 2, "trace": True, "threads": 1, "checkpoints": 9}
+    return fr.simulate(scenario, policy, backend=backend, **{**given, **settings})
+
+
+def world(name: str) -> tuple[Scenario, dict[str, Any]]:
+    scenario, budget, max_deployed = SMALL_WORLDS[name]()
+    return scenario, {"budget": budget, "max_deployed": max_deployed}
+
+
+def assert_same(mine: Run, theirs: Run) -> None:
+    """Same picks, sets and statuses; sums to rounding."""
+    np.testing.assert_array_equal(mine.picks, theirs.picks, "picks")
+    np.testing.assert_array_equal(mine.stage_sets, theirs.stage_sets, "deployed sets")
+    for name, column in theirs.finals.items():
+        np.testing.assert_allclose(mine.finals[name], column, rtol=1e-12, atol=1e-10, err_msg=name)
+    for name, curve in theirs.arrays.items():
+        np.testing.assert_allclose(mine.arrays[name], curve, rtol=1e-12, atol=1e-10, err_msg=name)
+    np.testing.assert_allclose(mine.stage_array, theirs.stage_array, rtol=1e-12, atol=1e-12)
+    # What is observed is equal to the last bit.
+    np.testing.assert_array_equal(mine.finals["cost"], theirs.finals["cost"])
+    np.testing.assert_array_equal(mine.finals["reward"], theirs.finals["reward"])
+    assert mine.warnings == theirs.warnings
+
+
+@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_policy(policy: str, name: str) -> None:
+    scenario, settings = world(name)
+    assert_same(
+        run(scenario, fr.policy(policy), **settings),
+        run(scenario, fr.policy(policy), "numba", **settings),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL_WORLDS)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_policy_in_every_world(policy: str, name: str) -> None:
+    scenario, settings = world(name)
+    settings["trials"] = scenario.instances
+    mine = run(scenario, fr.policy(policy), **settings)
+    assert_same(mine, run(scenario, fr.policy(policy), "numba", **settings))
+    plain = run(scenario, fr.policy(policy), "ref", **settings)
+    np.testing.assert_array_equal(mine.picks, plain.picks)
+    for column in plain.finals:
+        np.testing.assert_allclose(
+            mine.finals[column], plain.finals[column], rtol=1e-9, atol=1e-8, err_msg=column
+        )
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_options(option: str) -> None:
+    scenario, settings = world("retirement")
+    policy = Policy(**OPTIONS[option])
+    assert_same(
+        run(scenario, policy, seed=3, **settings),
+        run(scenario, policy, "numba", seed=3, **settings),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL_WORLDS)
+@pytest.mark.parametrize("option", OPTIONS)
+def test_options_in_every_world(option: str, name: str) -> None:
+    scenario, settings = world(name)
+    settings.update(trials=max(scenario.instances, 2), seed=4)
+    policy = Policy(**OPTIONS[option])
+    assert_same(run(scenario, policy, **settings), run(scenario, policy, "numba", **settings))
+
+
+#: More trials than one block of lanes; all tests of many trials share its compiled kernels.
+MANY: dict[str, Any] = {"trials": 100, "seed": 2**64 - 1}
+
+
+def test_many_trials_and_long_stages() -> None:
+    # Stages are longer than what one call traces.
+    scenario, settings = world("retirement")
+    policy = fr.policy("stageroute")
+    mine = run(scenario, policy, **settings, **MANY, stages=1, threads=2)
+    assert_same(mine, run(scenario, policy, "numba", **settings, **MANY, stages=1))
+    whole = run(scenario, policy, **settings, **MANY, stages=1)
+    for name, column in mine.finals.items():
+        np.testing.assert_array_equal(whole.finals[name], column, name)
+
+
+def test_trace_changes_nothing() -> None:
+    scenario, settings = world("retirement")
+    traced = run(scenario, fr.policy("stageroute"), **settings)
+    bare = run(scenario, fr.policy("stageroute"), **settings, trace=False)
+    assert bare.picks.size == 0
+    for name, column in traced.finals.items():
+        np.testing.assert_array_equal(bare.finals[name], column, name)
+
+
+def _seven(**changes: Any) -> Scenario:
+    """A world of the shape of ``retirement``."""
+    draw = np.random.default_rng(3)
+    return Scenario(**{"reward_mean": draw.random(7), "cost_mean": draw.random(7), **changes})
+
+
+def test_everything_retires() -> None:
+    scenario = _seven(retirement=[30, 60, 10, 60, 45, 5, 50])
+    settings: dict[str, Any] = {"budget": 1.0, "max_deployed": 4, "horizon": 100, "stages": 10}
+    mine = run(scenario, fr.policy("stageroute"), **settings)
+    assert_same(mine, run(scenario, fr.policy("stageroute"), "numba", **settings))
+    assert (mine.picks[:, 60:] == -1).all()
+    assert (mine.picks[:, :60] >= 0).all()
+
+
+def test_free_world_and_no_budget() -> None:
+    for budget, cost in ((0.0, np.zeros(7)), (np.inf, np.linspace(0.1, 1.0, 7))):
+        scenario = _seven(cost_mean=cost, cost_law="fixed")
+        settings: dict[str, Any] = {"budget": budget, "max_deployed": 4, "horizon": 200}
+        mine = run(scenario, fr.policy("stageroute"), **settings)
+        assert_same(mine, run(scenario, fr.policy("stageroute"), "numba", **settings))
+
+
+@pytest.mark.parametrize("policy", ["stageroute", "oracle", "oracle_deployment"])
+def test_instance_per_trial(policy: str) -> None:
+    draw = np.random.default_rng(6)
+    scenario = _seven(
+        reward_mean=draw.uniform(0.2, 0.9, (2, 7)),
+        cost_mean=draw.uniform(0.2, 2.0, (2, 7)),
+        limit=0.5,
+        arrival=[0, 0, 0, 0, 0, 500, 1_234],
+    )
+    settings: dict[str, Any] = {"budget": 1.5, "max_deployed": 4}
+    assert_same(
+        run(scenario, fr.policy(policy), **settings),
+        run(scenario, fr.policy(policy), "numba", **settings),
+    )
+
+
+# --- Compilations -----------------------------------------------------------------------------
+
+
+def test_compiled_once_per_shape() -> None:
+    compiled: list[str] = []
+
+    def listen(event: str, duration_secs: float, **_: str | int) -> None:
+        if event.endswith("backend_compile_duration"):
+            compiled.append(event)
+
+    scenario, settings = world("retirement")
+    settings.update(MANY)
+    # A table of draws, and the single problem of the oracle's deployment, are shapes of their own.
+    for policy in ("stageroute", "uniform", "oracle_deployment"):
+        run(scenario, fr.policy(policy), **settings)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        run(scenario, fr.policy("stageroute"), **{**settings, "seed": 1, "budget": 0.9})
+        run(scenario, fr.policy("stageroute", gamma=1.0, margin=0.1, resolve_every=3), **settings)
+        # Other rounds, stages (the last one shorter), checkpoints, and numbers of trials.
+        other = {"horizon": 700, "stages": 4, "checkpoints": 11, "trials": 70}
+        forced = fr.policy("stageroute", init="forced", init_pulls=3)
+        run(scenario, forced, **{**settings, **other})
+        # Every estimator, deployer and router is the same program.
+        for policy in POLICIES:
+            run(scenario, fr.policy(policy), **settings)
+        assert compiled == []
+        jax.jit(lambda x: x + 1)(np.ones(3))
+        assert compiled, "a compilation is heard"
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
+# --- The user's own JAX is left alone ---------------------------------------------------------
+
+
+def test_configuration_of_jax_is_kept() -> None:
+    kept = dict(jax.config.values)
+    seen: list[np.dtype[Any]] = []
+
+    def progress(done: int, total: int) -> None:
+        # Called from a thread of the run, between two of its kernels.
+        seen.append(jnp.ones(2).dtype)
+        if done == total:
+            raise KeyboardInterrupt
+
+    scenario, settings = world("retirement")
+    with pytest.raises(KeyboardInterrupt):
+        run(scenario, fr.policy("stageroute"), **settings, progress=progress)
+    assert set(seen) == {np.dtype(np.float32)}
+    assert dict(jax.config.values) == kept
+    assert jnp.asarray([1, 2]).dtype == jnp.int32
+
+
+# --- Devices ----------------------------------------------------------------------------------
+
+_CHILD = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from test_jax_simulate import digest, memory_per_device, on_devices
+print(json.dumps([memory_per_device(), digest(on_devices())]))
+"""
+
+
+def on_devices() -> Run:
+    scenario, settings = world("retirement")
+    return run(scenario, fr.policy("stageroute"), **settings, **MANY, horizon=1_500)
+
+
+def memory_per_device() -> list[int]:
+    """Bytes of one number per slot and trial on each device, for 1,024 trials with 4 slots."""
+    workspace = rounds.workspace(1_024, 4)
+    with jax.enable_x64(True):
+        array = workspace.put(np.zeros((4, 1_024)), 0.0, np.float64)
+    return [shard.data.nbytes for shard in array.addressable_shards]
+
+
+def digest(run: Run) -> str:
+    """Every number of a run, to the last bit."""
+    whole = {**run.finals, "picks": run.picks, "stages": run.stage_array, **run.arrays}
+    bits = b"".join(np.ascontiguousarray(x).tobytes() for _, x in sorted(whole.items()))
+    return hashlib.sha256(bits).hexdigest()
+
+
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 4])
+def test_results_do_not_depend_on_the_number_of_devices(root: Path, count: int) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(root / "tests")],
+        env={
+            **os.environ,
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}",
+            "JAX_PLATFORMS": "cpu",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    mine = digest(on_devices())
+    out, _ = child.communicate()
+    assert child.returncode == 0
+    memory, theirs = json.loads(out)
+    assert theirs == mine
+    assert memory == [4 * 1_024 * 8 // count] * count
+
+
+# --- Single precision -------------------------------------------------------------------------
+
+
+def assert_near(single: Run, double: Run) -> None:
+    """Means within 5 standard errors."""
+    for name in ("regret", "cost", "violation", "priced_regret"):
+        mine, theirs = single.finals[name], double.finals[name]
+        error = theirs.std(ddof=1) / np.sqrt(len(theirs))
+        assert abs(mine.mean() - theirs.mean()) <= 5.0 * error, name
+
+
+def test_single_precision_stays_near() -> None:
+    scenario, settings = world("retirement")
+    single = run(scenario, fr.policy("stageroute"), **settings, **MANY, dtype="float32")
+    double = run(scenario, fr.policy("stageroute"), **settings, **MANY)
+    assert single.settings["dtype"] == "float32"
+    assert double.settings["dtype"] == "float64"
+    # The last digits are other ones, and hardly ever matter to a draw.
+    assert (single.finals["regret"] != double.finals["regret"]).all()
+    assert (single.picks == double.picks).mean() > 0.99
+    assert_near(single, double)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["routerbench", "sota", "retirement"])
+def test_single_precision_over_a_thousand_trials(name: str) -> None:
+    scenario, settings = world(name)
+    settings.update(trials=1_000, horizon=20_000, trace=False)
+    single = run(scenario, fr.policy("stageroute"), **settings, dtype="float32")
+    assert_near(single, run(scenario, fr.policy("stageroute"), **settings))
+
+
+@pytest.mark.parametrize("backend", ["numba", "ref"])
+def test_single_precision_needs_jax(backend: str) -> None:
+    scenario, settings = world("tight")
+    with pytest.raises(ValueError, match=r"dtype='float32' needs backend=\"jax\""):
+        run(scenario, fr.policy("stageroute"), backend, **settings, dtype="float32")
+    with pytest.raises(ValueError, match="dtype='float16' is not one of"):
+        run(scenario, fr.policy("stageroute"), "jax", **settings, dtype="float16")
+
+
+# --- The choice of a backend ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("accelerator", "backend"), [(True, "jax"), (False, "numba")])
+def test_auto(monkeypatch: pytest.MonkeyPatch, accelerator: bool, backend: str) -> None:
+    monkeypatch.setattr(backends, "has_accelerator", lambda: accelerator)
+    scenario, settings = world("retirement")
+    found = run(scenario, fr.policy("stageroute"), "auto", **settings)
+    assert found.settings["backend"] == backend
+    assert_same(found, run(scenario, fr.policy("stageroute"), "numba", **settings))
