@@ -45,11 +45,13 @@ class Tolerances(NamedTuple):
     mass: float
     budget_range: float
     budget_scale: float
-    rounding: float  #: shares this small against their limits are what rounding leaves
-    tie: float  #: reduced costs this small, relative to their terms, are too close to a tie
+    rounding: float
+    tie: float
 
 
-_DOUBLE = Tolerances(double.MASS, double.BUDGET_RANGE, double.BUDGET_SCALE, 1e-15, 1e-13)
+_DOUBLE = Tolerances(
+    double.MASS, double.BUDGET_RANGE, double.BUDGET_SCALE, double.ROUNDING, double.TIE
+)
 _SINGLE = Tolerances(2e-6, 2e-6, 5e-7, 5e-7, 1e-5)
 
 

@@ -30,13 +30,10 @@ from fastroute.kernels.jax_.lanes import (
     tolerances,
     total,
 )
+from fastroute.kernels.tolerances import ENLARGE, TINY
 from fastroute.kernels.types import Routing
 
 LARGEST = float(np.finfo(np.float64).max)
-#: Costs this small are multiplied by a power of two, exactly, so that prices stay finite, and
-#: because XLA takes subnormal numbers for zero.
-TINY = 2.0**-800
-ENLARGE = 2.0**600
 
 
 class Answer(NamedTuple):
@@ -321,6 +318,7 @@ def solve(
     Routing
     """
     batch = len(reward)
+    # XLA takes subnormal numbers for zero, so this is done before.
     unit = np.where(np.where(limit > 0.0, cost, 0.0).max(axis=1) < TINY, ENLARGE, 1.0)
     fill = lanes_for(batch) - batch
     with np.errstate(over="ignore"):
