@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 import fastroute as fr
 from fastroute.simulate.api import simulate_part
 from fastroute.simulate.blocks import Moments
+from fastroute.simulate.frames import QUANTILES
 from fastroute.simulate.merge import join, make_run
-from fastroute.simulate.run import QUANTILES
 from fastroute.simulate.sketch import RELATIVE_ERROR, Sketch, merge_sketches, sketch
 from fastroute.simulate.sketch import sketch_quantiles as quantiles_of
 

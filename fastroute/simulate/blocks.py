@@ -89,7 +89,7 @@ def merge_stages(sums: F8, trials: int) -> F8:
 
     Codes are NaN where trials differ.
     """
-    means = np.add.reduce(sums, axis=-1) / trials
+    means = np.add.reduce(np.ascontiguousarray(sums), axis=-1) / trials
     for code in _CODES:
         agreed = (sums[code] == sums[code, :, :1]).all(axis=-1)
         means[code] = np.where(agreed, sums[code, :, 0], np.nan)
@@ -97,4 +97,7 @@ def merge_stages(sums: F8, trials: int) -> F8:
 
 
 def _split(array: F8, axis: int) -> list[F8]:
+    # Sums depend on the order of an array in memory, and arrays that were read from a file or put
+    # together have orders of their own.
+    array = np.ascontiguousarray(array)
     return np.array_split(array, range(BLOCK, array.shape[axis], BLOCK), axis=axis)

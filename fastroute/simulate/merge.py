@@ -33,7 +33,8 @@ class Accounts(NamedTuple):
     stages: F8  #: [column, stage, trials], or sums over blocks of trials
     sets: NDArray[np.int16] | None  #: [stage, trials, slots]; None when ``stages`` holds sums
     picks: NDArray[np.int16]  #: [rounds, trials], empty unless traced
-    late_pools: int  #: pools after the first that no distribution can serve
+    pools: int  #: pools of models over the run
+    late_pools: int  #: those after the first that no distribution can serve
 
     @property
     def trials(self) -> int:
@@ -71,6 +72,7 @@ def collect(task: Task, results: list[ChunkResult], first_trial: int = 0) -> Acc
                 result.stages,
                 book.stage_sets if task.keep_stages else None,
                 result.trace,
+                len(status),
                 late,
             )
         )
@@ -89,6 +91,7 @@ def join(parts: list[Accounts]) -> Accounts:
         np.concatenate([part.stages for part in parts], axis=2),
         np.concatenate(sets, axis=1) if sets else None,
         np.concatenate([part.picks for part in parts], axis=1),
+        parts[0].pools,
         parts[0].late_pools,
     )
 
@@ -102,22 +105,29 @@ def make_run(
     seconds: float,
 ) -> Run:
     """Sum the accounts of a run up over its trials."""
-    trials = accounts.trials
-    means = accounts.sets is None
+    curves, stages, sets = summed(accounts)
     return Run(
         scenario,
         policy,
         settings,
         plan,
         accounts.finals,
-        merge_moments(accounts.curves, trials)
-        if isinstance(accounts.curves, Moments)
-        else accounts.curves,
-        merge_stages(accounts.stages, trials) if means else accounts.stages,
-        np.zeros((0, 0, 0), np.int16) if accounts.sets is None else accounts.sets,
+        curves,
+        stages,
+        sets,
         accounts.picks.T,
         seconds,
-        _warnings(policy, plan, accounts),
+        warnings(accounts, plan.horizon, policy.estimator),
+    )
+
+
+def summed(accounts: Accounts) -> tuple[F8 | Moments, F8, NDArray[np.int16]]:
+    """Return ``curve_array``, ``stage_array`` and ``stage_sets`` of a run."""
+    trials, curves = accounts.trials, accounts.curves
+    return (
+        merge_moments(curves, trials) if isinstance(curves, Moments) else curves,
+        merge_stages(accounts.stages, trials) if accounts.sets is None else accounts.stages,
+        np.zeros((0, 0, 0), np.int16) if accounts.sets is None else accounts.sets,
     )
 
 
@@ -158,15 +168,16 @@ def _starved(task: Task, result: ChunkResult, first: int) -> NDArray[np.int64]:
     return (wanted & (result.pulls.T < STARVED * mine)).sum(axis=1)
 
 
-def _warnings(policy: Policy, plan: Plan, accounts: Accounts) -> list[str]:
+def warnings(accounts: Accounts, horizon: int, estimator: str) -> list[str]:
+    """Return what a reader of the numbers must know."""
     found = []
     finals = accounts.finals
     if accounts.late_pools:
         found.append(
-            f"In {accounts.late_pools} of {len(plan.pools)} pools no distribution meets the "
+            f"In {accounts.late_pools} of {accounts.pools} pools no distribution meets the "
             "budget or the limits even under the true means; their value is that of the fallback."
         )
-    rounds = accounts.trials * plan.horizon
+    rounds = accounts.trials * horizon
     for name, what in (
         ("over_budget_rounds", "no distribution over the deployed models met the budget"),
         ("no_capacity_rounds", "the deployed models could not carry all traffic"),
@@ -175,7 +186,7 @@ def _warnings(policy: Policy, plan: Plan, accounts: Accounts) -> list[str]:
         if share > 0.0:
             found.append(f"In {share:.2%} of the rounds {what}.")
     starving = float((finals["starved"] > 0).mean())
-    if starving > 0.0 and policy.estimator != "truth":
+    if starving > 0.0 and estimator != "truth":
         found.append(
             f"Starvation in {starving:.1%} of the trials: a model of the true optimum got less "
             f"than {STARVED:.0%} of the pulls the oracle gives it. A larger gamma explores more."
