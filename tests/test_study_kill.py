@@ -82,8 +82,8 @@ def kill_again_and_again(
             tmp_path / "study.toml",
             path,
             executors[lives % len(executors)],
-            flushes=0 if by_clock else draw.randrange(1, 12 + 3 * total // kills),
-            seconds=draw.uniform(0.0, 2.0),
+            flushes=0 if by_clock else draw.randrange(1, 12 + 6 * total // kills),
+            seconds=draw.uniform(0.0, 5.0),
         )
         killed += was_killed
         if not (path / "manifest.json").exists():
@@ -127,6 +127,27 @@ def test_twenty_five_kills(tmp_path: Path) -> None:
     )
     print(found)
     assert found["kills"] == 25
+
+
+@pytest.mark.slow
+def test_a_kill_at_every_flush_to_the_disk(tmp_path: Path) -> None:
+    """Walk through all moments at which something is made safe, from first to last."""
+    study = mini(policy=[{"name": "stageroute"}], setting={"trials": 100})
+    undisturbed = run_study(study, tmp_path / "undisturbed", progress=False)
+    (tmp_path / "study.toml").write_text(study.to_toml())
+    flushes = 0
+    while True:
+        flushes += 1
+        path = tmp_path / f"run-{flushes}"
+        if not life(tmp_path / "study.toml", path, "threads", flushes=flushes, seconds=0.0):
+            break
+        stored = run_study(study, path, progress=False)
+        assert_same_frames(stored, undisturbed)
+        assert contents(path) == contents(undisturbed.path)
+        assert stored.damaged() == []
+    print(f"killed at each of {flushes - 1} flushes")
+    # Six files and the journal at the start, three flushes a shard, eight files at the end.
+    assert flushes > 30
 
 
 def test_a_second_process_is_refused_while_the_first_one_runs(tmp_path: Path) -> None:
