@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from fastroute.cli_bench import bench
+from fastroute.cli_study import presets, run, status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +61,8 @@ def _user_errors() -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
-app.command()(_user_errors()(bench))
+for _command in (run, status, presets, bench):
+    app.command()(_user_errors()(_command))
 
 
 def _version(wanted: bool) -> None:
@@ -79,90 +81,6 @@ def main(
 ) -> None:
     """Online deployment and routing of streaming language models."""
     del version
-
-
-@app.command()
-def run(
-    study: Annotated[
-        str, typer.Argument(help="A preset (see `fastroute presets`) or a study in TOML.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option(help="Run directory, new or empty. Default: runs/NAME.")
-    ] = None,
-    trials: Annotated[int | None, typer.Option(help="Trials, instead of the study's.")] = None,
-    horizon: Annotated[int | None, typer.Option(help="Rounds, instead of the study's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed, instead of the study's.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads. Default: all cores.")] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print nothing but the run directory.")
-    ] = False,
-) -> None:
-    """Run a study: simulate its policies, write a run directory, print the results.
-
-    The results go to standard output, progress to standard error. Interrupting a run keeps the
-    policies that have finished.
-    """
-    with _user_errors():
-        from fastroute.study import run_study
-
-        planned = _find_study(study).with_setting(trials=trials, horizon=horizon, seed=seed)
-        result = run_study(planned, out, threads=threads, progress=not quiet)
-        if not result.already_complete:
-            from fastroute.report import write_report
-
-            write_report(result.path)
-        elif not quiet:
-            typer.echo(f"{result.path}: this study is already complete; nothing to run", err=True)
-        if quiet:
-            typer.echo(result.path)
-        else:
-            _print_results(result.path)
-
-
-def _find_study(name: str) -> Any:
-    """Return the study in a file, or the preset of that name."""
-    from fastroute.study import Study, StudyError, preset_names
-
-    path = Path(name)
-    if name not in preset_names() and (path.suffix == ".toml" or path.exists()):
-        return Study.from_toml(path)
-    try:
-        return Study.preset(name)
-    except StudyError as error:
-        raise ValueError(f"{error}. Or give a file that ends in .toml") from None
-
-
-def _print_results(path: Path) -> None:
-    from fastroute.report import stored_tables
-
-    console = _console()
-    console.print(stored_tables(path))
-    console.print(f"Everything is in {path}", markup=False, highlight=False, soft_wrap=True)
-
-
-@app.command()
-def presets() -> None:
-    """List the studies that come with fastroute."""
-    with _user_errors():
-        from rich import box
-        from rich.table import Table
-
-        from fastroute.study import Study, preset_names
-
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for head in ("name", "description", "policies", "rounds x trials"):
-            table.add_column(head, justify="right" if head in ("policies",) else "left")
-        table.columns[3].no_wrap = True
-        for name in preset_names():
-            study = Study.preset(name)
-            setting = study.setting
-            table.add_row(
-                name,
-                study.description,
-                str(len(study.policy)),
-                f"{setting.horizon:,} x {setting.trials:,}",
-            )
-        _console().print(table)
 
 
 _File = Annotated[

@@ -9,8 +9,10 @@ from typer.testing import CliRunner
 
 import fastroute
 from fastroute.cli import app
-from fastroute.simulate import simulate as real_simulate
-from fastroute.study import Study, preset_names
+from fastroute.study import Study, load, preset_names
+from fastroute.study.lock import Lock
+from fastroute.study.work import Done, Job, run_shard
+from studies import mini, stop_after
 
 runner = CliRunner()
 
@@ -35,7 +37,7 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
-    for command in ("run", "presets", "solve", "data"):
+    for command in ("run", "status", "presets", "solve", "data"):
         assert f"\n  {command} " in done.stdout
 
 
@@ -49,10 +51,10 @@ def test_presets_are_listed() -> None:
 
 def test_run_a_preset_with_changes() -> None:
     arguments = ["run", "quickstart", "--trials", "3", "--horizon", "300", "--seed", "9"]
-    result = runner.invoke(app, [*arguments, "--threads", "1", "--out", "here"])
+    result = runner.invoke(app, [*arguments, "--workers", "1", "--out", "here"])
     assert result.exit_code == 0, result.output
     manifest = json.loads(Path("here/manifest.json").read_text())
-    assert (manifest["status"], manifest["seed"]) == ("complete", 9)
+    assert (manifest["status"], manifest["study"]["setting"]["seed"]) == ("complete", 9)
     assert "StageRoute" in result.stdout
     assert "Everything is in here" in result.stdout
     assert "[5/5] static" in result.stderr
@@ -64,7 +66,8 @@ def test_run_a_preset_with_changes() -> None:
     assert again.stdout == result.stdout
     other = runner.invoke(app, ["run", "here/study.toml", "--seed", "1", "--out", "here"])
     assert other.exit_code == 2
-    assert other.stderr.startswith("error: here: holds the results of another study")
+    assert other.stderr.startswith("error: here: holds results of another study")
+    assert "setting.seed: 9 -> 1" in other.stderr
 
 
 def test_quiet_prints_only_the_directory() -> None:
@@ -100,14 +103,95 @@ def test_errors_are_one_message_and_exit_code_2(arguments: list[str], words: str
 
 
 def test_an_interruption_says_what_was_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    def simulate(scenario: Any, policy: Any, **options: Any) -> Any:
-        if policy.name == "uniform":
-            raise KeyboardInterrupt
-        return real_simulate(scenario, policy, **options)
-
-    monkeypatch.setattr("fastroute.simulate.simulate", simulate)
-    result = runner.invoke(app, ["run", "quickstart", "--trials", "2", "--horizon", "100"])
+    arguments = ["run", "quickstart", "--trials", "2", "--horizon", "100"]
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3, KeyboardInterrupt())
+        result = runner.invoke(app, arguments)
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == (
-        "interrupted: 3 of 5 policies had finished and are kept in runs/quickstart"
+        "interrupted: 3 of 5 shards are done and kept in runs/quickstart; run the study again to "
+        "continue"
     )
+    # The same command continues it.
+    again = runner.invoke(app, arguments)
+    assert again.exit_code == 0, again.output
+    assert "60% was done before" in again.stderr
+    assert "Everything is in runs/quickstart\n" in again.stdout
+
+
+def write_grid(**changes: Any) -> None:
+    Path("grid.toml").write_text(mini(**changes).to_toml())
+
+
+def test_a_grid_is_run_reported_and_shown() -> None:
+    write_grid()
+    result = runner.invoke(app, ["run", "grid.toml", "--out", "here"])
+    assert result.exit_code == 0, result.output
+    assert "[4/4] uniform: regret" in result.stderr or "[4/4] stageroute" in result.stderr
+    for text in (result.stdout, runner.invoke(app, ["status", "here"]).stdout):
+        heads = next(line for line in text.splitlines() if "policy" in line).split()
+        assert heads[:4] == ["horizon", "budget", "stages", "policy"] or heads[0] == "horizon"
+        assert sum("stageroute" in line for line in text.splitlines()) == 2
+    assert Path("here/figures/world-1-regret.png").stat().st_size > 1000
+    assert "| 60 |" in Path("here/README.md").read_text()
+
+
+def test_status_of_a_study_in_every_state() -> None:
+    write_grid()
+    assert runner.invoke(app, ["run", "grid.toml", "-q", "--out", "here"]).exit_code == 0
+    shown = runner.invoke(app, ["status", "here"])
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith("mini in here: complete\n4 of 4 cells, 12 shards, 100.0% of ")
+    assert "rounds/s" in shown.stdout
+    manifest = json.loads(Path("here/manifest.json").read_text())
+    for state, words in (
+        ("running", "not running, it was killed; run it again to continue"),
+        ("interrupted", "interrupted; run it again to continue"),
+        ("incomplete", "incomplete, some shards failed"),
+    ):
+        Path("here/manifest.json").write_text(json.dumps({**manifest, "status": state}))
+        assert words in runner.invoke(app, ["status", "here"]).stdout
+    with Lock(Path("here")):
+        assert "running, process " in runner.invoke(app, ["status", "here"]).stdout
+    nothing = runner.invoke(app, ["status", "nowhere"])
+    assert (nothing.exit_code, nothing.stdout) == (2, "")
+    assert "nowhere: not a run directory" in nothing.stderr
+
+
+def test_shards_that_fail_end_in_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(job: Job, progress: Any = None) -> Done:
+        if job.first == 64:
+            raise ArithmeticError("no luck")
+        return run_shard(job, progress)
+
+    write_grid()
+    with monkeypatch.context() as patch:
+        patch.setattr("fastroute.study.executors.run_shard", failing)
+        result = runner.invoke(app, ["run", "grid.toml", "--out", "here"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("error: 4 of 12 shards failed 3 times and were set aside; here/failed ")
+    shown = runner.invoke(app, ["status", "here"]).stdout
+    assert "incomplete, some shards failed" in shown
+    assert "4 shards failed; the first is explained in failed/" in shown
+    assert runner.invoke(app, ["run", "grid.toml", "-q", "--out", "here"]).exit_code == 0
+    assert load("here").complete
+
+
+def test_a_dry_run_writes_nothing_and_says_what_would_run() -> None:
+    write_grid(setting={"trials": 1000}, store={"shard_trials": 256})
+    result = runner.invoke(app, ["run", "grid.toml", "--dry-run", "--workers", "3"])
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "mini: 4 cells, 16 shards"
+    assert lines[1] == "horizon 60 to 90, trials 1,000, 3e+05 trial-rounds"
+    assert "on 3 threads" in lines[2]
+    assert "on disk" in lines[3]
+    assert [path.name for path in Path().iterdir()] == ["grid.toml"]
+
+
+def test_too_many_cells_are_refused() -> None:
+    write_grid(setting={"seed": list(range(200))}, max_cells=100)
+    result = runner.invoke(app, ["run", "grid.toml", "--dry-run"])
+    assert result.exit_code == 2
+    assert "the grid has 800 cells, more than max_cells = 100" in result.stderr

@@ -39,8 +39,9 @@ def test_reading_a_study(tmp_path: Path) -> None:
     (tmp_path / "mini.toml").write_text(TEXT)
     study = Study.from_toml(tmp_path / "mini.toml")
     assert study.name == "mini"
-    assert study.scenario.options == {"families": ["MMLU", "GSM8K"]}
-    assert study.labels == ("StageRoute", "uniform")
+    (scenario,) = study.scenario
+    assert scenario.options == {"families": ["MMLU", "GSM8K"]}
+    assert [policy.label for policy in study.policy] == ["StageRoute", "uniform"]
     assert study.policy[0].options == {"gamma": "scaled:0.1"}
     assert study.policy[1].options == {}
     assert study.setting == Setting(horizon=1000, budget=0.001, max_deployed=5)
@@ -59,10 +60,10 @@ def test_resolving_writes_out_the_defaults_and_changes_nothing_else() -> None:
     resolved = study.resolved()
     assert resolved.resolved() == resolved
     assert resolved.policy[0].options["fill"] == "reduced_cost"
-    assert resolved.scenario.options["limit"] == 0.4
+    assert resolved.scenario[0].options["limit"] == 0.4
     for before, after in zip(study.policy, resolved.policy, strict=True):
         assert build_policy(before.name, before.options) == build_policy(after.name, after.options)
-    worlds = [build_scenario(s.scenario.name, s.scenario.options) for s in (study, resolved)]
+    worlds = [build_scenario("routerbench", s.scenario[0].options) for s in (study, resolved)]
     assert worlds[0].note == worlds[1].note
 
 
@@ -115,9 +116,15 @@ def test_all_problems_are_listed_at_once() -> None:
         ("horizon = 1_000", "", "setting.horizon: missing; give the number of rounds T"),
         ("0.001", "nan", "setting.budget = nan: must be a finite number"),
         ("0.001", '"b"', 'setting.budget = "b": must be a number'),
-        ("0.001", "[0.1, 0.2]", "setting.budget = [0.1, 0.2]: must be a number"),
+        ("0.001", "[0.1, true]", "setting.budget = [0.1, true]: must be a number"),
+        ("0.001", "[]", "setting.budget = []: an axis needs at least one value"),
+        ("0.001", "[0.1, 0.1]", "setting.budget = [0.1, 0.1]: 0.1 is there twice"),
+        ("0.001", '"0.5 * slak"', "position 7, 'slak': is an unknown name; did you mean"),
         ("0.001", '0.001\nstages = "T^"', 'setting.stages = "T^": must be a whole number'),
-        ("0.001", "0.001\nstages = 0", "setting.stages = 0: must be at least 1"),
+        ("0.001", "0.001\nstages = 0", "setting.stages = 0: must be greater than or equal to 1"),
+        ("0.001", "0.001\n[store]\nshard_trials = 100", 'must be "auto" or a multiple of 64'),
+        ("0.001", '0.001\n[store]\ncurves = "all"', 'store.curves = "all": must be'),
+        ("0.001", "0.001\n[store]\ncurve = 1", 'did you mean "curves"?'),
         ("0.001", "0.001\nseed = -1", "setting.seed = -1: must be greater than or equal to 0"),
         ('"mini"', '"a/b"', 'name = "a/b": must be usable as a directory name'),
         ('"mini"', "3", "name = 3: must be a valid string"),
@@ -125,7 +132,7 @@ def test_all_problems_are_listed_at_once() -> None:
         ('"A few rounds."', '"x"\ncolour = 1', "colour = 1: unknown key"),
         ('name = "routerbench"', 'name = "routerbensch"', 'did you mean "routerbench"?'),
         ('["MMLU", "GSM8K"]', '["MMLUU"]', "MMLU"),
-        ('label = "StageRoute"', 'label = "uniform"', "give each of these policies a label"),
+        ('label = "StageRoute"', 'label = "uniform"', "give each policy a label of its own"),
         ('label = "StageRoute"', 'label = " "', "policy[0].label"),
         ('"scaled:0.1"', '"scald:0.1"', 'policy[0].gamma = "scald:0.1"'),
         ('gamma = "scaled:0.1"', "init_pulls = 0", "policy[0].init_pulls = 0: must be"),
@@ -144,7 +151,10 @@ def test_problems_name_the_key_the_value_and_the_remedy(old: str, new: str, word
         ({"policy": []}, "policy = []: at least one is needed, written [[policy]]"),
         ({"policy": {"name": "uniform"}}, "policy"),
         ({"policy": ["uniform"]}, "policy[0]"),
-        ({"scenario": "routerbench"}, "must be a table, written [scenario]"),
+        ({"scenario": "routerbench"}, "must be a table, written [scenario], or a list of tables"),
+        ({"scenario": ["routerbench"]}, "scenario[0]"),
+        ({"zip": "horizon"}, "must be a list of groups of axes"),
+        ({"max_cells": 0}, "max_cells = 0: must be greater than or equal to 1"),
         ({"scenario": {"name": "replay"}}, "missing; scenario"),
     ],
 )

@@ -1,169 +1,220 @@
+"""The run directory: what it says of itself, and what it refuses."""
+
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
 
-import factories
-from fastroute.study import RunDirectoryError, Study, load
-from fastroute.study.store import FRAMES, RunDirectory, add_files, complete_at, write_file
+from fastroute.study import RunDirectoryError, StoredStudy, Study, load, run_study
+from fastroute.study.cells import lay_out
+from fastroute.study.files import write_file
+from fastroute.study.lock import Lock
+from fastroute.study.store import RunDirectory, add_files, differences
+from fastroute.study.tables import FRAMES, PARAMETERS, schemas
+from studies import mini
 
-ABOUT = {"cost_unit": "USD per query", "note": "a surrogate", "models": ["a", "b"]}
-POLICIES = ("StageRoute", "uniform")
+
+def small() -> Study:
+    return mini(description="A few rounds.", setting={"trials": 70})
 
 
 @pytest.fixture(scope="module")
-def study() -> Study:
-    return Study.from_dict(
-        {
-            "name": "mini",
-            "description": "A few rounds.",
-            "scenario": {"name": "static"},
-            "policy": [{"name": "stageroute", "label": "StageRoute"}, {"name": "uniform"}],
-            "setting": {"horizon": 20_000, "budget": 0.001, "max_deployed": 2, "trials": 4},
-        }
-    ).resolved()
+def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredStudy:
+    """Return a finished study; not to be changed."""
+    return run_study(small(), tmp_path_factory.mktemp("stored") / "run", progress=False)
 
 
-def tagged(policy: str) -> dict[str, pl.DataFrame]:
-    return factories.fake_study_frames((policy,), trials=4, stages=3)
+def open_directory(path: Path, study: Study | None = None) -> RunDirectory:
+    resolved = (study or small()).resolved()
+    return RunDirectory(path, resolved, lay_out(resolved))
 
 
-def fill(directory: RunDirectory, policies: tuple[str, ...] = POLICIES) -> None:
-    for policy in policies:
-        directory.add_policy(policy, tagged(policy), {"seconds": 1.0, "ns_per_trial_round": 12.5})
+def abandon(directory: RunDirectory) -> None:
+    """Leave a directory as a killed process does."""
+    assert directory._journal is not None
+    directory._journal.close()
+    directory._lock.release()
 
 
-def finish(directory: RunDirectory) -> None:
-    fill(directory)
-    directory.finish(factories.fake_study_frames(POLICIES, trials=4, stages=3))
-
-
-def test_a_finished_directory_explains_itself(study: Study, tmp_path: Path) -> None:
-    directory = RunDirectory.create(study, ABOUT, tmp_path / "run")
-    finish(directory)
-    path = directory.path
+def test_a_finished_directory_explains_itself(stored: StoredStudy) -> None:
+    path = stored.path
     assert {entry.name for entry in path.iterdir()} == {
         "README.md",
         "manifest.json",
         "study.toml",
+        "shards",
+        "shards.parquet",
+        "cells.parquet",
         *(f"{frame}.parquet" for frame in FRAMES),
     }
     manifest = json.loads((path / "manifest.json").read_text())
+    assert manifest == stored.manifest
     assert manifest["status"] == "complete"
-    assert manifest["content_hash"] == study.content_hash
-    assert manifest["seed"] == 0
+    assert manifest["content_hash"] == small().content_hash
+    assert (manifest["cells"], manifest["shards"]) == (4, {"total": 8, "done": 8, "failed": []})
     assert {"python", "fastroute", "numpy", "numba", "polars"} <= set(manifest["versions"])
-    assert [entry["label"] for entry in manifest["policies"]] == list(POLICIES)
+    assert manifest["sessions"][0]["ended"] is not None
     for name, entry in manifest["files"].items():
         content = (path / name).read_bytes()
         assert entry == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    for shard in stored.shards.collect().iter_rows(named=True):
+        name = f"shards/{shard['key']}/{shard['first']}-{shard['stop']}.parquet"
+        content = (path / name).read_bytes()
+        assert shard["sha256"] == hashlib.sha256(content).hexdigest()
     readme = (path / "README.md").read_text()
     for name in {*manifest["files"], "manifest.json"} - {"README.md"}:
         assert f"- `{name}`: " in readme
-    assert "a surrogate" in readme
-    assert "All policies finished." in readme
-    assert Study.from_toml(path / "study.toml") == study
+    assert "A few rounds." in readme
+    assert "4 cells (scenario `static`; policies `stageroute`, `uniform`)" in readme
+    assert "horizon 60, 90, budget `1.2 * cheapest`" in readme
+    assert "Complete." in readme
+    assert Study.from_toml(path / "study.toml") == small().resolved()
 
 
-def test_reading_back_is_lazy_and_exact(study: Study, tmp_path: Path) -> None:
-    finish(RunDirectory.create(study, ABOUT, tmp_path / "run"))
-    stored = load(tmp_path / "run")
-    assert stored.complete
-    assert stored.study == study
-    assert stored.damaged() == []
-    frames = factories.fake_study_frames(POLICIES, trials=4, stages=3)
-    for name in FRAMES:
-        lazy = getattr(stored, name)
-        assert isinstance(lazy, pl.LazyFrame)
-        assert_frame_equal(lazy.collect(), frames[name])
-
-
-def test_policies_that_finished_can_be_read_before_the_end(study: Study, tmp_path: Path) -> None:
-    directory = RunDirectory.create(study, ABOUT, tmp_path / "run")
-    with pytest.raises(RunDirectoryError, match="no policy has finished"):
-        load(directory.path)
-    fill(directory, POLICIES[:1])
-    kept = directory.stop()
-    assert kept == f"1 of 2 policies had finished and are kept in {directory.path}"
-    stored = load(directory.path)
-    assert not stored.complete
-    assert stored.manifest["status"] == "interrupted"
-    assert stored.damaged() == []
-    assert_frame_equal(stored.trials.collect(), tagged("StageRoute")["trials"])
-    assert "Interrupted: 1 of 2" in (directory.path / "README.md").read_text()
-
-
-def test_nothing_is_left_when_nothing_finished(study: Study, tmp_path: Path) -> None:
-    directory = RunDirectory.create(study, ABOUT, tmp_path / "run")
-    assert "nothing was kept" in directory.stop()
-    assert not (tmp_path / "run").exists()
-
-
-def test_files_of_others_survive_a_stop(study: Study, tmp_path: Path) -> None:
-    directory = RunDirectory.create(study, ABOUT, tmp_path / "run")
-    (tmp_path / "run" / "notes.txt").write_text("mine")
-    directory.stop()
-    assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["notes.txt"]
-
-
-def test_the_default_directory_gets_a_number_when_taken(
-    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", schemas())
+@pytest.mark.parametrize("finished", [True, False])
+def test_frames_have_the_columns_that_are_documented(
+    stored: StoredStudy, tmp_path: Path, name: str, finished: bool
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    paths = [RunDirectory.create(study, ABOUT, None).path for _ in range(3)]
-    assert paths == [Path("runs/mini"), Path("runs/mini-2"), Path("runs/mini-3")]
+    path = shutil.copytree(stored.path, tmp_path / "run")
+    if not finished:
+        manifest = json.loads((path / "manifest.json").read_text())
+        (path / "manifest.json").write_text(json.dumps({**manifest, "status": "running"}))
+    lazy = getattr(load(path), name)
+    assert isinstance(lazy, pl.LazyFrame)
+    frame = lazy.collect()
+    # Between both: the axes of the grid that have no column among the parameters.
+    assert frame.columns == [*PARAMETERS, *schemas()[name]]
+    for column, kind in schemas()[name].items():
+        assert frame.schema[column] == kind, column
+    assert lazy.collect_schema() == frame.schema
+    assert frame.equals(getattr(stored, name).collect())
+    assert frame["cell"].is_sorted()
+    assert lazy.select("cell", "policy").filter(policy="uniform").head(3).collect().height == 3
 
 
-def test_a_directory_that_holds_something_is_refused(study: Study, tmp_path: Path) -> None:
+def test_axes_have_columns_in_every_frame(tmp_path: Path) -> None:
+    study = mini(
+        scenario={"name": "static", "n_models": [3, 4]},
+        policy=[{"name": "stageroute", "gamma": [0.1, "theory"]}, {"name": "uniform"}],
+        setting={"budget": ["cheapest", "1.5 * cheapest"], "trials": 2, "deploy_cost": [0, 0.5]},
+    )
+    stored = run_study(study, tmp_path / "run", progress=False)
+    axes = ["scenario_n_models", "budget_rule", "setting_deploy_cost", "policy_gamma"]
+    assert stored.axes == axes
+    for name in (*FRAMES, "trial_curves"):
+        frame = getattr(stored, name)
+        assert frame.collect_schema().names()[: len(PARAMETERS) + 4] == [*PARAMETERS, *axes]
+    found = stored.trials.select(axes).unique().collect()
+    assert found.height == 2 * 2 * 2 * 3
+    assert found.schema == {
+        "scenario_n_models": pl.Int64,
+        "budget_rule": pl.String,
+        "setting_deploy_cost": pl.Float64,
+        "policy_gamma": pl.String,
+    }
+    assert set(found["policy_gamma"]) == {"0.1", "theory", "paper"}
+
+
+def test_other_directories_are_refused(stored: StoredStudy, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RunDirectoryError, match="not empty; choose another"):
-        RunDirectory.create(study, ABOUT, tmp_path)
+        open_directory(tmp_path)
     with pytest.raises(RunDirectoryError, match="cannot be used as a directory"):
-        RunDirectory.create(study, ABOUT, tmp_path / "notes.txt")
-    RunDirectory.create(study, ABOUT, tmp_path / "run")
-    with pytest.raises(RunDirectoryError, match="unfinished run of this study"):
-        RunDirectory.create(study, ABOUT, tmp_path / "run")
-    with pytest.raises(RunDirectoryError, match='another study, "mini"'):
-        RunDirectory.create(study.with_setting(seed=9), ABOUT, tmp_path / "run")
-
-
-def test_only_the_same_study_complete_and_undamaged_counts_as_done(
-    study: Study, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    assert complete_at(study, run) is None
-    finish(RunDirectory.create(study, ABOUT, run))
-    assert complete_at(study.with_setting(seed=9), run) is None
-    (run / "README.md").write_text("edited by hand")
-    stored = complete_at(study, run)
-    assert stored is not None
-    assert stored.damaged() == ["README.md"]
-    (run / "trials.parquet").write_bytes(b"")
-    assert complete_at(study, run) is None
-    with pytest.raises(RunDirectoryError, match=r"changed: trials\.parquet; remove"):
-        RunDirectory.create(study, ABOUT, run)
+        open_directory(tmp_path / "notes.txt")
+    path = shutil.copytree(stored.path, tmp_path / "run")
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps({**manifest, "format": 1}))
+    with pytest.raises(RunDirectoryError, match="not of format 2"):
+        open_directory(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["notes.txt", "run"]
 
 
 @pytest.mark.parametrize("content", [None, "not json", '{"format": 99}', "[]"])
-def test_other_directories_are_not_run_directories(tmp_path: Path, content: str | None) -> None:
+def test_what_is_no_run_directory_cannot_be_loaded(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(RunDirectoryError, match=r"manifest\.json"):
         load(tmp_path)
 
 
-def test_added_files_are_in_the_manifest_and_the_readme(study: Study, tmp_path: Path) -> None:
-    finish(RunDirectory.create(study, ABOUT, tmp_path))
-    add_files(
-        tmp_path, {"figures/regret.svg": lambda path: path.write_text("<svg/>")}, "| a table |"
-    )
-    readme = (tmp_path / "README.md").read_text()
+def test_two_writers_are_not_mixed(
+    stored: StoredStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastroute.study.lock._PATIENCE", 0.05)
+    path = shutil.copytree(stored.path, tmp_path / "run")
+    with Lock(path):
+        for attempt in (
+            lambda: run_study(small(), path, progress=False),
+            lambda: add_files(path, {}),
+        ):
+            with pytest.raises(RunDirectoryError, match="is being written to by process"):
+                attempt()
+        # Reading is not refused.
+        assert load(path).holder is not None
+        assert load(path).trials.collect().height == 4 * 70
+    assert run_study(small(), path, progress=False).shards_run == 0
+
+
+def test_a_directory_without_shards_is_taken_by_any_study(tmp_path: Path) -> None:
+    # Killed before its first shard: nothing would be lost.
+    directory = open_directory(tmp_path / "run")
+    directory.start()
+    (directory.path / ".trials.123.parquet").write_bytes(b"half")
+    abandon(directory)
+    stored = run_study(small().with_setting(seed=9), tmp_path / "run", progress=False)
+    assert stored.complete
+    assert set(stored.trials.collect()["seed"]) == {9}
+    assert not list((tmp_path / "run").glob(".*"))
+
+
+def test_a_directory_that_was_killed_before_its_manifest(tmp_path: Path) -> None:
+    directory = open_directory(tmp_path / "run")
+    directory.start()
+    abandon(directory)
+    (directory.path / "manifest.json").unlink()
+    assert run_study(small(), tmp_path / "run", progress=False).complete
+    # A study and a README of someone's own are no such thing.
+    own = tmp_path / "own"
+    own.mkdir()
+    for name in ("study.toml", "README.md"):
+        (own / name).write_text("mine")
+    with pytest.raises(RunDirectoryError, match="not empty"):
+        run_study(small(), own, progress=False)
+
+
+def test_files_of_others_survive(tmp_path: Path) -> None:
+    directory = open_directory(tmp_path / "run")
+    directory.start()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    directory.close()
+    assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["notes.txt"]
+
+
+def test_other_versions_are_noted(stored: StoredStudy, tmp_path: Path) -> None:
+    path = shutil.copytree(stored.path, tmp_path / "run")
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["sessions"][0]["versions"]["numba"] = "0.1"
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    directory = open_directory(path)
+    (note,) = directory.notes
+    assert "other versions than in the session before" in note
+    assert "numba 0.1 -> " in note
+    directory.close()
+
+
+def test_added_files_are_in_the_manifest_and_the_readme(
+    stored: StoredStudy, tmp_path: Path
+) -> None:
+    path = shutil.copytree(stored.path, tmp_path / "run")
+    add_files(path, {"figures/regret.svg": lambda place: place.write_text("<svg/>")}, "| a table |")
+    readme = (path / "README.md").read_text()
     assert "## Results\n\n| a table |" in readme
     assert "- `figures/regret.svg`: " in readme
-    assert load(tmp_path).damaged() == []
+    assert load(path).damaged() == []
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
@@ -178,3 +229,15 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> Non
         write_file(path, fail)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_differences_name_the_place_and_both_sides() -> None:
+    there = {"a": 1, "b": {"c": [1, 2], "d": "x"}, "p": [{"q": 1}, {"q": 2}], "description": "x"}
+    here = {"a": 1, "b": {"c": [1, 3]}, "p": [{"q": 1}], "description": "y", "e": True}
+    assert differences(there, here) == [
+        "b.c: [1, 2] -> [1, 3]",
+        'b.d: "x" -> nothing',
+        "p[1]: { q = 2 } -> nothing",
+        "e: nothing -> true",
+    ]
+    assert differences(there, there) == []

@@ -1,14 +1,17 @@
 """Figures and tables of studies, drawn from stored frames."""
 
 from fastroute.report.figures import parts_figure, regret_figure, spend_figure
+from fastroute.report.overview import markdown_overview, rich_overview
 from fastroute.report.table import Row, markdown_table, rich_tables, table_rows
 from fastroute.report.write import stored_tables, write_report
 
 __all__ = [
     "Row",
+    "markdown_overview",
     "markdown_table",
     "parts_figure",
     "regret_figure",
+    "rich_overview",
     "rich_tables",
     "spend_figure",
     "stored_tables",

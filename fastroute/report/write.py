@@ -4,14 +4,20 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fastroute.report.figures import parts_figure, regret_figure, save_figure, spend_figure
+from fastroute.report.overview import markdown_overview, rich_overview
 from fastroute.report.table import Row, markdown_table, rich_tables, table_rows
-from fastroute.study.store import StoredStudy, add_files, load
+from fastroute.study import StoredStudy, load
+from fastroute.study.store import add_files
 
 if TYPE_CHECKING:
+    import polars as pl
     from rich.console import Group
+
+# Of a study of many worlds, this many get figures of their own.
+_WORLDS_DRAWN: Final = 4
 
 
 def write_report(path: str | os.PathLike[str]) -> list[Path]:
@@ -20,56 +26,79 @@ def write_report(path: str | os.PathLike[str]) -> list[Path]:
     Parameters
     ----------
     path : path-like
-        A run directory; of an unfinished study, the finished policies are drawn.
+        The run directory of a complete study.
 
     Returns
     -------
     list of pathlib.Path
-        The figures, as SVG and PNG.
+        The figures, as SVG and PNG: of every world (a scenario and a setting), or of the first
+        few when there are many.
 
     Raises
     ------
     RunDirectoryError
-        When the directory is not a run directory, or no policy has finished in it yet.
+        When the directory is not a run directory, or is being written to.
     """
     stored = load(path)
-    unit = cost_unit(stored)
-    name = stored.study.name
-    figures = {
-        "regret": regret_figure(stored.curves, title=f"{name}: regret"),
-        "priced_regret": regret_figure(
-            stored.curves, quantity="priced_regret", title=f"{name}: priced regret"
-        ),
-        "parts": parts_figure(stored.curves, title=f"{name}: parts of the regret"),
-        "spend": spend_figure(
-            stored.stages, title=f"{name}: spend against the budget", cost_unit=unit
-        ),
-    }
-    writers: dict[str, Callable[[Path], Any]] = {
-        f"figures/{figure_name}{suffix}": functools.partial(save_figure, figure)
-        for figure_name, figure in figures.items()
-        for suffix in (".svg", ".png")
-    }
-    results = markdown_table(stored_rows(stored), cost_unit=unit)
-    add_files(
-        path, writers, f"{results}\n![Regret](figures/regret.svg)\n\n![Spend](figures/spend.svg)"
-    )
+    cells = stored.cells.collect()
+    worlds = cells.get_column("world").unique(maintain_order=True).to_list()
+    writers: dict[str, Callable[[Path], Any]] = {}
+    shown = []
+    for world in worlds[:_WORLDS_DRAWN]:
+        prefix = "" if len(worlds) == 1 else f"world-{world}-"
+        writers |= _figures(stored, cells.filter(world=world), prefix)
+        shown += [f"![Regret](figures/{prefix}regret.svg)", f"![Spend](figures/{prefix}spend.svg)"]
+    if len(worlds) == 1:
+        results = markdown_table(_rows(stored, cells), cost_unit=_cost_unit(cells))
+    else:
+        results = markdown_overview(cells, stored.axes)
+        if left := len(worlds) - _WORLDS_DRAWN:
+            shown += [f"{left} more worlds have no figures here."] if left > 0 else []
+    add_files(path, writers, "\n\n".join([results, *shown]))
     return [Path(path) / file for file in writers]
 
 
 def stored_tables(path: str | os.PathLike[str]) -> "Group":
     """Return the tables of a run directory for a terminal."""
     stored = load(path)
-    return rich_tables(stored_rows(stored), title=stored.study.name, cost_unit=cost_unit(stored))
+    cells = stored.cells.collect()
+    if cells.get_column("world").n_unique() > 1:
+        return rich_overview(cells, stored.axes, title=stored.study.name)
+    return rich_tables(_rows(stored, cells), title=stored.study.name, cost_unit=_cost_unit(cells))
 
 
-def stored_rows(stored: StoredStudy) -> list[Row]:
-    """Gather the rows of the table of a stored study."""
-    return table_rows(stored.trials, stored.study.setting.budget, stored.manifest["policies"])
+def _figures(
+    stored: StoredStudy, cells: "pl.DataFrame", prefix: str
+) -> dict[str, Callable[[Path], Any]]:
+    """Draw the figures of one world; returns file names and what writes them."""
+    world = cells.get_column("world")[0]
+    curves = stored.curves.filter(world=world)
+    name = stored.study.name if not prefix else f"{stored.study.name}, world {world}"
+    figures = {
+        "regret": regret_figure(curves, title=f"{name}: regret"),
+        "priced_regret": regret_figure(
+            curves, quantity="priced_regret", title=f"{name}: priced regret"
+        ),
+        "parts": parts_figure(curves, title=f"{name}: parts of the regret"),
+        "spend": spend_figure(
+            stored.stages.filter(world=world),
+            title=f"{name}: spend against the budget",
+            cost_unit=_cost_unit(cells),
+        ),
+    }
+    return {
+        f"figures/{prefix}{figure_name}{suffix}": functools.partial(save_figure, figure)
+        for figure_name, figure in figures.items()
+        for suffix in (".svg", ".png")
+    }
 
 
-def cost_unit(stored: StoredStudy) -> str:
-    """Return the unit of costs of a stored study's scenario."""
-    unit = str(stored.manifest["scenario"]["cost_unit"])
+def _rows(stored: StoredStudy, cells: "pl.DataFrame") -> list[Row]:
+    """Gather the rows of the table of a study of one world."""
+    facts = cells.select("policy", "seconds", "ns_per_trial_round").rename({"policy": "label"})
+    return table_rows(stored.trials, cells.get_column("budget")[0], facts.to_dicts())
+
+
+def _cost_unit(cells: "pl.DataFrame") -> str:
     # Headings say "per query" themselves where it holds; an overspend is a plain amount.
-    return unit.removesuffix(" per query")
+    return str(cells.get_column("cost_unit")[0]).removesuffix(" per query")

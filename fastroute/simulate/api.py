@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,7 @@ from fastroute.scenario import Scenario
 from fastroute.scenario.optimum import optimum, refuse_infeasible
 from fastroute.simulate.blocks import BLOCK
 from fastroute.simulate.engine import ChunkResult, Task, make_draws, make_rules, run_chunk
-from fastroute.simulate.merge import merge
+from fastroute.simulate.merge import Accounts, collect, make_run
 from fastroute.simulate.plan import log_spaced, make_plan, resolve_stages
 from fastroute.simulate.run import Run
 from fastroute.solve.backend import load_kernel, resolve_backend
@@ -105,6 +105,103 @@ def simulate(
         the limits in round 0.
     """
     started = time.perf_counter()
+    threads = positive_int("threads", threads) if threads is not None else _cores()
+    task, settings, compile_seconds = _prepare(
+        scenario,
+        policy,
+        horizon=horizon,
+        budget=budget,
+        max_deployed=max_deployed,
+        stages=stages,
+        trials=trials,
+        seed=seed,
+        backend=backend,
+        dtype=dtype,
+        checkpoints=checkpoints,
+        deploy_cost=deploy_cost,
+        trace=trace,
+    )
+    chunks = _chunks(0, settings["trials"], threads, task.backend)
+    compile_seconds += _warm_up(task, chunks)
+    results = _run_all(task, chunks, threads, progress)
+    seconds = time.perf_counter() - started - compile_seconds
+    settings |= {"threads": threads, "compile_seconds": compile_seconds}
+    return make_run(scenario, policy, settings, task.plan, collect(task, results), seconds)
+
+
+class Part(NamedTuple):
+    """Some of the trials of a run."""
+
+    accounts: Accounts
+    settings: dict[str, Any]  #: of the whole run, all resolved
+    seconds: float  #: wall time; ``settings["compile_seconds"]`` was spent besides
+
+
+def simulate_part(
+    scenario: Scenario,
+    policy: Policy,
+    first: int,
+    stop: int,
+    *,
+    keep_stages: bool,
+    progress: Callable[[int, int], None] | None = None,
+    **settings: Any,
+) -> Part:
+    """Simulate trials ``first <= trial < stop`` of a run, on one thread.
+
+    Parameters
+    ----------
+    scenario, policy : Scenario, Policy
+        As in :func:`simulate`.
+    first, stop : int
+        Where the part is to be reduced to moments or sums, ``first`` must be a multiple of
+        ``BLOCK``, and so must ``stop`` unless it is the last trial of the run.
+    keep_stages : bool
+        Keep the stages of every trial; else their sums over blocks of trials.
+    progress : callable, optional
+        As in :func:`simulate`; may raise to stop.
+    **settings
+        The other arguments of :func:`simulate`; ``trials`` is that of the whole run.
+
+    Returns
+    -------
+    Part
+        Put together, the parts of a run are the run, bit for bit; curves are kept for every
+        trial.
+    """
+    started = time.perf_counter()
+    task, resolved, compile_seconds = _prepare(scenario, policy, **settings)
+    task = task._replace(keep_curves=True, keep_stages=keep_stages)
+    chunks = _chunks(first, stop - first, 1, task.backend)
+    resolved |= {"threads": 1, "compile_seconds": compile_seconds + _warm_up(task, chunks)}
+    accounts = collect(task, _run_all(task, chunks, 1, progress), first)
+    seconds = time.perf_counter() - started - resolved["compile_seconds"]
+    return Part(accounts, resolved, seconds)
+
+
+def _prepare(
+    scenario: Scenario,
+    policy: Policy,
+    *,
+    horizon: int,
+    budget: float,
+    max_deployed: int,
+    trials: int,
+    stages: int | str = "T^(1/3)",
+    seed: int = 0,
+    backend: str = "auto",
+    dtype: str = "float64",
+    checkpoints: int | ArrayLike = 64,
+    deploy_cost: float = 0.0,
+    trace: bool = False,
+) -> tuple[Task, dict[str, Any], float]:
+    """Check the arguments of :func:`simulate` and resolve them.
+
+    Returns
+    -------
+    task, settings, compile_seconds : Task, dict, float
+        The last is the time of the first optimum of a process, nearly all of it compilation.
+    """
     backend = resolve_backend(choice("backend", backend, SIMULATION_BACKENDS))
     dtype = choice("dtype", dtype, PRECISIONS)
     if dtype != "float64" and backend != "jax":
@@ -115,7 +212,6 @@ def simulate(
     horizon = positive_int("horizon", horizon)
     trials = positive_int("trials", trials)
     max_deployed = positive_int("max_deployed", max_deployed)
-    threads = positive_int("threads", threads) if threads is not None else _cores()
     budget = _number("budget", budget, "It is the largest mean cost per query.")
     deploy_cost = _number("deploy_cost", deploy_cost)
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 1 << 64):
@@ -157,12 +253,6 @@ def simulate(
         trials * len(plan.stages) <= MAX_STAGE_ROWS,
         trace,
     )
-    chunks = _chunks(trials, threads, backend)
-    # Nearly all of a process's first optimum is compilation.
-    compile_seconds = 0.0 if backend in _warm else solved - asked
-    compile_seconds += _warm_up(task, chunks)
-    results = _run_all(task, chunks, threads, progress)
-    merged = merge(task, results, trials)
     settings = {
         "horizon": horizon,
         "budget": budget,
@@ -174,32 +264,19 @@ def simulate(
         "seed": int(seed),
         "backend": backend,
         "dtype": dtype,
-        "threads": threads,
         "deploy_cost": deploy_cost,
-        "compile_seconds": compile_seconds,
     }
-    return Run(
-        scenario,
-        policy,
-        settings,
-        plan,
-        merged.finals,
-        merged.curve_array,
-        merged.stage_array,
-        merged.stage_sets,
-        merged.picks,
-        time.perf_counter() - started - compile_seconds,
-        merged.warnings,
-    )
+    return task, settings, 0.0 if backend in _warm else solved - asked
 
 
-def _chunks(trials: int, threads: int, backend: str) -> list[tuple[int, int]]:
+def _chunks(first: int, trials: int, threads: int, backend: str) -> list[tuple[int, int]]:
     """First trial and number of trials of every chunk."""
     most = load_kernel("rounds", "jax").chunk_trials() if backend == "jax" else CHUNK
     # Small runs are cut finer, so that every thread has work; into whole blocks all the same.
     blocks = -(-trials // (threads * BLOCK))
     size = BLOCK * min(max(most // BLOCK, 1), blocks)
-    return [(start, min(size, trials - start)) for start in range(0, trials, size)]
+    stop = first + trials
+    return [(start, min(size, stop - start)) for start in range(first, stop, size)]
 
 
 def _warm_up(task: Task, chunks: list[tuple[int, int]]) -> float:

@@ -1,7 +1,8 @@
 """Accounts of many trials, reduced to blocks of trials.
 
-A block is ``BLOCK`` trials with consecutive numbers, whatever chunk or thread they ran in, and
-blocks are put together in order: sums over trials do not depend on how the work was divided.
+A block is ``BLOCK`` trials with consecutive numbers, whatever chunk, thread or machine they ran
+on, and blocks are put together in order: sums over trials do not depend on how the work was
+divided.
 """
 
 from typing import Final, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.simulate.ledger import STAGE_COLUMNS
+from fastroute.simulate.sketch import Sketch, merge_sketches, sketch
 
 F8 = NDArray[np.float64]
 
@@ -19,10 +21,11 @@ _CODES: Final = [STAGE_COLUMNS.index(name) for name in ("method", "status")]
 
 
 class Moments(NamedTuple):
-    """Mean and sum of squared deviations over trials; the last axis is that of blocks, if any."""
+    """Curves over trials: mean and sum of squared deviations, and counts for quantiles."""
 
-    mean: F8
-    square: F8
+    mean: F8  #: [quantity, checkpoint], with a last axis of blocks before they are merged
+    square: F8  #: the same
+    sketch: Sketch
 
 
 def block_curves(curves: F8) -> Moments:
@@ -33,13 +36,24 @@ def block_curves(curves: F8) -> Moments:
         ((part - mean[:, None, :]) ** 2).sum(axis=1)
         for part, mean in zip(parts, means, strict=True)
     ]
-    return Moments(np.stack(means, axis=-1), np.stack(squares, axis=-1))
+    return Moments(np.stack(means, axis=-1), np.stack(squares, axis=-1), sketch(curves))
 
 
-def merge_moments(blocks: list[Moments], trials: int) -> Moments:
-    """Moments over all trials from those of blocks, in order (Chan, Golub & LeVeque 1983)."""
-    means = np.concatenate([b.mean for b in blocks], axis=-1)
-    squares = np.concatenate([b.square for b in blocks], axis=-1)
+def join_moments(parts: list[Moments]) -> Moments:
+    """Put the blocks of several reductions one behind the other."""
+    return Moments(
+        np.concatenate([part.mean for part in parts], axis=-1),
+        np.concatenate([part.square for part in parts], axis=-1),
+        merge_sketches(part.sketch for part in parts),
+    )
+
+
+def merge_moments(blocks: Moments, trials: int) -> Moments:
+    """Moments over all trials from those of blocks, in order (Chan, Golub & LeVeque 1983).
+
+    Only the last block may have fewer than ``BLOCK`` trials.
+    """
+    means, squares = blocks.mean, blocks.square
     mean, square = means[..., 0].copy(), squares[..., 0].copy()
     done = min(BLOCK, trials)
     for k in range(1, means.shape[-1]):
@@ -48,7 +62,7 @@ def merge_moments(blocks: list[Moments], trials: int) -> Moments:
         square += squares[..., k] + delta**2 * (done * count / (done + count))
         done += count
         mean += delta * (count / done)
-    return Moments(mean, square)
+    return Moments(mean, square, blocks.sketch)
 
 
 def block_stages(table: F8) -> F8:
@@ -70,10 +84,12 @@ def block_stages(table: F8) -> F8:
     return sums
 
 
-def merge_stages(blocks: list[F8], trials: int) -> F8:
-    """Means over all trials [column, stage, 1]; codes are NaN where trials differ."""
-    sums = np.concatenate(blocks, axis=-1)
-    means = np.add.reduce(sums, axis=-1) / trials
+def merge_stages(sums: F8, trials: int) -> F8:
+    """Means over all trials [column, stage, 1] from the sums of blocks.
+
+    Codes are NaN where trials differ.
+    """
+    means = np.add.reduce(np.ascontiguousarray(sums), axis=-1) / trials
     for code in _CODES:
         agreed = (sums[code] == sums[code, :, :1]).all(axis=-1)
         means[code] = np.where(agreed, sums[code, :, 0], np.nan)
@@ -81,4 +97,7 @@ def merge_stages(blocks: list[F8], trials: int) -> F8:
 
 
 def _split(array: F8, axis: int) -> list[F8]:
+    # Sums depend on the order of an array in memory, and arrays that were read from a file or put
+    # together have orders of their own.
+    array = np.ascontiguousarray(array)
     return np.array_split(array, range(BLOCK, array.shape[axis], BLOCK), axis=axis)

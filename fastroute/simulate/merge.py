@@ -5,9 +5,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.kernels import codes
-from fastroute.simulate.blocks import Moments, merge_moments, merge_stages
+from fastroute.policy import Policy
+from fastroute.scenario import Scenario
+from fastroute.simulate.blocks import (
+    Moments,
+    block_curves,
+    block_stages,
+    join_moments,
+    merge_moments,
+    merge_stages,
+)
 from fastroute.simulate.engine import ChunkResult, Task
+from fastroute.simulate.plan import Plan
+from fastroute.simulate.run import Run
 
 F8 = NDArray[np.float64]
 
@@ -15,68 +25,135 @@ F8 = NDArray[np.float64]
 STARVED = 0.01
 
 
-class Merged(NamedTuple):
-    """Fields of a :class:`~fastroute.simulate.run.Run`."""
+class Accounts(NamedTuple):
+    """What is kept of some trials, in order, before it is summed up over trials."""
 
-    finals: dict[str, NDArray[Any]]
-    curve_array: F8 | Moments
-    stage_array: F8
-    stage_sets: NDArray[np.int16]
-    picks: NDArray[np.int16]
-    warnings: list[str]
+    finals: dict[str, NDArray[Any]]  #: columns of ``Run.trials``, [trials]
+    curves: F8 | Moments  #: [quantity, trials, checkpoint], or moments of blocks of trials
+    stages: F8  #: [column, stage, trials], or sums over blocks of trials
+    sets: NDArray[np.int16] | None  #: [stage, trials, slots]; None when ``stages`` holds sums
+    picks: NDArray[np.int16]  #: [rounds, trials], empty unless traced
+    pools: int  #: pools of models over the run
+    late_pools: int  #: those after the first that no distribution can serve
+
+    @property
+    def trials(self) -> int:
+        """Number of trials."""
+        return len(self.finals["trial"])
+
+    def reduced(self, *, curves: bool, stages: bool) -> "Accounts":
+        """Return the same with curves as moments and stages as sums, where that is asked for.
+
+        The first trial must be the first of a block.
+        """
+        kept = self
+        if curves and not isinstance(kept.curves, Moments):
+            kept = kept._replace(curves=block_curves(kept.curves))
+        if stages and kept.sets is not None:
+            kept = kept._replace(stages=block_stages(kept.stages), sets=None)
+        return kept
 
 
-def merge(task: Task, results: list[ChunkResult], trials: int) -> Merged:
-    """Put together finals, curves, stage table, deployed sets, picks and warnings of a run."""
-    finals = {"trial": np.arange(trials), **_finals(task, results)}
-    whole = [r.curves for r in results if isinstance(r.curves, np.ndarray)]
-    parts = [r.curves for r in results if isinstance(r.curves, Moments)]
-    if task.keep_stages:
-        stages = np.concatenate([r.stages for r in results], axis=2)
-        sets = np.concatenate([r.ledger.stage_sets for r in results], axis=1)
-    else:
-        stages = merge_stages([r.stages for r in results], trials)
-        sets = np.zeros((0, 0, 0), np.int16)
-    return Merged(
-        finals,
-        np.concatenate(whole, axis=1) if task.keep_curves else merge_moments(parts, trials),
-        stages,
-        sets,
-        np.concatenate([r.trace for r in results], axis=1).T,
-        _warnings(task, finals),
+def collect(task: Task, results: list[ChunkResult], first_trial: int = 0) -> Accounts:
+    """Put the results of chunks together whose trials start at ``first_trial``."""
+    parts = []
+    first = first_trial
+    status = task.optimum.status
+    late = sum(bool((status[pool] != 0).any()) for pool in range(1, len(status)))
+    for result in results:
+        book = result.ledger
+        parts.append(
+            Accounts(
+                {
+                    "trial": np.arange(first, first + book.trials),
+                    **_finals(task, result, first),
+                },
+                result.curves,
+                result.stages,
+                book.stage_sets if task.keep_stages else None,
+                result.trace,
+                len(status),
+                late,
+            )
+        )
+        first += book.trials
+    return join(parts)
+
+
+def join(parts: list[Accounts]) -> Accounts:
+    """Put accounts one behind the other, in the order of their trials and of one kind."""
+    whole = [part.curves for part in parts if isinstance(part.curves, np.ndarray)]
+    moments = [part.curves for part in parts if isinstance(part.curves, Moments)]
+    sets = [part.sets for part in parts if part.sets is not None]
+    return Accounts(
+        {name: np.concatenate([p.finals[name] for p in parts]) for name in parts[0].finals},
+        join_moments(moments) if moments else np.concatenate(whole, axis=1),
+        np.concatenate([part.stages for part in parts], axis=2),
+        np.concatenate(sets, axis=1) if sets else None,
+        np.concatenate([part.picks for part in parts], axis=1),
+        parts[0].pools,
+        parts[0].late_pools,
     )
 
 
-def _finals(task: Task, results: list[ChunkResult]) -> dict[str, NDArray[Any]]:
-    rows = []
-    first = 0
+def make_run(
+    scenario: Scenario,
+    policy: Policy,
+    settings: dict[str, Any],
+    plan: Plan,
+    accounts: Accounts,
+    seconds: float,
+) -> Run:
+    """Sum the accounts of a run up over its trials."""
+    curves, stages, sets = summed(accounts)
+    return Run(
+        scenario,
+        policy,
+        settings,
+        plan,
+        accounts.finals,
+        curves,
+        stages,
+        sets,
+        accounts.picks.T,
+        seconds,
+        warnings(accounts, plan.horizon, policy.estimator),
+    )
+
+
+def summed(accounts: Accounts) -> tuple[F8 | Moments, F8, NDArray[np.int16]]:
+    """Return ``curve_array``, ``stage_array`` and ``stage_sets`` of a run."""
+    trials, curves = accounts.trials, accounts.curves
+    return (
+        merge_moments(curves, trials) if isinstance(curves, Moments) else curves,
+        merge_stages(accounts.stages, trials) if accounts.sets is None else accounts.stages,
+        np.zeros((0, 0, 0), np.int16) if accounts.sets is None else accounts.sets,
+    )
+
+
+def _finals(task: Task, result: ChunkResult, first: int) -> dict[str, NDArray[Any]]:
+    book = result.ledger
     horizon = task.plan.horizon
-    for result in results:
-        book = result.ledger
-        regret = book.discovery + book.deployment + book.routing
-        rows.append(
-            {
-                "regret": regret,
-                "discovery": book.discovery,
-                "deployment": book.deployment,
-                "routing": book.routing,
-                "noise": book.noise,
-                "realised_regret": regret + book.noise,
-                "priced_regret": book.priced,
-                "reward": book.reward / horizon,
-                "cost": book.cost / horizon,
-                "violation": np.maximum(book.cost - task.budget * horizon, 0.0),
-                "worst_stage_violation": book.worst_violation,
-                "starved": _starved(task, result, first),
-                "over_budget_rounds": book.over_budget.astype(np.int64),
-                "no_capacity_rounds": book.no_capacity.astype(np.int64),
-                "over_budget_stages": book.over_budget_stages.astype(np.int64),
-                "deployments": book.deployments.astype(np.int64),
-                "deploy_cost": book.deployments * task.deploy_cost,
-            }
-        )
-        first += book.trials
-    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    regret = book.discovery + book.deployment + book.routing
+    return {
+        "regret": regret,
+        "discovery": book.discovery,
+        "deployment": book.deployment,
+        "routing": book.routing,
+        "noise": book.noise,
+        "realised_regret": regret + book.noise,
+        "priced_regret": book.priced,
+        "reward": book.reward / horizon,
+        "cost": book.cost / horizon,
+        "violation": np.maximum(book.cost - task.budget * horizon, 0.0),
+        "worst_stage_violation": book.worst_violation,
+        "starved": _starved(task, result, first),
+        "over_budget_rounds": book.over_budget.astype(np.int64),
+        "no_capacity_rounds": book.no_capacity.astype(np.int64),
+        "over_budget_stages": book.over_budget_stages.astype(np.int64),
+        "deployments": book.deployments.astype(np.int64),
+        "deploy_cost": book.deployments * task.deploy_cost,
+    }
 
 
 def _starved(task: Task, result: ChunkResult, first: int) -> NDArray[np.int64]:
@@ -91,15 +168,16 @@ def _starved(task: Task, result: ChunkResult, first: int) -> NDArray[np.int64]:
     return (wanted & (result.pulls.T < STARVED * mine)).sum(axis=1)
 
 
-def _warnings(task: Task, finals: dict[str, NDArray[Any]]) -> list[str]:
+def warnings(accounts: Accounts, horizon: int, estimator: str) -> list[str]:
+    """Return what a reader of the numbers must know."""
     found = []
-    late = [p for p in range(1, len(task.plan.pools)) if (task.optimum.status[p] != 0).any()]
-    if late:
+    finals = accounts.finals
+    if accounts.late_pools:
         found.append(
-            f"In {len(late)} of {len(task.plan.pools)} pools no distribution meets the budget or "
-            "the limits even under the true means; their value is that of the fallback."
+            f"In {accounts.late_pools} of {accounts.pools} pools no distribution meets the "
+            "budget or the limits even under the true means; their value is that of the fallback."
         )
-    rounds = len(finals["trial"]) * task.plan.horizon
+    rounds = accounts.trials * horizon
     for name, what in (
         ("over_budget_rounds", "no distribution over the deployed models met the budget"),
         ("no_capacity_rounds", "the deployed models could not carry all traffic"),
@@ -108,7 +186,7 @@ def _warnings(task: Task, finals: dict[str, NDArray[Any]]) -> list[str]:
         if share > 0.0:
             found.append(f"In {share:.2%} of the rounds {what}.")
     starving = float((finals["starved"] > 0).mean())
-    if starving > 0.0 and task.rules.estimator != codes.ESTIMATOR_TRUTH:
+    if starving > 0.0 and estimator != "truth":
         found.append(
             f"Starvation in {starving:.1%} of the trials: a model of the true optimum got less "
             f"than {STARVED:.0%} of the pulls the oracle gives it. A larger gamma explores more."

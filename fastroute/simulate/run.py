@@ -10,17 +10,14 @@ from numpy.typing import NDArray
 from fastroute.policy import Policy
 from fastroute.scenario import Scenario
 from fastroute.simulate.blocks import Moments
-from fastroute.simulate.ledger import QUANTITIES, STAGE_COLUMNS
+from fastroute.simulate.frames import curves_frame, stages_frame, summary_frame
+from fastroute.simulate.ledger import QUANTITIES
 from fastroute.simulate.plan import Plan
-from fastroute.solve.status import Method, Status
 
 if TYPE_CHECKING:
     import polars as pl
 
 F8 = NDArray[np.float64]
-
-#: Quantiles over trials in the curves.
-QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 
 
 @dataclass(frozen=True)
@@ -75,81 +72,22 @@ class Run:
     def curves(self) -> "pl.DataFrame":
         """One row per checkpoint and quantity: mean, standard error and quantiles over trials.
 
-        Quantiles are null when only moments were kept.
+        When only moments were kept, quantiles are within
+        :data:`~fastroute.simulate.sketch.RELATIVE_ERROR` (0.4 %) of the order statistics.
         """
-        import polars as pl
-
-        count = int(self.settings["trials"])
-        points = len(self.plan.checkpoints)
-        if isinstance(self.curve_array, Moments):
-            mean, square = self.curve_array.mean, self.curve_array.square
-            quantiles = {name: [None] * (len(QUANTITIES) * points) for name in QUANTILES}
-        else:
-            mean = self.curve_array.mean(axis=1)
-            square = ((self.curve_array - mean[:, None, :]) ** 2).sum(axis=1)
-            levels = np.quantile(self.curve_array, list(QUANTILES.values()), axis=1)
-            quantiles = {name: levels[i].ravel() for i, name in enumerate(QUANTILES)}
-        se = np.sqrt(square / max(count - 1, 1) / count) if count > 1 else np.full_like(mean, None)
-        frame = pl.DataFrame(
-            {
-                "round": np.tile(self.plan.checkpoints, len(QUANTITIES)),
-                "quantity": np.repeat(np.array(QUANTITIES), points).tolist(),
-                "mean": mean.ravel(),
-                "se": se.ravel(),
-                **quantiles,
-            },
-            schema_overrides=dict.fromkeys(QUANTILES, pl.Float64),
-        )
-        return frame.with_columns(
-            pl.lit(count, dtype=pl.Int64).alias("trials"), pl.col("se").fill_nan(None)
-        )
+        return curves_frame(self.curve_array, self.plan.checkpoints, len(self.finals["trial"]))
 
     @cached_property
     def stages(self) -> "pl.DataFrame":
         """One row per trial and stage, or per stage with means over trials (``trial`` is null)."""
-        import polars as pl
-
-        column = dict(zip(STAGE_COLUMNS, self.stage_array, strict=True))
-        stages, rows = self.stage_array.shape[1:]
-        kept = len(self.stage_sets) > 0
-        opened = np.array([s.opened for s in self.plan.stages])
-        rounds = np.array([s.rounds for s in self.plan.stages])
-        budget = float(self.settings["budget"])
-        frame = pl.DataFrame(
-            {
-                "trial": np.tile(np.arange(rows), stages),
-                "stage": np.repeat(np.arange(stages), rows),
-                "opened": np.repeat(opened, rows),
-                "rounds": np.repeat(rounds, rows),
-            }
-        )
-        if kept:
-            slots = self.stage_sets.reshape(stages * rows, -1)
-            kind = pl.Array(pl.Int64, slots.shape[1])
-            sets = pl.Series("deployed", slots.astype(np.int64), dtype=kind)
-            deployed = sets.arr.to_list().list.eval(pl.element().filter(pl.element() >= 0))
-        else:
-            frame = frame.with_columns(pl.lit(None, dtype=pl.Int64).alias("trial"))
-            deployed = pl.Series("deployed", [None] * len(frame), dtype=pl.List(pl.Int64))
-        numbers = {name: column[name].ravel() for name in STAGE_COLUMNS}
-        frame = frame.with_columns(deployed.alias("deployed"))
-        frame = frame.with_columns(
-            [pl.Series(n, numbers[n]) for n in ("pool_value", "deployed_value", "budget_price")]
-        )
-        methods = ["mixed" if np.isnan(x) else str(Method(int(x))) for x in numbers["method"]]
-        statuses = ["MIXED" if np.isnan(x) else Status(int(x)).name for x in numbers["status"]]
-        if self.policy.deployer not in ("mip", "truth"):
-            rule = str(Method.RULE)
-            methods = [self.policy.deployer if x == rule else x for x in methods]
-        return frame.with_columns(
-            pl.Series("method", methods, dtype=pl.String),
-            pl.Series("gap", numbers["gap"]),
-            pl.Series("status", statuses, dtype=pl.String),
-            pl.Series("spend", numbers["spend"]),
-            pl.lit(budget).alias("budget"),
-            pl.Series("violation", numbers["violation"]),
-            pl.Series("over_budget_rounds", numbers["over_budget_rounds"]),
-            pl.Series("no_capacity_rounds", numbers["no_capacity_rounds"]),
+        return stages_frame(
+            self.stage_array,
+            self.stage_sets,
+            self.finals["trial"],
+            np.array([stage.opened for stage in self.plan.stages]),
+            np.array([stage.rounds for stage in self.plan.stages]),
+            budget=float(self.settings["budget"]),
+            deployer=self.policy.deployer,
         )
 
     def summary(self) -> "pl.DataFrame":
@@ -161,32 +99,7 @@ class Run:
             Columns quantity, mean, se, low, high, q05, q50, q95; the interval is null for a
             single trial.
         """
-        import polars as pl
-        from scipy.stats import t as student
-
-        rows = []
-        for name, values in self.finals.items():
-            if name == "trial":
-                continue
-            x = np.asarray(values, dtype=np.float64)
-            mean = float(x.mean())
-            se = float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else None
-            half = None if se is None else float(student.ppf(0.975, len(x) - 1)) * se
-            low, middle, high = (float(q) for q in np.quantile(x, [0.05, 0.5, 0.95]))
-            rows.append(
-                {
-                    "quantity": name,
-                    "mean": mean,
-                    "se": se,
-                    "low": None if half is None else mean - half,
-                    "high": None if half is None else mean + half,
-                    "q05": low,
-                    "q50": middle,
-                    "q95": high,
-                }
-            )
-        numbers = ("mean", "se", "low", "high", "q05", "q50", "q95")
-        return pl.DataFrame(rows, schema_overrides=dict.fromkeys(numbers, pl.Float64))
+        return summary_frame(self.finals)
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:

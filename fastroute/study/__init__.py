@@ -1,19 +1,20 @@
 """Studies: what to run (TOML), the running, and the directory it leaves behind."""
 
-from fastroute.study.errors import StudyError
-from fastroute.study.run import StudyResult, run_study
-from fastroute.study.schema import PolicySpec, ScenarioSpec, Setting, Study, preset_names
-from fastroute.study.store import RunDirectoryError, StoredStudy, load
+from fastroute.study.errors import ExecutorError, RunDirectoryError, StudyError
+from fastroute.study.run import run_study
+from fastroute.study.schema import PolicySpec, ScenarioSpec, Setting, Store, Study, preset_names
+from fastroute.study.stored import StoredStudy, load
 
 __all__ = [
+    "ExecutorError",
     "PolicySpec",
     "RunDirectoryError",
     "ScenarioSpec",
     "Setting",
+    "Store",
     "StoredStudy",
     "Study",
     "StudyError",
-    "StudyResult",
     "load",
     "preset_names",
     "run_study",

@@ -26,6 +26,18 @@ class StudyError(ValueError):
             super().__init__(f"{source}: {len(self.problems)} problems{lines}")
 
 
+class RunDirectoryError(ValueError):
+    """A run directory that cannot be written to or read."""
+
+
+class ExecutorError(ValueError):
+    """Workers that are gone, and that no others took the place of."""
+
+
+class DamagedError(ValueError):
+    """A shard whose content is not what was written."""
+
+
 def unknown(word: str, allowed: Iterable[str], kind: str) -> str:
     """Say that `word` is not one of the `allowed`, and which of them was probably meant.
 

@@ -1,19 +1,43 @@
-"""Progress of a study on standard error: a bar on a terminal, plain lines elsewhere."""
+"""Progress of a study on standard error: bars on a terminal, plain lines elsewhere."""
 
+import math
+import threading
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Task
+    from rich.progress import Task, TaskID
 
 # A log file wants few lines, a person wants to know that it is alive.
 _SECONDS_BETWEEN_LINES: Final = 30.0
+# Of so many cells each gets a line when it is done; of more, one now and then.
+_FEW_CELLS: Final = 50
+_SECONDS_BETWEEN_CELLS: Final = 5.0
+# Bars of cells below that of the study.
+_CELLS_SHOWN: Final = 5
+
+
+class CellState(NamedTuple):
+    """How far a cell is."""
+
+    number: int
+    label: str
+    trials: int  #: in all
+    done: int  #: trials that are done
+    regret: float  #: mean over these
+    half: float  #: half of its 95 % interval; NaN for a single trial
+
+    @property
+    def estimate(self) -> str:
+        """The running estimate in words."""
+        margin = f" ± {self.half:,.3g}" if math.isfinite(self.half) else ""
+        return f"regret {self.regret:,.5g}{margin}"
 
 
 class Reporter(Protocol):
-    """What a running study tells; units are trial-rounds."""
+    """What a running study tells; the unit of work is a trial-round."""
 
     def __enter__(self) -> Self:
         """Begin to report."""
@@ -28,12 +52,20 @@ class Reporter(Protocol):
         """End the report, also after an error."""
         ...
 
-    def start(self, label: str) -> None:
-        """Say that the next policy starts."""
+    def begin(self, cells: int, finished: int, rounds: int, done: int) -> None:
+        """Say how many cells and trial-rounds there are, and how many were done before."""
         ...
 
-    def advance(self, share: float) -> None:
-        """Say which share of the current policy, in [0, 1], is done."""
+    def advance(self, rounds: int) -> None:
+        """Say that trial-rounds were played; from any thread."""
+        ...
+
+    def update(self, cell: CellState) -> None:
+        """Say that a cell has more trials than before."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say something that is worth a line."""
         ...
 
 
@@ -47,17 +79,23 @@ class Silent:
     def __exit__(self, *_: object) -> None:
         """End the report."""
 
-    def start(self, label: str) -> None:
-        """Ignore the start of a policy."""
+    def begin(self, cells: int, finished: int, rounds: int, done: int) -> None:
+        """Ignore the beginning."""
 
-    def advance(self, share: float) -> None:
-        """Ignore the progress of a policy."""
+    def advance(self, rounds: int) -> None:
+        """Ignore progress."""
+
+    def update(self, cell: CellState) -> None:
+        """Ignore a cell."""
+
+    def note(self, text: str) -> None:
+        """Ignore a note."""
 
 
-class Bar:
-    """One bar over all policies, with trial-rounds per second and the time left."""
+class Bars:
+    """A bar for the study with rate and time left, and bars for the cells that are under way."""
 
-    def __init__(self, console: "Console", policies: int, size: int) -> None:
+    def __init__(self, console: "Console") -> None:
         from rich.progress import (
             BarColumn,
             Progress,
@@ -68,54 +106,76 @@ class Bar:
         )
         from rich.text import Text
 
-        class Rate(ProgressColumn):
-            def render(self, task: "Task") -> Text:
-                return Text(rate_text(task.finished_speed or task.speed), style="cyan")
+        class Last(ProgressColumn):
+            """Rate and time left of the study, or the estimate of a cell."""
 
-        self._size = size
-        self._before = 0
-        self._progress: Progress = Progress(
-            TextColumn("{task.description}"),
+            left = TimeRemainingColumn(compact=True)
+
+            def render(self, task: "Task") -> Text:
+                if estimate := task.fields.get("estimate"):
+                    return Text(estimate, style="dim")
+                rate = Text(rate_text(task.finished_speed or task.speed), style="cyan")
+                return Text.assemble(rate, ", ", self.left.render(task), " left")
+
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             TaskProgressColumn(),
-            Rate(),
-            TextColumn("left"),
-            TimeRemainingColumn(compact=True),
+            Last(),
             console=console,
             transient=True,
         )
-        self._task = self._progress.add_task("starting", total=policies * size)
-        self._started = 0
+        self._study: TaskID | None = None
+        self._cells: dict[int, TaskID] = {}
 
     def __enter__(self) -> Self:
-        """Show the bar."""
+        """Show the bars."""
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take the bar away."""
+        """Take the bars away."""
         self._progress.stop()
 
-    def start(self, label: str) -> None:
-        """Name the policy that runs now."""
-        self._before = self._started * self._size
-        self._started += 1
-        self._progress.update(self._task, description=label, completed=self._before)
+    def begin(self, cells: int, finished: int, rounds: int, done: int) -> None:
+        """Show the bar of the study."""
+        name = "1 cell" if cells == 1 else f"{cells:,} cells"
+        if self._study is not None:
+            self._progress.remove_task(self._study)
+        self._study = self._progress.add_task(name, total=rounds, completed=done)
 
-    def advance(self, share: float) -> None:
-        """Move the bar."""
-        self._progress.update(self._task, completed=self._before + share * self._size)
+    def advance(self, rounds: int) -> None:
+        """Move the bar of the study."""
+        if self._study is not None:
+            self._progress.advance(self._study, rounds)
+
+    def update(self, cell: CellState) -> None:
+        """Move the bar of a cell; it goes when the cell is done, or when others are newer."""
+        task = self._cells.pop(cell.number, None)
+        if cell.done >= cell.trials:
+            if task is not None:
+                self._progress.remove_task(task)
+            return
+        if task is None:
+            task = self._progress.add_task(cell.label, total=cell.trials)
+        self._cells[cell.number] = task
+        self._progress.update(task, completed=cell.done, estimate=cell.estimate)
+        while len(self._cells) > _CELLS_SHOWN:
+            self._progress.remove_task(self._cells.pop(next(iter(self._cells))))
+
+    def note(self, text: str) -> None:
+        """Write a line above the bars."""
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class Lines:
-    """A line when a policy starts and now and then while it runs."""
+    """A line when a cell is done, and now and then while nothing else happens."""
 
-    def __init__(self, console: "Console", policies: int, size: int) -> None:
+    def __init__(self, console: "Console") -> None:
         self._console = console
-        self._policies = policies
-        self._size = size
-        self._started = 0
-        self._label, self._ended = "", True
+        self._lock = threading.Lock()
+        self._cells = self._finished = 0
+        self._rounds = self._before = self._done = 0
         self._begun = self._spoken = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -125,39 +185,62 @@ class Lines:
     def __exit__(self, *_: object) -> None:
         """End the report."""
 
-    def start(self, label: str) -> None:
-        """Write which policy starts."""
-        self._started += 1
-        self._label, self._ended = label, False
+    def begin(self, cells: int, finished: int, rounds: int, done: int) -> None:
+        """Say what there is to do."""
+        self._cells, self._finished = cells, finished
+        self._rounds, self._before, self._done = rounds, done, done
         self._begun = self._spoken = time.monotonic()
-        self._write(f"[{self._started}/{self._policies}] {label}")
+        if done:
+            self.note(f"{done / rounds:.0%} was done before")
 
-    def advance(self, share: float) -> None:
-        """Write how far the policy is, when the last line is long ago or it has ended."""
-        now = time.monotonic()
-        if self._ended or (share < 1.0 and now - self._spoken < _SECONDS_BETWEEN_LINES):
+    def advance(self, rounds: int) -> None:
+        """Say how far the study is, when the last line is long ago."""
+        with self._lock:
+            self._done = min(self._done + rounds, self._rounds)
+            if time.monotonic() - self._spoken < _SECONDS_BETWEEN_LINES:
+                return
+            self._spoken = time.monotonic()
+            line = (
+                f"[{self._finished}/{self._cells}] {self._done / self._rounds:.0%}{self._speed()}"
+            )
+        self.note(line)
+
+    def update(self, cell: CellState) -> None:
+        """Say that a cell is done."""
+        if cell.done < cell.trials:
             return
-        self._spoken, self._ended = now, share >= 1.0
-        spent = max(now - self._begun, 1e-9)
-        rate = rate_text(share * self._size / spent)
-        left = f", {spent * (1.0 - share) / share:,.0f} s left" if 0.0 < share < 1.0 else ""
-        self._write(
-            f"[{self._started}/{self._policies}] {self._label}: {share:.0%} in {spent:,.1f} s, "
-            f"{rate}{left}"
-        )
+        with self._lock:
+            self._finished += 1
+            seldom = self._finished < self._cells and self._cells > _FEW_CELLS
+            if seldom and time.monotonic() - self._spoken < _SECONDS_BETWEEN_CELLS:
+                return
+            self._spoken = time.monotonic()
+            line = (
+                f"[{self._finished}/{self._cells}] {cell.label}: {cell.estimate}, "
+                f"{cell.trials:,} trials{self._speed()}"
+            )
+        self.note(line)
 
-    def _write(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+    def _speed(self) -> str:
+        spent = max(time.monotonic() - self._begun, 1e-9)
+        rate = (self._done - self._before) / spent
+        left = (self._rounds - self._done) / rate if rate > 0.0 else math.inf
+        words = f", {left:,.0f} s left" if 0.0 < left < math.inf else ""
+        return f"; {rate_text(rate)}{words}"
+
+    def note(self, text: str) -> None:
+        """Write a line."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def reporter(show: bool, policies: int, size: int) -> Reporter:
-    """Return what reports a study of `policies` runs of `size` trial-rounds each."""
+def reporter(show: bool) -> Reporter:
+    """Return what reports a study: bars on a terminal, lines elsewhere, or nothing."""
     if not show:
         return Silent()
     from rich.console import Console
 
     console = Console(stderr=True)
-    return (Bar if console.is_terminal else Lines)(console, policies, size)
+    return (Bars if console.is_terminal else Lines)(console)
 
 
 def rate_text(rate: float | None) -> str:

@@ -6,15 +6,17 @@ from typing import Any, Final
 _FILES: Final = {
     "study.toml": "The study with every default written out; `fastroute run study.toml` "
     "runs it again.",
-    "manifest.json": "Versions, machine, seed, times, and size and SHA-256 of every file.",
-    "summary.parquet": "One row per policy and quantity: mean over trials, standard error, "
+    "manifest.json": "Versions, machine, sessions, counts, and size and SHA-256 of every file.",
+    "cells.parquet": "One row per cell (a scenario, a policy and a setting) with all parameters.",
+    "summary.parquet": "One row per cell and quantity: mean over trials, standard error, "
     "95 % interval, quantiles.",
-    "trials.parquet": "One row per policy and trial: regret and its parts, reward, cost, "
+    "trials.parquet": "One row per cell and trial: regret and its parts, reward, cost, "
     "violations, diagnostics.",
-    "curves.parquet": "One row per policy, checkpoint and quantity: its mean and quantiles "
+    "curves.parquet": "One row per cell, checkpoint and quantity: its mean and quantiles "
     "over trials after that many rounds.",
-    "stages.parquet": "One row per policy, trial and stage (or per policy and stage, as means "
+    "stages.parquet": "One row per cell, trial and stage (or per cell and stage, as means "
     "over trials, when there are many): what was deployed, its value, the spend.",
+    "shards.parquet": "One row per shard: which trials it holds, its SHA-256, time and backend.",
     "figures/regret.svg": "Cumulative regret of each policy over rounds, with 95 % bands "
     "(`regret.png`: the same).",
     "figures/priced_regret.svg": "The same with overspending charged at what it is worth "
@@ -25,8 +27,8 @@ _FILES: Final = {
     "with 95 % bands (`spend.png`: the same).",
 }
 _SHARDS: Final = (
-    "- `shards/`: The same frames, one file per policy that finished; joined and removed when "
-    "the study is complete."
+    "- `shards/`: What the frames are made of, one file per block of trials of a cell. They are "
+    "needed to continue the study and for curves of single trials."
 )
 
 
@@ -46,38 +48,36 @@ def readme(manifest: Mapping[str, Any], results: str = "") -> str:
         Markdown.
     """
     study = manifest["study"]
-    setting = study["setting"]
-    done, wanted = len(manifest["policies"]), len(study["policy"])
+    done, total = (manifest["shards"].get(name, 0) for name in ("done", "total"))
     status = {
-        "complete": "All policies finished.",
-        "running": f"Unfinished: {done} of {wanted} policies are done.",
-        "interrupted": f"Interrupted: {done} of {wanted} policies are done.",
+        "complete": "Complete.",
+        "running": "Being run, or killed while it was; `fastroute status` tells which.",
+        "interrupted": f"Interrupted: {done:,} of {total:,} shards are done.",
+        "incomplete": f"Incomplete: {done:,} of {total:,} shards are done, and the folder `failed` "
+        "says why the others could not be computed.",
     }[manifest["status"]]
     lines = [f"# {study['name']}", ""]
     if study["description"]:
         lines += [study["description"].strip(), ""]
     lines += [
-        f"Scenario `{study['scenario']['name']}`, {wanted} policies, "
-        f"{setting['trials']:,} trials of {setting['horizon']:,} rounds, "
-        f"budget {setting['budget']:g} per query, at most {setting['max_deployed']} models "
-        f"deployed, seed {setting['seed']}. "
-        f"Written by fastroute {manifest['versions']['fastroute']} on {manifest['created']}. "
-        f"{status}",
+        f"{_count(manifest['cells'], 'cell')} ({_listed(study['scenario'], 'scenario')}; "
+        f"{_listed(study['policy'], 'policy')}). {_setting(study['setting'])}. Written by "
+        f"fastroute {manifest['versions']['fastroute']} on {manifest['created']}. {status}",
         "",
     ]
-    if manifest["scenario"]["note"]:
-        lines += [f"About the scenario: {manifest['scenario']['note']}", ""]
+    notes = dict.fromkeys(entry["note"] for entry in manifest["scenarios"].values())
+    lines += [line for note in notes if note for line in (f"About the scenario: {note}", "")]
     if results:
         lines += ["## Results", "", results.strip(), ""]
     present = {"manifest.json", *manifest["files"]}
     lines += ["## Files", ""]
     lines += [f"- `{name}`: {what}" for name, what in _FILES.items() if name in present]
-    if any(name.startswith("shards/") for name in present):
-        lines.append(_SHARDS)
+    lines.append(_SHARDS)
     lines += [
         "",
-        "Every frame has a column `policy` with the label of the policy. Regret is in units of "
-        "reward, costs are in the unit of the scenario, rounds and trials are counted from 0.",
+        "Every frame says with columns `cell`, `scenario`, `policy`, `horizon`, `budget` and so on "
+        "which cell a row belongs to. Regret is in units of reward, costs are in the unit of the "
+        "scenario, rounds and trials are counted from 0.",
         "",
         "```python",
         "import fastroute as fr",
@@ -88,3 +88,29 @@ def readme(manifest: Mapping[str, Any], results: str = "") -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _setting(setting: Mapping[str, Any]) -> str:
+    """Write what all cells share, and between what the others vary."""
+    names = ("horizon", "budget", "max_deployed", "trials", "seed")
+    return ", ".join(f"{name} {_value(setting[name])}" for name in names)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_value(entry) for entry in value[:4]) + (", ..." if value[4:] else "")
+    return f"`{value}`" if isinstance(value, str) else f"{value:,}"
+
+
+def _listed(entries: Any, kind: str) -> str:
+    tables = [entries] if isinstance(entries, Mapping) else entries
+    names = ", ".join(f"`{table['label']}`" for table in tables)
+    return f"{kind} {names}" if len(tables) == 1 else f"{_plural(kind)} {names}"
+
+
+def _plural(kind: str) -> str:
+    return "policies" if kind == "policy" else f"{kind}s"
+
+
+def _count(count: int, kind: str) -> str:
+    return f"{count:,} {kind}" if count == 1 else f"{count:,} {kind}s"

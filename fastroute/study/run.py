@@ -1,169 +1,273 @@
-"""Running a study."""
+"""Running a study, or what is left of it."""
 
+import contextlib
 import os
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import Any, Final
 
-from fastroute.study.build import build_policy, build_scenario
-from fastroute.study.progress import reporter
+import fastroute
+from fastroute.study.cells import Cell, lay_out
+from fastroute.study.errors import RunDirectoryError
+from fastroute.study.executors import Pool, Threads, open_pool
+from fastroute.study.finish import write_frames
+from fastroute.study.journal import Record
+from fastroute.study.planning import CellPlan, plan_cell
+from fastroute.study.progress import CellState, Reporter, reporter
+from fastroute.study.schedule import run_jobs
 from fastroute.study.schema import Study
-from fastroute.study.store import FRAMES, RunDirectory, StoredStudy, complete_at
+from fastroute.study.store import RESULTS, RunDirectory, choose_directory, damaged_files
+from fastroute.study.stored import StoredStudy, load
+from fastroute.study.verify import damaged_shards, resized_shards
+from fastroute.study.work import Done, Job
 
-if TYPE_CHECKING:
-    import polars as pl
-
-    from fastroute.simulate import Run
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """What a study found.
-
-    Attributes
-    ----------
-    study : Study
-        The resolved study.
-    path : pathlib.Path
-        The run directory.
-    manifest : dict
-        Versions, machine, seed, times and checksums.
-    trials, curves, stages, summary : polars.DataFrame
-        The frames of the runs with a column ``policy`` in front.
-    runs : dict of str to Run
-        The runs by label; empty when the study was already complete on disk.
-    """
-
-    study: Study
-    path: Path
-    manifest: dict[str, Any]
-    trials: "pl.DataFrame"
-    curves: "pl.DataFrame"
-    stages: "pl.DataFrame"
-    summary: "pl.DataFrame"
-    runs: "dict[str, Run]" = field(default_factory=dict)
-
-    @property
-    def already_complete(self) -> bool:
-        """Whether the results were on disk before, so that nothing had to run."""
-        return not self.runs
+# Rounds of computing damaged shards again before the disk is not trusted any more.
+_REPAIRS: Final = 3
 
 
 def run_study(
     study: Study,
     out: str | os.PathLike[str] | None = None,
     *,
-    threads: int | None = None,
+    executor: str | Executor = "threads",
+    workers: int | None = None,
     progress: bool = True,
-) -> StudyResult:
-    """Run every policy of a study on the same worlds and write the run directory.
+) -> StoredStudy:
+    """Run every cell of a study, or what is left of it, and write the run directory.
 
-    The frames of a policy are on disk as soon as it finishes, so an interrupted study keeps the
-    policies that were done.
+    The cells are divided into shards, one per block of trials. A shard is on disk, checksum and
+    all, as soon as it is computed; a run that is killed loses the shards in flight and nothing
+    else. Run again, the study continues, and ends in the same frames, bit for bit, whatever
+    happened, whoever computed, and in whatever order.
 
     Parameters
     ----------
     study : Study
         What to run.
     out : path-like, optional
-        The run directory, new or empty. Default ``runs/NAME`` in the working directory, with a
-        number behind it when that is taken. A directory that already holds this study, complete
-        and undamaged, is read and returned; nothing runs.
-    threads : int, optional
-        Threads of each simulation; default all cores. The results do not depend on it.
+        The run directory: new, empty, or one that holds shards of this study, or of the same
+        study with fewer trials, cells or shorter axes. Default ``runs/NAME`` in the working
+        directory, with a number behind it when that holds something else.
+    executor : str or concurrent.futures.Executor
+        ``"threads"``, ``"processes"``, ``"dask"`` (a local cluster), ``"dask://HOST:PORT"``, or an
+        executor, for example that of ``mpi4py.futures``.
+    workers : int, optional
+        Threads, processes or local Dask workers; default all cores.
     progress : bool
         Whether to report progress on standard error.
 
     Returns
     -------
-    StudyResult
-        The frames of all policies, and where they are.
+    StoredStudy
+        As :func:`load` returns it; ``complete`` is False when shards failed, and
+        ``shards_run`` counts those that were computed now.
 
     Raises
     ------
     StudyError
-        When a name or an option is not known or a value is not allowed; nothing has run then.
+        When a name, an option, a formula or a cell does not work; nothing has run then.
     RunDirectoryError
-        When `out` cannot be written to.
-    ValueError
-        When the scenario cannot be played in this setting, for example when no mix of models is
-        within the budget.
+        When `out` holds something else, cannot be written to, or is being written to.
+    ExecutorError
+        When the workers are gone.
+    OSError
+        When the disk is full; what was done is kept.
     """
-    from fastroute.simulate import simulate
-
     study.check()
     study = study.resolved()
-    if out is not None and (stored := complete_at(study, out)) is not None:
-        return _from_disk(stored)
-    scenario = build_scenario(study.scenario.name, study.scenario.options)
-    policies = {spec.label: build_policy(spec.name, spec.options) for spec in study.policy}
-    setting = study.setting
-    size = setting.horizon * setting.trials
-    arguments = setting.model_dump()
-    about = {
-        "cost_unit": scenario.cost_unit,
-        "note": scenario.note,
-        "models": list(scenario.models),
-    }
-    directory = RunDirectory.create(study, about, out)
-    runs: dict[str, Run] = {}
-    try:
-        with reporter(progress, len(policies), size) as report:
-            for label, policy in policies.items():
-                report.start(label)
-                run = simulate(
-                    scenario,
-                    policy,
-                    **arguments,
-                    threads=threads,
-                    progress=lambda done, total: report.advance(done / total),
+    cells = lay_out(study)
+    with (
+        reporter(progress) as report,
+        RunDirectory(choose_directory(study, out), study, cells) as directory,
+    ):
+        session = _Session(directory, report)
+        for note in directory.notes:
+            report.note(note)
+        session.drop(resized_shards(directory.path, directory.records))
+        if session.already_complete():
+            report.note(f"{directory.path}: this study is already complete; nothing to run")
+            return load(directory.path)
+        directory.start()
+        try:
+            session.run(executor, workers)
+        except BaseException as error:
+            # Also on Ctrl-C: say on disk that the study did not finish, then let it go on up.
+            with contextlib.suppress(OSError):
+                session.end("interrupted")
+            error.add_note(session.kept())
+            raise
+        session.end("incomplete" if session.failures else "complete")
+        return replace(load(directory.path), shards_run=session.shards_run)
+
+
+class _Session:
+    """One session of work on a run directory."""
+
+    def __init__(self, directory: RunDirectory, report: Reporter) -> None:
+        self.directory = directory
+        self.report = report
+        self.failures: list[str] = []
+        self.shards_run = 0
+        self._live = False  # whether workers tell of rounds while they play them
+        # Two cells may be the same but for their labels; they share their shards.
+        self._cells: dict[str, Cell] = {}
+        for cell in directory.cells:
+            self._cells.setdefault(cell.key, cell)
+        self._states: dict[str, tuple[int, float, float]] = {}
+
+    def already_complete(self) -> bool:
+        """Tell whether there is nothing to do; shards that turn out to be damaged are dropped."""
+        before, now = self.directory.before, self.directory.manifest
+        if before is None or before["status"] != "complete" or self._lacking():
+            return False
+        self.drop(damaged_shards(self.directory.path, self.directory.records))
+        if self._lacking() or before["content_hash"] != now["content_hash"]:
+            return False
+        damaged = damaged_files(self.directory.path, before, RESULTS)
+        if damaged:
+            self.report.note(f"{', '.join(damaged)}: missing or changed, and written again")
+        return not damaged
+
+    def drop(self, damaged: list[Record]) -> None:
+        """Forget damaged shards, so that they are computed again."""
+        for record in damaged[:5]:
+            self.report.note(f"{record.name}: missing or damaged, and computed again")
+        if len(damaged) > 5:
+            self.report.note(f"and {len(damaged) - 5:,} more shards like this")
+        for record in damaged:
+            self.directory.records.drop(record)
+
+    def run(self, executor: str | Executor, workers: int | None) -> None:
+        """Compute what is missing and write the frames."""
+        pool: Pool | None = None
+        at_once = True
+        try:
+            for _ in range(_REPAIRS):
+                plans = self._plans()
+                if any(plan.missing for plan in plans.values()):
+                    if pool is None:
+                        pool = open_pool(executor, workers, self.report.advance)
+                        self.directory.session["executor"] = pool.name
+                    self._begin(plans)
+                    self._live = isinstance(pool, Threads)
+                    run_jobs(pool, self._jobs(plans), self._done, self._failed)
+                if self.failures:
+                    break
+                damaged = write_frames(self.directory)
+                if not damaged:
+                    break
+                self.drop(damaged)
+            else:
+                raise RunDirectoryError(
+                    f"{self.directory.path}: shards are damaged again after they were written "
+                    f"{_REPAIRS} times; check the disk"
                 )
-                report.advance(1.0)
-                directory.add_policy(label, _tagged(run, label), _facts(run, size))
-                runs[label] = run
-        frames = _joint(runs)
-        directory.finish(frames)
-    except BaseException as error:
-        # Also on Ctrl-C: say on disk that the study did not finish, then let it go on up.
-        error.add_note(directory.stop())
-        raise
-    return StudyResult(study, directory.path, directory.manifest, **frames, runs=runs)
+            at_once = False
+        finally:
+            if pool is not None:
+                pool.stop(at_once=at_once)
 
+    def end(self, status: str) -> None:
+        """Write down how the session ended."""
+        self.directory.finish(status, self._counts())
 
-def _tagged(run: "Run", label: str) -> dict[str, "pl.DataFrame"]:
-    """Return the frames of a run with the column ``policy`` in front."""
-    import polars as pl
+    def kept(self) -> str:
+        """Say what is left of a session that was stopped."""
+        counts = self._counts()
+        if not counts["done"]:
+            return "nothing was finished, so nothing was kept"
+        return (
+            f"{counts['done']:,} of {counts['total']:,} shards are done and kept in "
+            f"{self.directory.path}; run the study again to continue"
+        )
 
-    summary = run.summary()
-    frames = {"trials": run.trials, "curves": run.curves, "stages": run.stages}
-    return {
-        name: frame.select(pl.lit(label, dtype=pl.String).alias("policy"), pl.all())
-        for name, frame in {**frames, "summary": summary}.items()
-    }
+    def _counts(self) -> dict[str, Any]:
+        plans = self._plans().values()
+        done = sum(len(plan.usable) for plan in plans)
+        missing = sum(len(plan.missing) for plan in plans)
+        return {"total": done + missing, "done": done, "failed": self.failures}
 
+    def _plans(self) -> dict[str, CellPlan]:
+        """Shards on disk and shards to compute, of every cell in the order of the grid."""
+        return {
+            key: plan_cell(cell.kept, self.directory.records.of(key))
+            for key, cell in self._cells.items()
+        }
 
-def _joint(runs: "dict[str, Run]") -> dict[str, "pl.DataFrame"]:
-    """Stack the frames of all runs."""
-    import polars as pl
+    def _lacking(self) -> bool:
+        """Tell whether a shard is missing."""
+        return any(plan.missing for plan in self._plans().values())
 
-    tagged = [_tagged(run, label) for label, run in runs.items()]
-    # Relaxed, because a column without any value in one run has no type there.
-    return {
-        name: pl.concat([frames[name] for frames in tagged], how="vertical_relaxed")
-        for name in FRAMES
-    }
+    def _jobs(self, plans: Mapping[str, CellPlan]) -> Iterator[Job]:
+        for key, plan in plans.items():
+            for first, stop in plan.missing:
+                yield self._cells[key].job(first, stop)
 
+    def _begin(self, plans: Mapping[str, CellPlan]) -> None:
+        """Tell the reporter what there is to do, and what was done before."""
+        finished = done = 0
+        for key, plan in plans.items():
+            cell = self._cells[key]
+            trials = sum(record.stop - record.first for record in plan.usable)
+            self._states[key] = (
+                trials,
+                sum(record.regret for record in plan.usable),
+                sum(record.regret_square for record in plan.usable),
+            )
+            finished += trials == cell.trials
+            done += trials * int(cell.settings["horizon"])
+        rounds = sum(cell.rounds for cell in self._cells.values())
+        self.report.begin(len(self._cells), finished, rounds, done)
 
-def _facts(run: "Run", size: int) -> dict[str, Any]:
-    """Return what the manifest keeps of a run."""
-    return {
-        "seconds": run.seconds,
-        "ns_per_trial_round": 1e9 * run.seconds / size,
-        "settings": dict(run.settings),
-        "warnings": list(run.warnings),
-    }
+    def _done(self, shards: list[tuple[Job, Done]]) -> None:
+        """Write shards that were computed, and report them."""
+        now = time.time()
+        records = []
+        for job, shard in shards:
+            if shard.version != fastroute.__version__:
+                raise RunDirectoryError(
+                    f"a worker runs fastroute {shard.version}, and this is "
+                    f"{fastroute.__version__}; install the same version everywhere"
+                )
+            records.append(
+                Record(
+                    key=job.key,
+                    first=job.first,
+                    stop=job.stop,
+                    sha256="",
+                    bytes=0,
+                    moments=job.moments,
+                    means=job.means,
+                    session=self.directory.session_number,
+                    at=now,
+                    **shard.facts,
+                )
+            )
+        contents = [shard.content for _, shard in shards]
+        self.directory.add(zip(records, contents, strict=True))
+        self.shards_run += len(shards)
+        for record in records:
+            self._tell(record)
 
+    def _tell(self, record: Record) -> None:
+        cell = self._cells[record.key]
+        done, total, square = self._states[record.key]
+        trials = record.stop - record.first
+        done, total, square = done + trials, total + record.regret, square + record.regret_square
+        self._states[record.key] = done, total, square
+        if not self._live:
+            self.report.advance(trials * int(cell.settings["horizon"]))
+        mean = total / done
+        spread = max(square - done * mean**2, 0.0) / (done - 1) / done if done > 1 else float("nan")
+        self.report.update(
+            CellState(cell.number, cell.policy, cell.trials, done, mean, 1.96 * spread**0.5)
+        )
 
-def _from_disk(stored: StoredStudy) -> StudyResult:
-    frames = {name: getattr(stored, name).collect() for name in FRAMES}
-    return StudyResult(stored.study, stored.path, stored.manifest, **frames)
+    def _failed(self, job: Job, trace: str) -> None:
+        """Set a shard aside."""
+        name = self.directory.add_failure(job.key, job.first, job.stop, trace)
+        self.failures.append(name)
+        cell = self._cells[job.key]
+        self.report.note(f"{cell}: trials {job.first} to {job.stop - 1} failed; see {name}")

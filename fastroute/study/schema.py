@@ -1,36 +1,39 @@
-"""The study: a scenario, the policies that meet it, and the setting of the runs.
+"""The study: scenarios, the policies that meet them, and the settings of the runs.
 
 A study is written as TOML::
 
-    name = "quickstart"
+    name = "budgets"
+    zip = [["horizon", "trials"]]      # these lists go together instead of crossing
 
-    [scenario]
-    name = "routerbench"         # further keys: options of the scenario
+    [scenario]                         # or several, each [[scenario]]
+    name = "routerbench"               # further keys: options of the scenario
     families = ["MMLU"]
 
     [[policy]]
-    name = "stageroute"          # further keys: options of the policy
-    gamma = "scaled:0.1"
-    label = "StageRoute"         # how figures and tables call it; default: the name
+    name = "stageroute"                # further keys: options of the policy
+    gamma = ["scaled:0.1", "theory"]   # a list is an axis of the grid
+    label = "StageRoute"               # how figures and tables call it; default: the name
 
     [setting]
-    horizon = 100_000
-    budget = 0.001
+    horizon = [10_000, 100_000]
+    trials = [1024, 256]
+    budget = ["0.5 * slack", "0.8 * slack"]
     max_deployed = 5
 
-Every value of ``[setting]`` is a single number or word, which leaves lists free for grids.
+Wherever one value is expected, a list of values makes an axis, and the study runs every
+combination: its cells. Where a list is itself a value (``families``), a list of lists is an axis;
+``{ grid = [...] }`` is an axis anywhere.
 """
 
 import hashlib
 import json
-import math
 import os
 import re
 from collections import Counter
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -42,51 +45,38 @@ from pydantic import (
     model_validator,
 )
 
-from fastroute.study.build import option_problems, resolve_policy, resolve_scenario
+from fastroute.study.axes import axis_of, zip_problems
+from fastroute.study.build import (
+    option_problems,
+    policy_axes,
+    resolve_policy,
+    resolve_scenario,
+    scenario_axes,
+)
 from fastroute.study.errors import StudyError, key_path, plain_message, unknown
 from fastroute.study.toml import read_toml, read_toml_file, shown, write_toml
+from fastroute.study.values import check_entry, check_value
 
-_STAGE_RULE = re.compile(r"T\^\(?\s*(\d+(\.\d*)?|\.\d+)\s*(/\s*(\d+(\.\d*)?|\.\d+)\s*)?\)?|theory")
 # A name becomes a directory, so it must be one plain path component.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+#: Trials of a shard are whole blocks of this many.
+BLOCK = 64
 
 
-def _whole(value: Any) -> Any:
-    """Turn 1e5 into 100000 and refuse what only looks like an integer (true, "7")."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("must be a whole number")
-    if isinstance(value, float) and not (math.isfinite(value) and value.is_integer()):
-        raise ValueError("must be a whole number")
-    return int(value)
+def _setting(field: str) -> BeforeValidator:
+    """Check a setting: one value, a formula for it, or an axis of these."""
+
+    def check(value: Any) -> Any:
+        axis = axis_of(value)
+        if axis is None:
+            return check_entry(field, value)
+        return tuple(check_entry(field, entry) for entry in axis)
+
+    return BeforeValidator(check)
 
 
-def _number(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("must be a number")
-    if not math.isfinite(value):
-        raise ValueError("must be a finite number")
-    return float(value)
-
-
-Whole = Annotated[int, BeforeValidator(_whole)]
-Number = Annotated[float, BeforeValidator(_number)]
-
-
-class ScenarioSpec(BaseModel):
-    """A registered scenario and its options (every key but ``name``)."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str = Field(strict=True)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Options for ``fastroute.scenario(name, **options)``."""
-        return dict(self.model_extra or {})
-
-
-class PolicySpec(BaseModel):
-    """A registered policy, its options (every other key) and its label."""
+class _Named(BaseModel):
+    """A registered thing, its options (every other key) and its label."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -95,7 +85,7 @@ class PolicySpec(BaseModel):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Options for ``fastroute.policy(name, **options)``."""
+        """Options of the builder of that name."""
         return dict(self.model_extra or {})
 
     @model_validator(mode="before")
@@ -113,49 +103,88 @@ class PolicySpec(BaseModel):
         return label
 
 
+class ScenarioSpec(_Named):
+    """A registered scenario, its options and its label."""
+
+
+class PolicySpec(_Named):
+    """A registered policy, its options and its label."""
+
+
+Whole = int | str | tuple[int | str, ...]
+Number = float | str | tuple[float | str, ...]
+
+
 class Setting(BaseModel):
-    """What every run of a study shares: the arguments of ``fastroute.simulate``."""
+    """The arguments of ``fastroute.simulate``: values, formulas for them, or axes of these."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    horizon: Whole = Field(ge=1, description="number of rounds T")
-    budget: Number = Field(gt=0, description="largest mean cost per query")
-    max_deployed: Whole = Field(ge=1, description="models deployed at once")
-    stages: int | str = Field(default="T^(1/3)", description='number of stages, "T^x" or "theory"')
-    trials: Whole = Field(default=256, ge=1, description="independent repetitions")
-    seed: Whole = Field(default=0, ge=0, le=2**63 - 1, description="seed of every draw")
-    checkpoints: Whole = Field(default=64, ge=1, description="rounds at which curves are kept")
-    deploy_cost: Number = Field(
-        default=0.0, ge=0, description="one-time cost per newly deployed model"
+    horizon: Annotated[Whole, _setting("horizon")] = Field(description="number of rounds T")
+    budget: Annotated[Number, _setting("budget")] = Field(description="largest mean cost per query")
+    max_deployed: Annotated[Whole, _setting("max_deployed")] = Field(
+        description="models deployed at once"
     )
-    backend: str = Field(default="auto", strict=True, description="backend of the simulation")
+    stages: Annotated[Whole, _setting("stages")] = Field(
+        default="T^(1/3)", description="number of stages"
+    )
+    trials: Annotated[Whole, _setting("trials")] = Field(
+        default=256, description="independent repetitions"
+    )
+    seed: Annotated[int | tuple[int, ...], _setting("seed")] = Field(
+        default=0, description="seed of every draw"
+    )
+    checkpoints: Annotated[Whole, _setting("checkpoints")] = Field(
+        default=64, description="rounds at which curves are kept"
+    )
+    deploy_cost: Annotated[Number, _setting("deploy_cost")] = Field(
+        default=0.0, description="one-time cost per newly deployed model"
+    )
+    backend: Annotated[str | tuple[str, ...], _setting("backend")] = Field(
+        default="auto", description="backend of the simulation"
+    )
 
-    @field_validator("stages", mode="before")
+
+class Store(BaseModel):
+    """What is kept on disk, and in which portions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    curves: Literal["auto", "trials", "moments"] = Field(
+        default="auto", description="curves of every trial, or moments and quantiles over trials"
+    )
+    stages: Literal["auto", "trials", "means"] = Field(
+        default="auto", description="stages of every trial, or means over trials"
+    )
+    shard_trials: Literal["auto"] | int = Field(
+        default="auto", description=f"trials in a shard, a multiple of {BLOCK}"
+    )
+
+    @field_validator("shard_trials", mode="before")
     @classmethod
-    def _stages_are_a_count_or_a_rule(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            if not _STAGE_RULE.fullmatch(value.strip()):
-                raise ValueError('must be a whole number, "T^x" such as "T^(1/3)", or "theory"')
-            return value.strip()
-        if (count := _whole(value)) < 1:
-            raise ValueError("must be at least 1")
-        return count
+    def _shards_are_whole_blocks(cls, value: Any) -> Any:
+        if value != "auto" and (check_value("trials", value) % BLOCK or value > 2**20):
+            raise ValueError(f'must be "auto" or a multiple of {BLOCK} up to {2**20}')
+        return value if value == "auto" else int(value)
 
 
 class Study(BaseModel):
-    """A scenario, the policies that meet it, and the setting of the runs.
+    """Scenarios, the policies that meet them, and the settings of the runs.
 
-    All policies run with the same seed, so that they meet the same worlds and can be compared
-    trial by trial.
+    All policies of a scenario and a setting run with the same seed, so that they meet the same
+    worlds and can be compared trial by trial.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(strict=True)
     description: str = Field(default="", strict=True)
-    scenario: ScenarioSpec
+    zip: tuple[tuple[str, ...], ...] = ()
+    max_cells: Annotated[int, BeforeValidator(lambda value: check_value("trials", value))] = 10_000
+    scenario: tuple[ScenarioSpec, ...] = Field(min_length=1)
     policy: tuple[PolicySpec, ...] = Field(min_length=1)
     setting: Setting
+    store: Store = Store()
 
     @field_validator("name")
     @classmethod
@@ -166,6 +195,11 @@ class Study(BaseModel):
                 "underscores, starting with a letter or digit"
             )
         return name
+
+    @field_validator("scenario", mode="before")
+    @classmethod
+    def _one_scenario_is_a_table(cls, value: Any) -> Any:
+        return [value] if isinstance(value, Mapping) else value
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Self:
@@ -203,20 +237,21 @@ class Study(BaseModel):
     def from_dict(cls, data: Mapping[str, Any], source: str = "study") -> Self:
         """Make a study of plain values and check all of it; as :meth:`from_toml`."""
         problems = []
+        single = isinstance(data.get("scenario"), Mapping)
         try:
             study = cls.model_validate(data)
         except ValidationError as error:
             study = None
-            problems = [_explain(detail) for detail in error.errors()]
+            problems = [_explain(detail, single) for detail in error.errors()]
         # The options are looked at also when the rest is broken: one run, all problems.
-        scenario, policies = data.get("scenario"), data.get("policy")
-        problems += option_problems(
-            scenario if isinstance(scenario, Mapping) else {},
-            [entry if isinstance(entry, Mapping) else {} for entry in policies]
-            if isinstance(policies, list | tuple)
-            else [],
-        )
-        problems += _label_problems(policies)
+        scenarios = _tables("scenario", data.get("scenario"))
+        policies = _tables("policy", data.get("policy"))
+        problems += option_problems(scenarios, policies)
+        problems += _label_problems("scenario", scenarios) + _label_problems("policy", policies)
+        if not problems and study is not None:
+            problems = zip_problems(
+                study.zip, [study.axes(s, p) for s in study.scenario for p in study.policy]
+            )
         if problems or study is None:
             raise StudyError(source, problems)
         return study
@@ -231,21 +266,43 @@ class Study(BaseModel):
         """
         type(self).from_dict(self.to_dict(), source=f"study {self.name}")
 
+    def axes(self, scenario: ScenarioSpec, policy: PolicySpec) -> dict[str, tuple[Any, ...]]:
+        """Return the axes of the grid where a scenario and a policy of the study meet.
+
+        Returns
+        -------
+        dict of str to tuple
+            ``scenario.limit``, then ``horizon``, then ``policy.gamma``, with their values.
+        """
+        world = scenario_axes(scenario.name, scenario.options)
+        settings = {field: getattr(self.setting, field) for field in Setting.model_fields}
+        return {
+            **{f"scenario.{key}": axis for key, axis in world.items()},
+            **{key: value for key, value in settings.items() if isinstance(value, tuple)},
+            **{f"policy.{key}": axis for key, axis in policy_axes(policy.options).items()},
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Return the study as plain values in the shape of its TOML."""
-        return self.model_dump(mode="json", exclude_none=True)
+        data = self.model_dump(mode="json", exclude_none=True)
+        if len(self.scenario) == 1:
+            data["scenario"] = data["scenario"][0]
+        return data
 
     def to_toml(self) -> str:
         """Write the study as TOML; :meth:`from_toml_text` reads it back as an equal study."""
         return write_toml(self.to_dict())
 
     def resolved(self) -> Self:
-        """Return the study with every default written out, so that it outlives the defaults."""
+        """Return the study with every default written out, so that it outlives the defaults.
+
+        Axes and formulas stay as they are.
+        """
         data = self.to_dict()
-        data["scenario"] = {
-            "name": self.scenario.name,
-            **resolve_scenario(self.scenario.name, self.scenario.options),
-        }
+        data["scenario"] = [
+            {"name": s.name, "label": s.label, **resolve_scenario(s.name, s.options)}
+            for s in self.scenario
+        ]
         data["policy"] = [
             {"name": p.name, "label": p.label, **resolve_policy(p.name, p.options)}
             for p in self.policy
@@ -255,25 +312,25 @@ class Study(BaseModel):
     def with_setting(self, **changes: Any) -> Self:
         """Return the study with some values of the setting changed; None changes nothing.
 
+        A changed setting leaves the groups of ``zip``.
+
         Raises
         ------
         StudyError
             When a changed value is not allowed.
         """
+        changed = {key: value for key, value in changes.items() if value is not None}
         data = self.to_dict()
-        data["setting"] |= {key: value for key, value in changes.items() if value is not None}
+        data["setting"] |= changed
+        left = ([name for name in group if name not in changed] for group in self.zip)
+        data["zip"] = [group for group in left if len(group) > 1]
         return type(self).from_dict(data, source=f"study {self.name}")
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Labels of the policies, in the order of the study."""
-        return tuple(entry.label for entry in self.policy)
 
     @property
     def content_hash(self) -> str:
         """SHA-256 of all that the results depend on: the resolved study but its description."""
         data = self.resolved().to_dict()
-        del data["description"]
+        del data["description"], data["max_cells"]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
@@ -287,21 +344,39 @@ def _presets() -> Any:
     return resources.files("fastroute.study") / "presets"
 
 
-def _explain(detail: Any) -> str:
+def _tables(name: str, value: Any) -> dict[str, Mapping[str, Any]]:
+    """Return the tables of a name with where they are in the study; what is no table is empty."""
+    if isinstance(value, Mapping):
+        return {name: value} if name == "scenario" else {}
+    if not isinstance(value, list | tuple):
+        return {}
+    return {
+        f"{name}[{place}]": entry if isinstance(entry, Mapping) else {}
+        for place, entry in enumerate(value)
+    }
+
+
+def _explain(detail: Any, single: bool) -> str:
     """Turn one error of pydantic into a line with key path, value and remedy."""
-    path = key_path(detail["loc"])
+    location = detail["loc"]
+    if single and location[:2] == ("scenario", 0):
+        location = ("scenario", *location[2:])
+    path = key_path(location)
     value, kind = detail["input"], detail["type"]
     if kind == "missing":
-        return f"{path}: missing; {_purpose(detail['loc'])}"
+        return f"{path}: missing; {_purpose(location)}"
     if kind == "extra_forbidden":
-        model: type[BaseModel] = Setting if detail["loc"][0] == "setting" else Study
-        why = unknown(str(detail["loc"][-1]), model.model_fields, "key")
+        models: dict[Any, type[BaseModel]] = {"setting": Setting, "store": Store}
+        why = unknown(str(location[-1]), models.get(location[0], Study).model_fields, "key")
         return f"{path} = {shown(value)}: {why}"
     message = plain_message(detail)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         message = f"must be a table, written [{path}]"
+    elif kind == "tuple_type" and location[0] in ("scenario", "policy"):
+        one = "a table, written [scenario], or " if location[0] == "scenario" else ""
+        message = f"must be {one}a list of tables, each written [[{path}]]"
     elif kind == "tuple_type":
-        message = f"must be a list of tables, each written [[{path}]]"
+        message = 'must be a list of groups of axes, such as [["horizon", "trials"]]'
     elif kind == "too_short":
         message = f"at least one is needed, written [[{path}]]"
     return f"{path} = {shown(value)}: {message}"
@@ -319,18 +394,17 @@ def _purpose(location: tuple[int | str, ...]) -> str:
     return "give a name"
 
 
-def _label_problems(policies: Any) -> list[str]:
-    """Find labels that two policies share; frames and figures could not tell them apart."""
-    if not isinstance(policies, list | tuple):
-        return []
-    labels = [
-        entry.get("label", entry.get("name")) if isinstance(entry, Mapping) else None
-        for entry in policies
-    ]
-    counts = Counter(label for label in labels if isinstance(label, str))
-    return [
-        f"policy[{index}].label = {shown(label)}: used {counts[label]} times; "
-        "give each of these policies a label of its own"
-        for index, label in enumerate(labels)
-        if isinstance(label, str) and counts[label] > 1 and labels.index(label) != index
-    ]
+def _label_problems(kind: str, tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Find labels that two entries share; frames and figures could not tell them apart."""
+    labels = {path: table.get("label", table.get("name")) for path, table in tables.items()}
+    counts = Counter(label for label in labels.values() if isinstance(label, str))
+    seen: set[Any] = set()
+    problems = []
+    for path, label in labels.items():
+        if isinstance(label, str) and label in seen:
+            problems.append(
+                f"{path}.label = {shown(label)}: used {counts[label]} times; "
+                f"give each {kind} a label of its own"
+            )
+        seen.add(label)
+    return problems

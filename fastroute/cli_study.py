@@ -1,0 +1,175 @@
+"""The commands on studies: ``fastroute run``, ``status`` and ``presets``.
+
+As in ``cli.py``, only Typer is imported at the top.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fastroute.study import StoredStudy, Study
+
+# Wide enough for every table when the output is a file or a pipe, whose width nobody knows.
+_PIPE_WIDTH: Final = 200
+# Exit code of a study of which some shards failed; the rest is done.
+_SOME_FAILED: Final = 1
+
+
+def run(
+    study: Annotated[
+        str, typer.Argument(help="A preset (see `fastroute presets`) or a study in TOML.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Run directory: new, or one to continue. Default: runs/NAME."),
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials, instead of the study's.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Rounds, instead of the study's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed, instead of the study's.")] = None,
+    executor: Annotated[
+        str, typer.Option(help="threads, processes, dask, or dask://HOST:PORT.")
+    ] = "threads",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads or processes. Default: all cores.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run, how long and how large.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing but the run directory.")
+    ] = False,
+) -> None:
+    """Run a study, or continue one: simulate its cells, write a run directory, print the results.
+
+    The results go to standard output, progress to standard error. A run that is interrupted or
+    killed keeps what was done; the same command continues it. Exit code 1: some parts failed.
+    """
+    from fastroute.study import run_study
+
+    planned = _find_study(study).with_setting(trials=trials, horizon=horizon, seed=seed)
+    if dry_run:
+        _print_plan(planned, executor, workers)
+        return
+    result = run_study(planned, out, executor=executor, workers=workers, progress=not quiet)
+    if not result.complete:
+        counts = result.manifest["shards"]
+        typer.echo(
+            f"error: {len(counts['failed'])} of {counts['total']:,} shards failed "
+            f"{_attempts()} times and were set aside; {result.path / 'failed'} says why. The rest "
+            "is done; run the study again to try them again",
+            err=True,
+        )
+        raise typer.Exit(_SOME_FAILED)
+    if result.shards_run or not (result.path / "figures").exists():
+        from fastroute.report import write_report
+
+        write_report(result.path)
+    if quiet:
+        typer.echo(result.path)
+        return
+    from fastroute.report import stored_tables
+
+    console = _console()
+    console.print(stored_tables(result.path))
+    console.print(f"Everything is in {result.path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def status(
+    directory: Annotated[Path, typer.Argument(help="A run directory.")],
+) -> None:
+    """Show how far a study is: cells, shards, speed, time left, running estimates, failures.
+
+    Works while it runs, from any terminal, and after it ended or was killed.
+    """
+    from fastroute.study import load
+    from fastroute.study.status import status_of
+
+    stored = load(directory)
+    found = status_of(stored)
+    console = _console()
+    for line in found.lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    _print_cells(console, stored)
+
+
+def presets() -> None:
+    """List the studies that come with fastroute."""
+    from rich import box
+    from rich.table import Table
+
+    from fastroute.study import Study, preset_names
+    from fastroute.study.grid import count_cells
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("name", "description", "cells", "rounds x trials"):
+        table.add_column(head, justify="right" if head == "cells" else "left")
+    table.columns[3].no_wrap = True
+    for name in preset_names():
+        study = Study.preset(name)
+        table.add_row(
+            name,
+            study.description,
+            f"{count_cells(study):,}",
+            f"{_span(study.setting.horizon)} x {_span(study.setting.trials)}",
+        )
+    _console().print(table)
+
+
+def _span(value: Any) -> str:
+    """Write a setting in one word: the value, or the ends of its axis."""
+    if not isinstance(value, tuple):
+        return value if isinstance(value, str) else f"{value:,}"
+    numbers = [entry for entry in value if not isinstance(entry, str)]
+    if len(numbers) < len(value):
+        return f"{len(value)} values"
+    return f"{min(numbers):,}-{max(numbers):,}"
+
+
+def _find_study(name: str) -> "Study":
+    """Return the study in a file, or the preset of that name."""
+    from fastroute.study import Study, StudyError, preset_names
+
+    path = Path(name)
+    if name not in preset_names() and (path.suffix == ".toml" or path.exists()):
+        return Study.from_toml(path)
+    try:
+        return Study.preset(name)
+    except StudyError as error:
+        raise ValueError(f"{error}. Or give a file that ends in .toml") from None
+
+
+def _attempts() -> int:
+    from fastroute.study.schedule import ATTEMPTS
+
+    return ATTEMPTS
+
+
+def _print_plan(study: "Study", executor: str, workers: int | None) -> None:
+    from fastroute.study.estimate import estimate
+
+    console = _console()
+    for line in estimate(study, executor, workers).lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_cells(console: "Console", stored: "StoredStudy") -> None:
+    """Print the table of the cells that have trials."""
+    import polars as pl
+
+    from fastroute.report import rich_overview
+
+    begun = stored.cells.filter(pl.col("trials_done") > 0).collect()
+    if begun.height:
+        console.print(rich_overview(begun, stored.axes))
+
+
+def _console() -> "Console":
+    """Return the console on standard output; wide where the output has no width of its own."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)

@@ -1,0 +1,97 @@
+"""The table of a study of many worlds: one row per cell, and what varies in it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from fastroute.analyse import student_halfwidth
+from fastroute.report.style import compact
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.console import Group
+
+# Nobody reads more rows than this; the frames have them all.
+_MOST_ROWS: Final = 60
+_SETTINGS: Final = ("scenario", "horizon", "budget", "max_deployed", "stages", "seed")
+
+
+def rich_overview(cells: "pl.DataFrame", axes: Sequence[str], *, title: str = "") -> "Group":
+    """Lay the overview out for a terminal.
+
+    Parameters
+    ----------
+    cells : polars.DataFrame
+        The cells of a study, with their running estimates.
+    axes : sequence of str
+        Names of the columns of further axes.
+    title : str
+        Written above the table.
+    """
+    from rich import box
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    heads, rows = _table(cells, axes)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for head in heads:
+        table.add_column(head, justify="left" if head in ("policy", "scenario") else "right")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    caption = Padding(Text(_caption(cells), style="dim"), (0, 0, 1, 0))
+    return Group(Text(title, style="bold"), table, caption)
+
+
+def markdown_overview(cells: "pl.DataFrame", axes: Sequence[str]) -> str:
+    """Write the overview as Markdown, its caption below."""
+    heads, rows = _table(cells, axes)
+    lines = [heads, ["---:"] * len(heads), *rows]
+    body = "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+    return f"{body}\n\n{_caption(cells)}"
+
+
+def _table(cells: "pl.DataFrame", axes: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Return heads and rows: what varies, the policy, and the estimates."""
+    varied = [name for name in (*_SETTINGS, *axes) if cells.get_column(name).n_unique() > 1]
+    heads = [*varied, "policy", "trials", "regret", "priced regret", "cost / budget"]
+    rows = []
+    for cell in cells.head(_MOST_ROWS).iter_rows(named=True):
+        done = cell["trials_done"]
+        estimates = ["-", "-", "-"]
+        if done:
+            estimates = [
+                _with_margin(cell["regret"], cell["regret_se"], done),
+                compact(cell["priced_regret"]),
+                compact(cell["cost"] / cell["budget"]),
+            ]
+        rows.append(
+            [*(_word(cell[name]) for name in varied), cell["policy"], f"{done:,}", *estimates]
+        )
+    return heads, rows
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, float):
+        return compact(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "-" if value is None else str(value)
+
+
+def _with_margin(mean: float, se: float | None, trials: int) -> str:
+    if not se:
+        return compact(mean)
+    half = float(student_halfwidth(se, trials))
+    return f"{compact(mean)} ± {compact(half, 1 if half < 1.0 else 2)}"
+
+
+def _caption(cells: "pl.DataFrame") -> str:
+    left = cells.height - _MOST_ROWS
+    more = f" {left:,} more cells are in the frames." if left > 0 else ""
+    return (
+        "Means over trials ± half the 95% interval, one row per cell. Priced regret charges "
+        f"overspending at what it is worth.{more}"
+    )

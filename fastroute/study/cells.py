@@ -1,0 +1,379 @@
+"""The cells of a study with all numbers worked out, and what identifies their results."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute.policy import resolve_gamma
+from fastroute.scenario.optimum import optimum, refuse_infeasible
+from fastroute.simulate.api import SIMULATION_BACKENDS
+from fastroute.solve.validate import choice
+from fastroute.study.build import build_policy, build_scenario, work_out_policy
+from fastroute.study.errors import StudyError
+from fastroute.study.grid import Point, points
+from fastroute.study.planning import Kept
+from fastroute.study.schema import BLOCK, Study
+from fastroute.study.toml import shown
+from fastroute.study.values import work_out
+from fastroute.study.work import Job
+
+if TYPE_CHECKING:
+    from fastroute.policy import Policy
+    from fastroute.scenario import Scenario
+    from fastroute.scenario.base import World
+
+#: More trials than this: curves are kept as moments and quantiles, unless the study says.
+MOST_CURVE_TRIALS: Final = 10_000
+#: More rows than this in a cell: stages are kept as means over trials, unless the study says.
+MOST_STAGE_ROWS: Final = 100_000
+#: A shard of automatic size has at most this many trial-rounds (half a second or so) ...
+SHARD_ROUNDS: Final = 20_000_000
+#: ... and at most this many trials.
+SHARD_TRIALS: Final = 4096
+# Digits to which slack and cheapest are rounded, so that a last bit of a solver on another
+# machine is no other study.
+_DIGITS: Final = 12
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One scenario, one policy and one setting: what its shards are made from.
+
+    Attributes
+    ----------
+    number : int
+        Place in the grid, from 0.
+    world : int
+        Number of its combination of scenario and setting; the policies of one world meet the
+        same queries and can be compared trial by trial.
+    scenario, policy : str
+        Labels.
+    scenario_name, policy_name : str
+        What is registered under that name is built with the options below.
+    scenario_options, policy_options : dict
+        Resolved, single values.
+    settings : dict
+        Arguments of ``simulate``, numbers only: horizon, budget, max_deployed, stages, trials,
+        seed, checkpoints, deploy_cost, backend.
+    gamma : float
+        The policy's, as a number.
+    axes : dict
+        Column name and value for what varies in the study beside the settings.
+    curves : {"trials", "moments"}
+        What is kept of the curves.
+    keep_stages : bool
+        Whether the stages of every trial are kept, or means.
+    shard_trials : int
+        Trials in a shard.
+    n_models : int
+        Models of the scenario.
+    cost_unit, note : str
+        Of the scenario.
+    models : tuple of str
+        Of the scenario.
+    digest : str
+        Of the numbers behind the scenario.
+    """
+
+    number: int
+    world: int
+    scenario: str
+    policy: str
+    scenario_name: str
+    policy_name: str
+    scenario_options: dict[str, Any]
+    policy_options: dict[str, Any]
+    settings: dict[str, Any]
+    gamma: float
+    axes: dict[str, Any]
+    curves: str
+    keep_stages: bool
+    shard_trials: int
+    cost_unit: str
+    note: str
+    models: tuple[str, ...]
+    digest: str
+
+    @cached_property
+    def key(self) -> str:
+        """Identifies the results of a trial: a hash of all they depend on but its number."""
+        what = {
+            "scenario": [self.scenario_name, self.scenario_options, self.digest],
+            "policy": self.policy_options,
+            "settings": {k: v for k, v in self.settings.items() if k != "trials"},
+        }
+        text = json.dumps(what, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def trials(self) -> int:
+        """Number of trials."""
+        return int(self.settings["trials"])
+
+    @property
+    def rounds(self) -> int:
+        """Number of trial-rounds."""
+        return self.trials * int(self.settings["horizon"])
+
+    @property
+    def kept(self) -> Kept:
+        """What is kept on disk."""
+        return Kept(self.trials, self.shard_trials, self.curves == "moments", not self.keep_stages)
+
+    def job(self, first: int, stop: int, **changes: Any) -> Job:
+        """Return the shard of trials ``first <= trial < stop``, with some settings changed."""
+        return Job(
+            self.key,
+            first,
+            stop,
+            self.scenario_name,
+            json.dumps(self.scenario_options, sort_keys=True, default=str),
+            self.policy_options,
+            {**self.settings, **changes},
+            self.kept.moments,
+            self.kept.means,
+        )
+
+    def __str__(self) -> str:
+        """Name the cell by its labels and settings."""
+        varied = "".join(f", {name}={shown(value)}" for name, value in self.axes.items())
+        s = self.settings
+        return (
+            f"cell {self.number} ({self.policy} in {self.scenario}, horizon={s['horizon']}, "
+            f"budget={s['budget']:g}, max_deployed={s['max_deployed']}{varied})"
+        )
+
+
+def lay_out(study: Study) -> list[Cell]:
+    """Work out every cell of a resolved study and refuse what cannot be played.
+
+    Raises
+    ------
+    StudyError
+        When there are too many cells, or the formulas, options or scenario of a cell do not
+        work. The first few are named.
+    """
+    reader = _Reader(study)
+    cells: list[Cell] = []
+    problems: list[str] = []
+    for number, point in enumerate(points(study)):
+        try:
+            cells.append(reader.cell(number, point))
+        except (ValueError, OSError) as error:
+            problems.append(f"cell {number} ({_place(point)}): {error}")
+    if problems:
+        more = len(problems) - 5
+        tail = [f"and {more:,} more cells like these"] if more > 0 else []
+        raise StudyError(f"study {study.name}", problems[:5] + tail)
+    twice = _twice(cells)
+    if twice:
+        raise StudyError(f"study {study.name}", twice)
+    return cells
+
+
+def _place(point: Point) -> str:
+    settings = ", ".join(
+        f"{name}={shown(point.setting[name])}" for name in ("horizon", "budget", "max_deployed")
+    )
+    return f"{point.policy.label} in {point.scenario.label}, {settings}"
+
+
+def _twice(cells: list[Cell]) -> list[str]:
+    """Find cells that come to the same numbers, which would be the same row twice."""
+    seen: dict[tuple[str, str], Cell] = {}
+    found = []
+    for cell in cells:
+        # Two policies may be the same on purpose, under labels of their own.
+        other = seen.setdefault((cell.key, cell.policy), cell)
+        if other is not cell:
+            found.append(
+                f"{other} and {cell} come to the same numbers; drop a value from an axis "
+                "(two formulas may have the same value)"
+            )
+    return found[:5]
+
+
+class _Reader:
+    """Builds cells, and what several cells share only once."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._scenarios: dict[str, Scenario] = {}
+        self._worlds: dict[tuple[str, int], tuple[World, str]] = {}
+        self._prices: dict[tuple[str, int, int], tuple[float, float]] = {}
+        self._feasible: set[tuple[str, int, int, float]] = set()
+        self._world_numbers: dict[str, int] = {}
+        swept = {
+            name: axis
+            for scenario in study.scenario
+            for policy in study.policy
+            for name, axis in study.axes(scenario, policy).items()
+        }
+        self._swept = swept
+
+    def cell(self, number: int, point: Point) -> Cell:
+        options = point.scenario.options
+        name = json.dumps([point.scenario.name, options], sort_keys=True, default=str)
+        if name not in self._scenarios:
+            self._scenarios[name] = build_scenario(point.scenario.name, options)
+        scenario = self._scenarios[name]
+        settings, names = self._settings(point, name, scenario)
+        policy_options = work_out_policy(point.policy.options, names)
+        policy = build_policy(point.policy.name, policy_options)
+        self._check_feasible(name, scenario, settings)
+        horizon, trials = settings["horizon"], settings["trials"]
+        store = self._study.store
+        few = trials <= MOST_CURVE_TRIALS
+        rows = trials * settings["stages"]
+        world = json.dumps([name, {k: v for k, v in settings.items() if k != "trials"}])
+        return Cell(
+            number=number,
+            world=self._world_numbers.setdefault(world, len(self._world_numbers)),
+            scenario=point.scenario.label,
+            policy=point.policy.label,
+            scenario_name=point.scenario.name,
+            policy_name=point.policy.name,
+            scenario_options=options,
+            policy_options=policy.model_dump(mode="json", exclude={"name"}),
+            settings=settings,
+            gamma=resolve_gamma(policy.gamma, horizon, scenario.n_models, policy.delta),
+            axes=self._axes(point, policy),
+            curves=store.curves if store.curves != "auto" else ("trials" if few else "moments"),
+            keep_stages=store.stages == "trials"
+            or (store.stages == "auto" and rows <= MOST_STAGE_ROWS),
+            shard_trials=shard_size(horizon)
+            if store.shard_trials == "auto"
+            else store.shard_trials,
+            cost_unit=scenario.cost_unit,
+            note=scenario.note,
+            models=scenario.models,
+            digest=self._world(name, scenario, horizon)[1],
+        )
+
+    def _settings(
+        self, point: Point, name: str, scenario: "Scenario"
+    ) -> tuple[dict[str, Any], dict[str, float]]:
+        """Work the settings out, each with the names of those before it."""
+        given = point.setting
+        names: dict[str, float] = {}
+        found: dict[str, Any] = {}
+
+        def settle(setting: str) -> Any:
+            try:
+                found[setting] = work_out(setting, given[setting], names)
+            except ValueError as error:
+                raise ValueError(f"{setting} = {shown(given[setting])}: {error}") from None
+            return found[setting]
+
+        names["T"] = settle("horizon")
+        names["N"] = scenario.n_models
+        names["M_max"] = settle("max_deployed")
+        cheapest, slack = self._costs(name, scenario, found["horizon"], found["max_deployed"])
+        names |= {"cheapest": cheapest, "slack": slack}
+        names["b"] = settle("budget")
+        names["K"] = settle("stages")
+        for setting in ("trials", "checkpoints", "deploy_cost", "seed", "backend"):
+            settle(setting)
+        choice("backend", found["backend"], SIMULATION_BACKENDS)
+        if found["stages"] > found["horizon"]:
+            raise ValueError(
+                f"stages = {found['stages']} is more than horizon = {found['horizon']}: at most "
+                "one a round"
+            )
+        # The number of stages that are played; several numbers that are asked for may come to it.
+        length = -(-found["horizon"] // found["stages"])
+        found["stages"] = -(-found["horizon"] // length)
+        return {setting: found[setting] for setting in given}, names
+
+    def _world(self, name: str, scenario: "Scenario", horizon: int) -> "tuple[World, str]":
+        if (name, horizon) not in self._worlds:
+            world = scenario.resolve(horizon, scenario.instances)
+            self._worlds[name, horizon] = world, _digest(world)
+        return self._worlds[name, horizon]
+
+    def _costs(
+        self, name: str, scenario: "Scenario", horizon: int, max_deployed: int
+    ) -> tuple[float, float]:
+        """Return ``cheapest`` and ``slack`` of a scenario."""
+        key = (name, horizon, max_deployed)
+        if key not in self._prices:
+            world, _ = self._world(name, scenario, horizon)
+            # A pool for every round at which a model comes or goes.
+            changes = np.unique(np.concatenate([world.arrival, world.retirement]))
+            opened = changes[changes < horizon][:, None]
+            pools = (world.arrival <= opened) & (opened < world.retirement)
+            cheapest = _spend(world, pools[:1], 0.0, max_deployed)
+            slack = _spend(world, pools, math.inf, max_deployed)
+            # A budget just below the cheapest would be refused.
+            self._prices[key] = _rounded(cheapest, up=True), _rounded(slack, up=False)
+        return self._prices[key]
+
+    def _check_feasible(self, name: str, scenario: "Scenario", settings: Mapping[str, Any]) -> None:
+        horizon, max_deployed = settings["horizon"], settings["max_deployed"]
+        key = (name, horizon, max_deployed, settings["budget"])
+        if key not in self._feasible:
+            world, _ = self._world(name, scenario, horizon)
+            first = (world.arrival <= 0)[None, :]
+            found = optimum(world, first, settings["budget"], max_deployed, "numba")
+            refuse_infeasible(world, found, settings["budget"], max_deployed)
+            self._feasible.add(key)
+
+    def _axes(self, point: Point, policy: "Policy") -> dict[str, Any]:
+        """Return columns for what varies, beside the settings that every frame has."""
+        columns: dict[str, Any] = {}
+        for name, axis in self._swept.items():
+            kind, _, option = name.rpartition(".")
+            if kind == "scenario":
+                columns[f"scenario_{option}"] = point.scenario.options.get(option)
+            elif kind == "policy":
+                default = getattr(policy, option)
+                columns[f"policy_{option}"] = point.policy.options.get(option, default)
+            elif any(isinstance(value, str) for value in axis) and option != "backend":
+                columns[f"{option}_rule"] = str(point.setting[option])
+            elif option in ("checkpoints", "deploy_cost", "backend"):
+                columns[f"setting_{option}"] = point.setting[option]
+        return columns
+
+
+def shard_size(horizon: int) -> int:
+    """Return the trials of a shard of automatic size: a power of two times ``BLOCK``."""
+    blocks = min(SHARD_ROUNDS // horizon, SHARD_TRIALS) // BLOCK
+    return BLOCK * (1 << max(blocks.bit_length() - 1, 0))
+
+
+def _spend(world: "World", pools: NDArray[np.bool_], budget: float, max_deployed: int) -> float:
+    """Return the largest mean cost of the best distribution, over pools and instances."""
+    best = optimum(world, pools, budget, max_deployed, "numba")
+    return float((best.weight * world.cost_mean).sum(axis=2).max())
+
+
+def _rounded(value: float, *, up: bool) -> float:
+    near = float(f"{value:.{_DIGITS - 1}e}")
+    if up and near < value:
+        near += 10.0 ** (math.floor(math.log10(abs(value))) - _DIGITS + 1)
+    return near
+
+
+def _digest(world: "World") -> str:
+    """Hash the numbers of a world, in single precision.
+
+    So a change of the data behind a scenario is seen, and a last bit of another machine's
+    logarithm is not. Instances of single trials are left out: more trials have more of them.
+    """
+    digest = hashlib.sha256()
+    for name, value in zip(world._fields, world, strict=True):
+        array = np.asarray(value)
+        if name in ("reward_mean", "cost_mean") and len(array) > 1:
+            continue
+        if array.dtype.kind == "f":
+            array = array.astype(np.float32)
+        digest.update(f"{name} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]

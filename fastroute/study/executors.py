@@ -1,0 +1,275 @@
+"""Where shards are computed: threads, processes, a Dask cluster, or any executor.
+
+Everything is behind the interface of :class:`concurrent.futures.Executor`; this module adds what
+that interface leaves open: how many shards to keep in flight, what to do when workers died, and
+how to stop.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from fastroute.study.errors import unknown
+from fastroute.study.work import Done, Job, run_shard, start_worker
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from distributed import Client
+
+#: Shards in flight per worker: one that runs, one that waits, so that no worker is idle.
+_AHEAD: Final = 2
+_NAMES: Final = ("threads", "processes", "dask", "dask://HOST:PORT")
+_DASK_SECONDS: Final = 20
+
+
+class Pool(Protocol):
+    """What the scheduler needs of an executor."""
+
+    name: str
+
+    def submit(self, job: Job) -> "Future[Done]":
+        """Compute a shard.
+
+        Raises
+        ------
+        concurrent.futures.BrokenExecutor
+            When the workers are gone.
+        """
+        ...
+
+    def width(self) -> int:
+        """Return how many shards to keep in flight."""
+        ...
+
+    def restart(self) -> bool:
+        """Start new workers in the place of dead ones; False when that is for the user to do."""
+        ...
+
+    def stop(self, *, at_once: bool) -> None:
+        """End the workers; at once, or when they have nothing left to do."""
+        ...
+
+
+class Threads:
+    """Threads of this process; the kernels release the interpreter lock."""
+
+    def __init__(self, workers: int, advance: Callable[[int], None]) -> None:
+        self.name = f"threads x {workers}"
+        self._workers = workers
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="shard")
+        self._advance = advance
+        self._stop = threading.Event()
+
+    def submit(self, job: Job) -> "Future[Done]":
+        """Compute a shard on a thread."""
+        told = 0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal told
+            if self._stop.is_set():
+                raise InterruptedError("the study was stopped")
+            self._advance(done - told)
+            told = done
+
+        return self._executor.submit(run_shard, job, progress)
+
+    def width(self) -> int:
+        """Return how many shards to keep in flight."""
+        return _AHEAD * self._workers
+
+    def restart(self) -> bool:
+        """Threads do not die alone."""
+        return False
+
+    def stop(self, *, at_once: bool) -> None:
+        """End the threads; at once means at the next piece of a stage."""
+        if at_once:
+            self._stop.set()
+        self._executor.shutdown(cancel_futures=at_once)
+
+
+class Processes:
+    """Processes of this machine, started afresh (not forked)."""
+
+    def __init__(self, workers: int) -> None:
+        self.name = f"processes x {workers}"
+        self._workers = workers
+        self._start()
+
+    def _start(self) -> None:
+        import multiprocessing
+
+        context = multiprocessing.get_context("spawn")
+        # The workers hold the other end, and end when this one closes: also when this process is
+        # killed and cannot say goodbye.
+        there, self._alive = context.Pipe(duplex=False)
+        self._there: Connection = there
+        self._executor = ProcessPoolExecutor(
+            self._workers, mp_context=context, initializer=start_worker, initargs=(there,)
+        )
+
+    def submit(self, job: Job) -> "Future[Done]":
+        """Compute a shard in a process."""
+        return self._executor.submit(run_shard, job)
+
+    def width(self) -> int:
+        """Return how many shards to keep in flight."""
+        return _AHEAD * self._workers
+
+    def restart(self) -> bool:
+        """Start a new pool of processes."""
+        self.stop(at_once=True)
+        self._start()
+        return True
+
+    def stop(self, *, at_once: bool) -> None:
+        """End the processes."""
+        if at_once:
+            self._alive.close()
+        self._executor.shutdown(cancel_futures=at_once)
+        self._alive.close()
+        self._there.close()
+
+
+class Dask:
+    """Workers of a Dask cluster.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected to the cluster.
+    close : callable
+        Lets go of the client, and of the cluster where it is ours.
+    """
+
+    def __init__(self, client: "Client", name: str, close: Callable[[], None]) -> None:
+        self.name = name
+        self._client = client
+        self._close = close
+        # Not pure: a shard that is computed again is a new task, not the old one's error.
+        self._executor = client.get_executor(pure=False)
+
+    def submit(self, job: Job) -> "Future[Done]":
+        """Compute a shard on a worker of the cluster."""
+        future: Future[Done] = self._executor.submit(run_shard, job)
+        return future
+
+    def width(self) -> int:
+        """Return how many shards to keep in flight; a cluster may grow and shrink."""
+        threads = sum(self._client.nthreads().values())
+        return _AHEAD * max(int(threads), 1)
+
+    def restart(self) -> bool:
+        """Dask starts new workers itself."""
+        return bool(self._client.status == "running")
+
+    def stop(self, *, at_once: bool) -> None:
+        """Let go of the cluster."""
+        self._executor.shutdown(wait=not at_once)
+        self._close()
+
+
+class Given:
+    """An executor that the caller made, and keeps."""
+
+    def __init__(self, executor: Executor, workers: int | None) -> None:
+        self.name = type(executor).__name__
+        self._executor = executor
+        known = getattr(executor, "_max_workers", None)
+        self._workers = workers or (known if isinstance(known, int) else cores())
+        self._futures: set[Future[Done]] = set()
+
+    def submit(self, job: Job) -> "Future[Done]":
+        """Compute a shard wherever the executor does."""
+        future = self._executor.submit(run_shard, job)
+        self._futures.add(future)
+        future.add_done_callback(self._futures.discard)
+        return future
+
+    def width(self) -> int:
+        """Return how many shards to keep in flight."""
+        return _AHEAD * self._workers
+
+    def restart(self) -> bool:
+        """Another executor is for the caller to make."""
+        return False
+
+    def stop(self, *, at_once: bool) -> None:
+        """Cancel what has not begun; the executor stays open."""
+        for future in list(self._futures) if at_once else ():
+            future.cancel()
+
+
+def open_pool(
+    executor: "str | Executor", workers: int | None, advance: Callable[[int], None]
+) -> Pool:
+    """Make what shards are computed on.
+
+    Parameters
+    ----------
+    executor : str or concurrent.futures.Executor
+        ``"threads"``, ``"processes"``, ``"dask"`` (a local cluster), ``"dask://HOST:PORT"`` (the
+        address of a scheduler), or an executor.
+    workers : int or None
+        How many; default all cores. A cluster at an address knows its own number.
+    advance : callable
+        Told of trial-rounds while they are played, where that is possible (threads).
+
+    Raises
+    ------
+    ValueError
+        When there is no such executor, Dask is not installed, or no scheduler answers.
+    """
+    if isinstance(executor, Executor):
+        return Given(executor, workers)
+    count = workers or cores()
+    if executor == "threads":
+        return Threads(count, advance)
+    if executor == "processes":
+        return Processes(count)
+    if executor == "dask" or executor.startswith("dask://"):
+        return _dask(executor, count)
+    raise ValueError(f"executor {executor!r}: {unknown(executor, _NAMES, 'executor')}")
+
+
+def _dask(executor: str, workers: int) -> Dask:
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise ValueError(
+            f"executor {executor!r} needs Dask; install it with: pip install fastroute[cluster]"
+        ) from None
+    if executor == "dask":
+        cluster: Any = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=":0",
+            env={"POLARS_MAX_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
+        )
+        client = Client(cluster)
+
+        def close() -> None:
+            client.close()
+            cluster.close()
+
+        return Dask(client, f"dask x {workers}", close)
+    address = executor.removeprefix("dask://")
+    try:
+        client = Client(address if "://" in address else f"tcp://{address}", timeout=_DASK_SECONDS)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"executor {executor!r}: no Dask scheduler answers there ({error}); start one with "
+            "`dask scheduler`, and workers with `dask worker`"
+        ) from None
+    return Dask(client, executor, client.close)
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,135 @@
+"""The frames of a complete study, written from its shards."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from fastroute.simulate.merge import Accounts, join
+from fastroute.study.errors import DamagedError
+from fastroute.study.journal import Record
+from fastroute.study.planning import plan_cell
+from fastroute.study.store import RunDirectory
+from fastroute.study.tables import (
+    FRAMES,
+    PARAMETERS,
+    TABLES,
+    axis_names,
+    cell_warnings,
+    cells_frame,
+    kept_of,
+    read_shard,
+    with_parameters,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# Rows that are held in memory before they go to a file of their own.
+_HELD_BYTES: Final = 64 << 20
+_ROWS_IN_GROUP: Final = 1 << 17
+
+
+def write_frames(directory: RunDirectory) -> list[Record]:
+    """Read every shard, compare it with its checksum, and write the frames of the study.
+
+    Parameters
+    ----------
+    directory : RunDirectory
+        Its records cover all cells.
+
+    Returns
+    -------
+    list of Record
+        Shards that are damaged; when there are any, no frames were written.
+
+    Raises
+    ------
+    OSError
+        When the disk is full.
+    """
+    import polars as pl
+
+    cells = cells_frame(directory.cells)
+    parameters = {name: cells.schema[name] for name in (*PARAMETERS, *axis_names(directory.cells))}
+    parts = directory.path / ".parts"
+    shutil.rmtree(parts, ignore_errors=True)
+    parts.mkdir()
+    damaged: list[Record] = []
+    warnings: list[list[str]] = []
+    used: set[str] = set()
+    try:
+        stacks = {name: _Stack(parts / name) for name in FRAMES}
+        for row in cells.iter_rows(named=True):
+            records = plan_cell(kept_of(row), directory.records.of(row["key"])).usable
+            used.update(record.name for record in records)
+            accounts = _read(directory.path, row, records, damaged)
+            if accounts is None or damaged:
+                continue
+            warnings.append(cell_warnings(row, accounts))
+            for name, stack in stacks.items():
+                stack.add(with_parameters(TABLES[name](row, accounts), row, parameters))
+        if damaged:
+            return damaged
+        for name, stack in stacks.items():
+            directory.put(f"{name}.parquet", stack.write)
+        cells = cells.with_columns(pl.Series("warnings", warnings, dtype=pl.List(pl.String)))
+        directory.put("cells.parquet", cells.write_parquet)
+    finally:
+        shutil.rmtree(parts, ignore_errors=True)
+    _remove_superseded(directory, used)
+    return []
+
+
+class _Stack:
+    """A frame that grows; what does not fit into memory goes to files."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._held: list[pl.DataFrame] = []
+        self._bytes = 0.0
+        self._files: list[Path] = []
+
+    def add(self, frame: "pl.DataFrame") -> None:
+        self._held.append(frame)
+        self._bytes += frame.estimated_size()
+        if self._bytes > _HELD_BYTES:
+            import polars as pl
+
+            self._files.append(self._path.with_name(f"{self._path.name}-{len(self._files)}"))
+            pl.concat(self._held).write_parquet(self._files[-1])
+            self._held, self._bytes = [], 0.0
+
+    def write(self, place: Path) -> None:
+        import polars as pl
+
+        lazy = [pl.scan_parquet(file) for file in self._files]
+        lazy += [pl.concat(self._held).lazy()] if self._held else []
+        pl.concat(lazy).sink_parquet(place, row_group_size=_ROWS_IN_GROUP)
+
+
+def _read(
+    directory: Path, row: Mapping[str, Any], records: list[Record], damaged: list[Record]
+) -> Accounts | None:
+    """Read the shards of a cell; None, and entries in `damaged`, when some are no good."""
+    kept = kept_of(row)
+    parts = []
+    before = len(damaged)
+    for record in records:
+        try:
+            shard = read_shard(directory, record)
+        except DamagedError:
+            damaged.append(record)
+        else:
+            parts.append(shard.reduced(curves=kept.moments, stages=kept.means))
+    return None if len(damaged) > before else join(parts)
+
+
+def _remove_superseded(directory: RunDirectory, used: set[str]) -> None:
+    """Remove shards whose trials are in others, which an extended study may leave."""
+    for key in directory.records.keys():
+        for record in directory.records.of(key):
+            if record.name not in used:
+                os.unlink(directory.path / record.name)
+                directory.records.drop(record)

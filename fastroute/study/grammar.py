@@ -1,0 +1,249 @@
+"""Values of a study that are computed from others: ``"0.5 * slack"``, ``"T^(1/3)"``.
+
+::
+
+    sum     = product { ("+" | "-") product }
+    product = sign { ("*" | "/") sign }
+    sign    = { "+" | "-" } power
+    power   = atom [ "^" sign ]
+    atom    = number | name | function "(" sum { "," sum } ")" | "(" sum ")"
+
+Powers bind tighter than signs and group to the right, as on paper: ``-T^2`` is ``-(T^2)`` and
+``2^3^2`` is ``2^9``. Nothing of Python can be reached: names stand for numbers, functions are
+those of :data:`FUNCTIONS`.
+"""
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from fastroute.study.errors import unknown
+
+#: Function -> its smallest and largest number of arguments.
+FUNCTIONS: Final[dict[str, tuple[Callable[..., float], int, int]]] = {
+    "ceil": (math.ceil, 1, 1),
+    "floor": (math.floor, 1, 1),
+    "log": (math.log, 1, 1),
+    "max": (max, 2, 16),
+    "min": (min, 2, 16),
+    "sqrt": (math.sqrt, 1, 1),
+}
+_OPERATORS: Final[dict[str, Callable[[float, float], float]]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "^": operator.pow,
+}
+_TOKEN: Final = re.compile(
+    r"\s*(?:(?P<number>(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)"
+    r"|(?P<name>[A-Za-z][A-Za-z0-9_]*)|(?P<sign>[-+*/^(),])|(?P<end>$))"
+)
+_LONGEST: Final = 200
+_DEEPEST: Final = 50
+
+
+class FormulaError(ValueError):
+    """A formula that cannot be read or has no value."""
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    start: int  #: position in the text, from 0
+
+
+class _Node(NamedTuple):
+    """A number, a name, or a function of other nodes."""
+
+    start: int
+    value: float | str | Callable[..., float]
+    children: tuple["_Node", ...] = ()
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A formula that was read and can be evaluated.
+
+    Attributes
+    ----------
+    text : str
+        As it was written.
+    names : frozenset of str
+        Names whose values it needs.
+    """
+
+    text: str
+    names: frozenset[str]
+    _root: _Node
+
+    def __call__(self, values: Mapping[str, float]) -> float:
+        """Evaluate with a value for every name.
+
+        Raises
+        ------
+        FormulaError
+            Where the value is not a finite real number, such as ``1 / 0``.
+        """
+
+        def value(node: _Node) -> float:
+            if isinstance(node.value, float):
+                return node.value
+            if isinstance(node.value, str):
+                return float(values[node.value])
+            arguments = [value(child) for child in node.children]
+            try:
+                result = node.value(*arguments)
+            except (ArithmeticError, ValueError):
+                result = math.nan
+            # A negative number to a broken power is complex.
+            if isinstance(result, complex) or not math.isfinite(result):
+                shown = ", ".join(f"{argument:g}" for argument in arguments)
+                raise FormulaError(_at(self.text, node.start, f"has no value for {shown}"))
+            return float(result)
+
+        return value(self._root)
+
+
+def formula(text: str, names: Iterable[str]) -> Formula:
+    """Read a formula.
+
+    Parameters
+    ----------
+    text : str
+        What is written in the study.
+    names : iterable of str
+        Names that it may use.
+
+    Returns
+    -------
+    Formula
+
+    Raises
+    ------
+    FormulaError
+        With the position of what cannot be read, counted from 1, and what was expected there.
+    """
+    if len(text) > _LONGEST:
+        raise FormulaError(f"a formula has at most {_LONGEST} characters, this one {len(text)}")
+    reader = _Reader(text, frozenset(names))
+    root = reader.sum(0)
+    if reader.next.kind != "end":
+        raise reader.error("an operator or the end was expected")
+    return Formula(text, frozenset(reader.used), root)
+
+
+class _Reader:
+    """Recursive descent over the tokens of one formula."""
+
+    def __init__(self, text: str, names: frozenset[str]) -> None:
+        self.text = text
+        self.names = names
+        self.used: set[str] = set()
+        self.next = _Token("end", "", 0)
+        self._place = 0
+        self._advance()
+
+    def _advance(self) -> _Token:
+        """Return the current token and read the one behind it."""
+        token = self.next
+        found = _TOKEN.match(self.text, self._place)
+        if found is None or found.lastgroup is None:
+            rest = self.text[self._place :]
+            start = self._place + len(rest) - len(rest.lstrip())
+            raise FormulaError(_at(self.text, start, "is not a number, a name or an operator"))
+        self.next = _Token(found.lastgroup, found[found.lastgroup], found.start(found.lastgroup))
+        self._place = found.end()
+        return token
+
+    def error(self, message: str) -> FormulaError:
+        return FormulaError(_at(self.text, self.next.start, message))
+
+    def _is(self, signs: str) -> bool:
+        return self.next.kind == "sign" and self.next.text in signs
+
+    def sum(self, depth: int) -> _Node:
+        if depth > _DEEPEST:
+            raise self.error("is nested too deeply")
+        left = self._product(depth)
+        while self._is("+-"):
+            sign = self._advance()
+            left = _Node(sign.start, _OPERATORS[sign.text], (left, self._product(depth)))
+        return left
+
+    def _product(self, depth: int) -> _Node:
+        left = self._sign(depth)
+        while self._is("*/"):
+            sign = self._advance()
+            left = _Node(sign.start, _OPERATORS[sign.text], (left, self._sign(depth)))
+        return left
+
+    def _sign(self, depth: int) -> _Node:
+        if depth > _DEEPEST:
+            raise self.error("is nested too deeply")
+        if not self._is("+-"):
+            return self._power(depth)
+        sign = self._advance()
+        inner = self._sign(depth + 1)
+        return inner if sign.text == "+" else _Node(sign.start, operator.neg, (inner,))
+
+    def _power(self, depth: int) -> _Node:
+        base = self._atom(depth)
+        if not self._is("^"):
+            return base
+        sign = self._advance()
+        return _Node(sign.start, _OPERATORS["^"], (base, self._sign(depth + 1)))
+
+    def _atom(self, depth: int) -> _Node:
+        token = self.next
+        if token.kind == "number":
+            self._advance()
+            return _Node(token.start, float(token.text.replace("_", "")))
+        if token.kind == "name":
+            return self._named(depth)
+        if self._is("("):
+            self._advance()
+            inner = self.sum(depth + 1)
+            self._close()
+            return inner
+        raise self.error("a number, a name or '(' was expected")
+
+    def _named(self, depth: int) -> _Node:
+        token = self.next
+        if token.text in FUNCTIONS:
+            self._advance()
+            function, least, most = FUNCTIONS[token.text]
+            if not self._is("("):
+                raise self.error(f"'(' was expected behind {token.text}")
+            self._advance()
+            arguments = [self.sum(depth + 1)]
+            while self._is(","):
+                self._advance()
+                arguments.append(self.sum(depth + 1))
+            self._close()
+            if not least <= len(arguments) <= most:
+                wanted = str(least) if least == most else f"{least} to {most}"
+                message = f"takes {wanted} values, not {len(arguments)}"
+                raise FormulaError(_at(self.text, token.start, message))
+            return _Node(token.start, function, tuple(arguments))
+        if token.text not in self.names:
+            raise self.error(f"is an {unknown(token.text, {*self.names, *FUNCTIONS}, 'name')}")
+        self._advance()
+        self.used.add(token.text)
+        return _Node(token.start, token.text)
+
+    def _close(self) -> None:
+        if not self._is(")"):
+            raise self.error("')' was expected")
+        self._advance()
+
+
+def _at(text: str, start: int, message: str) -> str:
+    """Say where in a formula something is, and what."""
+    found = _TOKEN.match(text, start)
+    word = found[0].strip() if found is not None and found[0].strip() else text[start : start + 1]
+    place = f"'{word}'" if word else "the end"
+    return f"position {start + 1}, {place}: {message}"

@@ -1,0 +1,241 @@
+"""Reading a study back, finished or not."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastroute.study.errors import RunDirectoryError
+from fastroute.study.journal import Records, read_records
+from fastroute.study.lock import holder_of
+from fastroute.study.planning import plan_cell
+from fastroute.study.schema import Study
+from fastroute.study.store import damaged_files, read_manifest
+from fastroute.study.tables import (
+    FRAMES,
+    PARAMETERS,
+    TABLES,
+    cell_accounts,
+    kept_of,
+    schemas,
+    with_parameters,
+)
+from fastroute.study.verify import damaged_shards
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class StoredStudy:
+    """A study on disk, as far as it is. The frames are lazy: nothing is read before ``.collect()``.
+
+    Every frame begins with the parameters of the cell that a row belongs to: ``cell`` (number in
+    the grid), ``world`` (cells of one world differ in their policy only), ``scenario``,
+    ``policy``, ``horizon``, ``budget``, ``max_deployed``, ``stages``, ``seed``, and a column for
+    every other axis of the grid (``policy_gamma``, ``scenario_limit``, ``budget_rule``, ...).
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The run directory.
+    study : Study
+        The resolved study.
+    manifest : dict
+        Versions, machine, sessions, counts and checksums.
+    shards_run : int
+        Shards that the call of :func:`run_study` that returned this computed; 0 when loaded.
+    """
+
+    path: Path
+    study: Study
+    manifest: dict[str, Any]
+    shards_run: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every shard of the study is there, and the frames are made of all of them."""
+        return bool(self.manifest["status"] == "complete")
+
+    @property
+    def axes(self) -> list[str]:
+        """Names of the columns of axes beyond the parameters that every study has."""
+        return list(self.manifest["axes"])
+
+    @cached_property
+    def cells(self) -> "pl.LazyFrame":
+        """One row per cell: all parameters, how far it is, seconds of work, running estimates."""
+        import polars as pl
+
+        records = self._records.frame().lazy()
+        n = (pl.col("stop") - pl.col("first")).sum()
+        regret, square = pl.col("regret").sum() / n, pl.col("regret_square").sum()
+        found = records.group_by("key").agg(
+            n.alias("trials_done"),
+            pl.len().alias("shards_done"),
+            pl.col("seconds").sum(),
+            regret.alias("regret"),
+            ((square - n * regret**2).clip(0.0) / (n - 1) / n).sqrt().alias("regret_se"),
+            (pl.col("priced_regret").sum() / n).alias("priced_regret"),
+            (pl.col("cost").sum() / n).alias("cost"),
+        )
+        counts = pl.col("trials_done", "shards_done").fill_null(0)
+        rounds = pl.col("trials_done") * pl.col("horizon")
+        return (
+            self._static.lazy()
+            .join(found, on="key", how="left", maintain_order="left")
+            .with_columns(counts, pl.col("regret_se").fill_nan(None))
+            .with_columns(
+                (pl.col("trials_done") == pl.col("trials")).alias("complete"),
+                (1e9 * pl.col("seconds") / rounds).alias("ns_per_trial_round"),
+            )
+        )
+
+    @property
+    def trials(self) -> "pl.LazyFrame":
+        """One row per cell and trial: regret and its parts, reward, cost, violations, ..."""
+        return self._frame("trials")
+
+    @property
+    def curves(self) -> "pl.LazyFrame":
+        """One row per cell, quantity and checkpoint: mean, standard error, quantiles."""
+        return self._frame("curves")
+
+    @property
+    def stages(self) -> "pl.LazyFrame":
+        """One row per cell, stage and trial, or per cell and stage as means over trials."""
+        return self._frame("stages")
+
+    @property
+    def summary(self) -> "pl.LazyFrame":
+        """One row per cell and quantity: mean, standard error, 95 % interval, quantiles."""
+        return self._frame("summary")
+
+    @property
+    def trial_curves(self) -> "pl.LazyFrame":
+        """One row per cell, trial and checkpoint, a column per quantity.
+
+        Read from the shards; cells of which only moments were kept have no rows.
+        """
+        return self._from_shards("trial_curves")
+
+    @property
+    def shards(self) -> "pl.LazyFrame":
+        """One row per shard on disk: cell (``key``), trials, checksum, seconds, backend."""
+        return self._records.frame().lazy()
+
+    @property
+    def holder(self) -> dict[str, Any] | None:
+        """``pid``, ``host`` and ``since`` of the process that runs the study now, if any."""
+        return holder_of(self.path)
+
+    def damaged(self) -> list[str]:
+        """Return the files and shards that are missing or differ from their checksum.
+
+        Reads everything.
+        """
+        files = damaged_files(self.path, self.manifest, self.manifest["files"])
+        return files + [record.name for record in damaged_shards(self.path, self._records)]
+
+    @cached_property
+    def _records(self) -> Records:
+        """Shards that the cells can use: when a study is extended, some may be superseded."""
+        every = read_records(self.path)
+        return Records(
+            record
+            for row in self._static.iter_rows(named=True)
+            for record in plan_cell(kept_of(row), every.of(row["key"])).usable
+        )
+
+    @cached_property
+    def _static(self) -> "pl.DataFrame":
+        import polars as pl
+
+        try:
+            return pl.read_parquet(self.path / "cells.parquet")
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise RunDirectoryError(
+                f"{self.path}: cells.parquet cannot be read ({error}); run the study again to "
+                "write it anew"
+            ) from None
+
+    def _frame(self, name: str) -> "pl.LazyFrame":
+        import polars as pl
+
+        if self.complete and name in FRAMES:
+            return pl.scan_parquet(self.path / f"{name}.parquet")
+        return self._from_shards(name)
+
+    def _from_shards(self, name: str) -> "pl.LazyFrame":
+        """Make a frame of the shards on disk, cell by cell, when it is asked for."""
+        from polars.io.plugins import register_io_source
+
+        parameters = {key: self._static.schema[key] for key in (*PARAMETERS, *self.axes)}
+        schema = {**parameters, **schemas()[name]}
+        return register_io_source(
+            _source(self.path, self._static, self._records, name, parameters), schema=schema
+        )
+
+
+def _source(
+    path: Path,
+    cells: "pl.DataFrame",
+    records: Records,
+    name: str,
+    parameters: dict[str, Any],
+) -> Callable[..., Iterator["pl.DataFrame"]]:
+    """Return what Polars calls for the rows of a frame."""
+
+    def rows(
+        with_columns: list[str] | None,
+        predicate: "pl.Expr | None",
+        n_rows: int | None,
+        batch_size: int | None,
+    ) -> Iterator["pl.DataFrame"]:
+        left = n_rows
+        for row in cells.iter_rows(named=True):
+            mine = records.of(row["key"])
+            if left == 0:
+                return
+            if not mine:
+                continue
+            accounts = cell_accounts(path, row, mine)
+            frame = with_parameters(TABLES[name](row, accounts), row, parameters)
+            if left is not None:
+                frame = frame.head(left)
+                left -= frame.height
+            if predicate is not None:
+                frame = frame.filter(predicate)
+            yield frame if with_columns is None else frame.select(with_columns)
+
+    return rows
+
+
+def load(path: str | os.PathLike[str]) -> StoredStudy:
+    """Open the directory of a study, complete, interrupted or still running.
+
+    Parameters
+    ----------
+    path : path-like
+        A directory that :func:`run_study` wrote.
+
+    Returns
+    -------
+    StoredStudy
+        The study, its manifest, and its frames. Of a study that is running they hold what was
+        on disk when the frame was first asked for; load it again for more.
+
+    Raises
+    ------
+    RunDirectoryError
+        When the directory is not a run directory.
+
+    Examples
+    --------
+    ``fr.load("runs/quickstart").trials.group_by("policy").agg(pl.col("regret").mean()).collect()``
+    """
+    directory = Path(path)
+    manifest = read_manifest(directory)
+    return StoredStudy(directory, Study.model_validate(manifest["study"]), manifest)

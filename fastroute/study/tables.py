@@ -1,0 +1,304 @@
+"""The frames of a study: their columns, and how they are made of shards.
+
+Every frame begins with the columns of :data:`PARAMETERS`, which say what cell a row belongs to,
+and with a column for every axis of the grid that is not among them.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute.simulate.frames import QUANTILES, curves_frame, stages_frame, summary_frame
+from fastroute.simulate.ledger import QUANTITIES
+from fastroute.simulate.merge import Accounts, join, summed, warnings
+from fastroute.simulate.plan import log_spaced
+from fastroute.study.cells import Cell
+from fastroute.study.errors import DamagedError
+from fastroute.study.journal import Record
+from fastroute.study.planning import Kept
+from fastroute.study.shard import from_parquet
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    Kind = pl.DataType | type[pl.DataType]
+
+#: Names of the frames that are written when a study is complete, in files of these names.
+FRAMES: Final = ("trials", "curves", "stages", "summary")
+#: First columns of every frame.
+PARAMETERS: Final = (
+    "cell",
+    "world",
+    "scenario",
+    "policy",
+    "horizon",
+    "budget",
+    "max_deployed",
+    "stages",
+    "seed",
+)
+
+
+def cells_frame(cells: Sequence[Cell]) -> "pl.DataFrame":
+    """One row per cell with all that was worked out of the study, and nothing of its results."""
+    import polars as pl
+
+    rows = [_row(cell) for cell in cells]
+    frame = pl.DataFrame(
+        {name: [row[name] for row in rows] for name in rows[0]},
+        schema_overrides={"budget": pl.Float64, "gamma": pl.Float64, "deploy_cost": pl.Float64},
+    )
+    axes = [_axis_column(name, [cell.axes[name] for cell in cells]) for name in axis_names(cells)]
+    return frame.select(*PARAMETERS, *axes, pl.exclude(*PARAMETERS))
+
+
+def axis_names(cells: Sequence[Cell]) -> list[str]:
+    """Return the names of the columns for axes that are not among the parameters."""
+    return list(cells[0].axes)
+
+
+def _row(cell: Cell) -> dict[str, Any]:
+    settings = cell.settings
+    horizon, stages = settings["horizon"], settings["stages"]
+    return {
+        "cell": cell.number,
+        "world": cell.world,
+        "scenario": cell.scenario,
+        "policy": cell.policy,
+        **{name: settings[name] for name in ("horizon", "budget", "max_deployed", "stages")},
+        "seed": settings["seed"],
+        "trials": cell.trials,
+        "stage_length": -(-horizon // stages),
+        "gamma": cell.gamma,
+        **{name: cell.policy_options[name] for name in ("estimator", "deployer", "router")},
+        **{name: settings[name] for name in ("deploy_cost", "checkpoints", "backend")},
+        "curves_kept": cell.curves,
+        "stages_kept": "trials" if cell.keep_stages else "means",
+        "shard_trials": cell.shard_trials,
+        "key": cell.key,
+        "scenario_name": cell.scenario_name,
+        "scenario_options": json.dumps(cell.scenario_options, sort_keys=True, default=str),
+        "policy_name": cell.policy_name,
+        "policy_options": json.dumps(cell.policy_options, sort_keys=True, default=str),
+        "cost_unit": cell.cost_unit,
+    }
+
+
+def _axis_column(name: str, values: list[Any]) -> "pl.Series":
+    """Make a column of whole numbers, numbers, or words, whichever holds all values."""
+    import polars as pl
+
+    kinds = {type(value) for value in values} - {type(None)}
+    if kinds == {bool}:
+        return pl.Series(name, values, dtype=pl.Boolean)
+    if kinds == {int}:
+        return pl.Series(name, values, dtype=pl.Int64)
+    if kinds <= {int, float}:
+        return pl.Series(name, values, dtype=pl.Float64, strict=False)
+    words = [
+        value if value is None or isinstance(value, str) else json.dumps(value) for value in values
+    ]
+    return pl.Series(name, words, dtype=pl.String)
+
+
+def kept_of(row: Mapping[str, Any]) -> Kept:
+    """Return what a cell keeps on disk, from its row of the frame of cells."""
+    return Kept(
+        row["trials"],
+        row["shard_trials"],
+        row["curves_kept"] == "moments",
+        row["stages_kept"] == "means",
+    )
+
+
+def read_shard(directory: Path, record: Record) -> Accounts:
+    """Read a shard and compare it with its checksum.
+
+    Raises
+    ------
+    DamagedError
+        When it is missing or is not what was written.
+    """
+    try:
+        content = (directory / record.name).read_bytes()
+    except OSError as error:
+        raise DamagedError(f"{record.name}: {error.strerror}") from None
+    if hashlib.sha256(content).hexdigest() != record.sha256:
+        raise DamagedError(f"{record.name}: differs from its checksum")
+    return from_parquet(content)
+
+
+def cell_accounts(directory: Path, row: Mapping[str, Any], records: Iterable[Record]) -> Accounts:
+    """Read and join the shards of a cell, reduced to what the cell keeps.
+
+    Parameters
+    ----------
+    directory : pathlib.Path
+        The run directory.
+    row : mapping
+        The cell's row of the frame of cells.
+    records : iterable of Record
+        In the order of their trials, and without overlap.
+
+    Raises
+    ------
+    DamagedError
+        When a shard is damaged.
+    """
+    moments, means = row["curves_kept"] == "moments", row["stages_kept"] == "means"
+    return join(
+        [read_shard(directory, record).reduced(curves=moments, stages=means) for record in records]
+    )
+
+
+def trials_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
+    """One row per trial."""
+    import polars as pl
+
+    return pl.DataFrame(accounts.finals)
+
+
+def curves_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
+    """One row per quantity and checkpoint, over trials."""
+    curves, _, _ = summed(accounts)
+    return curves_frame(curves, _checkpoints(row), accounts.trials)
+
+
+def stages_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
+    """One row per stage and trial, or per stage as means over trials."""
+    _, table, sets = summed(accounts)
+    opened = np.arange(0, row["horizon"], row["stage_length"])
+    rounds = np.minimum(row["horizon"] - opened, row["stage_length"])
+    frame = stages_frame(
+        table,
+        sets,
+        accounts.finals["trial"],
+        opened,
+        rounds,
+        budget=row["budget"],
+        deployer=row["deployer"],
+    )
+    # The budget of a row is that of its cell.
+    return frame.drop("budget")
+
+
+def summary_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
+    """One row per quantity, over trials."""
+    return summary_frame(accounts.finals)
+
+
+def trial_curves_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
+    """One row per trial and checkpoint; none where moments are kept."""
+    import polars as pl
+
+    points = _checkpoints(row)
+    if not isinstance(accounts.curves, np.ndarray):
+        return pl.DataFrame(schema=schemas()["trial_curves"])
+    return pl.DataFrame(
+        {
+            "trial": np.repeat(accounts.finals["trial"], len(points)),
+            "round": np.tile(points, accounts.trials),
+            **{
+                name: curve.ravel() for name, curve in zip(QUANTITIES, accounts.curves, strict=True)
+            },
+        }
+    )
+
+
+#: Frame -> what makes the rows of one cell.
+TABLES: Final[dict[str, Callable[[Mapping[str, Any], Accounts], "pl.DataFrame"]]] = {
+    "trials": trials_table,
+    "curves": curves_table,
+    "stages": stages_table,
+    "summary": summary_table,
+    "trial_curves": trial_curves_table,
+}
+
+
+def with_parameters(
+    frame: "pl.DataFrame", row: Mapping[str, Any], parameters: "Mapping[str, Kind]"
+) -> "pl.DataFrame":
+    """Put the parameters of a cell in front of its rows."""
+    import polars as pl
+
+    return frame.select(
+        *(pl.lit(row[name], dtype=kind).alias(name) for name, kind in parameters.items()),
+        pl.all(),
+    )
+
+
+def cell_warnings(row: Mapping[str, Any], accounts: Accounts) -> list[str]:
+    """Return what a reader of a cell's numbers must know."""
+    return warnings(accounts, row["horizon"], row["estimator"])
+
+
+def _checkpoints(row: Mapping[str, Any]) -> NDArray[np.int64]:
+    return log_spaced(row["horizon"], row["checkpoints"])
+
+
+def schemas() -> "dict[str, dict[str, Kind]]":
+    """Columns of every frame behind the parameters, with their types."""
+    import polars as pl
+
+    number, whole, word = pl.Float64, pl.Int64, pl.String
+    return {
+        "trials": {
+            "trial": whole,
+            **dict.fromkeys(
+                (
+                    "regret",
+                    "discovery",
+                    "deployment",
+                    "routing",
+                    "noise",
+                    "realised_regret",
+                    "priced_regret",
+                    "reward",
+                    "cost",
+                    "violation",
+                    "worst_stage_violation",
+                ),
+                number,
+            ),
+            **dict.fromkeys(
+                (
+                    "starved",
+                    "over_budget_rounds",
+                    "no_capacity_rounds",
+                    "over_budget_stages",
+                    "deployments",
+                ),
+                whole,
+            ),
+            "deploy_cost": number,
+        },
+        "curves": {
+            "round": whole,
+            "quantity": word,
+            "mean": number,
+            "se": number,
+            **dict.fromkeys(QUANTILES, number),
+            "trials": whole,
+        },
+        "stages": {
+            **dict.fromkeys(("trial", "stage", "opened", "rounds"), whole),
+            "deployed": pl.List(whole),
+            **dict.fromkeys(("pool_value", "deployed_value", "budget_price"), number),
+            "method": word,
+            "gap": number,
+            "status": word,
+            **dict.fromkeys(
+                ("spend", "violation", "over_budget_rounds", "no_capacity_rounds"), number
+            ),
+        },
+        "summary": {
+            "quantity": word,
+            **dict.fromkeys(("mean", "se", "low", "high", "q05", "q50", "q95"), number),
+        },
+        "trial_curves": {"trial": whole, "round": whole, **dict.fromkeys(QUANTITIES, number)},
+    }

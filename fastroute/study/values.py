@@ -1,0 +1,132 @@
+"""The settings of a study: what kind of value each takes, its range, and its formulas."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from fastroute.study.grammar import FormulaError, formula
+
+#: Setting -> the names that a formula for it may use; each may use what is worked out before it.
+FORMULA_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "horizon": (),
+    "max_deployed": ("T", "N"),
+    "budget": ("T", "N", "M_max", "slack", "cheapest"),
+    "stages": ("T", "N", "M_max", "slack", "cheapest", "b"),
+    **dict.fromkeys(
+        ("trials", "checkpoints", "deploy_cost"),
+        ("T", "N", "M_max", "slack", "cheapest", "b", "K"),
+    ),
+}
+#: Names that a formula for an option of a policy may use.
+ALL_NAMES: Final = ("T", "N", "M_max", "slack", "cheapest", "b", "K")
+#: What ``stages = "theory"`` stands for.
+_THEORY: Final = "N^(2/3) * T^(1/3) / M_max"
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a number")
+    if not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return float(value)
+
+
+def _whole(value: Any) -> int:
+    """Turn 1e5 into 100000 and refuse what only looks like an integer (true, "7")."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a whole number")
+    if isinstance(value, float) and not (math.isfinite(value) and value.is_integer()):
+        raise ValueError("must be a whole number")
+    return int(value)
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a word")
+    return value
+
+
+_RANGES: Final[dict[str, tuple[Callable[[Any], Any], dict[str, int]]]] = {
+    "horizon": (_whole, {"ge": 1, "le": 2**32 - 1}),
+    "max_deployed": (_whole, {"ge": 1}),
+    "budget": (_number, {"gt": 0}),
+    "stages": (_whole, {"ge": 1}),
+    "trials": (_whole, {"ge": 1, "le": 2**32 - 1}),
+    "seed": (_whole, {"ge": 0, "le": 2**63 - 1}),
+    "checkpoints": (_whole, {"ge": 1}),
+    "deploy_cost": (_number, {"ge": 0}),
+    "backend": (_word, {}),
+}
+_SIGNS: Final[dict[str, tuple[Callable[[Any, Any], bool], str]]] = {
+    "ge": (lambda value, limit: value >= limit, "greater than or equal to"),
+    "gt": (lambda value, limit: value > limit, "greater than"),
+    "le": (lambda value, limit: value <= limit, "less than or equal to"),
+}
+
+
+def check_value(setting: str, value: Any) -> Any:
+    """Check one value of a setting, which is not a formula.
+
+    Raises
+    ------
+    ValueError
+        What it must be; the name of the setting is for the caller to put in front.
+    """
+    kind, limits = _RANGES[setting]
+    value = kind(value)
+    for sign, limit in limits.items():
+        good, words = _SIGNS[sign]
+        if not good(value, limit):
+            raise ValueError(f"must be {words} {limit}")
+    return value
+
+
+def check_entry(setting: str, value: Any) -> Any:
+    """Check a value of a setting or a formula for it, without working it out.
+
+    Raises
+    ------
+    ValueError
+        As :func:`check_value`, or with the position of a mistake in the formula.
+    """
+    if isinstance(value, str) and setting in FORMULA_NAMES:
+        text = value.strip()
+        kind = "whole number" if _RANGES[setting][0] is _whole else "number"
+        try:
+            float(text)
+        except ValueError:
+            pass
+        else:
+            raise ValueError(f"must be a {kind}, which is written without quotes")
+        try:
+            formula(_spelt_out(setting, text), FORMULA_NAMES[setting])
+        except FormulaError as error:
+            raise ValueError(f"must be a {kind} or a formula; {error}") from None
+        return text
+    return check_value(setting, value)
+
+
+def work_out(setting: str, value: Any, names: Mapping[str, float]) -> Any:
+    """Return the value of a setting for one cell; formulas are worked out.
+
+    Whole numbers are rounded to the nearest, and the number of stages is kept between one and
+    one a round.
+
+    Raises
+    ------
+    ValueError
+        When the formula has no value, or one that is not allowed.
+    """
+    if not (isinstance(value, str) and setting in FORMULA_NAMES):
+        return value
+    found = formula(_spelt_out(setting, value), FORMULA_NAMES[setting])(names)
+    if setting == "stages":
+        return int(min(max(round(found), 1), names["T"]))
+    try:
+        return check_value(setting, round(found) if _RANGES[setting][0] is _whole else found)
+    except ValueError as error:
+        raise ValueError(f"comes to {found:g}, but {error}") from None
+
+
+def _spelt_out(setting: str, text: str) -> str:
+    return _THEORY if setting == "stages" and text == "theory" else text

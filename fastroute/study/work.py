@@ -1,0 +1,132 @@
+"""What a worker does: one shard, from plain values to bytes.
+
+The modules that this one imports at its top must not bring NumPy or Polars: a fresh worker
+process sets the number of their threads first.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import fastroute
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from fastroute.scenario import Scenario
+
+# Libraries start as many threads as there are cores, and so does every worker process.
+_THREADS: Final = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+)
+
+
+class Job(NamedTuple):
+    """A shard to compute: plain values that travel to any worker."""
+
+    key: str  #: of the cell
+    first: int  #: its trials are first <= trial < stop
+    stop: int
+    scenario: str
+    scenario_options: str  #: as JSON, which has one form and can be remembered
+    policy_options: dict[str, Any]
+    settings: dict[str, Any]
+    moments: bool  #: reduce curves to moments
+    means: bool  #: reduce stages to sums
+
+
+class Done(NamedTuple):
+    """A shard that was computed."""
+
+    content: bytes  #: Parquet
+    facts: dict[str, Any]  #: what the journal notes of it
+    version: str  #: of the worker's fastroute
+
+
+def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> Done:
+    """Compute a shard on one thread.
+
+    Parameters
+    ----------
+    job : Job
+        The shard.
+    progress : callable, optional
+        Called as ``progress(done, total)`` with trial-rounds; may raise to stop.
+
+    Returns
+    -------
+    Done
+        The same content whoever computes it, and the facts: seconds of work (``seconds``) and of
+        compiling kernels before it (``compile_seconds``), backend, and sums over trials for
+        running estimates.
+    """
+    from fastroute.policy import Policy
+    from fastroute.simulate.api import simulate_part
+    from fastroute.study.shard import to_parquet
+
+    part = simulate_part(
+        _scenario(job.scenario, job.scenario_options),
+        Policy(**job.policy_options),
+        job.first,
+        job.stop,
+        keep_stages=not job.means,
+        progress=progress,
+        **job.settings,
+    )
+    started = time.perf_counter()
+    accounts = part.accounts.reduced(curves=job.moments, stages=job.means)
+    finals = accounts.finals
+    content = to_parquet(accounts)
+    return Done(
+        content,
+        {
+            "seconds": part.seconds + time.perf_counter() - started,
+            "compile_seconds": part.settings["compile_seconds"],
+            "backend": part.settings["backend"],
+            "regret": float(finals["regret"].sum()),
+            "regret_square": float((finals["regret"] ** 2).sum()),
+            "priced_regret": float(finals["priced_regret"].sum()),
+            "cost": float(finals["cost"].sum()),
+        },
+        fastroute.__version__,
+    )
+
+
+@lru_cache(maxsize=64)
+def _scenario(name: str, options: str) -> "Scenario":
+    import json
+
+    from fastroute.study.build import build_scenario
+
+    return build_scenario(name, json.loads(options))
+
+
+def start_worker(alive: "Connection") -> None:
+    """Prepare a fresh worker process.
+
+    Parameters
+    ----------
+    alive : multiprocessing.connection.Connection
+        Nothing is ever sent on it. When its other end closes, because the coordinator stopped or
+        was killed, the worker ends at once.
+    """
+    for name in _THREADS:
+        os.environ[name] = "1"
+    # Ctrl-C is for the coordinator, which then closes the connection.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        try:
+            alive.poll(None)
+        finally:
+            os._exit(1)
+
+    threading.Thread(target=watch, name="watch", daemon=True).start()

@@ -1,0 +1,254 @@
+"""The grid: which cells a study has, in which order, and the numbers worked out for each."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import fastroute as fr
+from fastroute.study import Study, StudyError
+from fastroute.study.cells import Cell, lay_out, shard_size
+from fastroute.study.grid import count_cells, points
+from studies import mini
+
+
+def cells_of(**changes: Any) -> list[Cell]:
+    return lay_out(mini(**changes).resolved())
+
+
+def problems_of(**changes: Any) -> list[str]:
+    with pytest.raises(StudyError) as caught:
+        lay_out(mini(**changes).resolved())
+    return list(caught.value.problems)
+
+
+def test_cells_are_all_combinations_scenario_first_and_policy_last() -> None:
+    cells = cells_of(
+        scenario=[{"name": "static", "n_models": [3, 4]}, {"name": "static", "label": "ten"}],
+        policy=[{"name": "stageroute", "gamma": [0.1, "theory"]}, {"name": "uniform"}],
+        setting={"max_deployed": [2, 3]},
+    )
+    assert [cell.number for cell in cells] == list(range(36))
+    assert [
+        (c.scenario, c.settings["horizon"], c.settings["max_deployed"]) for c in cells[::3]
+    ] == [
+        (scenario, horizon, deployed)
+        for scenario in ("static (n_models=3)", "static (n_models=4)", "ten")
+        for horizon in (60, 90)
+        for deployed in (2, 3)
+    ]
+    assert [cell.policy for cell in cells[:3]] == [
+        "stageroute (gamma=0.1)",
+        "stageroute (gamma=theory)",
+        "uniform",
+    ]
+    assert [cell.world for cell in cells] == [number // 3 for number in range(36)]
+    assert [cell.axes["policy_gamma"] for cell in cells[:3]] == [0.1, "theory", "paper"]
+    assert len({cell.key for cell in cells}) == 36
+
+
+def test_axes_in_zip_go_together() -> None:
+    cells = cells_of(
+        zip=[["horizon", "trials", "policy.gamma"]],
+        policy=[{"name": "stageroute", "gamma": [0.1, 0.2]}, {"name": "uniform"}],
+        setting={"trials": [200, 100], "seed": [1, 2]},
+    )
+    assert [cell.policy for cell in cells] == ["stageroute", "uniform"] * 4
+    # What the world decides is not for the label of the policy to tell.
+    assert [(c.settings["horizon"], c.trials, c.settings["seed"], c.gamma) for c in cells[::2]] == [
+        (horizon, trials, seed, gamma)
+        for horizon, trials, gamma in ((60, 200, 0.1), (90, 100, 0.2))
+        for seed in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ([["horizon"]], "must name at least two axes"),
+        ([["horizon", "budget"]], '"budget" is no axis. The axes are: horizon, trials, seed'),
+        ([["horizon", "trials"]], "horizon has 2 values, trials has 3 values"),
+        ([["horizon", "seed"], ["seed", "trials"]], '"seed" is in zip[0] too'),
+    ],
+)
+def test_axes_that_cannot_go_together(groups: list[list[str]], words: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        mini(zip=groups, setting={"trials": [1, 2, 3], "seed": [4, 5]})
+    assert any(words in problem for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("families", "labels"),
+    [
+        (["MMLU", "GSM8K"], ["routerbench"]),
+        ([["MMLU"], ["MMLU", "GSM8K"]], [f"routerbench (families={x})" for x in
+                                         ('["MMLU"]', '["MMLU", "GSM8K"]')]),
+        ({"grid": ["MMLU", "GSM8K"]}, [f"routerbench (families={x})" for x in ("MMLU", "GSM8K")]),
+        ({"grid": ["MMLU"]}, ["routerbench"]),
+    ],
+)  # fmt: skip
+def test_a_list_that_is_a_value_is_no_axis(families: Any, labels: list[str]) -> None:
+    study = mini(
+        scenario={"name": "routerbench", "families": families},
+        policy=[{"name": "uniform"}],
+        setting={"horizon": 60},
+    )
+    assert [point.scenario.label for point in points(study)] == labels
+    assert Study.from_toml_text(study.to_toml()) == study
+
+
+def test_too_many_cells_are_refused_before_any_is_made() -> None:
+    huge = {"seed": list(range(5000)), "trials": list(range(1, 5001))}
+    (problem,) = problems_of(setting=huge)
+    assert "the grid has 100,000,000 cells, more than max_cells = 10,000" in problem
+    assert "horizon 2, trials 5000, seed 5000" in problem
+    assert len(cells_of(max_cells=4)) == 4
+    assert len(problems_of(max_cells=3)) == 1
+
+
+def test_formulas_are_worked_out_for_every_cell() -> None:
+    cells = cells_of(
+        scenario={"name": "sota"},
+        policy=[{"name": "stageroute", "gamma": "0.5 * log(N * T)", "init_pulls": "M_max + 0.4"}],
+        setting={
+            "horizon": [1000, "2e3 * 10"],
+            "max_deployed": "ceil(N / 5)",
+            "budget": ["0.5 * slack", "1.1 * cheapest"],
+            "stages": ["T^(1/3)", "theory", "2 * T"],
+            "trials": "max(ceil(1e5 / T), K)",
+            "deploy_cost": "b / 10",
+        },
+    )
+    assert len(cells) == 12
+    world = fr.scenario("sota")
+    for cell in cells:
+        settings = cell.settings
+        horizon, deployed = settings["horizon"], settings["max_deployed"]
+        assert horizon in (1000, 20_000)
+        assert deployed == math.ceil(world.n_models / 5) == 5
+        rule = cell.axes["stages_rule"]
+        asked = {
+            "T^(1/3)": round(horizon ** (1 / 3)),
+            "theory": round(24 ** (2 / 3) * horizon ** (1 / 3) / 5),
+            "2 * T": horizon,
+        }[rule]
+        assert settings["stages"] == math.ceil(horizon / math.ceil(horizon / asked))
+        assert cell.trials == max(math.ceil(1e5 / horizon), asked)
+        assert settings["deploy_cost"] == settings["budget"] / 10
+        assert cell.gamma == 0.5 * math.log(24 * horizon)
+        assert cell.policy_options["init_pulls"] == 5
+
+
+def test_slack_never_binds_and_cheapest_just_does() -> None:
+    def budget_of(rule: str) -> float:
+        (cell,) = cells_of(
+            scenario={"name": "sota"},
+            policy=[{"name": "oracle"}],
+            setting={"horizon": 500, "budget": rule, "max_deployed": 4},
+        )
+        return float(cell.settings["budget"])
+
+    def values(budget: float) -> NDArray[np.float64]:
+        # A stage for every round, so that the value of every pool is seen.
+        run = fr.simulate(
+            fr.scenario("sota"),
+            fr.policy("oracle"),
+            horizon=500,
+            stages=500,
+            max_deployed=4,
+            trials=1,
+            budget=budget,
+        )
+        return run.stages["pool_value"].to_numpy()
+
+    slack, cheapest = budget_of("slack"), budget_of("cheapest")
+    np.testing.assert_allclose(values(slack), values(1e9), rtol=1e-12)
+    assert (values(0.99 * slack) < values(1e9) - 1e-6).any()
+    assert cheapest < slack
+    values(cheapest)
+    with pytest.raises(ValueError, match="is below"):
+        values(cheapest * (1.0 - 1e-6))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"budget": "cheapest / 2"}, "cell 0 (stageroute in static, horizon=60, budget="),
+        ({"budget": "cheapest / 2"}, "is below"),
+        ({"budget": "slack - cheapest - 9"}, "comes to -9, but must be greater than 0"),
+        ({"budget": "1 / (T - 60)"}, "position 3, '/': has no value for 1, 0"),
+        ({"stages": 61}, "stages = 61 is more than horizon = 60"),
+        ({"backend": "nunba"}, "nunba"),
+        ({"stages": [31, 32], "horizon": 61}, "come to the same numbers"),
+    ],
+)
+def test_cells_that_cannot_be_played_are_named(setting: dict[str, Any], words: str) -> None:
+    assert any(words in problem for problem in problems_of(setting=setting))
+
+
+def test_only_the_first_problems_are_listed() -> None:
+    problems = problems_of(setting={"seed": list(range(50)), "budget": "cheapest / 2"})
+    assert len(problems) == 6
+    assert problems[-1] == "and 195 more cells like these"
+
+
+def test_the_key_is_of_what_the_results_depend_on() -> None:
+    base = {cell.key for cell in cells_of()}
+    assert base == {cell.key for cell in cells_of(name="other", store={"shard_trials": 128})}
+    assert base == {cell.key for cell in cells_of(setting={"trials": 99})}
+    labelled = [{"name": "stageroute", "label": "a"}, {"name": "uniform", "label": "b"}]
+    assert base == {cell.key for cell in cells_of(policy=labelled)}
+    for changes in (
+        {"setting": {"seed": 6}},
+        {"setting": {"checkpoints": 6}},
+        {"setting": {"deploy_cost": 0.1}},
+        {"setting": {"budget": "1.3 * cheapest"}},
+        {"scenario": {"name": "static", "n_models": 4, "gap": 0.2}},
+        {"policy": [{"name": "stageroute", "gamma": 0.2}, {"name": "uniform", "gamma": 0.2}]},
+    ):
+        assert not base & {cell.key for cell in cells_of(**changes)}
+
+
+def test_the_key_follows_the_data_behind_a_scenario(tmp_path: Path) -> None:
+    def key(score: float) -> str:
+        rows = [("q", "t", m, s, c) for m, s, c in (("a", score, 1.0), ("b", 0.5, 2.0))]
+        frame = pl.DataFrame(rows, ["query", "task", "model", "score", "cost"], orient="row")
+        frame.write_csv(tmp_path / "outcomes.csv")
+        (cell,) = cells_of(
+            scenario={
+                "name": "replay",
+                "outcomes": str(tmp_path / "outcomes.csv"),
+                "models": {"a": "2024-01-01", "b": "2024-02-01"},
+                "limit": 1.0,
+            },
+            policy=[{"name": "uniform"}],
+            setting={"horizon": 60, "budget": 2.0},
+        )
+        return cell.key
+
+    assert key(0.25) == key(0.25)
+    assert key(0.25) != key(0.75)
+
+
+@given(st.integers(1, 2**32 - 1))
+def test_shards_are_whole_blocks_of_like_work(horizon: int) -> None:
+    size = shard_size(horizon)
+    assert size % 64 == 0
+    assert 64 <= size <= 4096
+    if 64 < size < 4096:
+        assert size * horizon <= 20_000_000 < 2 * size * horizon
+
+
+def test_counting_cells_is_laying_them_out() -> None:
+    study = mini(
+        zip=[["horizon", "seed"]],
+        policy=[{"name": "stageroute", "gamma": [0.1, 0.2, 0.3]}, {"name": "uniform"}],
+        setting={"seed": [1, 2], "max_deployed": [2, 3]},
+    )
+    assert count_cells(study) == len(points(study)) == 2 * 2 * 4

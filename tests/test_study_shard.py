@@ -1,0 +1,84 @@
+"""Shards as Parquet: nothing is lost, and they are the same bytes for the same trials."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastroute as fr
+from fastroute.simulate.api import simulate_part
+from fastroute.simulate.merge import Accounts, join
+from fastroute.study.shard import from_parquet, to_parquet
+
+SETTINGS: dict[str, Any] = {
+    "horizon": 300,
+    "budget": 3.0,
+    "max_deployed": 4,
+    "trials": 150,
+    "checkpoints": 7,
+}
+
+
+def part(first: int, stop: int, **changes: Any) -> Accounts:
+    scenario, policy = fr.scenario("sota"), fr.policy("stageroute")
+    settings = {**SETTINGS, **changes}
+    return simulate_part(scenario, policy, first, stop, keep_stages=True, **settings).accounts
+
+
+def assert_same(one: Any, other: Any) -> None:
+    """Compare accounts: every array with its type, shape and bits."""
+    if isinstance(one, tuple):
+        assert type(one) is type(other)
+        for mine, theirs in zip(one, other, strict=True):
+            assert_same(mine, theirs)
+    elif isinstance(one, dict):
+        assert list(one) == list(other)
+        for name, value in one.items():
+            assert_same(value, other[name])
+    elif isinstance(one, np.ndarray):
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        np.testing.assert_array_equal(one, other)
+    else:
+        assert one == other
+
+
+@pytest.mark.parametrize("curves", [False, True])
+@pytest.mark.parametrize("stages", [False, True])
+@pytest.mark.parametrize(("first", "stop"), [(0, 128), (128, 150), (64, 65)])
+def test_what_is_written_is_read_back(curves: bool, stages: bool, first: int, stop: int) -> None:
+    accounts = part(first, stop).reduced(curves=curves, stages=stages)
+    content = to_parquet(accounts)
+    read = from_parquet(content)
+    assert_same(accounts._replace(picks=read.picks), read)
+    assert to_parquet(read) == content
+
+
+def test_one_model_one_stage_and_one_trial() -> None:
+    scenario = fr.Scenario([0.5], [1.0])
+    accounts = simulate_part(
+        scenario,
+        fr.policy("uniform"),
+        0,
+        1,
+        keep_stages=True,
+        horizon=1,
+        budget=1.0,
+        max_deployed=1,
+        trials=1,
+    ).accounts
+    for reduce in (False, True):
+        reduced = accounts.reduced(curves=reduce, stages=reduce)
+        read = from_parquet(to_parquet(reduced))
+        assert_same(reduced._replace(picks=read.picks), read)
+
+
+def test_reducing_before_writing_or_after_reading_is_the_same() -> None:
+    accounts = part(0, 128)
+    later = from_parquet(to_parquet(accounts)).reduced(curves=True, stages=True)
+    assert_same(accounts.reduced(curves=True, stages=True)._replace(picks=later.picks), later)
+
+
+def test_shards_of_any_size_join_to_the_same() -> None:
+    whole = join([part(0, 150)])
+    parts = join([from_parquet(to_parquet(part(*cut))) for cut in ((0, 64), (64, 100), (100, 150))])
+    assert_same(whole._replace(picks=parts.picks), parts)
