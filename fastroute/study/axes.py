@@ -34,8 +34,7 @@ def axis_of(value: Any, *, native_list: bool = False) -> tuple[Any, ...] | None:
     seen: set[str] = set()
     for entry in axis:
         # 1 and 1.0 are the same value here; true, which equals them in Python, is another one.
-        number = isinstance(entry, int | float) and not isinstance(entry, bool)
-        word = repr(float(entry)) if number else repr(entry)
+        word = repr(int(entry) if isinstance(entry, float) and entry.is_integer() else entry)
         if word in seen:
             raise ValueError(f"{shown(entry)} is there twice; every value of an axis makes a cell")
         seen.add(word)
