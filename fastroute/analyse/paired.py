@@ -1,11 +1,11 @@
 """Paired comparison of two policies that met the same worlds."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.analyse.intervals import mean_interval, sample
+from fastroute.analyse.intervals import mean_interval, sample, student_halfwidth
 
 if TYPE_CHECKING:
     import polars as pl
@@ -83,6 +83,70 @@ def paired_difference(
         share_lower=float(np.mean(a < b)),
         n=difference.n,
         level=level,
+    )
+
+
+def paired_differences(
+    trials: "pl.DataFrame | pl.LazyFrame",
+    column: str = "regret",
+    *,
+    against: Literal["first", "all"] = "first",
+    level: float = 0.95,
+) -> "pl.DataFrame":
+    """Compare the policies of every world of a study, trial by trial.
+
+    As :func:`paired_difference`, for many policies at once. Of a study that is not finished the
+    trials that both policies have played are compared.
+
+    Parameters
+    ----------
+    trials : polars.DataFrame or polars.LazyFrame
+        Trials of a study: ``world, cell, policy, trial`` and the compared column.
+    column : str
+        The compared column.
+    against : {"first", "all"}
+        Whether each policy is compared with the first of its world, or with all before it.
+    level : float
+        Nominal coverage of the intervals.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per pair: ``world``, ``cell`` and ``policy`` (a), ``other_cell`` and ``other``
+        (b, which comes before a), then ``mean`` of ``a - b`` with ``se``, ``low``, ``high``,
+        ``share_lower`` (of the trials in which ``a < b``) and ``n``. Pairs without a trial in
+        common have no row; ``se`` and the interval are NaN for a single one.
+
+    Raises
+    ------
+    ValueError
+        When `against` is unknown, or `level` is not between 0 and 1.
+    """
+    import polars as pl
+
+    if against not in ("first", "all"):
+        raise ValueError(f'against: {against!r} is unknown; give "first" or "all"')
+    frame = trials.lazy().select("world", "cell", "policy", "trial", pl.col(column).alias("a"))
+    other = frame.rename({"cell": "other_cell", "policy": "other", "a": "b"})
+    if against == "first":
+        other = other.filter(pl.col("other_cell") == pl.col("other_cell").min().over("world"))
+    found = (
+        frame.join(other, on=["world", "trial"])
+        .filter(pl.col("other_cell") < pl.col("cell"))
+        .group_by("world", "cell", "policy", "other_cell", "other")
+        .agg(
+            (pl.col("a") - pl.col("b")).mean().alias("mean"),
+            ((pl.col("a") - pl.col("b")).std() / pl.len().sqrt()).alias("se"),
+            (pl.col("a") < pl.col("b")).mean().alias("share_lower"),
+            pl.len().cast(pl.Int64).alias("n"),
+        )
+        .sort("world", "other_cell", "cell")
+        .collect()
+    )
+    se = found.get_column("se").cast(pl.Float64).fill_null(np.nan)
+    half = pl.Series(student_halfwidth(se.to_numpy(), found.get_column("n").to_numpy(), level))
+    return found.with_columns(
+        se, (pl.col("mean") - half).alias("low"), (pl.col("mean") + half).alias("high")
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.analyse import stage_spend, student_halfwidth
+from fastroute.analyse import curve_intervals, stage_spend
 from fastroute.report.style import PARTS, RC, line_style
 
 if TYPE_CHECKING:
@@ -263,15 +263,8 @@ def _curve(frame: "pl.DataFrame", policy: str, quantity: str, level: float = 0.9
     import polars as pl
 
     one = frame.filter(pl.col("round") > 0, policy=policy, quantity=quantity).sort("round")
-    mean = one.get_column("mean").to_numpy()
-    half = student_halfwidth(
-        one.get_column("se").cast(pl.Float64).fill_null(np.nan).to_numpy(),
-        one.get_column("trials").to_numpy(),
-        level,
-    )
-    return _Curve(
-        one.get_column("round").to_numpy().astype(np.float64), mean, mean - half, mean + half
-    )
+    columns = curve_intervals(one, level).select("round", "mean", "low", "high").cast(pl.Float64)
+    return _Curve(*(column.to_numpy() for column in columns))
 
 
 def _wants_log(lines: Sequence[_Curve]) -> bool:
