@@ -134,7 +134,7 @@ class Shuffled(Executor):
                 future.set_result(result)
 
 
-def deadly_shard(job: Job) -> Done:
+def deadly_shard(job: Job, progress: Any = None) -> Done:
     """Compute a shard, or kill the worker first, as often as the folder in the environment says.
 
     The folder of ``DEADLY`` holds a file for every death that is left; the name of a file begins
@@ -143,4 +143,4 @@ def deadly_shard(job: Job) -> Done:
     for token in sorted(Path(os.environ["DEADLY"]).glob(f"{job.first}-*")):
         token.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
-    return run_shard(job)
+    return run_shard(job, progress)

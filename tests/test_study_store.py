@@ -176,8 +176,14 @@ def test_a_directory_that_was_killed_before_its_manifest(tmp_path: Path) -> None
     directory.start()
     abandon(directory)
     (directory.path / "manifest.json").unlink()
-    (directory.path / "README.md").unlink()
     assert run_study(small(), tmp_path / "run", progress=False).complete
+    # A study and a README of someone's own are no such thing.
+    own = tmp_path / "own"
+    own.mkdir()
+    for name in ("study.toml", "README.md"):
+        (own / name).write_text("mine")
+    with pytest.raises(RunDirectoryError, match="not empty"):
+        run_study(small(), own, progress=False)
 
 
 def test_files_of_others_survive(tmp_path: Path) -> None:

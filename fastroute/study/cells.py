@@ -22,6 +22,7 @@ from fastroute.study.planning import Kept
 from fastroute.study.schema import BLOCK, Study
 from fastroute.study.toml import shown
 from fastroute.study.values import work_out
+from fastroute.study.work import Job
 
 if TYPE_CHECKING:
     from fastroute.policy import Policy
@@ -125,6 +126,20 @@ class Cell:
     def kept(self) -> Kept:
         """What is kept on disk."""
         return Kept(self.trials, self.shard_trials, self.curves == "moments", not self.keep_stages)
+
+    def job(self, first: int, stop: int, **changes: Any) -> Job:
+        """Return the shard of trials ``first <= trial < stop``, with some settings changed."""
+        return Job(
+            self.key,
+            first,
+            stop,
+            self.scenario_name,
+            json.dumps(self.scenario_options, sort_keys=True, default=str),
+            self.policy_options,
+            {**self.settings, **changes},
+            self.kept.moments,
+            self.kept.means,
+        )
 
     def __str__(self) -> str:
         """Name the cell by its labels and settings."""

@@ -8,7 +8,7 @@ from fastroute.study.cells import Cell, lay_out
 from fastroute.study.executors import cores
 from fastroute.study.schema import BLOCK, Study
 from fastroute.study.status import span_text
-from fastroute.study.work import Job, run_shard
+from fastroute.study.work import run_shard
 
 # Size of the probe that times a policy, and how many policies are timed.
 _PROBE_ROUNDS: Final = 4096
@@ -98,23 +98,13 @@ def _speeds(cells: list[Cell]) -> dict[str, float]:
         horizon = min(int(cell.settings["horizon"]), _PROBE_ROUNDS)
         trials = min(cell.trials, cell.shard_trials, _PROBE_TRIALS)
         length = -(-cell.settings["horizon"] // cell.settings["stages"])
-        settings = {
-            **cell.settings,
-            "horizon": horizon,
-            "trials": trials,
-            "stages": -(-horizon // length),
-            "checkpoints": min(cell.settings["checkpoints"], horizon),
-        }
-        job = Job(
-            cell.key,
+        job = cell.job(
             0,
             trials,
-            cell.scenario_name,
-            json.dumps(cell.scenario_options, sort_keys=True, default=str),
-            cell.policy_options,
-            settings,
-            cell.kept.moments,
-            cell.kept.means,
+            horizon=horizon,
+            trials=trials,
+            stages=-(-horizon // length),
+            checkpoints=min(cell.settings["checkpoints"], horizon),
         )
         # The first run meets cold caches.
         seconds = min(run_shard(job).facts["seconds"] for _ in range(2))

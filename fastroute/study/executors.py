@@ -247,7 +247,7 @@ def _dask(executor: str, workers: int) -> Dask:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",
             env={"POLARS_MAX_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
         )
         client = Client(cluster)

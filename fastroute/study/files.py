@@ -36,6 +36,14 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> dict[str, Any]:
     return {"sha256": digest, "bytes": size}
 
 
+def make_directory(path: Path) -> None:
+    """Make a directory and those above it, and flush their names to the disk."""
+    if not path.is_dir():
+        make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_directory(path.parent)
+
+
 def remove(path: Path) -> None:
     """Remove a file if it is there, and flush that to the disk."""
     path.unlink(missing_ok=True)

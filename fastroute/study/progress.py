@@ -140,6 +140,8 @@ class Bars:
     def begin(self, cells: int, finished: int, rounds: int, done: int) -> None:
         """Show the bar of the study."""
         name = "1 cell" if cells == 1 else f"{cells:,} cells"
+        if self._study is not None:
+            self._progress.remove_task(self._study)
         self._study = self._progress.add_task(name, total=rounds, completed=done)
 
     def advance(self, rounds: int) -> None:

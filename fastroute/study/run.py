@@ -1,10 +1,9 @@
 """Running a study, or what is left of it."""
 
 import contextlib
-import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any, Final
@@ -15,7 +14,7 @@ from fastroute.study.errors import RunDirectoryError
 from fastroute.study.executors import Pool, Threads, open_pool
 from fastroute.study.finish import write_frames
 from fastroute.study.journal import Record
-from fastroute.study.planning import plan_cell
+from fastroute.study.planning import CellPlan, plan_cell
 from fastroute.study.progress import CellState, Reporter, reporter
 from fastroute.study.schedule import run_jobs
 from fastroute.study.schema import Study
@@ -120,14 +119,11 @@ class _Session:
 
     def already_complete(self) -> bool:
         """Tell whether there is nothing to do; shards that turn out to be damaged are dropped."""
-        before = self.directory.before
-        if before is None or before["status"] != "complete" or any(self._missing()):
+        before, now = self.directory.before, self.directory.manifest
+        if before is None or before["status"] != "complete" or self._lacking():
             return False
         self.drop(damaged_shards(self.directory.path, self.directory.records))
-        if (
-            any(self._missing())
-            or before["content_hash"] != self.directory.manifest["content_hash"]
-        ):
+        if self._lacking() or before["content_hash"] != now["content_hash"]:
             return False
         damaged = damaged_files(self.directory.path, before, RESULTS)
         if damaged:
@@ -149,13 +145,14 @@ class _Session:
         at_once = True
         try:
             for _ in range(_REPAIRS):
-                if any(self._missing()):
+                plans = self._plans()
+                if any(plan.missing for plan in plans.values()):
                     if pool is None:
                         pool = open_pool(executor, workers, self.report.advance)
                         self.directory.session["executor"] = pool.name
-                    self._begin()
+                    self._begin(plans)
                     self._live = isinstance(pool, Threads)
-                    run_jobs(pool, self._jobs(), self._done, self._failed)
+                    run_jobs(pool, self._jobs(plans), self._done, self._failed)
                 if self.failures:
                     break
                 damaged = write_frames(self.directory)
@@ -187,44 +184,37 @@ class _Session:
         )
 
     def _counts(self) -> dict[str, Any]:
-        plans = [
-            plan_cell(cell.kept, self.directory.records.of(key))
-            for key, cell in self._cells.items()
-        ]
+        plans = self._plans().values()
         done = sum(len(plan.usable) for plan in plans)
         missing = sum(len(plan.missing) for plan in plans)
         return {"total": done + missing, "done": done, "failed": self.failures}
 
-    def _missing(self) -> Iterator[tuple[Cell, int, int]]:
-        """Shards to compute, in the order of the grid."""
-        for key, cell in self._cells.items():
-            for first, stop in plan_cell(cell.kept, self.directory.records.of(key)).missing:
-                yield cell, first, stop
+    def _plans(self) -> dict[str, CellPlan]:
+        """Shards on disk and shards to compute, of every cell in the order of the grid."""
+        return {
+            key: plan_cell(cell.kept, self.directory.records.of(key))
+            for key, cell in self._cells.items()
+        }
 
-    def _jobs(self) -> Iterator[Job]:
-        for cell, first, stop in self._missing():
-            yield Job(
-                cell.key,
-                first,
-                stop,
-                cell.scenario_name,
-                json.dumps(cell.scenario_options, sort_keys=True, default=str),
-                cell.policy_options,
-                cell.settings,
-                cell.kept.moments,
-                cell.kept.means,
-            )
+    def _lacking(self) -> bool:
+        """Tell whether a shard is missing."""
+        return any(plan.missing for plan in self._plans().values())
 
-    def _begin(self) -> None:
+    def _jobs(self, plans: Mapping[str, CellPlan]) -> Iterator[Job]:
+        for key, plan in plans.items():
+            for first, stop in plan.missing:
+                yield self._cells[key].job(first, stop)
+
+    def _begin(self, plans: Mapping[str, CellPlan]) -> None:
         """Tell the reporter what there is to do, and what was done before."""
         finished = done = 0
-        for key, cell in self._cells.items():
-            records = plan_cell(cell.kept, self.directory.records.of(key)).usable
-            trials = sum(record.stop - record.first for record in records)
+        for key, plan in plans.items():
+            cell = self._cells[key]
+            trials = sum(record.stop - record.first for record in plan.usable)
             self._states[key] = (
                 trials,
-                sum(record.regret for record in records),
-                sum(record.regret_square for record in records),
+                sum(record.regret for record in plan.usable),
+                sum(record.regret_square for record in plan.usable),
             )
             finished += trials == cell.trials
             done += trials * int(cell.settings["horizon"])

@@ -30,7 +30,7 @@ from typing import Any, Final, Self
 
 from fastroute.study.cells import Cell
 from fastroute.study.errors import RunDirectoryError
-from fastroute.study.files import checksum, remove, write_file
+from fastroute.study.files import checksum, make_directory, remove, write_file
 from fastroute.study.journal import COMPACTED, JOURNAL, Journal, Record, Records, read_records
 from fastroute.study.lock import Lock
 from fastroute.study.provenance import machine, versions
@@ -42,8 +42,8 @@ from fastroute.study.toml import shown
 _FORMAT: Final = 2
 #: What a complete study consists of; figures and README may be redrawn or edited.
 RESULTS: Final = ("study.toml", "cells.parquet", *(f"{frame}.parquet" for frame in FRAMES))
-# A run that was killed before it wrote its manifest leaves these.
-_BEGUN: Final = ("study.toml", "cells.parquet", JOURNAL)
+# A run that was killed before it wrote its manifest leaves these, in this order.
+_BEGUN: Final = ("cells.parquet", "study.toml", JOURNAL, "README.md")
 # A file that was being written when its writer was killed.
 _TEMPORARY: Final = re.compile(r"\..+\.\d+\.[a-z]+")
 # Another version of one of these may give other digits.
@@ -173,8 +173,8 @@ class RunDirectory:
             if self.manifest["files"].pop(f"{frame}.parquet", None) is not None:
                 remove(self.path / f"{frame}.parquet")
         study = Study.model_validate(self.manifest["study"])
+        self._write(_BEGUN[0], cells_frame(self.cells).write_parquet)
         self._write("study.toml", text_writer(study.to_toml()))
-        self._write("cells.parquet", cells_frame(self.cells).write_parquet)
         self._journal = Journal(self.path)
         self.describe()
 
@@ -195,7 +195,7 @@ class RunDirectory:
         written = []
         for record, content in shards:
             path = self.path / record.name
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(path.parent)
             entry = write_file(path, functools.partial(_write_bytes, content=content))
             written.append(record._replace(**entry))
             self._failure(record.key, record.first, record.stop).unlink(missing_ok=True)
@@ -244,7 +244,7 @@ class RunDirectory:
         if self._journal is not None:
             self._journal.close()
         if self._new and not len(self.records) and not (self.path / "failed").exists():
-            for name in (*_BEGUN, "README.md", "manifest.json", COMPACTED):
+            for name in (*_BEGUN, "manifest.json", COMPACTED):
                 (self.path / name).unlink(missing_ok=True)
             shutil.rmtree(self.path / "shards", ignore_errors=True)
             self._lock.release()
@@ -395,13 +395,14 @@ def text_writer(content: str) -> Callable[[Path], Any]:
 def _make(path: Path) -> None:
     """Make the directory, and refuse one that holds something else."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_directory(path)
         inside = {entry.name for entry in path.iterdir()}
     except OSError as error:
         raise RunDirectoryError(
             f"{path}: cannot be used as a directory ({error.strerror}); choose another one"
         ) from None
-    others = {name for name in inside.difference(_BEGUN) if not name.startswith(".")}
+    begun = _BEGUN if _BEGUN[0] in inside else ()
+    others = [name for name in inside.difference(begun) if not name.startswith(".")]
     if others and "manifest.json" not in inside:
         raise RunDirectoryError(f"{path}: not empty; choose another directory, or empty it first")
 

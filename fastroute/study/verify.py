@@ -11,27 +11,25 @@ from fastroute.study.journal import Record, Records
 def resized_shards(directory: Path, records: Records) -> list[Record]:
     """Return the shards that are missing or have another size; their content is not read.
 
-    For the writer of the directory only: it also removes what killed writers left half written.
+    For the writer of the directory only: it also removes what killed writers left half written,
+    and shards that they wrote and did not note.
     """
-    found = []
-    for key in records.keys():
-        sizes = {}
-        try:
-            with os.scandir(directory / "shards" / key) as entries:
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        # Half written by a writer that was killed.
-                        os.unlink(entry.path)
-                    else:
-                        sizes[entry.name] = entry.stat().st_size
-        except FileNotFoundError:
-            pass
-        found += [
-            record
-            for record in records.of(key)
-            if sizes.get(f"{record.first}-{record.stop}.parquet") != record.bytes
-        ]
-    return found
+    sizes: dict[str, int] = {}
+    shards = directory / "shards"
+    for key in sorted(os.listdir(shards)) if shards.is_dir() else ():
+        noted = {Path(record.name).name for record in records.of(key)}
+        with os.scandir(shards / key) as entries:
+            for entry in entries:
+                if entry.name in noted:
+                    sizes[f"shards/{key}/{entry.name}"] = entry.stat().st_size
+                else:
+                    os.unlink(entry.path)
+    return [
+        record
+        for key in records.keys()
+        for record in records.of(key)
+        if sizes.get(record.name) != record.bytes
+    ]
 
 
 def damaged_shards(directory: Path, records: Records) -> list[Record]:
