@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from fastroute.cli_study import presets, run, status
+from fastroute.cli_study import presets, report, run, status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,7 @@ def _user_errors() -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
-for _command in (run, status, presets):
+for _command in (run, status, report, presets):
     app.command()(_user_errors()(_command))
 
 
