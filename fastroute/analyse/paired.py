@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.analyse.intervals import mean_interval, sample, student_halfwidth
+from fastroute.analyse.intervals import check_level, mean_interval, sample
 
 if TYPE_CHECKING:
     import polars as pl
@@ -126,28 +126,29 @@ def paired_differences(
 
     if against not in ("first", "all"):
         raise ValueError(f'against: {against!r} is unknown; give "first" or "all"')
+    check_level(level)
     frame = trials.lazy().select("world", "cell", "policy", "trial", pl.col(column).alias("a"))
     other = frame.rename({"cell": "other_cell", "policy": "other", "a": "b"})
     if against == "first":
         other = other.filter(pl.col("other_cell") == pl.col("other_cell").min().over("world"))
-    found = (
+    keys = ("world", "cell", "policy", "other_cell", "other")
+    pairs = (
         frame.join(other, on=["world", "trial"])
         .filter(pl.col("other_cell") < pl.col("cell"))
-        .group_by("world", "cell", "policy", "other_cell", "other")
-        .agg(
-            (pl.col("a") - pl.col("b")).mean().alias("mean"),
-            ((pl.col("a") - pl.col("b")).std() / pl.len().sqrt()).alias("se"),
-            (pl.col("a") < pl.col("b")).mean().alias("share_lower"),
-            pl.len().cast(pl.Int64).alias("n"),
-        )
-        .sort("world", "other_cell", "cell")
+        # Sums over trials in their order are the same bits every time.
+        .sort("world", "other_cell", "cell", "trial")
         .collect()
     )
-    se = found.get_column("se").cast(pl.Float64).fill_null(np.nan)
-    half = pl.Series(student_halfwidth(se.to_numpy(), found.get_column("n").to_numpy(), level))
-    return found.with_columns(
-        se, (pl.col("mean") - half).alias("low"), (pl.col("mean") + half).alias("high")
-    )
+    heads = pairs.group_by(keys, maintain_order=True).agg(pl.len().cast(pl.Int64).alias("n"))
+    a, b = (pairs.get_column(side).to_numpy() for side in "ab")
+    stops = heads.get_column("n").cum_sum().to_list()
+    statistics = [
+        paired_difference(a[start:stop], b[start:stop], level=level)
+        for start, stop in zip([0, *stops], stops, strict=False)
+    ]
+    names = ("mean", "se", "low", "high", "share_lower")
+    columns = [pl.Series(n, [getattr(s, n) for s in statistics], dtype=pl.Float64) for n in names]
+    return heads.select(*keys, *columns, "n")
 
 
 def _pairs(

@@ -80,7 +80,9 @@ class Material:
     policies : list of str
         Labels, in the order of the study.
     varied : list of str
-        Columns of `cells` in which the worlds differ.
+        Columns of `cells` that differ, beside what the labels of policies say.
+    axes : list of str
+        Those of them that the study varies on purpose; the others follow.
     worlds : list of World
         Those shown in detail.
     begun : int
@@ -94,6 +96,7 @@ class Material:
     cells: "pl.DataFrame"
     policies: list[str]
     varied: list[str]
+    axes: list[str]
     worlds: list[World]
     begun: int
     methods: "pl.DataFrame"
@@ -127,13 +130,15 @@ def gather(stored: StoredStudy, details: int) -> Material:
     fits = begun.get_column("cells").cum_sum() <= details
     chosen = begun.filter(fits | (pl.int_range(pl.len()) == 0)).get_column("world").to_list()
     varied = _varied(stored, cells)
+    axes = _axes(stored, varied)
     return Material(
         stored=stored,
         status=status,
         cells=cells,
         policies=cells.get_column("policy").unique(maintain_order=True).to_list(),
         varied=varied,
-        worlds=_worlds(stored, cells, chosen, _axes(stored, varied)),
+        axes=axes,
+        worlds=_worlds(stored, cells, chosen, axes),
         begun=begun.height,
         methods=solver_methods(stored.stages),
         times=work_times(cells, stored.shards.collect()),

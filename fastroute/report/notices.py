@@ -92,7 +92,7 @@ def _named(
     """Make a notice that names the cells of some rows."""
     items = []
     for row in rows.head(_MOST_NAMED).iter_rows(named=True):
-        where = title_of(row, material.varied)
+        where = title_of(row, material.axes)
         items.append(f"{row['policy']}{f' ({where})' if where else ''}: {words(row)}")
     return Notice(kind, title, text, items, max(rows.height - _MOST_NAMED, 0))
 

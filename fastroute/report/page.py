@@ -20,7 +20,8 @@ from fastroute.report.page_tables import (
 from fastroute.report.style import PARTS, RC, line_style, word
 from fastroute.report.svg import Chart, Key
 from fastroute.report.sweeps import sweeps
-from fastroute.study import load
+from fastroute.study import RunDirectoryError, load
+from fastroute.study.errors import DamagedError
 from fastroute.study.files import write_file
 
 #: Name of the page in the run directory.
@@ -75,17 +76,22 @@ def write_page(
     ValueError
         When `details` is below 1.
     RunDirectoryError
-        When the directory is not a run directory.
-    DamagedError
-        When a shard of an unfinished study is damaged.
+        When the directory is not a run directory, or a frame or shard in it is damaged.
     OSError
         When the page cannot be written.
     """
+    import polars as pl
+
     if details < 1:
         raise ValueError(f"details: {details} cells cannot be shown; give at least 1")
     stored = load(path)
     page = Path(path) / PAGE if out is None else Path(out)
-    content = render(gather(stored, details))
+    try:
+        content = render(gather(stored, details))
+    except (DamagedError, pl.exceptions.PolarsError) as error:
+        raise RunDirectoryError(
+            f"{path}: {error}; run the study again, which computes anew what is damaged"
+        ) from None
     write_file(page, lambda place: place.write_text(content, encoding="utf-8"))
     return page
 

@@ -135,16 +135,17 @@ class Scale(NamedTuple):
         """Return ticks at round values."""
         from matplotlib.ticker import LogLocator, MaxNLocator
 
-        if not self.log:
-            found = MaxNLocator(most - 1, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high)
-        else:
-            decades = math.log10(self.high / self.low)
-            subs = (1.0,) if decades > 2.0 else (1.0, 2.0, 5.0)
-            locator = LogLocator(subs=subs, numticks=most)
-            found = locator.tick_values(self.low, self.high)
+        locators: list[Any] = [MaxNLocator(most - 1, steps=[1, 2, 2.5, 5, 10])]
+        if self.log:
+            subs = (1.0,) if self.high > 100.0 * self.low else (1.0, 2.0, 5.0)
+            # Between two powers of ten there may be nothing round but on a linear axis.
+            locators.insert(0, LogLocator(subs=subs, numticks=most))
         room = 1e-9 * (self.high - self.low)
-        inside = [v for v in found if self.low - room <= v <= self.high + room]
-        return [Tick(float(self(v)), tick_text(float(v))) for v in inside]
+        inside: list[float] = []
+        while locators and len(inside) < 2:
+            found = locators.pop(0).tick_values(self.low, self.high)
+            inside = [float(v) for v in found if self.low - room <= v <= self.high + room]
+        return [Tick(float(self(v)), tick_text(v)) for v in inside]
 
 
 def tick_text(value: float) -> str:

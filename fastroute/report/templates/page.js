@@ -67,7 +67,7 @@ document.documentElement.classList.add("scripted");
   const number = (x) => {
     const size = Math.abs(x);
     if (size !== 0 && (size < 1e-4 || size >= 1e9)) return x.toExponential(3);
-    return x.toLocaleString("en", { maximumSignificantDigits: size >= 1000 ? 21 : 4, maximumFractionDigits: size >= 1000 ? 0 : undefined });
+    return size >= 1000 ? Math.round(x).toLocaleString("en") : x.toLocaleString("en", { maximumSignificantDigits: 4 });
   };
   const prepare = (chart) => {
     if (chart.points) return;
