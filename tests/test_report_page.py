@@ -24,6 +24,8 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredStudy:
     """Return a complete study of four worlds and three policies."""
     study = mini(
         description="Two horizons, two budgets.",
+        # Of unequal costs, so that regret and priced regret differ.
+        scenario={"name": "routerbench"},
         policy=[{"name": name} for name in POLICIES],
         setting={"budget": ["1.2 * cheapest", "2 * cheapest"], "trials": 100},
     )
