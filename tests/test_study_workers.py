@@ -44,6 +44,7 @@ def test_a_process_that_dies_costs_nothing(
     assert contents(stored.path) == contents(undisturbed.path)
 
 
+@pytest.mark.slow
 def test_a_shard_that_kills_every_worker_is_set_aside_alone(
     undisturbed: StoredStudy, deadly: Path, tmp_path: Path
 ) -> None:
@@ -74,7 +75,13 @@ def test_a_given_executor_that_breaks_ends_the_study_and_loses_nothing(
     assert_same_frames(run(tmp_path / "run"), undisturbed)
 
 
-@pytest.mark.parametrize("retries", [3, 0], ids=["dask tries again", "fastroute tries again"])
+@pytest.mark.parametrize(
+    "retries",
+    [
+        pytest.param(3, id="dask tries again", marks=pytest.mark.slow),
+        pytest.param(0, id="fastroute tries again"),
+    ],
+)
 def test_a_dask_worker_that_is_killed_in_the_middle_of_a_shard_costs_nothing(
     undisturbed: StoredStudy, deadly: Path, tmp_path: Path, retries: int
 ) -> None:
@@ -106,6 +113,7 @@ def test_a_dask_worker_that_is_killed_in_the_middle_of_a_shard_costs_nothing(
     assert contents(path) == contents(undisturbed.path)
 
 
+@pytest.mark.slow
 def test_a_local_dask_cluster(undisturbed: StoredStudy, tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="distributed is not installed")
     stored = run(tmp_path / "run", executor="dask", workers=1)

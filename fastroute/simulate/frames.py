@@ -128,7 +128,7 @@ def stages_frame(
 def summary_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
     """Mean, standard error, 95 % Student interval and quantiles of every column of `finals`."""
     import polars as pl
-    from scipy.stats import t as student
+    from scipy.special import stdtrit
 
     rows = []
     for name, values in finals.items():
@@ -137,7 +137,7 @@ def summary_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
         x = np.asarray(values, dtype=np.float64)
         mean = float(x.mean())
         se = float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else None
-        half = None if se is None else float(student.ppf(0.975, len(x) - 1)) * se
+        half = None if se is None else float(stdtrit(len(x) - 1, 0.975)) * se
         low, middle, high = (float(q) for q in np.quantile(x, [0.05, 0.5, 0.95]))
         rows.append(
             {

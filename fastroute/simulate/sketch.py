@@ -38,20 +38,33 @@ class Sketch(NamedTuple):
 
 def sketch(curves: F8) -> Sketch:
     """Count curves [quantity, trials, checkpoint] into bins."""
-    quantities, _, points = curves.shape
+    trials = curves.shape[1]
     # Adding zero turns -0.0 into 0.0, which is the same number.
     bits = (np.ascontiguousarray(curves) + 0.0).view(np.int64)
-    key = (bits & _MAGNITUDE) >> _DROPPED
+    key = ((bits & _MAGNITUDE) >> _DROPPED).astype(np.int32)
     np.negative(key, out=key, where=bits < 0)
-    slot = np.arange(quantities)[:, None, None] * points + np.arange(points)
-    return _counted((slot << _KEY_BITS) + (key + _OFFSET), None)
+    key = np.sort(np.moveaxis(key, 1, 2).reshape(-1, trials), axis=1)
+    new = np.ones(key.shape, np.bool_)
+    np.not_equal(key[:, 1:], key[:, :-1], out=new[:, 1:])
+    starts = np.flatnonzero(new)
+    return Sketch(
+        (starts // trials).astype(np.int32), key.ravel()[starts], np.diff(starts, append=key.size)
+    )
 
 
 def merge_sketches(parts: Iterable[Sketch]) -> Sketch:
     """Add up the counts of several sketches."""
     slot, key, tally = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     word = (slot.astype(np.int64) << _KEY_BITS) + (key.astype(np.int64) + _OFFSET)
-    return _counted(word, tally)
+    order = np.argsort(word, kind="stable")
+    word = word[order]
+    starts = np.flatnonzero(np.concatenate([[True], word[1:] != word[:-1]]))
+    word = word[starts]
+    return Sketch(
+        (word >> _KEY_BITS).astype(np.int32),
+        ((word & ((1 << _KEY_BITS) - 1)) - _OFFSET).astype(np.int32),
+        np.add.reduceat(tally[order], starts),
+    )
 
 
 def sketch_quantiles(of: Sketch, slots: int, levels: list[float]) -> F8:
@@ -77,24 +90,6 @@ def sketch_quantiles(of: Sketch, slots: int, levels: list[float]) -> F8:
     below, above = order_statistic(low), order_statistic(np.ceil(rank))
     quantiles: F8 = below + (rank - low) * (above - below)
     return quantiles
-
-
-def _counted(word: I8, tally: I8 | None) -> Sketch:
-    """Add up the tallies of equal words; None counts every word once."""
-    word = word.ravel()
-    if tally is None:
-        word = np.sort(word)
-    else:
-        order = np.argsort(word, kind="stable")
-        word, tally = word[order], tally[order]
-    starts = np.flatnonzero(np.concatenate([[True], word[1:] != word[:-1]]))
-    if tally is None:
-        tally = np.diff(np.append(starts, len(word)))
-    else:
-        tally = np.add.reduceat(tally, starts)
-    word = word[starts]
-    key = (word & ((1 << _KEY_BITS) - 1)) - _OFFSET
-    return Sketch((word >> _KEY_BITS).astype(np.int32), key.astype(np.int32), tally)
 
 
 def _midpoint(key: NDArray[np.int32]) -> F8:

@@ -31,10 +31,13 @@ def axis_of(value: Any, *, native_list: bool = False) -> tuple[Any, ...] | None:
         return None
     if not axis:
         raise ValueError("an axis needs at least one value")
-    for place, entry in enumerate(axis):
-        # True equals 1 in Python, and 1 equals 1.0, but only the latter means the same here.
-        if any(entry == e and isinstance(entry, bool) == isinstance(e, bool) for e in axis[:place]):
+    seen: set[str] = set()
+    for entry in axis:
+        # 1 and 1.0 are the same value here; true, which equals them in Python, is another one.
+        word = repr(int(entry) if isinstance(entry, float) and entry.is_integer() else entry)
+        if word in seen:
             raise ValueError(f"{shown(entry)} is there twice; every value of an axis makes a cell")
+        seen.add(word)
     return axis
 
 

@@ -1,0 +1,106 @@
+"""What a running study says: bars on a terminal, lines elsewhere."""
+
+from pathlib import Path
+
+import pytest
+
+from fastroute.study import run_study
+from fastroute.study.progress import CellState, Lines, rate_text, reporter
+from studies import mini
+
+
+def state(number: int, done: int, trials: int = 100) -> CellState:
+    return CellState(number, f"policy [{number}]", trials, done, 1234.567, 8.9)
+
+
+def test_a_line_for_every_cell(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    study = mini(setting={"horizon": 60})
+    run_study(study, tmp_path / "run", workers=1)
+    out, err = capfd.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("[1/2] stageroute: regret ")
+    assert lines[1].startswith("[2/2] uniform: regret ")
+    assert " ± " in lines[0]
+    assert ", 150 trials; " in lines[0]
+    assert "rounds/s" in lines[1]
+    run_study(study, tmp_path / "run")
+    assert capfd.readouterr().err.endswith("this study is already complete; nothing to run\n")
+    # Continued: what was there is not counted as work.
+    run_study(mini(setting={"horizon": 60, "trials": 200}), tmp_path / "run", workers=1)
+    assert capfd.readouterr().err.splitlines()[0] == "75% was done before"
+
+
+def test_few_lines_for_many_cells(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("fastroute.study.progress.time.monotonic", lambda: now)
+    with reporter(True) as report:
+        assert isinstance(report, Lines)
+        report.begin(200, 0, 20_000, 0)
+        for number in range(200):
+            now += 1.0
+            report.advance(100)
+            report.update(state(number, 50))
+            report.update(state(number, 100))
+        now += 100.0
+        report.advance(0)
+    lines = capfd.readouterr().err.splitlines()
+    # One in five seconds, the last one, and one for the silence.
+    assert 40 <= len(lines) <= 42
+    assert lines[0] == (
+        "[5/200] policy [4]: regret 1,234.6 ± 8.9, 100 trials; 100 rounds/s, 195 s left"
+    )
+    assert lines[-1].startswith("[200/200] 100%; ")
+
+
+def test_progress_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with reporter(True) as report:
+        report.begin(12, 2, 1200, 200)
+        for number in range(8):
+            report.advance(100)
+            report.update(state(number, 50))
+        report.note("a note")
+        for number in range(4, 8):
+            report.update(state(number, 100))
+    out, err = capfd.readouterr()
+    assert out == ""
+    for words in ("12 cells", "83%", "policy [3]", "policy [7]", "regret 1,234.6 ± 8.9", "a note"):
+        assert words in err
+    # Only the newest few cells are shown.
+    assert err.rindex("policy [0]") < err.index("policy [6]")
+
+
+def test_silence(capfd: pytest.CaptureFixture[str]) -> None:
+    with reporter(False) as report:
+        report.begin(1, 0, 1, 0)
+        report.advance(1)
+        report.update(state(0, 100))
+        report.note("nothing")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (None, "- rounds/s"),
+        (0.0, "- rounds/s"),
+        (12.0, "12 rounds/s"),
+        (31_240_000.0, "31.2 M rounds/s"),
+        (2.5e9, "2.5 G rounds/s"),
+        (4_321.0, "4.32 k rounds/s"),
+    ],
+)
+def test_rates_in_words(rate: float | None, text: str) -> None:
+    assert rate_text(rate) == text
+
+
+def test_a_single_trial_has_no_margin() -> None:
+    assert CellState(0, "x", 1, 1, 0.5, float("nan")).estimate == "regret 0.5"
