@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from fastroute.cli_bench import bench
-from fastroute.cli_study import presets, run, status
+from fastroute.cli_study import presets, report, run, status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +61,7 @@ def _user_errors() -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
-for _command in (run, status, presets, bench):
+for _command in (run, status, report, presets, bench):
     app.command()(_user_errors()(_command))
 
 

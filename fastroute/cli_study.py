@@ -1,4 +1,4 @@
-"""The commands on studies: ``fastroute run``, ``status`` and ``presets``.
+"""The commands on studies: ``fastroute run``, ``status``, ``report`` and ``presets``.
 
 As in ``cli.py``, only Typer is imported at the top.
 """
@@ -49,6 +49,7 @@ def run(
     The results go to standard output, progress to standard error. A run that is interrupted or
     killed keeps what was done; the same command continues it. Exit code 1: some parts failed.
     """
+    from fastroute.report.page import write_page
     from fastroute.study import run_study
 
     planned = _find_study(study).with_setting(trials=trials, horizon=horizon, seed=seed)
@@ -56,6 +57,7 @@ def run(
         _print_plan(planned, executor, workers)
         return
     result = run_study(planned, out, executor=executor, workers=workers, progress=not quiet)
+    write_page(result.path)
     if not result.complete:
         counts = result.manifest["shards"]
         typer.echo(
@@ -95,6 +97,26 @@ def status(
     for line in found.lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     _print_cells(console, stored)
+
+
+def report(
+    directory: Annotated[Path, typer.Argument(help="A run directory.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write. Default: report.html in DIRECTORY.")
+    ] = None,
+    details: Annotated[
+        int | None, typer.Option(min=1, help="Most cells that are shown in detail. Default: 120.")
+    ] = None,
+) -> None:
+    """Write the results of a study as one HTML page, and print where it is.
+
+    Works on a study that is complete, still running, interrupted or killed; the page says what is
+    missing. It needs no network and can be read without JavaScript and printed.
+    """
+    from fastroute.report.page import DETAILS, write_page
+
+    page = write_page(directory, out, details=DETAILS if details is None else details)
+    typer.echo(page)
 
 
 def presets() -> None:

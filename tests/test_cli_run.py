@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
-    for command in ("run", "status", "presets", "solve", "data"):
+    for command in ("run", "status", "report", "presets", "solve", "data"):
         assert f"\n  {command} " in done.stdout
 
 
@@ -195,3 +196,26 @@ def test_too_many_cells_are_refused() -> None:
     result = runner.invoke(app, ["run", "grid.toml", "--dry-run"])
     assert result.exit_code == 2
     assert "the grid has 800 cells, more than max_cells = 100" in result.stderr
+
+
+def test_a_report_is_written_by_a_run_and_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_grid()
+    with monkeypatch.context() as patch:
+        stop_after(patch, 5, KeyboardInterrupt())
+        assert runner.invoke(app, ["run", "grid.toml", "-q", "--out", "here"]).exit_code == 130
+    page = Path("here/report.html")
+    result = runner.invoke(app, ["report", "here"])
+    assert (result.exit_code, result.stdout) == (0, f"{page}\n")
+    assert re.search(r"Unfinished: [34] of 4 cells", page.read_text())
+    # A page of what was there before never outlives the run that completes the study.
+    assert runner.invoke(app, ["run", "grid.toml", "-q", "--out", "here"]).exit_code == 0
+    assert "Complete:\n4 of 4 cells" in page.read_text()
+    assert "`report.html`" in Path("here/README.md").read_text()
+    result = runner.invoke(app, ["report", "here", "--out", "else.html", "--details", "2"])
+    assert (result.exit_code, result.stdout) == (0, "else.html\n")
+    assert "The first 1 of 2 worlds" in Path("else.html").read_text()
+    for directory, out in (("nowhere", "x.html"), ("here", "nowhere/x.html")):
+        result = runner.invoke(app, ["report", directory, "--out", out])
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith("error: ")
+        assert "nowhere" in result.stderr

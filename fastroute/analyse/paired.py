@@ -1,11 +1,11 @@
 """Paired comparison of two policies that met the same worlds."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.analyse.intervals import mean_interval, sample
+from fastroute.analyse.intervals import check_level, mean_interval, sample
 
 if TYPE_CHECKING:
     import polars as pl
@@ -84,6 +84,71 @@ def paired_difference(
         n=difference.n,
         level=level,
     )
+
+
+def paired_differences(
+    trials: "pl.DataFrame | pl.LazyFrame",
+    column: str = "regret",
+    *,
+    against: Literal["first", "all"] = "first",
+    level: float = 0.95,
+) -> "pl.DataFrame":
+    """Compare the policies of every world of a study, trial by trial.
+
+    As :func:`paired_difference`, for many policies at once. Of a study that is not finished the
+    trials that both policies have played are compared.
+
+    Parameters
+    ----------
+    trials : polars.DataFrame or polars.LazyFrame
+        Trials of a study: ``world, cell, policy, trial`` and the compared column.
+    column : str
+        The compared column.
+    against : {"first", "all"}
+        Whether each policy is compared with the first of its world, or with all before it.
+    level : float
+        Nominal coverage of the intervals.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per pair: ``world``, ``cell`` and ``policy`` (a), ``other_cell`` and ``other``
+        (b, which comes before a), then ``mean`` of ``a - b`` with ``se``, ``low``, ``high``,
+        ``share_lower`` (of the trials in which ``a < b``) and ``n``. Pairs without a trial in
+        common have no row; ``se`` and the interval are NaN for a single one.
+
+    Raises
+    ------
+    ValueError
+        When `against` is unknown, or `level` is not between 0 and 1.
+    """
+    import polars as pl
+
+    if against not in ("first", "all"):
+        raise ValueError(f'against: {against!r} is unknown; give "first" or "all"')
+    check_level(level)
+    frame = trials.lazy().select("world", "cell", "policy", "trial", pl.col(column).alias("a"))
+    other = frame.rename({"cell": "other_cell", "policy": "other", "a": "b"})
+    if against == "first":
+        other = other.filter(pl.col("other_cell") == pl.col("other_cell").min().over("world"))
+    keys = ("world", "cell", "policy", "other_cell", "other")
+    pairs = (
+        frame.join(other, on=["world", "trial"])
+        .filter(pl.col("other_cell") < pl.col("cell"))
+        # Sums over trials in their order are the same bits every time.
+        .sort("world", "other_cell", "cell", "trial")
+        .collect()
+    )
+    heads = pairs.group_by(keys, maintain_order=True).agg(pl.len().cast(pl.Int64).alias("n"))
+    a, b = (pairs.get_column(side).to_numpy() for side in "ab")
+    stops = heads.get_column("n").cum_sum().to_list()
+    statistics = [
+        paired_difference(a[start:stop], b[start:stop], level=level)
+        for start, stop in zip([0, *stops], stops, strict=False)
+    ]
+    names = ("mean", "se", "low", "high", "share_lower")
+    columns = [pl.Series(n, [getattr(s, n) for s in statistics], dtype=pl.Float64) for n in names]
+    return heads.select(*keys, *columns, "n")
 
 
 def _pairs(

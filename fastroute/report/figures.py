@@ -13,20 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.analyse import stage_spend, student_halfwidth
-from fastroute.report.style import PARTS, RC, line_style
+from fastroute.analyse import curve_intervals, stage_spend
+from fastroute.report.style import NOTHING, PANEL_RATIO, PARTS, RC, line_style, wants_log
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Final values further apart than this cannot be read off one linear axis.
-_LOG_RATIO: Final = 25.0
-# Panels further apart than this get an axis of their own.
-_PANEL_RATIO: Final = 8.0
-# Below this, in units of reward over a whole run, only rounding is left.
-_NOTHING: Final = 1e-6
 _BAND: Final = 0.18
 
 P = ParamSpec("P")
@@ -86,14 +80,14 @@ def regret_figure(
     frame = _collect(curves)
     lines = {policy: _curve(frame, policy, quantity, level) for policy in _policies(frame)}
     figure, (axes,) = _figure(1, 1, width=6.8, height=4.2)
-    logarithmic = _wants_log(list(lines.values()))
+    logarithmic = wants_log([line.mean for line in lines.values()])
     for index, (policy, curve) in enumerate(lines.items()):
         style = line_style(index)
         rounds, mean, low, high = curve
         if logarithmic:
             # The axis has no place for a regret that is still zero, nor for a band that reaches
             # below: the band is cut far under the line, where the axis has ended.
-            mean = np.where(mean > _NOTHING, mean, np.nan)
+            mean = np.where(mean > NOTHING, mean, np.nan)
             low = np.maximum(low, 1e-6 * mean)
         axes.fill_between(rounds, low, high, color=style.colour, alpha=_BAND, linewidth=0)
         axes.plot(rounds, mean, color=style.colour, linestyle=style.dashes, label=policy)
@@ -101,7 +95,7 @@ def regret_figure(
         axes.set(xscale="log", yscale="log")
         means = np.concatenate([curve.mean for curve in lines.values()])
         # A few early rounds may be orders of magnitude below all that is to be seen.
-        bottom = max(0.7 * means[means > _NOTHING].min(), 1e-4 * means.max())
+        bottom = max(0.7 * means[means > NOTHING].min(), 1e-4 * means.max())
         rounds = np.concatenate([curve.rounds for curve in lines.values()])
         axes.set_ylim(bottom=bottom)
         axes.set_xlim(left=0.8 * rounds[means >= bottom].min())
@@ -263,22 +257,8 @@ def _curve(frame: "pl.DataFrame", policy: str, quantity: str, level: float = 0.9
     import polars as pl
 
     one = frame.filter(pl.col("round") > 0, policy=policy, quantity=quantity).sort("round")
-    mean = one.get_column("mean").to_numpy()
-    half = student_halfwidth(
-        one.get_column("se").cast(pl.Float64).fill_null(np.nan).to_numpy(),
-        one.get_column("trials").to_numpy(),
-        level,
-    )
-    return _Curve(
-        one.get_column("round").to_numpy().astype(np.float64), mean, mean - half, mean + half
-    )
-
-
-def _wants_log(lines: Sequence[_Curve]) -> bool:
-    """Tell whether regrets are never negative and too far apart for a linear axis."""
-    last = [float(line.mean[-1]) for line in lines]
-    shown = all(float(line.mean.min()) > -_NOTHING for line in lines) and min(last) > _NOTHING
-    return shown and max(last) > _LOG_RATIO * min(last)
+    columns = curve_intervals(one, level).select("round", "mean", "low", "high").cast(pl.Float64)
+    return _Curve(*(column.to_numpy() for column in columns))
 
 
 def _linear_axes(axes: "Axes") -> None:
@@ -296,7 +276,7 @@ def _linear_axes(axes: "Axes") -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(text))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    if axes.dataLim.y0 < -_NOTHING:
+    if axes.dataLim.y0 < -NOTHING:
         axes.axhline(0.0, color="black", linewidth=0.6)
     else:
         axes.set_ylim(bottom=0.0)
@@ -305,7 +285,7 @@ def _linear_axes(axes: "Axes") -> None:
 def _share_height(panels: "Sequence[Axes]", heights: Sequence[tuple[float, float]]) -> bool:
     """Give all panels the same vertical range when they are of like height; tell whether."""
     spans = [high - low for low, high in heights]
-    if max(spans) > _PANEL_RATIO * min(spans):
+    if max(spans) > PANEL_RATIO * min(spans):
         return False
     low, high = min(low for low, _ in heights), max(high for _, high in heights)
     room = 0.05 * (high - low)

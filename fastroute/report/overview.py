@@ -1,10 +1,10 @@
 """The table of a study of many worlds: one row per cell, and what varies in it."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from fastroute.analyse import student_halfwidth
-from fastroute.report.style import compact
+from fastroute.report.style import compact, word
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,17 +68,9 @@ def _table(cells: "pl.DataFrame", axes: Sequence[str]) -> tuple[list[str], list[
                 compact(cell["cost"] / cell["budget"]),
             ]
         rows.append(
-            [*(_word(cell[name]) for name in varied), cell["policy"], f"{done:,}", *estimates]
+            [*(word(cell[name]) for name in varied), cell["policy"], f"{done:,}", *estimates]
         )
     return heads, rows
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, float):
-        return compact(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return "-" if value is None else str(value)
 
 
 def _with_margin(mean: float, se: float | None, trials: int) -> str:

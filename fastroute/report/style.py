@@ -1,7 +1,12 @@
 """Colours, lines and number formats shared by all figures and tables."""
 
 import math
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # Okabe and Ito's palette for policies, in the order of the study, darkest contrasts first; its
 # yellow is too pale for a line on white. Dashes tell lines apart in black and white.
@@ -31,6 +36,13 @@ PARTS: Final = {
     "deployment": ("#DDCC77", "////"),
     "routing": ("#AA4499", "...."),
 }
+
+#: Below this, in units of reward over a whole run, only rounding is left.
+NOTHING: Final = 1e-6
+#: Panels further apart than this get an axis of their own.
+PANEL_RATIO: Final = 8.0
+# Final values further apart than this cannot be read off one linear axis.
+_LOG_RATIO: Final = 25.0
 
 # Set on every figure by hand, so that a report never changes the settings of the caller.
 RC: Final[dict[Any, Any]] = {
@@ -62,11 +74,30 @@ class LineStyle(NamedTuple):
     colour: str
     dashes: Any
 
+    @property
+    def svg_dashes(self) -> str:
+        """The dashes as SVG writes them, for a line of the house's width; empty when solid."""
+        if self.dashes == "-":
+            return ""
+        return " ".join(f"{RC['lines.linewidth'] * length:.3g}" for length in self.dashes[1])
+
 
 def line_style(index: int) -> LineStyle:
     """Return the line style of the policy at `index`; no two of the first 49 are alike."""
     colours, dashes = len(_COLOURS), len(_DASHES)
     return LineStyle(_COLOURS[index % colours], _DASHES[(index + index // colours) % dashes])
+
+
+def wants_log(means: "Sequence[NDArray[np.float64]]") -> bool:
+    """Tell whether curves are never negative and end too far apart for a linear axis.
+
+    Parameters
+    ----------
+    means : sequence of ndarray, each [points]
+    """
+    last = [float(mean[-1]) for mean in means]
+    shown = all(float(mean.min()) > -NOTHING for mean in means) and min(last) > NOTHING
+    return shown and max(last) > _LOG_RATIO * min(last)
 
 
 def compact(value: float, digits: int = 4) -> str:
@@ -86,3 +117,34 @@ def compact(value: float, digits: int = 4) -> str:
         return f"{value:.{digits - 1}g}"
     decimals = max(0, digits - 1 - math.floor(math.log10(size)))
     return f"{value:,.{decimals}f}"
+
+
+def reward(value: float) -> str:
+    """Write a sum of rewards, in which only rounding is left below 1e-6."""
+    return "0" if abs(value) < NOTHING else compact(value)
+
+
+def with_margin(mean: float, high: float) -> str:
+    """Write a mean with half its interval: ``1,234 ± 12``; the mean alone without one."""
+    margin = high - mean
+    if not margin >= NOTHING:
+        return reward(mean)
+    return f"{reward(mean)} ± {compact(margin, 1 if margin < 1.0 else 2)}"
+
+
+def percent(share: float) -> str:
+    """Write a share: ``24.2%``, ``0.041%``; never 0% or 100% for what is not exactly that."""
+    if math.isnan(share):
+        return "-"
+    if 0.9995 <= share < 1.0:
+        return ">99.9%"
+    return f"{100.0 * share:.3g}%"
+
+
+def word(value: Any) -> str:
+    """Write a parameter: numbers as a study file has them, anything else as it is."""
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "-" if value is None else str(value)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.analyse import Interval, PairedDifference, mean_interval, paired_difference
-from fastroute.report.style import compact
+from fastroute.report.style import compact, reward, with_margin
 
 if TYPE_CHECKING:
     import polars as pl
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 # Columns of the two tables on a terminal: regret, then spend, diagnostics and time.
 _HALVES: Final = ((0, 1, 2, 3, 4, 5, 6), (0, 7, 8, 9, 10, 11, 12))
 _PARTS: Final = ("discovery", "deployment", "routing")
-# Below this, in units of reward over a whole run, only rounding is left.
-_NOTHING: Final = 1e-6
 
 
 class Row(NamedTuple):
@@ -199,29 +197,17 @@ def _cells(row: Row) -> list[str]:
     versus = row.difference
     return [
         row.policy,
-        _with_margin(row.regret.estimate, row.regret.high),
-        *(_reward(part) for part in (row.discovery, row.deployment, row.routing)),
-        "" if versus is None else _with_margin(versus.mean, versus.high),
+        with_margin(row.regret.estimate, row.regret.high),
+        *(reward(part) for part in (row.discovery, row.deployment, row.routing)),
+        "" if versus is None else with_margin(versus.mean, versus.high),
         "" if versus is None else f"{versus.share_lower:.0%}",
-        _with_margin(row.priced.estimate, row.priced.high),
-        _with_margin(row.cost_ratio.estimate, row.cost_ratio.high),
+        with_margin(row.priced.estimate, row.priced.high),
+        with_margin(row.cost_ratio.estimate, row.cost_ratio.high),
         compact(row.worst_violation, 3),
         f"{row.starved:.0%}",
         compact(row.seconds, 3),
         compact(row.ns_per_trial_round, 3),
     ]
-
-
-def _reward(value: float) -> str:
-    return "0" if abs(value) < _NOTHING else compact(value)
-
-
-def _with_margin(mean: float, high: float) -> str:
-    """Write a mean with half its interval: ``1,234 ± 12``; the mean alone without one."""
-    margin = high - mean
-    if not margin >= _NOTHING:
-        return _reward(mean)
-    return f"{_reward(mean)} ± {compact(margin, 1 if margin < 1.0 else 2)}"
 
 
 def _caption(rows: Sequence[Row], cost_unit: str) -> str:

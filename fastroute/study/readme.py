@@ -26,6 +26,10 @@ _FILES: Final = {
     "figures/spend.svg": "Mean spend per query of each policy by stage against the budget, "
     "with 95 % bands (`spend.png`: the same).",
 }
+_PAGE: Final = (
+    "- `report.html`: The results as one page, with charts; `fastroute report .` writes it anew, "
+    "also while the study runs. It is a view of the frames, so the manifest does not list it."
+)
 _SHARDS: Final = (
     "- `shards/`: What the frames are made of, one file per block of trials of a cell. They are "
     "needed to continue the study and for curves of single trials."
@@ -72,7 +76,7 @@ def readme(manifest: Mapping[str, Any], results: str = "") -> str:
     present = {"manifest.json", *manifest["files"]}
     lines += ["## Files", ""]
     lines += [f"- `{name}`: {what}" for name, what in _FILES.items() if name in present]
-    lines.append(_SHARDS)
+    lines += [_PAGE, _SHARDS]
     lines += [
         "",
         "Every frame says with columns `cell`, `scenario`, `policy`, `horizon`, `budget` and so on "

@@ -13,6 +13,7 @@
       failed/*.txt        why a shard could not be computed
       trials.parquet  curves.parquet  stages.parquet  summary.parquet    when complete
       figures/            drawn by the report
+      report.html         the results as one page; a view, which the manifest does not list
 
 Every file is written under a temporary name, flushed to the disk and renamed, so a file that is
 there is whole. One process writes at a time.

@@ -1,0 +1,245 @@
+"""What the page is made of: the frames of a study, read once and put side by side."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from fastroute.analyse import (
+    budget_adherence,
+    curve_intervals,
+    paired_differences,
+    solver_methods,
+    stage_spend,
+    trial_diagnostics,
+    work_times,
+)
+from fastroute.report.style import word
+from fastroute.study import StoredStudy
+from fastroute.study.status import Status, status_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: Quantities of the frame `summary` that the tables show.
+SUMMARY: Final = (
+    "regret",
+    "discovery",
+    "deployment",
+    "routing",
+    "priced_regret",
+    "cost",
+    "violation",
+    "worst_stage_violation",
+)
+#: Quantities of the frame `curves` that the charts show.
+CURVES: Final = ("regret", "discovery", "deployment", "routing", "priced_regret")
+# In a world of more policies than this, each is compared with the first only.
+_MOST_PAIRED: Final = 8
+_SETTINGS: Final = ("horizon", "budget", "max_deployed", "stages", "trials", "seed")
+
+
+@dataclass(frozen=True)
+class World:
+    """A scenario and a setting, and the policies that met it.
+
+    Attributes
+    ----------
+    number : int
+        The column `world` of the frames.
+    title : str
+        What tells it apart from the others.
+    cells : polars.DataFrame
+        As in :class:`Material`, those of this world.
+    curves, spend, adherence, pairs : polars.DataFrame
+        From the functions of :mod:`fastroute.analyse` on the frames of this world. `pairs` has a
+        column `quantity`.
+    """
+
+    number: int
+    title: str
+    cells: "pl.DataFrame"
+    curves: "pl.DataFrame"
+    spend: "pl.DataFrame"
+    adherence: "pl.DataFrame"
+    pairs: "pl.DataFrame"
+
+
+@dataclass(frozen=True)
+class Material:
+    """Frames and statistics of a study, as far as it is.
+
+    Attributes
+    ----------
+    stored : StoredStudy
+    status : Status
+    cells : polars.DataFrame
+        One row per cell: parameters and progress as in the frame `cells`; for every quantity of
+        ``SUMMARY`` ``mean_``, ``low_`` and ``high_``, as in the frame `summary`; the columns of
+        :func:`~fastroute.analyse.trial_diagnostics`; and the difference in regret from the first
+        policy of the world, ``mean_difference``, ``low_difference``, ``high_difference`` and
+        ``share_lower``. Null where nothing is known yet.
+    policies : list of str
+        Labels, in the order of the study.
+    varied : list of str
+        Columns of `cells` that differ, beside what the labels of policies say.
+    axes : list of str
+        Those of them that the study varies on purpose; the others follow.
+    worlds : list of World
+        Those shown in detail.
+    begun : int
+        Worlds that have trials.
+    methods, times : polars.DataFrame
+        From :func:`~fastroute.analyse.solver_methods` and :func:`~fastroute.analyse.work_times`.
+    """
+
+    stored: StoredStudy
+    status: Status
+    cells: "pl.DataFrame"
+    policies: list[str]
+    varied: list[str]
+    axes: list[str]
+    worlds: list[World]
+    begun: int
+    methods: "pl.DataFrame"
+    times: "pl.DataFrame"
+
+    @property
+    def cost_unit(self) -> str:
+        """Unit of costs; of several scenarios, all of them."""
+        return " or ".join(self.cells.get_column("cost_unit").unique(maintain_order=True))
+
+
+def gather(stored: StoredStudy, details: int) -> Material:
+    """Read the frames of a study and compute what the page shows.
+
+    Parameters
+    ----------
+    stored : StoredStudy
+        Complete or not.
+    details : int
+        Largest number of cells of which curves and stages are read; whole worlds, the first ones
+        of those that have trials, and at least one.
+    """
+    import polars as pl
+
+    status = status_of(stored)
+    cells = _with_statistics(stored, stored.cells.sort("cell").collect())
+    sizes = cells.group_by("world", maintain_order=True).agg(
+        pl.len().alias("cells"), pl.col("trials_done").sum().alias("trials")
+    )
+    begun = sizes.filter(pl.col("trials") > 0)
+    fits = begun.get_column("cells").cum_sum() <= details
+    chosen = begun.filter(fits | (pl.int_range(pl.len()) == 0)).get_column("world").to_list()
+    varied = _varied(stored, cells)
+    axes = _axes(stored, varied)
+    return Material(
+        stored=stored,
+        status=status,
+        cells=cells,
+        policies=cells.get_column("policy").unique(maintain_order=True).to_list(),
+        varied=varied,
+        axes=axes,
+        worlds=_worlds(stored, cells, chosen, axes),
+        begun=begun.height,
+        methods=solver_methods(stored.stages),
+        times=work_times(cells, stored.shards.collect()),
+    )
+
+
+def _with_statistics(stored: StoredStudy, cells: "pl.DataFrame") -> "pl.DataFrame":
+    """Put the statistics of every cell beside its parameters."""
+    import polars as pl
+
+    summary = (
+        stored.summary.filter(pl.col("quantity").is_in(SUMMARY))
+        .select("cell", "quantity", "mean", "low", "high")
+        .collect()
+    )
+    for name in SUMMARY:
+        one = summary.filter(quantity=name).select(
+            "cell", *(pl.col(stat).alias(f"{stat}_{name}") for stat in ("mean", "low", "high"))
+        )
+        cells = cells.join(one, on="cell", how="left", maintain_order="left")
+    paired = paired_differences(stored.trials).select(
+        "cell",
+        *(pl.col(stat).alias(f"{stat}_difference") for stat in ("mean", "low", "high")),
+        "share_lower",
+    )
+    for more in (trial_diagnostics(stored.trials), paired):
+        cells = cells.join(more, on="cell", how="left", maintain_order="left")
+    return cells
+
+
+def _varied(stored: StoredStudy, cells: "pl.DataFrame") -> list[str]:
+    """Return the columns that differ between cells, but for what the label of a policy says."""
+    found = [
+        name
+        for name in ("scenario", *_SETTINGS, *stored.axes)
+        if cells.get_column(name).n_unique() > 1
+    ]
+    labels = cells.group_by("policy").n_unique()
+    return [
+        name
+        for name in found
+        if not name.startswith("policy_") or (labels.get_column(name) > 1).any()
+    ]
+
+
+def _axes(stored: StoredStudy, varied: list[str]) -> list[str]:
+    """Return the columns that are varied on purpose, and not because another one is."""
+    setting = stored.study.setting
+    return [
+        name
+        for name in varied
+        if name not in _SETTINGS or isinstance(getattr(setting, name), tuple)
+    ]
+
+
+def _worlds(
+    stored: StoredStudy, cells: "pl.DataFrame", chosen: list[int], axes: list[str]
+) -> list[World]:
+    import polars as pl
+
+    mine = pl.col("world").is_in(chosen)
+    curves = curve_intervals(
+        stored.curves.filter(mine, pl.col("quantity").is_in(CURVES))
+        .select("world", "cell", "policy", "quantity", "round", "mean", "se", "trials")
+        .collect()
+    )
+    stages = (
+        stored.stages.filter(mine)
+        .select("world", "policy", "trial", "stage", "opened", "spend", "budget")
+        .collect()
+    )
+    trials = (
+        stored.trials.filter(mine)
+        .select("world", "cell", "policy", "trial", "regret", "priced_regret")
+        .collect()
+    )
+    worlds = []
+    for number in chosen:
+        here = cells.filter(world=number)
+        spend = stage_spend(stages.filter(world=number))
+        against: Any = "all" if here.height <= _MOST_PAIRED else "first"
+        pairs = [
+            paired_differences(trials.filter(world=number), name, against=against).with_columns(
+                pl.lit(name).alias("quantity")
+            )
+            for name in ("regret", "priced_regret")
+        ]
+        worlds.append(
+            World(
+                number=number,
+                title=title_of(here.row(0, named=True), axes) or stored.study.name,
+                cells=here,
+                curves=curves.filter(world=number),
+                spend=spend,
+                adherence=budget_adherence(spend),
+                pairs=pl.concat(pairs),
+            )
+        )
+    return worlds
+
+
+def title_of(row: dict[str, Any], names: list[str]) -> str:
+    """Write the parameters of a cell that are named: ``horizon = 2,000, budget = 0.0005``."""
+    return ", ".join(f"{name} = {word(row[name])}" for name in names)

@@ -1,0 +1,239 @@
+"""What a reader must know before the numbers, in plain words worked out from the frames."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from fastroute.report.material import Material, title_of
+from fastroute.report.style import percent
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# Of a long list this many entries are named.
+_MOST_NAMED: Final = 40
+# How the run's own note on pools begins, behind their number.
+_OF_POOLS: Final = "pools no distribution meets the budget or the limits"
+
+Row = dict[str, Any]
+
+
+class Notice(NamedTuple):
+    """One thing to know.
+
+    Attributes
+    ----------
+    kind : str
+        One word for tests and styles: unfinished, failed, starvation, ...
+    title, text : str
+    items : list of str
+        Where it holds; the first ones.
+    left : int
+        How many more there are.
+    """
+
+    kind: str
+    title: str
+    text: str
+    items: list[str]
+    left: int = 0
+
+
+def notices(material: Material) -> list[Notice]:
+    """Return everything that a reader must know, the gravest first."""
+    cells = material.cells
+    begun = cells.drop_nulls("n")
+    found = [_unfinished(material), _failed(material)]
+    found += [
+        _share_notice(
+            "no-capacity",
+            "Rounds that could not be served",
+            "The throughput limits of the deployed models add up to less than the traffic, and "
+            "the shares were set in proportion to the limits.",
+            material,
+            begun,
+            "no_capacity",
+            "{share} of the rounds",
+        ),
+        _share_notice(
+            "over-budget",
+            "Rounds without a distribution within the budget",
+            "By what the policy believed, no mix of the deployed models met the budget; the "
+            "cheapest mix was used.",
+            material,
+            begun,
+            "over_budget",
+            "{share} of the rounds",
+        ),
+        _share_notice(
+            "over-budget-stages",
+            "Stages whose models cannot meet the budget",
+            "Under the true costs no mix of the deployed models meets the budget.",
+            material,
+            begun,
+            "over_budget_stages",
+            "{share} of the stages",
+        ),
+        _late_pools(material),
+        _overspending(material, begun),
+        _starvation(material, begun),
+        _single_trials(material, begun),
+    ]
+    return [notice for notice in found if notice is not None]
+
+
+def _named(
+    kind: str,
+    title: str,
+    text: str,
+    material: Material,
+    rows: "pl.DataFrame",
+    words: Callable[[Row], str],
+) -> Notice:
+    """Make a notice that names the cells of some rows."""
+    items = []
+    for row in rows.head(_MOST_NAMED).iter_rows(named=True):
+        where = title_of(row, material.axes)
+        items.append(f"{row['policy']}{f' ({where})' if where else ''}: {words(row)}")
+    return Notice(kind, title, text, items, max(rows.height - _MOST_NAMED, 0))
+
+
+def _unfinished(material: Material) -> Notice | None:
+    import polars as pl
+
+    rows = material.cells.filter(~pl.col("complete"))
+    if rows.is_empty():
+        return None
+    state = {
+        "running": "The study is still running",
+        "killed": "The study was killed while it ran, and nobody continues it now",
+        "interrupted": "The study was interrupted",
+        "incomplete": "Parts of the study failed",
+    }.get(material.status.state, "The study is not finished")
+    return _named(
+        "unfinished",
+        f"Unfinished: {rows.height:,} of {material.cells.height:,} cells",
+        f"{state}. All numbers are over the trials that are done; intervals are as wide as those "
+        "trials make them, and policies are compared over the trials that both have played. "
+        "Run again with the same study and directory, it continues.",
+        material,
+        rows,
+        lambda row: f"{row['trials_done']:,} of {row['trials']:,} trials",
+    )
+
+
+def _failed(material: Material) -> Notice | None:
+    failed = material.status.failed
+    if not failed:
+        return None
+    return Notice(
+        "failed",
+        f"Failed: {len(failed):,} parts were set aside",
+        "Each file in the run directory says why. Running the study again tries them again.",
+        failed[:_MOST_NAMED],
+        max(len(failed) - _MOST_NAMED, 0),
+    )
+
+
+def _share_notice(
+    kind: str,
+    title: str,
+    text: str,
+    material: Material,
+    begun: "pl.DataFrame",
+    column: str,
+    words: str,
+) -> Notice | None:
+    import polars as pl
+
+    rows = begun.filter(pl.col(column) > 0.0).sort(column, descending=True, maintain_order=True)
+    if rows.is_empty():
+        return None
+    return _named(
+        kind,
+        f"{title}: {rows.height:,} of {begun.height:,} cells",
+        text,
+        material,
+        rows,
+        lambda row: words.format(share=percent(row[column])),
+    )
+
+
+def _starvation(material: Material, begun: "pl.DataFrame") -> Notice | None:
+    import polars as pl
+
+    # An estimator that knows the truth does not starve a model by mistake.
+    return _share_notice(
+        "starvation",
+        "Starvation",
+        "A model that the true optimum uses got less than 1% of the pulls that it gets from the "
+        "oracle: it was as good as never tried. Where that happens in some trials only, the mean "
+        "regret hides two kinds of trials. A policy with a larger gamma explores more.",
+        material,
+        begun.filter(pl.col("estimator") != "truth"),
+        "starved",
+        "in {share} of the trials",
+    )
+
+
+def _overspending(material: Material, begun: "pl.DataFrame") -> Notice | None:
+    import polars as pl
+
+    rows = begun.filter(pl.col("low_cost") > pl.col("budget")).sort(
+        pl.col("mean_cost") / pl.col("budget"), descending=True, maintain_order=True
+    )
+    if rows.is_empty():
+        return None
+    return _named(
+        "overspending",
+        f"Overspending: {rows.height:,} of {begun.height:,} cells",
+        "The mean cost per query is above the budget, and its 95% interval too. The reward that "
+        "was bought with it makes the regret look smaller, even negative; the priced regret "
+        "charges it at what it is worth.",
+        material,
+        rows,
+        lambda row: (
+            f"spends {percent(row['mean_cost'] / row['budget'] - 1.0)} more than the "
+            f"budget ({percent(row['low_cost'] / row['budget'] - 1.0)} to "
+            f"{percent(row['high_cost'] / row['budget'] - 1.0)})"
+        ),
+    )
+
+
+def _single_trials(material: Material, begun: "pl.DataFrame") -> Notice | None:
+    import polars as pl
+
+    rows = begun.filter(pl.col("n") < 2)
+    if rows.is_empty():
+        return None
+    return _named(
+        "single-trial",
+        f"No intervals: {rows.height:,} of {begun.height:,} cells",
+        "They have a single trial, which says nothing about how far results scatter.",
+        material,
+        rows,
+        lambda row: "1 trial",
+    )
+
+
+def _late_pools(material: Material) -> Notice | None:
+    """Pass on what the run itself noted; only complete studies have it."""
+    import polars as pl
+
+    if "warnings" not in material.cells.columns:
+        return None
+    rows = (
+        material.cells.explode("warnings")
+        .filter(pl.col("warnings").str.contains(_OF_POOLS, literal=True))
+        .rename({"warnings": "noted"})
+    )
+    if rows.is_empty():
+        return None
+    return _named(
+        "pools",
+        f"Pools that cannot meet budget or limits: {rows.height:,} of "
+        f"{material.cells.height:,} cells",
+        "Regret is measured against the cheapest mix in these rounds.",
+        material,
+        rows,
+        lambda row: str(row["noted"]),
+    )

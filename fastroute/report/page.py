@@ -1,0 +1,222 @@
+"""The page of a study: one HTML file that needs nothing else."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from fastroute.report.material import Material, World, gather
+from fastroute.report.notices import notices
+from fastroute.report.page_charts import parts_charts, regret_charts, spend_chart
+from fastroute.report.page_tables import (
+    Table,
+    adherence_table,
+    cells_table,
+    pairs_table,
+    solver_table,
+    time_table,
+)
+from fastroute.report.style import PARTS, RC, line_style, word
+from fastroute.report.svg import Chart, Key
+from fastroute.report.sweeps import sweeps
+from fastroute.study import RunDirectoryError, load
+from fastroute.study.errors import DamagedError
+from fastroute.study.files import write_file
+
+#: Name of the page in the run directory.
+PAGE: Final = "report.html"
+#: Cells that are shown in detail, unless the caller says.
+DETAILS: Final = 120
+
+
+class Section(NamedTuple):
+    """What the page shows of one world."""
+
+    number: int
+    title: str
+    keys: list[Key]
+    results: Table
+    pairs: Table | None
+    adherence: Table
+    regret: list[Chart]
+    parts: list[Chart]
+    parts_shared: bool
+    spend: Chart
+    stages_left: int
+    warnings: list[tuple[str, str]]
+
+
+def write_page(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    details: int = DETAILS,
+) -> Path:
+    """Write the page of a study that is complete, running, interrupted or killed.
+
+    Parameters
+    ----------
+    path : path-like
+        The run directory. Nothing in it is changed but the page.
+    out : path-like, optional
+        The file to write; default ``report.html`` in the run directory.
+    details : int
+        Largest number of cells that are shown in detail; whole worlds, the first ones, and at
+        least one. All others are in the tables of results and in the sweeps.
+
+    Returns
+    -------
+    pathlib.Path
+        The page: one HTML file without references to other files or to the network, which can be
+        read without JavaScript and printed.
+
+    Raises
+    ------
+    ValueError
+        When `details` is below 1.
+    RunDirectoryError
+        When the directory is not a run directory, or a frame or shard in it is damaged.
+    OSError
+        When the page cannot be written.
+    """
+    import polars as pl
+
+    if details < 1:
+        raise ValueError(f"details: {details} cells cannot be shown; give at least 1")
+    stored = load(path)
+    page = Path(path) / PAGE if out is None else Path(out)
+    try:
+        content = render(gather(stored, details))
+    except (DamagedError, pl.exceptions.PolarsError) as error:
+        raise RunDirectoryError(
+            f"{path}: {error}; run the study again, which computes anew what is damaged"
+        ) from None
+    write_file(page, lambda place: place.write_text(content, encoding="utf-8"))
+    return page
+
+
+def render(material: Material) -> str:
+    """Return the page as HTML."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("fastroute.report", "templates"),
+        # Names and labels come from a file that someone wrote: nothing of them is markup.
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    cells = material.cells
+    several = cells.get_column("world").n_unique() > 1
+    begun = material.begun > 0
+    return environment.get_template("page.html").render(
+        name=material.stored.study.name,
+        description=material.stored.study.description,
+        status=material.status,
+        as_of=_now()
+        if material.status.state != "complete"
+        else material.stored.manifest["finished"],
+        facts=_facts(material),
+        scenarios=material.stored.manifest["scenarios"],
+        toml=material.stored.study.to_toml(),
+        notices=notices(material),
+        several=several,
+        cells=cells_table(material, cells, "results", linked=several) if begun else None,
+        sections=[_section(material, world) for world in material.worlds],
+        begun=material.begun,
+        sweeps=sweeps(material) if begun else [],
+        methods=solver_table(material),
+        times=time_table(material),
+        parts={part: {"colour": colour, "hatch": hatch} for part, (colour, hatch) in PARTS.items()},
+        line_width=RC["lines.linewidth"],
+        version=material.stored.manifest["versions"]["fastroute"],
+    )
+
+
+def _section(material: Material, world: World) -> Section:
+    parts, shared = parts_charts(material, world)
+    spend, left = spend_chart(material, world)
+    labels = world.cells.get_column("policy").to_list()
+    stored: list[tuple[str, str]] = []
+    if "warnings" in world.cells.columns:
+        texts = world.cells.get_column("warnings").to_list()
+        stored = [(label, text) for label, some in zip(labels, texts, strict=True) for text in some]
+    return Section(
+        number=world.number,
+        title=world.title,
+        keys=[_key(material, label) for label in labels],
+        results=cells_table(material, world.cells, f"results-{world.number}"),
+        pairs=pairs_table(material, world),
+        adherence=adherence_table(material, world),
+        regret=regret_charts(material, world),
+        parts=parts,
+        parts_shared=shared,
+        spend=spend,
+        stages_left=left,
+        warnings=stored,
+    )
+
+
+def _key(material: Material, label: str) -> Key:
+    index = material.policies.index(label)
+    return Key(label, line_style(index), index)
+
+
+def _facts(material: Material) -> list[tuple[str, str]]:
+    """Describe the study in a few lines."""
+    stored, cells = material.stored, material.cells
+    study, manifest = stored.study, stored.manifest
+    setting = study.setting
+    worlds = cells.get_column("world").n_unique()
+    last = manifest["sessions"][-1]
+    machine = manifest["machine"]
+    facts = [
+        (
+            "Cells",
+            f"{_count(cells.height, 'cell')} in {_count(worlds, 'world')}, a world being a "
+            "scenario and a setting that all policies meet",
+        ),
+        ("Policies", "; ".join(_policies(material))),
+        *((name, _values(getattr(setting, name))) for name in type(setting).model_fields),
+        ("Begun", manifest["created"]),
+        ("Finished", manifest["finished"] or "not yet"),
+        ("Sessions", f"{len(manifest['sessions'])}, the last on {last.get('executor', 'nothing')}"),
+        ("Machine", f"{machine['processor']}, {machine['cores']} cores, {machine['system']}"),
+        ("Versions", ", ".join(f"{name} {text}" for name, text in manifest["versions"].items())),
+    ]
+    return [(_HEADS.get(name, name), text) for name, text in facts]
+
+
+_HEADS: Final = {
+    "horizon": "Rounds (horizon T)",
+    "budget": "Budget per query",
+    "max_deployed": "Models deployed at once",
+    "stages": "Stages",
+    "trials": "Trials",
+    "seed": "Seed",
+    "checkpoints": "Points of a curve",
+    "deploy_cost": "Cost of a deployment",
+    "backend": "Backend",
+}
+
+
+def _policies(material: Material) -> list[str]:
+    """Say what each policy is made of."""
+    columns = ("policy", "estimator", "deployer", "router")
+    rows = material.cells.unique("policy", keep="first", maintain_order=True).select(columns)
+    return [f"{label} ({' · '.join(triple)})" for label, *triple in rows.iter_rows()]
+
+
+def _values(value: Any) -> str:
+    write: Callable[[Any], str] = word
+    return ", ".join(map(write, value)) if isinstance(value, tuple) else word(value)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,335 @@
+"""The page says what the frames say, to whoever reads it and however it is read."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from fastroute.analyse import mean_interval, paired_difference, student_halfwidth
+from fastroute.report import write_page
+from fastroute.report.material import SUMMARY, gather
+from fastroute.study import RunDirectoryError, StoredStudy, load, run_study
+from fastroute.study.lock import Lock
+from pages import Node, read
+from studies import mini, stop_after
+
+POLICIES = ("stageroute", "uniform", "greedy")
+EVIL = "</script><script>alert(1)</script>\"'&"
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredStudy:
+    """Return a complete study of four worlds and three policies."""
+    study = mini(
+        description="Two horizons, two budgets.",
+        # Of unequal costs, so that regret and priced regret differ.
+        scenario={"name": "routerbench"},
+        policy=[{"name": name} for name in POLICIES],
+        setting={"budget": ["1.2 * cheapest", "2 * cheapest"], "trials": 100},
+    )
+    return run_study(study, tmp_path_factory.mktemp("report") / "run", progress=False)
+
+
+@pytest.fixture(scope="module")
+def page(stored: StoredStudy) -> Node:
+    return read(write_page(stored.path))
+
+
+def killed(path: Path, shards: int, **changes: Any) -> StoredStudy:
+    """Return a study of which only some shards were computed."""
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(patch, shards, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            run_study(mini(**changes), path, progress=False)
+    return load(path)
+
+
+def table_cells(page: Node, cell: int) -> list[dict[str, Node]]:
+    """Return the numbers of a cell by name, from every table of results on the page."""
+    return [
+        {item.attrs["data-name"]: item for item in row.all("td") if "data-name" in item.attrs}
+        for table in page.all("table")
+        if table.attrs["id"].startswith("results")
+        for row in table.all("tr", data_cell=str(cell))
+    ]
+
+
+def value(item: Node, name: str = "value") -> float:
+    return float(item.attrs.get(f"data-{name}", "nan"))
+
+
+def test_tables_hold_exactly_the_numbers_of_the_frames(stored: StoredStudy, page: Node) -> None:
+    summary, trials = stored.summary.collect(), stored.trials.collect()
+    for cell in stored.cells.collect().iter_rows(named=True):
+        rows = table_cells(page, cell["cell"])
+        assert len(rows) == 2  # among all cells, and in its world
+        mine = summary.filter(cell=cell["cell"])
+        for row in rows:
+            for name in set(SUMMARY) & set(row):
+                frame = mine.filter(quantity=name).row(0, named=True)
+                assert value(row[name]) == frame["mean"]
+                if "data-low" in row[name].attrs:
+                    ends = value(row[name], "low"), value(row[name], "high")
+                    assert ends == (frame["low"], frame["high"])
+            assert {"regret", "priced_regret"} <= {n for n in row if "data-low" in row[n].attrs}
+            cost = mine.filter(quantity="cost").row(0, named=True)
+            assert value(row["cost_ratio"]) == cost["mean"] / cell["budget"]
+            assert value(row["cost_ratio"], "high") == cost["high"] / cell["budget"]
+            assert value(row["trials"]) == 100
+            starved = trials.filter(cell=cell["cell"])["starved"].to_numpy() > 0
+            assert value(row["starved"]) == starved.mean()
+            assert len({item.text for item in (rows[0]["regret"], rows[1]["regret"])}) == 1
+
+
+def test_differences_are_paired_by_trial(stored: StoredStudy, page: Node) -> None:
+    trials, cells = stored.trials.collect(), stored.cells.collect()
+    for world in range(4):
+        numbers = cells.filter(world=world)["cell"].to_list()
+        lines = page.one("table", id=f"pairs-{world}").one("tbody").all("tr")
+        assert len(lines) == 3
+        pairs = [(numbers[a], numbers[b]) for b in range(3) for a in range(b + 1, 3)]
+        for line, (a, b) in zip(lines, pairs, strict=True):
+            items = {item.attrs["data-name"]: item for item in line.all("td", class_="n")}
+            for name in ("regret", "priced_regret"):
+                sides = trials.filter(cell=a), trials.filter(cell=b)
+                truth = paired_difference(*sides, column=name)
+                item = items[f"{name}_difference"]
+                found = value(item), value(item, "low"), value(item, "high")
+                assert found == pytest.approx((truth.mean, truth.low, truth.high), rel=1e-12)
+                assert value(items[f"{name}_lower"]) == truth.share_lower
+            if b == numbers[0]:
+                for row in table_cells(page, a):
+                    assert value(row["difference"]) == value(items["regret_difference"])
+        assert all("difference" not in row for row in table_cells(page, numbers[0]))
+
+
+def test_curves_are_those_of_the_frames(stored: StoredStudy, page: Node) -> None:
+    curves = stored.curves.collect()
+    for world in range(4):
+        for quantity in ("regret", "priced_regret"):
+            chart = page.one("svg", data_chart=f"{quantity}-{world}")
+            marks = chart.all("g", class_="mark")
+            assert [mark.attrs["data-name"] for mark in marks] == list(POLICIES)
+            for mark in marks:
+                one = curves.filter(world=world, policy=mark.attrs["data-name"], quantity=quantity)
+                half = student_halfwidth(one["se"].to_numpy(), 100)
+                mean = one["mean"].to_numpy()
+                assert chart.numbers("x") == one["round"].to_list()
+                for name, truth in (("mean", mean), ("low", mean - half), ("high", mean + half)):
+                    assert mark.numbers(name) == pytest.approx(truth, rel=1e-8, abs=1e-12)
+                assert mark.all("path", class_="line")
+                assert mark.all("path", class_="band")
+        for index, policy in enumerate(POLICIES):
+            chart = page.one("svg", data_chart=f"parts-{world}-{index}")
+            for mark in chart.all("g", class_="mark"):
+                one = curves.filter(world=world, policy=policy, quantity=mark.attrs["data-name"])
+                assert mark.numbers("mean") == pytest.approx(one["mean"], rel=1e-8, abs=1e-12)
+
+
+def test_spend_by_stage_and_what_the_table_makes_of_it(stored: StoredStudy, page: Node) -> None:
+    stages = stored.stages.collect()
+    for world in range(4):
+        chart = page.one("svg", data_chart=f"spend-{world}")
+        assert chart.all("line", class_="budget")
+        table = page.one("table", id=f"adherence-{world}")
+        for mark, line in zip(
+            chart.all("g", class_="mark"), table.one("tbody").all("tr"), strict=True
+        ):
+            mine = stages.filter(world=world, policy=mark.attrs["data-name"])
+            budget = mine["budget"][0]
+            per_stage = [one["spend"].to_numpy() for _, one in sorted(mine.group_by("stage"))]
+            assert chart.numbers("x") == [float(k + 1) for k in range(len(per_stage))]
+            truth = [mean_interval(spend) for spend in per_stage]
+            assert mark.numbers("mean") == pytest.approx([t.estimate for t in truth], rel=1e-8)
+            assert mark.numbers("high") == pytest.approx([t.high for t in truth], rel=1e-8)
+            items = {item.attrs["data-name"]: item for item in line.all("td")}
+            ratios = np.array([t.estimate for t in truth]) / budget
+            assert value(items["stages_over"]) == (ratios > 1.0).sum()
+            assert value(items["over"]) == pytest.approx((mine["spend"] > budget).mean())
+            assert value(items["worst"]) == pytest.approx(ratios.max())
+            assert value(items["worst_stage"]) == ratios.argmax() + 1
+            assert value(items["last"]) == pytest.approx(ratios[-1])
+
+
+def test_solvers_and_times(stored: StoredStudy, page: Node) -> None:
+    stages, shards = stored.stages.collect(), stored.shards.collect()
+    cells = stored.cells.collect()
+    lines = page.one("table", id="methods").one("tbody").all("tr")
+    counted = {}
+    for line in lines:
+        items = line.all("td")
+        counted[line.one("th").text, items[0].text] = value(items[1])
+        assert value(items[3]) == 0.0
+    truth = stages.group_by("policy", "method").len()
+    assert counted == {(policy, method): n for policy, method, n in truth.iter_rows()}
+    for line in page.one("table", id="times").one("tbody").all("tr"):
+        times = {item.attrs.get("data-name", ""): item for item in line.all("td")}
+        mine = cells.filter(policy=line.one("th").text)
+        keys = mine["key"].to_list()
+        seconds, rounds = (
+            float(mine["seconds"].sum()),
+            int((mine["trials"] * mine["horizon"]).sum()),
+        )
+        compiled = shards.filter(pl.col("key").is_in(keys))["compile_seconds"].sum()
+        assert value(times["seconds"]) == pytest.approx(seconds)
+        assert value(times["compile_seconds"]) == pytest.approx(float(compiled))
+        assert value(times["rounds"]) == rounds
+        assert value(times["ns_per_trial_round"]) == pytest.approx(1e9 * seconds / rounds)
+
+
+def test_everything_is_there_without_scripts_and_without_the_network(
+    stored: StoredStudy, page: Node
+) -> None:
+    text = (stored.path / "report.html").read_text()
+    assert len(page.all("script")) == 1
+    for node in page.walk():
+        # Nothing is hidden that only a script would show, but for the readout of the pointer.
+        assert "hidden" not in node.attrs or node.attrs.get("id") == "readout"
+        assert "src" not in node.attrs
+        assert not any(name.startswith("on") for name in node.attrs)
+        if "href" in node.attrs:
+            assert node.attrs["href"].startswith(("#", "data:"))
+    assert "http" not in text.replace('http-equiv="Content-Security-Policy"', "").replace(
+        "http://www.w3.org/2000/svg", ""
+    )
+    assert "@import" not in text
+    assert "url(" not in text.replace("url(#part-", "")
+    worlds = page.all("article")
+    assert [world.attrs["id"] for world in worlds] == [f"world-{k}" for k in range(4)]
+    linked = {link.attrs["href"] for link in page.all("a")}
+    assert linked == {f"#{world.attrs['id']}" for world in worlds}
+    assert "Two horizons, two budgets." in page.one("header").text
+    assert "Complete: 12 of 12 cells" in page.one("header").text
+    assert "budget = " in page.one("pre").text
+
+
+def test_tables_and_charts_speak_to_everyone(page: Node) -> None:
+    assert page.one("html").attrs["lang"] == "en"
+    for table in page.all("table"):
+        assert table.all("caption")[0].text
+        assert {head.attrs["scope"] for head in table.all("th")} == {"col", "row"}
+        heads = table.one("thead").all("th")
+        for row in table.one("tbody").all("tr"):
+            assert len(row.all("th") + row.all("td")) == len(heads)
+    for chart in page.all("svg", class_="chart"):
+        assert chart.attrs["role"] == "img"
+        assert len(chart.attrs["aria-label"]) > 40
+        assert chart.attrs["tabindex"] == "0"
+    ids = [node.attrs["id"] for node in page.walk() if "id" in node.attrs]
+    assert len(set(ids)) == len(ids)
+    for key in page.all("button"):
+        assert page.all(data_policy=key.attrs["data-toggle"])
+
+
+def test_the_same_study_gives_the_same_page(stored: StoredStudy, tmp_path: Path) -> None:
+    pages = [write_page(stored.path, tmp_path / f"{n}.html") for n in range(2)]
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+    assert "report.html" not in stored.manifest["files"]
+    assert load(stored.path).damaged() == []
+
+
+def test_few_worlds_in_detail_and_all_in_the_tables(stored: StoredStudy, tmp_path: Path) -> None:
+    page = read(write_page(stored.path, tmp_path / "x.html", details=7))
+    assert [world.attrs["id"] for world in page.all("article")] == ["world-0", "world-1"]
+    assert "The first 2 of 4 worlds" in page.one("section", id="details").text
+    assert len(page.one("table", id="results").one("tbody").all("tr")) == 12
+    # One world is shown even when it has more cells than that.
+    assert [world.number for world in gather(stored, 1).worlds] == [0]
+    with pytest.raises(ValueError, match="details: 0 cells"):
+        write_page(stored.path, details=0)
+
+
+def test_names_from_the_study_are_text_and_never_markup(tmp_path: Path) -> None:
+    study = mini(
+        description=EVIL,
+        scenario={"name": "static", "n_models": 4, "label": f"scenario {EVIL}"},
+        policy=[{"name": "stageroute", "label": EVIL}, {"name": "uniform"}],
+        setting={"horizon": 60, "trials": 2},
+    )
+    run_study(study, tmp_path / "run", progress=False)
+    page = read(write_page(tmp_path / "run"))
+    (script,) = page.all("script")
+    assert "alert" not in script.text
+    assert page.one(class_="lead").text == EVIL
+    assert page.one("table", id="results").all("th", scope="row")[0].text == EVIL
+    chart = page.one("svg", data_chart="regret-0")
+    assert chart.all("g", class_="mark")[0].attrs["data-name"] == EVIL
+    assert any(f"scenario {EVIL}" in head.text for head in page.all("h3"))
+
+
+def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
+    stored = killed(tmp_path / "run", 7)
+    cells = stored.cells.collect()
+    page = read(write_page(stored.path))
+    unfinished = cells.filter(~pl.col("complete"))
+    notice = page.one(data_notice="unfinished")
+    assert notice.one("h3").text == f"Unfinished: {unfinished.height} of 4 cells"
+    assert "was interrupted" in notice.text
+    lines = [item.text for item in notice.all("li")]
+    assert len(lines) == unfinished.height
+    for line, cell in zip(lines, unfinished.iter_rows(named=True), strict=True):
+        assert line == (
+            f"{cell['policy']} (horizon = {cell['horizon']}): {cell['trials_done']} of 150 trials"
+        )
+    trials = stored.trials.collect()
+    for cell in cells.filter(pl.col("trials_done") > 0).iter_rows(named=True):
+        for row in table_cells(page, cell["cell"]):
+            mine = trials.filter(cell=cell["cell"])["regret"].to_numpy()
+            assert len(mine) == cell["trials_done"] == value(row["trials"])
+            truth = mean_interval(mine)
+            assert value(row["regret"]) == pytest.approx(truth.estimate, rel=1e-12)
+            assert value(row["regret"], "high") == pytest.approx(truth.high, rel=1e-12)
+    # Only the state on disk differs when it was killed, or when someone writes to it now.
+    with Lock(stored.path):
+        assert "still running" in read(write_page(stored.path)).one(data_notice="unfinished").text
+
+
+def test_a_study_without_a_single_trial(tmp_path: Path) -> None:
+    from fastroute.study.cells import lay_out
+    from fastroute.study.store import RunDirectory
+
+    study = mini().resolved()
+    with RunDirectory(tmp_path / "run", study, lay_out(study)) as directory:
+        directory.start()
+        page = read(write_page(tmp_path / "run"))
+    assert "No trial is finished yet" in page.one("main").text
+    assert page.one(data_notice="unfinished").one("h3").text == "Unfinished: 4 of 4 cells"
+    assert not page.all("table")
+
+
+def test_one_trial_has_no_intervals(tmp_path: Path) -> None:
+    study = mini(setting={"horizon": 60, "trials": 1})
+    stored = run_study(study, tmp_path / "run", progress=False)
+    page = read(write_page(stored.path))
+    assert page.one(data_notice="single-trial").one("h3").text == "No intervals: 2 of 2 cells"
+    (row,) = table_cells(page, 0)
+    assert "data-low" not in row["regret"].attrs
+    assert "±" not in row["regret"].text
+    chart = page.one("svg", data_chart="regret-0")
+    assert not chart.all("path", class_="band")
+    assert "NaN" not in page.text
+
+
+def test_means_and_moments_are_enough(tmp_path: Path) -> None:
+    study = mini(store={"curves": "moments", "stages": "means"}, setting={"horizon": 60})
+    stored = run_study(study, tmp_path / "run", progress=False)
+    page = read(write_page(stored.path))
+    table = page.one("table", id="adherence-0")
+    assert {item.text for item in table.all("td", data_name="over")} == {"-"}
+    marks = page.one("svg", data_chart="spend-0").all("g", class_="mark")
+    assert all(mark.attrs["data-low"] == "[]" for mark in marks)
+    regret = page.one("svg", data_chart="regret-0").all("g", class_="mark")
+    curves = stored.curves.filter(quantity="regret", policy="uniform").collect()
+    assert regret[1].numbers("mean") == pytest.approx(curves["mean"], rel=1e-8)
+
+
+def test_what_is_damaged_is_named_with_a_remedy(tmp_path: Path) -> None:
+    stored = killed(tmp_path / "run", 3)
+    shard = next(stored.path.glob("shards/*/*.parquet"))
+    shard.write_bytes(b"not a shard")
+    with pytest.raises(RunDirectoryError, match=r"shards/.*run the study again"):
+        write_page(stored.path)
+    with pytest.raises(RunDirectoryError, match="not a run directory"):
+        write_page(tmp_path)
