@@ -212,7 +212,12 @@ def test_value_of_random_pools_is_that_of_a_general_solver() -> None:
     trials, models, budget = 6, 12, 2.5
     world = scenario("random", trials=trials, n_models=models, initial=5, limit=(0.25, 0.6))
     # As many slots as models: the deployment problem is a linear program.
-    settings = {"horizon": 130, "stages": 13, "budget": budget, "max_deployed": models}
+    settings: dict[str, Any] = {
+        "horizon": 130,
+        "stages": 13,
+        "budget": budget,
+        "max_deployed": models,
+    }
     run = fr.simulate(world, fr.policy("oracle"), trials=trials, **settings)
     arrival = world.resolve(130, trials).arrival
     value = run.stages.sort("trial", "stage")["pool_value"].to_numpy().reshape(trials, 13)
@@ -244,7 +249,7 @@ def test_a_trial_does_not_depend_on_how_many_there_are(name: str, options: dict[
     np.testing.assert_array_equal(few.limit, many.limit)
     other = scenario(name, trials=3, seed=6, **options)
     assert not np.array_equal(few.reward_mean, other.reward_mean)
-    settings = {"horizon": 1000, "budget": 2.0, "max_deployed": 4, "seed": 1}
+    settings: dict[str, Any] = {"horizon": 1000, "budget": 2.0, "max_deployed": 4, "seed": 1}
     runs = [
         fr.simulate(world, fr.policy("stageroute"), trials=world.instances, **settings)
         for world in (few, many)
@@ -271,7 +276,7 @@ def test_512_models_can_be_run(name: str, arrivals: str) -> None:
         # A run has 133 million rounds: here only its world is looked at.
         assert world.resolve(511**3, 2).reward_mean.shape == (2, 512)
         return
-    settings = {"horizon": horizon, "budget": 2.0, "max_deployed": 5, "trials": 2}
+    settings: dict[str, Any] = {"horizon": horizon, "budget": 2.0, "max_deployed": 5, "trials": 2}
     regret = oracle(world, **settings)["regret"]
     assert (regret > 0.0).all()
     learned = fr.simulate(world, fr.policy("stageroute"), **settings).trials

@@ -1,8 +1,15 @@
-"""Statistics over trials: intervals, paired differences, spend by stage.
+"""Statistics over trials: intervals, differences, growth with the horizon, diagnostics.
 
 Everything here reads arrays or frames of finished runs and simulates nothing.
 """
 
+from fastroute.analyse.adoption import adoption_delay, adoption_summary
+from fastroute.analyse.diagnostics import (
+    budget_prices,
+    deployment_shares,
+    price_supremum,
+    starvation_rate,
+)
 from fastroute.analyse.intervals import (
     Interval,
     bootstrap_interval,
@@ -10,14 +17,33 @@ from fastroute.analyse.intervals import (
     student_halfwidth,
 )
 from fastroute.analyse.paired import PairedDifference, paired_difference
+from fastroute.analyse.quantiles import QuantileInterval, quantile_interval, share_interval
+from fastroute.analyse.scaling import ScalingFit, fit_scaling
+from fastroute.analyse.scaling_table import scaling_table
 from fastroute.analyse.stages import stage_spend
+from fastroute.analyse.violation import ViolationDecay, violation_decay, worst_violation
 
 __all__ = [
     "Interval",
     "PairedDifference",
+    "QuantileInterval",
+    "ScalingFit",
+    "ViolationDecay",
+    "adoption_delay",
+    "adoption_summary",
     "bootstrap_interval",
+    "budget_prices",
+    "deployment_shares",
+    "fit_scaling",
     "mean_interval",
     "paired_difference",
+    "price_supremum",
+    "quantile_interval",
+    "scaling_table",
+    "share_interval",
     "stage_spend",
+    "starvation_rate",
     "student_halfwidth",
+    "violation_decay",
+    "worst_violation",
 ]
