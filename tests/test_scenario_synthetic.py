@@ -264,12 +264,12 @@ def test_a_trial_does_not_depend_on_how_many_there_are(name: str, options: dict[
 @pytest.mark.parametrize("name", ["minimax", "discovery", "random"])
 def test_512_models_can_be_run(name: str, arrivals: str) -> None:
     horizon = 2500
-    size: dict[str, Any] = {
+    sizes: dict[str, dict[str, Any]] = {
         "minimax": {"horizon": 511**3, "trials": 2},
         "discovery": {"horizon": horizon, "n_arrivals": 511, "gap": 0.001},
         "random": {"horizon": horizon, "trials": 2, "n_models": 512},
-    }[name]
-    world = scenario(name, arrivals=arrivals, **size)
+    }
+    world = scenario(name, arrivals=arrivals, **sizes[name])
     assert world.n_models == 512
     assert (np.diff(world.arrival) >= 0).all()
     if name == "minimax":
