@@ -49,22 +49,30 @@ def test_exact_powers_with_a_logarithm_are_told_from_those_without() -> None:
 
 
 def test_weights_and_errors_are_those_of_the_delta_method() -> None:
-    # One coefficient of variation at all horizons: weights are then the numbers of trials.
-    horizons, sizes = [10, 100, 1000], [50, 400, 100]
-    wave = {n: 1.0 + 0.3 * np.sqrt((n - 1) / n) * (-1.0) ** np.arange(n) for n in sizes}
-    fit = fit_scaling(horizons, [T**0.5 * wave[n] for T, n in zip(horizons, sizes, strict=True)])
-    x, n = np.log(horizons), np.array(sizes)
-    y = 0.5 * x + 0.5 * 0.09 / n  # with the correction for the curvature of the logarithm
-    slope, level = np.polyfit(x, y, 1, w=np.sqrt(n))
+    horizons, n, cv = (
+        np.array([10, 100, 1000, 5000]),
+        np.array([50, 400, 100, 100]),
+        np.array([0.1, 0.5, 0.2, 0.3]),
+    )
+    # Samples that alternate around their mean, with just that coefficient of variation.
+    waves = [
+        1.0 + c * np.sqrt((m - 1) / m) * (-1.0) ** np.arange(m) for c, m in zip(cv, n, strict=True)
+    ]
+    fit = fit_scaling(horizons, [T**0.5 * wave for T, wave in zip(horizons, waves, strict=True)])
+    x = np.log(horizons)
+    weight = n / np.exp(np.polyval(np.polyfit(x, np.log(cv**2), 1), x))
+    y = 0.5 * x + 0.5 * cv**2 / n  # with the correction for the curvature of the logarithm
+    slope, level = np.polyfit(x, y, 1, w=np.sqrt(weight))
     assert fit.exponent.estimate == pytest.approx(slope, rel=1e-9)
     assert fit.constant == pytest.approx(np.exp(level), rel=1e-9)
-    spread = (n * (x - np.average(x, weights=n)) ** 2).sum()
-    # The samples alternate alike, so that their means vary together: three terms and their
-    # products, by hand.
-    pull = n * (x - np.average(x, weights=n)) / spread
+    # The samples alternate alike, so that their means vary together.
     shared = np.minimum.outer(n, n) / np.sqrt(np.multiply.outer(n * (n - 1.0), n * (n - 1.0)))
-    exact = np.multiply.outer(np.sqrt((n - 1) / n), np.sqrt((n - 1) / n)) * 0.09
-    assert fit.exponent.se == pytest.approx(np.sqrt(pull @ (shared * exact) @ pull), rel=1e-9)
+    height = cv * np.sqrt((n - 1) / n)
+    covariance = shared * np.multiply.outer(height, height)
+    np.testing.assert_allclose(np.diag(covariance), cv**2 / n)
+    from_mean = x - np.average(x, weights=weight)
+    pull = weight * from_mean / (weight * from_mean**2).sum()
+    assert fit.exponent.se == pytest.approx(np.sqrt(pull @ covariance @ pull), rel=1e-9)
 
 
 def test_local_slopes_are_between_neighbours() -> None:
@@ -134,6 +142,28 @@ def test_resampling_keeps_the_numbers_of_trials_and_the_shared_ones() -> None:
     np.testing.assert_allclose(spread, boot.data.cov, rtol=0.15)
     expected = np.cov(first, ddof=1) / 40 / first.mean() ** 2
     assert boot.data.cov[0, 0] == pytest.approx(expected)
+
+
+def test_one_resample_by_hand() -> None:
+    draw = np.random.default_rng(3)
+    short, long = draw.lognormal(0.0, 0.8, 6), draw.lognormal(0.0, 0.8, 15)
+    boot = Bootstrap([long, short], 1, 11)
+    # The six shared trials are drawn among themselves, then the nine others.
+    rng = np.random.default_rng(11)
+    first, rest = rng.integers(0, 6, (1, 6))[0], rng.integers(0, 9, (1, 9))[0]
+    a, b = np.concatenate([long[:6][first], long[6:][rest]]), short[first]
+    # Each trial moves a log mean by its relative deviation over n.
+    push_a, push_b = (a / a.mean() - 1.0) / 15, (b / b.mean() - 1.0) / 6
+    expected = np.array(
+        [
+            [(push_a**2).sum() * 15 / 14, (push_a[:6] * push_b).sum() * np.sqrt(15 / 14 * 6 / 5)],
+            [0.0, (push_b**2).sum() * 6 / 5],
+        ]
+    )
+    expected[1, 0] = expected[0, 1]
+    np.testing.assert_allclose(boot.resampled.cov[0], expected, rtol=1e-10)
+    bent = np.log([a.mean(), b.mean()]) + 0.5 * np.diag(expected)
+    np.testing.assert_allclose(boot.resampled.log_mean[0], bent, rtol=1e-10)
 
 
 def test_batches_do_not_change_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,11 +248,13 @@ def test_what_cannot_be_fitted_is_refused(horizons: Any, samples: Any, words: st
 
 
 def test_a_mean_near_zero_says_how_many_trials_would_do() -> None:
-    values = np.tile([0.0] * 7 + [4.0], 2)  # mean 0.5, standard error 0.342
-    with pytest.raises(ValueError, match="about 30 trials instead of 16") as error:
+    values = np.tile([-1.0] * 7 + [11.0], 2)  # mean 0.5, standard error 1.025
+    with pytest.raises(ValueError, match="about 269 trials instead of 16") as error:
         fit_scaling([10, 100], [np.full(16, 1.0), values])
     assert "horizon 100" in str(error.value)
-    fit_scaling([10, 100], [np.full(16, 1.0), np.tile(values, 4)])
+    fit_scaling([10, 100], [np.full(16, 1.0), np.tile(values, 17)])
+    # Without trials below zero there is no doubt about the sign.
+    fit_scaling([10, 100], [np.full(16, 1.0), np.maximum(values, 0.0)])
 
 
 def test_resamples_with_a_mean_below_zero_widen_the_interval() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 F8 = NDArray[np.float64]
 
-#: A mean must be this many standard errors above zero to have a usable logarithm.
+#: A mean of values of both signs must be this many standard errors above zero to be fitted.
 CLEAR_OF_ZERO: Final = 2.0
 #: With fewer trials than this at a horizon, intervals are a little too narrow.
 FEW_TRIALS: Final = 20
@@ -121,9 +121,9 @@ def fit_scaling(
     ------
     ValueError
         For horizons and samples that do not match, samples of fewer than two trials or with
-        values that are not finite, and for means that are not clearly above zero (two standard
-        errors): they have no logarithm worth fitting, and the message says how many trials would
-        do.
+        values that are not finite, and for means that are not above zero, or by less than two
+        standard errors although some trials are below it: they have no logarithm worth fitting,
+        and the message says what to do.
 
     References
     ----------
@@ -177,7 +177,7 @@ def _horizons(horizons: ArrayLike, count: int) -> F8:
 
 
 def _positive(values: F8, where: str) -> F8:
-    """Return a sample whose mean is clearly above zero.
+    """Return a sample whose mean is above zero beyond doubt.
 
     Raises
     ------
@@ -193,7 +193,8 @@ def _positive(values: F8, where: str) -> F8:
             f"{where}: the mean {mean:.4g} has no logarithm. A policy that overspends can have a "
             "regret below zero: fit its priced_regret, or leave this horizon out"
         )
-    if se * CLEAR_OF_ZERO > mean:
+    # Where no trial is below zero the mean is above it for sure, however wide the spread.
+    if values.min() < 0.0 and se * CLEAR_OF_ZERO > mean:
         needed = int(np.ceil(n * (se * CLEAR_OF_ZERO / mean) ** 2))
         raise ValueError(
             f"{where}: the mean {mean:.4g} with standard error {se:.2g} is not clearly above "
