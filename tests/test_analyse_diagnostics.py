@@ -88,6 +88,11 @@ def test_adoption_is_the_first_stage_that_deploys_the_model() -> None:
     assert delays.columns == ["trial", "model", "arrival", "adopted", "delay", "passed_over"]
 
 
+def test_nothing_is_adopted_where_nothing_arrives() -> None:
+    assert adoption_delay(STAGES, [0, 0, 0]).rows() == []
+    assert adoption_delay(joint(STAGES), [0, 0, 31]).rows() == []
+
+
 def test_adoption_summary_counts_those_that_never_came_as_waiting_for_ever() -> None:
     rows = adoption_summary(adoption_delay(STAGES, [0, 0, 10, 11, 31])).rows(named=True)
     assert [row["model"] for row in rows] == [2, 3]
@@ -194,6 +199,14 @@ def test_decay_exponent_of_a_power_is_found(signed: bool) -> None:
     assert found.bins["stage_low"].to_list() == [0, 1, 3, 7, 15, 31, 63]
     assert found.bins["stage_high"].to_list() == [0, 2, 6, 14, 30, 62, 63]
     assert found.bins["used"].all()
+
+
+def test_decay_over_stages_of_one_round() -> None:
+    one = violating().with_columns(opened="stage", rounds=1, violation=pl.col("violation") / 10)
+    found = violation_decay(one, resamples=99)
+    assert found.bins["round"][0] == 1.0
+    assert found.fit is not None
+    assert found.fit.models["model"].to_list() == ["power"]
 
 
 def test_bins_without_a_clear_violation_are_left_out() -> None:

@@ -23,7 +23,8 @@ def adoption_delay(
     stages : polars.DataFrame
         With the columns ``trial``, ``stage``, ``opened`` and ``deployed``.
     arrival : array_like of int, [N]
-        First round of each model, as ``scenario.resolve(horizon, trials).arrival``.
+        First round of each model, as ``scenario.resolve(horizon, trials).arrival``; the same for
+        all runs in the frame.
     by : sequence of str, optional
         Columns that tell runs apart.
 

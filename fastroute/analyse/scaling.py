@@ -18,8 +18,6 @@ F8 = NDArray[np.float64]
 
 #: A mean of values of both signs must be this many standard errors above zero to be fitted.
 CLEAR_OF_ZERO: Final = 2.0
-#: With fewer trials than this at a horizon, intervals are a little too narrow.
-FEW_TRIALS: Final = 20
 # No horizon counts as more than 100 times as precise, trial by trial, as the noisiest one, and
 # none as exact: both would leave the fit to a single point.
 _LEAST_SHARE: Final = 1e-4
@@ -60,8 +58,8 @@ class ScalingFit:
         Local slope at the largest horizon minus that at the smallest, from a parabola in log T;
         None with two horizons.
     misfit : float or None
-        Probability that noise alone leaves residuals of the power law as large as these; None
-        with two horizons.
+        Probability that noise alone, independent between horizons, leaves residuals of the power
+        law as large as these; None with two horizons.
     warnings : tuple of str
         What a reader of the exponent must know.
     """
@@ -227,7 +225,8 @@ def fit_growth(
         slope_change = boot.interval(_least_squares(parabola, x, n, 2), level)[0]
         misfit = float(chdtrc(x.size - 2, chi2))
     rows = [_model("power", [exponent], chi2, x.size)]
-    if x.size > 3:
+    # Stages of a single round begin at round 1, where log log T is infinite.
+    if x.size > 3 and x[0] > 0.0:
         log_x = np.log(x)
         power_log = np.column_stack([power, log_x - log_x.mean()])
         both = boot.interval(_least_squares(power_log, x, n, 1, 2), level)
@@ -262,14 +261,11 @@ def fit_growth(
                 "high": [i.high for i in local],
             }
         ),
-        models=pl.DataFrame(
-            rows,
-            schema_overrides=dict.fromkeys(_NULLABLE, pl.Float64),
-        ),
+        models=pl.DataFrame(rows, schema_overrides=dict.fromkeys(_NULLABLE, pl.Float64)),
         preferred=preferred,
         slope_change=slope_change,
         misfit=misfit,
-        warnings=tuple(_warnings(steps, n, exponent, slope_change, misfit, off, tolerance)),
+        warnings=tuple(_warnings(steps, exponent, slope_change, misfit, off, tolerance)),
     )
 
 
@@ -341,7 +337,6 @@ def _model(name: str, found: list[Interval], chi2: float, horizons: int) -> dict
 
 def _warnings(
     steps: F8,
-    n: NDArray[np.int64],
     exponent: Interval,
     slope_change: Interval | None,
     misfit: float | None,
@@ -367,11 +362,6 @@ def _warnings(
             f"At horizon {steps[worst]:g} the mean is {off[worst]:+.1%} off the power law, more "
             f"than noise explains (p = {misfit:.1g}): the growth is not smooth in the horizon. "
             "Report the local slopes."
-        )
-    if n.min() < FEW_TRIALS:
-        found.append(
-            f"Only {n.min()} trials at horizon {steps[int(np.argmin(n))]:g}: intervals from fewer "
-            f"than {FEW_TRIALS} are a little too narrow."
         )
     if steps[-1] < 10.0 * steps[0]:
         found.append(

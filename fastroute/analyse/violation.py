@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fastroute.analyse.frames import frame_of, groups, key_columns, needs_single_trials
-from fastroute.analyse.intervals import check_level, mean_interval
-from fastroute.analyse.scaling import CLEAR_OF_ZERO, ScalingFit, fit_growth
+from fastroute.analyse.intervals import mean_interval
+from fastroute.analyse.scaling import CLEAR_OF_ZERO, ScalingFit, check_settings, fit_growth
 
 if TYPE_CHECKING:
     import polars as pl
@@ -126,7 +126,7 @@ def violation_decay(
     """
     import polars as pl
 
-    check_level(level)
+    check_settings(level, tolerance, resamples)
     needed = ("trial", "stage", "opened", "rounds", "spend", "budget", "violation")
     key_columns(stages, (), "stages", needed)
     needs_single_trials(stages, "violations")
