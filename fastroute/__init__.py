@@ -15,7 +15,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from fastroute.analyse import mean_interval, paired_difference
+    from fastroute.analyse import (
+        fit_scaling,
+        mean_interval,
+        paired_difference,
+        scaling_table,
+    )
     from fastroute.policy import Policy, policy
     from fastroute.scenario import Scenario, scenario
     from fastroute.simulate import Run, simulate
@@ -30,11 +35,13 @@ __all__ = [
     "Scenario",
     "Study",
     "__version__",
+    "fit_scaling",
     "load",
     "mean_interval",
     "paired_difference",
     "policy",
     "run_study",
+    "scaling_table",
     "scenario",
     "simulate",
     "solve_deployment",
@@ -47,10 +54,12 @@ _HOME: Final = {
     "Run": "simulate",
     "Scenario": "scenario",
     "Study": "study",
+    "fit_scaling": "analyse",
     "load": "study",
     "mean_interval": "analyse",
     "paired_difference": "analyse",
     "run_study": "study",
+    "scaling_table": "analyse",
     "solve_deployment": "solve",
     "solve_routing": "solve",
 }

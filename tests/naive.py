@@ -270,6 +270,9 @@ SMALL_WORLDS: dict[str, Callable[[], SmallWorld]] = {
     "routerbench": lambda: SmallWorld(scenario("routerbench"), 0.002, 4),
     "sota": lambda: SmallWorld(scenario("sota"), 2.0, 5),
     "static": lambda: SmallWorld(scenario("static", n_models=5, limit=0.4), 1.0, 4),
+    "minimax": lambda: SmallWorld(scenario("minimax", horizon=HORIZON, trials=2), 1.0, 3),
+    "discovery": lambda: SmallWorld(scenario("discovery", horizon=HORIZON), 1.0, 3),
+    "random": lambda: SmallWorld(scenario("random", trials=2, n_models=8), 1.5, 4),
     "retirement": _retiring,
     "beta": lambda: SmallWorld(
         Scenario(_REWARD, _COST, 0.5, reward_law="beta", reward_concentration=3.0), 0.8, 4

@@ -63,6 +63,8 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"arrival": [0, 5], "retirement": [9, 5]}, ["retirement[1] = 5", "arrival[1] = 5", "None"]),
     ({"retirement": [3, -1]}, ["retirement[1] = -1"]),
     ({"arrival_unit": "rounds"}, ["arrival_unit='rounds'", "'round'"]),
+    ({"horizon": 0}, ["horizon=0", ">= 1"]),
+    ({"horizon": 2.5}, ["horizon=2.5", "whole"]),
     ({"table_order": "iidd"}, ["table_order='iidd'", "'iid'"]),
     ({"reward_law": "bernouli"}, ["reward_law='bernouli'", "'bernoulli'"]),
     ({"cost_law": "log-normal"}, ["cost_law='log-normal'", "'lognormal'"]),
@@ -286,3 +288,11 @@ def test_arrivals_stay_within_any_horizon(later: list[float], horizon: int) -> N
     assert (world.arrival <= world.retirement).all()
     assert (world.retirement == horizon).all()
     assert (np.abs(world.arrival - np.array([0.0, *later]) * horizon) <= 1.0 + 1e-6).all()
+
+
+def test_a_scenario_tied_to_a_horizon_refuses_another() -> None:
+    tied = build(horizon=100, name="tied")
+    assert tied.resolve(100, 3).retirement.tolist() == [100, 100]
+    with pytest.raises(ValueError, match=r"horizon=99 but scenario 'tied' .* horizon=100; build"):
+        tied.resolve(99, 3)
+    assert build().horizon is None

@@ -1,10 +1,16 @@
-"""Statistics over trials: intervals, paired differences, spend by stage, diagnostics.
+"""Statistics over trials: intervals, differences, growth with the horizon, diagnostics.
 
 Everything here reads arrays or frames of finished runs and simulates nothing.
 """
 
+from fastroute.analyse.adoption import adoption_delay, adoption_summary
 from fastroute.analyse.curves import curve_intervals
-from fastroute.analyse.diagnostics import solver_methods, trial_diagnostics, work_times
+from fastroute.analyse.diagnostics import (
+    budget_prices,
+    deployment_shares,
+    price_supremum,
+    starvation_rate,
+)
 from fastroute.analyse.intervals import (
     Interval,
     bootstrap_interval,
@@ -12,20 +18,40 @@ from fastroute.analyse.intervals import (
     student_halfwidth,
 )
 from fastroute.analyse.paired import PairedDifference, paired_difference, paired_differences
+from fastroute.analyse.quantiles import QuantileInterval, quantile_interval, share_interval
+from fastroute.analyse.scaling import ScalingFit, fit_scaling
+from fastroute.analyse.scaling_table import scaling_table
 from fastroute.analyse.stages import budget_adherence, stage_spend
+from fastroute.analyse.studies import solver_methods, trial_diagnostics, work_times
+from fastroute.analyse.violation import ViolationDecay, violation_decay, worst_violation
 
 __all__ = [
     "Interval",
     "PairedDifference",
+    "QuantileInterval",
+    "ScalingFit",
+    "ViolationDecay",
+    "adoption_delay",
+    "adoption_summary",
     "bootstrap_interval",
     "budget_adherence",
+    "budget_prices",
     "curve_intervals",
+    "deployment_shares",
+    "fit_scaling",
     "mean_interval",
     "paired_difference",
     "paired_differences",
+    "price_supremum",
+    "quantile_interval",
+    "scaling_table",
+    "share_interval",
     "solver_methods",
     "stage_spend",
+    "starvation_rate",
     "student_halfwidth",
     "trial_diagnostics",
+    "violation_decay",
     "work_times",
+    "worst_violation",
 ]

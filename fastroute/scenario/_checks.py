@@ -12,10 +12,12 @@ __all__ = [
     "fraction",
     "nearest",
     "number_array",
+    "positive",
     "read_only",
     "reject",
     "release_date",
     "several",
+    "unique_names",
     "whole",
 ]
 
@@ -57,6 +59,14 @@ def fraction(field: str, value: object, *, zero: bool) -> float:
     if not ok or not (0.0 <= float(value) <= 1.0) or (float(value) == 0.0 and not zero):  # type: ignore[arg-type]
         interval = "[0, 1]" if zero else "(0, 1]"
         raise ValueError(f"{field}={value!r} must be a number in {interval}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def positive(field: str, value: object) -> float:
+    """Return ``value`` as a finite float above 0."""
+    ok = not isinstance(value, bool) and isinstance(value, int | float | np.number)
+    if not ok or not 0.0 < float(value) < np.inf:  # type: ignore[arg-type]
+        raise ValueError(f"{field}={value!r} must be a finite number > 0")
     return float(value)  # type: ignore[arg-type]
 
 
@@ -102,3 +112,16 @@ def reject(field: str, array: Array, bad: NDArray[np.bool_], why: str, remedy: s
 def read_only(array: NDArray[np.generic]) -> None:
     """Freeze an array that a frozen object owns."""
     array.flags.writeable = False
+
+
+def unique_names(field: str, names: Sequence[str] | None, size: int) -> tuple[str, ...]:
+    """Return ``size`` names, all different: those given, or "model-0", "model-1", ..."""
+    if names is None:
+        return tuple(f"model-{index}" for index in range(size))
+    found = tuple(str(name) for name in names)
+    if len(found) != size:
+        raise ValueError(f"{field} has {len(found)} names for {size} models; pass one per model")
+    twice = sorted({name for name in found if found.count(name) > 1})
+    if twice:
+        raise ValueError(f"{field}: {several(twice)} occurs twice; names must be unique")
+    return found

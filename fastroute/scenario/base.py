@@ -125,6 +125,8 @@ class Scenario:
         again from its start).
     arrival_unit : {"round", "horizon"}
         Unit of ``arrival`` and ``retirement``.
+    horizon : int, optional
+        The only horizon the scenario is made for; None means any.
     models : sequence of str, optional
         Unique names; default "model-0", "model-1", ...
     name, note, cost_unit : str
@@ -158,6 +160,7 @@ class Scenario:
     table_cost: Array | None
     table_order: Literal["iid", "table"]
     arrival_unit: Literal["round", "horizon"]
+    horizon: int | None
     models: tuple[str, ...]
     name: str
     note: str
@@ -181,6 +184,7 @@ class Scenario:
         table_cost: ArrayLike | None = None,
         table_order: Literal["iid", "table"] = "iid",
         arrival_unit: Literal["round", "horizon"] = "round",
+        horizon: int | None = None,
         models: Sequence[str] | None = None,
         name: str = "custom",
         note: str = "",
@@ -236,7 +240,7 @@ class Scenario:
         limits = _limits(limit, size)
         arrivals, retirements = _times(arrival, retirement, arrival_unit, size)
         span = _span(cost_range, prices, costs, cost_law, sigma)
-        names = _names(models, size)
+        names = checks.unique_names("models", models, size)
 
         for array in (rewards, prices, limits, arrivals, retirements, weight, tasks, scores, costs):
             if array is not None:
@@ -258,6 +262,7 @@ class Scenario:
             "table_cost": costs,
             "table_order": table_order,
             "arrival_unit": arrival_unit,
+            "horizon": None if horizon is None else checks.whole("horizon", horizon, 1),
             "models": names,
             "name": name,
             "note": note,
@@ -311,6 +316,11 @@ class Scenario:
             When ``horizon`` or ``trials`` does not fit the scenario.
         """
         horizon = checks.whole("horizon", horizon, 1)
+        if self.horizon not in (None, horizon):
+            raise ValueError(
+                f"horizon={horizon} but scenario {self.name!r} is made for horizon={self.horizon}; "
+                f"build it with horizon={horizon}"
+            )
         trials = checks.whole("trials", trials, 1)
         if self.instances not in (1, trials):
             raise ValueError(
@@ -576,16 +586,3 @@ def _span(
             "widen cost_range, omit it, or use another cost_law"
         )
     return c_min, c_max
-
-
-def _names(models: Sequence[str] | None, size: int) -> tuple[str, ...]:
-    """Return checked model names."""
-    if models is None:
-        return tuple(f"model-{index}" for index in range(size))
-    names = tuple(str(model) for model in models)
-    if len(names) != size:
-        raise ValueError(f"models has {len(names)} names for {size} models; pass one per model")
-    twice = sorted({model for model in names if names.count(model) > 1})
-    if twice:
-        raise ValueError(f"models: {checks.several(twice)} occurs twice; names must be unique")
-    return names

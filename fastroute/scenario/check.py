@@ -273,15 +273,18 @@ def list_data() -> list[DataSource]:
             available=available,
             remedy=remedy,
         ),
-        DataSource(
-            scenario="static",
-            kind="synthetic",
-            source="options only",
-            licence="that of fastroute",
-            queries=None,
-            models=None,
-            available=True,
-            remedy="",
+        *(
+            DataSource(
+                scenario=name,
+                kind="synthetic",
+                source="options only",
+                licence="that of fastroute",
+                queries=None,
+                models=None,
+                available=True,
+                remedy="",
+            )
+            for name in ("static", "minimax", "discovery", "random")
         ),
     ]
 

@@ -6,7 +6,10 @@ from typing import Any, Final
 
 from fastroute.scenario import _checks as checks
 from fastroute.scenario.base import Scenario
+from fastroute.scenario.discovery import discovery
+from fastroute.scenario.minimax import minimax
 from fastroute.scenario.paretobandit import paretobandit
+from fastroute.scenario.random_instances import random_instances
 from fastroute.scenario.replay import replay
 from fastroute.scenario.routerbench import routerbench
 from fastroute.scenario.sota import sota
@@ -20,6 +23,9 @@ SCENARIOS: Final[dict[str, Callable[..., Scenario]]] = {
     "replay": replay,
     "paretobandit": paretobandit,
     "static": static,
+    "minimax": minimax,
+    "discovery": discovery,
+    "random": random_instances,
 }
 """Builder of each registered scenario; its arguments are the scenario's options."""
 

@@ -50,8 +50,7 @@ def static(
     limit = checks.fraction("limit", limit, zero=False)
     if gap > best:
         raise ValueError(f"gap={gap:g} is above best={best:g}; use a gap of at most best")
-    if not 0.0 < cost < np.inf:
-        raise ValueError(f"cost={cost!r} must be a finite number > 0")
+    cost = checks.positive("cost", cost)
     if n_models * limit < 1.0 - 1e-9:
         raise ValueError(
             f"limit={limit:g} with n_models={n_models} serves only {n_models * limit:g} of the "
@@ -61,7 +60,7 @@ def static(
     reward[-1] = best
     return Scenario(
         reward_mean=reward,
-        cost_mean=np.full(n_models, float(cost)),
+        cost_mean=np.full(n_models, cost),
         limit=limit,
         cost_law="fixed",
         name="static",
