@@ -1,6 +1,5 @@
 """The frames of a complete study, written from its shards."""
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -131,5 +130,5 @@ def _remove_superseded(directory: RunDirectory, used: set[str]) -> None:
     for key in directory.records.keys():
         for record in directory.records.of(key):
             if record.name not in used:
-                os.unlink(directory.path / record.name)
+                (directory.path / record.name).unlink(missing_ok=True)
                 directory.records.drop(record)
