@@ -124,7 +124,7 @@ def test_three_kills(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_twenty_five_kills(tmp_path: Path) -> None:
     found = kill_again_and_again(
-        tmp_path, 25, [60_000, 90_000], ("threads", "processes"), trials=4000
+        tmp_path, 25, [60_000, 90_000], ("threads", "processes"), trials=16_000
     )
     print(found)
     assert found["kills"] == 25

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastroute.simulate.merge import Accounts, join
 from fastroute.study.errors import DamagedError
+from fastroute.study.files import write_file
 from fastroute.study.journal import Record
 from fastroute.study.planning import plan_cell
 from fastroute.study.store import RunDirectory
@@ -96,8 +97,9 @@ class _Stack:
         if self._bytes > _HELD_BYTES:
             import polars as pl
 
-            self._files.append(self._path.with_name(f"{self._path.name}-{len(self._files)}"))
-            pl.concat(self._held).write_parquet(self._files[-1])
+            file = self._path.with_name(f"{self._path.name}-{len(self._files)}.parquet")
+            write_file(file, pl.concat(self._held).write_parquet)
+            self._files.append(file)
             self._held, self._bytes = [], 0.0
 
     def write(self, place: Path) -> None:
