@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -54,11 +54,16 @@ def _user_errors() -> Iterator[None]:
         raise typer.Exit(130) from None
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"error: {place}{error.strerror or error}", err=True)
-        raise typer.Exit(2) from None
+        _fail(f"{place}{error.strerror or error}", error)
     except ValueError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
+        _fail(str(error), error)
+
+
+def _fail(message: str, error: Exception) -> NoReturn:
+    """Print a message and what was noted of the error, and end with the exit code of errors."""
+    for line in (f"error: {message}", *getattr(error, "__notes__", ())):
+        typer.echo(line, err=True)
+    raise typer.Exit(2) from None
 
 
 for _command in (run, status, report, presets, bench):

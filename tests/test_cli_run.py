@@ -179,6 +179,18 @@ def test_shards_that_fail_end_in_exit_code_1(monkeypatch: pytest.MonkeyPatch) ->
     assert load("here").complete
 
 
+def test_a_full_disk_is_one_message_and_what_was_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_grid()
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3, OSError(28, "No space left on device"))
+        result = runner.invoke(app, ["run", "grid.toml", "-q", "--out", "here"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines() == [
+        "error: No space left on device",
+        "3 of 12 shards are done and kept in here; run the study again to continue",
+    ]
+
+
 def test_a_dry_run_writes_nothing_and_says_what_would_run() -> None:
     write_grid(setting={"trials": 1000}, store={"shard_trials": 256})
     result = runner.invoke(app, ["run", "grid.toml", "--dry-run", "--workers", "3"])

@@ -186,6 +186,7 @@ def test_slack_never_binds_and_cheapest_just_does() -> None:
         ({"stages": 61}, "stages = 61 is more than horizon = 60"),
         ({"backend": "nunba"}, "nunba"),
         ({"stages": [31, 32], "horizon": 61}, "come to the same numbers"),
+        ({"trials": [64, 128]}, "trials alone are no axis"),
     ],
 )
 def test_cells_that_cannot_be_played_are_named(setting: dict[str, Any], words: str) -> None:

@@ -229,6 +229,15 @@ def test_damaged_shards_are_found_reported_and_computed_again(
         assert contents(path) == contents(undisturbed["trials"].path)
 
 
+def test_frames_that_do_not_fit_into_memory_are_the_same(
+    undisturbed: dict[str, StoredStudy], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastroute.study.finish._HELD_BYTES", 10_000)
+    stored = run(mini(), tmp_path / "run")
+    assert_same_frames(stored, undisturbed["trials"])
+    assert not list(stored.path.glob(".*"))
+
+
 @pytest.mark.parametrize("name", ["trials.parquet", "cells.parquet", "study.toml"])
 def test_damaged_frames_are_written_again(
     undisturbed: dict[str, StoredStudy], tmp_path: Path, name: str

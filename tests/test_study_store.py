@@ -1,5 +1,6 @@
 """The run directory: what it says of itself, and what it refuses."""
 
+import errno
 import hashlib
 import json
 import shutil
@@ -229,6 +230,22 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> Non
         write_file(path, fail)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_an_error_of_the_system_whoever_writes(tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full on this system")
+    frame = pl.DataFrame({"x": range(1000)})
+    for write in (
+        lambda place: frame.write_parquet(full),
+        lambda place: frame.lazy().sink_parquet(full),
+        lambda place: full.write_bytes(b"x"),
+    ):
+        with pytest.raises(OSError, match="No space left on device") as caught:
+            write_file(tmp_path / "x.parquet", write)
+        assert caught.value.errno == errno.ENOSPC
+        assert not list(tmp_path.iterdir())
 
 
 def test_differences_name_the_place_and_both_sides() -> None:

@@ -187,15 +187,15 @@ def _place(point: Point) -> str:
 
 def _twice(cells: list[Cell]) -> list[str]:
     """Find cells that come to the same numbers, which would be the same row twice."""
-    seen: dict[tuple[str, str], Cell] = {}
+    seen: dict[str, Cell] = {}
     found = []
     for cell in cells:
+        other = seen.setdefault(cell.key, cell)
         # Two policies may be the same on purpose, under labels of their own.
-        other = seen.setdefault((cell.key, cell.policy), cell)
-        if other is not cell:
+        if other is not cell and (other.policy == cell.policy or other.kept != cell.kept):
             found.append(
                 f"{other} and {cell} come to the same numbers; drop a value from an axis "
-                "(two formulas may have the same value)"
+                "(two formulas may have the same value, and trials alone are no axis)"
             )
     return found[:5]
 
@@ -282,6 +282,8 @@ class _Reader:
         for setting in ("trials", "checkpoints", "deploy_cost", "seed", "backend"):
             settle(setting)
         choice("backend", found["backend"], SIMULATION_BACKENDS)
+        if scenario.instances > 1:
+            scenario.resolve(found["horizon"], found["trials"])
         if found["stages"] > found["horizon"]:
             raise ValueError(
                 f"stages = {found['stages']} is more than horizon = {found['horizon']}: at most "

@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+_SYSTEM_ERROR: Final = re.compile(r"\(os error (\d+)\)")
 
 
 def write_file(path: Path, write: Callable[[Path], Any]) -> dict[str, Any]:
@@ -21,6 +24,11 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> dict[str, Any]:
     -------
     dict
         ``sha256`` (hexadecimal) and ``bytes`` of the file.
+
+    Raises
+    ------
+    OSError
+        When the disk is full or fails; the file is then as it was before.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
@@ -30,6 +38,12 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> dict[str, Any]:
             os.fsync(file.fileno())
         size = temporary.stat().st_size
         temporary.replace(path)
+    except Exception as error:
+        # Polars has exceptions of its own for what the system says.
+        if (found := _SYSTEM_ERROR.search(str(error))) is None or isinstance(error, OSError):
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
     sync_directory(path.parent)

@@ -1,6 +1,5 @@
 """The frames of a complete study, written from its shards."""
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastroute.simulate.merge import Accounts, join
 from fastroute.study.errors import DamagedError
+from fastroute.study.files import write_file
 from fastroute.study.journal import Record
 from fastroute.study.planning import plan_cell
 from fastroute.study.store import RunDirectory
@@ -97,8 +97,9 @@ class _Stack:
         if self._bytes > _HELD_BYTES:
             import polars as pl
 
-            self._files.append(self._path.with_name(f"{self._path.name}-{len(self._files)}"))
-            pl.concat(self._held).write_parquet(self._files[-1])
+            file = self._path.with_name(f"{self._path.name}-{len(self._files)}.parquet")
+            write_file(file, pl.concat(self._held).write_parquet)
+            self._files.append(file)
             self._held, self._bytes = [], 0.0
 
     def write(self, place: Path) -> None:
@@ -131,5 +132,5 @@ def _remove_superseded(directory: RunDirectory, used: set[str]) -> None:
     for key in directory.records.keys():
         for record in directory.records.of(key):
             if record.name not in used:
-                os.unlink(directory.path / record.name)
+                (directory.path / record.name).unlink(missing_ok=True)
                 directory.records.drop(record)

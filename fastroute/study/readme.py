@@ -30,6 +30,10 @@ _PAGE: Final = (
     "- `report.html`: The results as one page, with charts; `fastroute report .` writes it anew, "
     "also while the study runs. It is a view of the frames, so the manifest does not list it."
 )
+_WORLD_FIGURES: Final = (
+    "- `figures/world-*`: Of the first worlds (a scenario and a setting), the regret of every "
+    "policy, priced regret, parts of the regret, and spend against the budget."
+)
 _SHARDS: Final = (
     "- `shards/`: What the frames are made of, one file per block of trials of a cell. They are "
     "needed to continue the study and for curves of single trials."
@@ -76,6 +80,8 @@ def readme(manifest: Mapping[str, Any], results: str = "") -> str:
     present = {"manifest.json", *manifest["files"]}
     lines += ["## Files", ""]
     lines += [f"- `{name}`: {what}" for name, what in _FILES.items() if name in present]
+    if any(name.startswith("figures/world-") for name in present):
+        lines.append(_WORLD_FIGURES)
     lines += [_PAGE, _SHARDS]
     lines += [
         "",

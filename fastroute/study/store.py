@@ -41,6 +41,8 @@ from fastroute.study.tables import FRAMES, axis_names, cells_frame
 from fastroute.study.toml import shown
 
 _FORMAT: Final = 2
+# Made of all shards, once they are there.
+_DERIVED: Final = (*(f"{frame}.parquet" for frame in FRAMES), "report.html")
 #: What a complete study consists of; figures and README may be redrawn or edited.
 RESULTS: Final = ("study.toml", "cells.parquet", *(f"{frame}.parquet" for frame in FRAMES))
 # A run that was killed before it wrote its manifest leaves these, in this order.
@@ -97,11 +99,10 @@ class RunDirectory:
         mine = {cell.key: cell for cell in self.cells}
         strangers = [key for key in self.records.keys() if key not in mine]
         longer = [
-            f"{mine[record.key]}: trials {record.stop} -> {mine[record.key].trials}"
+            f"{mine[key]}: trials {stop} -> {mine[key].trials}"
             for key in self.records.keys()
             if key in mine
-            for record in self.records.of(key)[-1:]
-            if record.stop > mine[key].trials
+            and (stop := max(record.stop for record in self.records.of(key))) > mine[key].trials
         ]
         if strangers or longer:
             found = differences(manifest["study"], study.to_dict())
@@ -169,10 +170,16 @@ class RunDirectory:
 
     def start(self) -> None:
         """Write what is known before the first shard, and begin the journal."""
-        for frame in FRAMES:
-            # They are of fewer trials or cells.
-            if self.manifest["files"].pop(f"{frame}.parquet", None) is not None:
-                remove(self.path / f"{frame}.parquet")
+        files = self.manifest["files"]
+        # They are of fewer trials or cells.
+        stale = [name for name in files if name in _DERIVED or name.startswith("figures/")]
+        for name in stale:
+            del files[name]
+        if self.before is not None:
+            # Before anything goes, the directory no longer says that it is complete.
+            self.describe()
+        for name in stale:
+            remove(self.path / name)
         study = Study.model_validate(self.manifest["study"])
         self._write(_BEGUN[0], cells_frame(self.cells).write_parquet)
         self._write("study.toml", text_writer(study.to_toml()))
@@ -231,6 +238,8 @@ class RunDirectory:
         if self._journal is not None:
             self.manifest["files"][COMPACTED] = self._journal.compact(self.records)
             self._journal = None
+        if status == "complete":
+            shutil.rmtree(self.path / "failed", ignore_errors=True)
         self.session["ended"] = _now()
         self.manifest |= {"status": status, "finished": _now(), "shards": dict(shards)}
         self.describe()
