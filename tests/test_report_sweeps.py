@@ -137,6 +137,13 @@ def test_axes_that_go_together_are_one_parameter(tmp_path: Path) -> None:
     assert by_models.charts[0].x_values == '["3", "4"]'
 
 
+def test_many_points_have_a_band_instead_of_whiskers(tmp_path: Path) -> None:
+    material = material_of(tmp_path / "run", setting={"horizon": list(range(60, 90)), "trials": 8})
+    for mark in sweeps(material)[0].charts[0].marks:
+        assert mark.band
+        assert not mark.whiskers
+
+
 def notice_of(page: Node, kind: str) -> list[str]:
     return [item.text for item in page.one(data_notice=kind).all("li")]
 

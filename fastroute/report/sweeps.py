@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Of each parameter this many charts are drawn.
 _MOST_CHARTS: Final = 12
 _MOST_NAMED: Final = 5
+# More points than this have a band instead of whiskers, which would hide each other.
+_MOST_WHISKERS: Final = 24
 _QUANTITIES: Final = {"regret": "Regret", "priced_regret": "Priced regret"}
 _SIZE: Final = (400, 270)
 
@@ -193,7 +195,7 @@ def _sweep(material: Material, group: tuple[str, ...], places: list[_Place]) -> 
                     log_x=log,
                     log_y=True,
                     y_range=shared,
-                    whiskers=True,
+                    whiskers=not log or x.size <= _MOST_WHISKERS,
                     size=_SIZE,
                 )
             )
