@@ -12,6 +12,7 @@ from fastroute.report import write_page
 from fastroute.report.material import SUMMARY, gather
 from fastroute.study import RunDirectoryError, StoredStudy, load, run_study
 from fastroute.study.lock import Lock
+from fastroute.study.work import Done, Job, run_shard
 from pages import Node, read
 from studies import mini, stop_after
 
@@ -284,6 +285,33 @@ def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
     # Only the state on disk differs when it was killed, or when someone writes to it now.
     with Lock(stored.path):
         assert "still running" in read(write_page(stored.path)).one(data_notice="unfinished").text
+
+
+def test_parts_that_failed_are_named_and_nothing_stands_in_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(job: Job, progress: Any = None) -> Done:
+        if job.policy_options["deployer"] == "mip":
+            raise ArithmeticError("no luck")
+        return run_shard(job, progress)
+
+    study = mini(
+        policy=[{"name": name} for name in POLICIES], setting={"horizon": 60, "trials": 64}
+    )
+    monkeypatch.setattr("fastroute.study.executors.run_shard", failing)
+    stored = run_study(study, tmp_path / "run", progress=False)
+    page = read(write_page(stored.path))
+    assert page.one(data_notice="failed").one("h3").text == "Parts that failed: 1"
+    (line,) = page.one(data_notice="failed").all("li")
+    assert (stored.path / line.text).is_file()
+    assert page.one(data_notice="unfinished").all("li")[0].text == "stageroute: 0 of 64 trials"
+    for cell in (1, 2):
+        (row,) = table_cells(page, cell)
+        assert "regret" in row
+        assert "difference" not in row
+    # The two that have trials are still compared with each other.
+    (pair,) = page.one("table", id="pairs-0").one("tbody").all("tr")
+    assert pair.one("th").text == "greedy − uniform"
 
 
 def test_a_study_without_a_single_trial(tmp_path: Path) -> None:

@@ -159,10 +159,16 @@ def _with_statistics(stored: StoredStudy, cells: "pl.DataFrame") -> "pl.DataFram
             "cell", *(pl.col(stat).alias(f"{stat}_{name}") for stat in ("mean", "low", "high"))
         )
         cells = cells.join(one, on="cell", how="left", maintain_order="left")
-    paired = paired_differences(stored.trials).select(
-        "cell",
-        *(pl.col(stat).alias(f"{stat}_difference") for stat in ("mean", "low", "high")),
-        "share_lower",
+    # A first policy without trials is no other policy's to stand in for.
+    firsts = cells.group_by("world").agg(pl.col("cell").min().alias("other_cell"))
+    paired = (
+        paired_differences(stored.trials)
+        .join(firsts, on=["world", "other_cell"])
+        .select(
+            "cell",
+            *(pl.col(stat).alias(f"{stat}_difference") for stat in ("mean", "low", "high")),
+            "share_lower",
+        )
     )
     for more in (trial_diagnostics(stored.trials), paired):
         cells = cells.join(more, on="cell", how="left", maintain_order="left")

@@ -127,8 +127,9 @@ def _failed(material: Material) -> Notice | None:
         return None
     return Notice(
         "failed",
-        f"Failed: {len(failed):,} parts were set aside",
-        "Each file in the run directory says why. Running the study again tries them again.",
+        f"Parts that failed: {len(failed):,}",
+        "They were set aside. Each file in the run directory says why; running the study again "
+        "tries them again.",
         failed[:_MOST_NAMED],
         max(len(failed) - _MOST_NAMED, 0),
     )

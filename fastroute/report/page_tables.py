@@ -1,6 +1,6 @@
 """The tables of the page. The template draws them; all numbers keep their exact value."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.report.material import Material, World
@@ -14,6 +14,8 @@ MOST_ROWS: Final = 1000
 # Width of the strip that shows an interval beside its numbers, and the room at its ends.
 _STRIP: Final = 150
 _STRIP_ROOM: Final = 6
+# Varied columns that hold words; others are aligned as numbers.
+_WORDS: Final = ("scenario",)
 
 Row = dict[str, Any]
 
@@ -107,7 +109,6 @@ def cells_table(
     linked : bool
         Whether what varies is shown, with a link to the world.
     """
-    first = material.policies[0]
     varied = material.varied if linked else []
     shown = {world.number for world in material.worlds}
     unfinished = not cells.get_column("complete").all()
@@ -149,7 +150,7 @@ def cells_table(
     note = (
         "Means over trials ± half the 95% Student interval over trials. Regret = discovery + "
         "deployment + routing, in units of reward. "
-        f"“vs first” compares with {first}, the first policy, on the same queries, trial by trial."
+        f"“vs first” compares with {_first(material)}, on the same queries, trial by trial."
     )
     left = cells.height - MOST_ROWS
     if left > 0:
@@ -157,7 +158,11 @@ def cells_table(
     return Table(name, "Results", heads, lines, note)
 
 
-_WORDS: Final = ("scenario",)
+def _first(material: Material) -> str:
+    """Name the policy that the others are compared with."""
+    firsts = material.cells.unique("world", keep="first", maintain_order=True)
+    labels = firsts.get_column("policy").unique().to_list()
+    return labels[0] if len(labels) == 1 else "the first policy of the world"
 
 
 def _plain(material: Material) -> str:
@@ -365,9 +370,3 @@ def time_table(material: Material) -> Table:
 
 def _three(value: float) -> str:
     return compact(value, 3)
-
-
-def tables_of(material: Material, world: World) -> Sequence[Table]:
-    """Return the tables of a world, in the order of the page."""
-    found = [adherence_table(material, world), pairs_table(material, world)]
-    return [table for table in found if table is not None]
