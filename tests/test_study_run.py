@@ -229,6 +229,23 @@ def test_damaged_shards_are_found_reported_and_computed_again(
         assert contents(path) == contents(undisturbed["trials"].path)
 
 
+def test_asking_for_some_cells_reads_their_shards_only(
+    undisturbed: dict[str, StoredStudy], tmp_path: Path
+) -> None:
+    path = shutil.copytree(undisturbed["trials"].path, tmp_path / "run")
+    stored = load(path)
+    whole = stored.trial_curves.collect()
+    for row in stored.cells.filter(pl.col("cell") != 2).collect().iter_rows(named=True):
+        shutil.rmtree(path / "shards" / row["key"])
+    for frame in (
+        stored.trial_curves.filter(cell=2),
+        stored.trial_curves.filter(pl.col("horizon") > 60, policy="stageroute"),
+    ):
+        assert frame.collect().equals(whole.filter(cell=2))
+    with pytest.raises(Exception, match="No such file"):
+        stored.trial_curves.filter(pl.col("regret") > 0).collect()
+
+
 def test_frames_that_do_not_fit_into_memory_are_the_same(
     undisturbed: dict[str, StoredStudy], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

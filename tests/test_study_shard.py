@@ -7,7 +7,7 @@ import pytest
 
 import fastroute as fr
 from fastroute.simulate.api import simulate_part
-from fastroute.simulate.merge import Accounts, join
+from fastroute.simulate.merge import Accounts, join, join_all
 from fastroute.study.shard import from_parquet, to_parquet
 
 SETTINGS: dict[str, Any] = {
@@ -82,3 +82,16 @@ def test_shards_of_any_size_join_to_the_same() -> None:
     whole = join([part(0, 150)])
     parts = join([from_parquet(to_parquet(part(*cut))) for cut in ((0, 64), (64, 100), (100, 150))])
     assert_same(whole._replace(picks=parts.picks), parts)
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 40])
+@pytest.mark.parametrize("reduce", [False, True])
+def test_very_many_shards_join_a_few_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, count: int, reduce: bool
+) -> None:
+    # A block is a single trial here, so that single trials can be reduced.
+    monkeypatch.setattr("fastroute.simulate.blocks.BLOCK", 1)
+    parts = [part(k, k + 1).reduced(curves=reduce, stages=reduce) for k in range(count)]
+    joined = join_all(iter(parts))
+    assert_same(joined, join(parts))
+    assert join_all([]) is None

@@ -1,5 +1,6 @@
 """Putting the accounts of all chunks together, in the order of the trials."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ F8 = NDArray[np.float64]
 
 #: A model of the optimum starves when it gets less than this share of the oracle's pulls.
 STARVED = 0.01
+# Parts that are joined at once.
+_JOINED = 16
 
 
 class Accounts(NamedTuple):
@@ -94,6 +97,25 @@ def join(parts: list[Accounts]) -> Accounts:
         parts[0].pools,
         parts[0].late_pools,
     )
+
+
+def join_all(parts: Iterable[Accounts]) -> Accounts | None:
+    """Join the accounts of very many parts as they come; None when there are none.
+
+    Few are held at a time: sixteen of a size are joined to one of the next size.
+    """
+    waiting: list[list[Accounts]] = [[]]
+    for part in parts:
+        waiting[0].append(part)
+        for size, held in enumerate(waiting):
+            if len(held) == _JOINED:
+                if size + 1 == len(waiting):
+                    waiting.append([])
+                waiting[size + 1].append(join(held))
+                held.clear()
+    # The largest hold the first trials.
+    left = [part for held in reversed(waiting) for part in held]
+    return join(left) if left else None
 
 
 def make_run(

@@ -1,11 +1,11 @@
 """The frames of a complete study, written from its shards."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from fastroute.simulate.merge import Accounts, join
+from fastroute.simulate.merge import Accounts, join_all
 from fastroute.study.errors import DamagedError
 from fastroute.study.files import write_file
 from fastroute.study.journal import Record
@@ -113,18 +113,17 @@ class _Stack:
 def _read(
     directory: Path, row: Mapping[str, Any], records: list[Record], damaged: list[Record]
 ) -> Accounts | None:
-    """Read the shards of a cell; None, and entries in `damaged`, when some are no good."""
+    """Read the shards of a cell, and add those that are no good to `damaged`."""
     kept = kept_of(row)
-    parts = []
-    before = len(damaged)
-    for record in records:
-        try:
-            shard = read_shard(directory, record)
-        except DamagedError:
-            damaged.append(record)
-        else:
-            parts.append(shard.reduced(curves=kept.moments, stages=kept.means))
-    return None if len(damaged) > before else join(parts)
+
+    def intact() -> Iterator[Accounts]:
+        for record in records:
+            try:
+                yield read_shard(directory, record, kept)
+            except DamagedError:
+                damaged.append(record)
+
+    return join_all(intact())
 
 
 def _remove_superseded(directory: RunDirectory, used: set[str]) -> None:

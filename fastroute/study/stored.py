@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastroute.simulate.merge import join_all
 from fastroute.study.errors import RunDirectoryError
 from fastroute.study.journal import Records, read_records
 from fastroute.study.lock import holder_of
@@ -17,8 +18,8 @@ from fastroute.study.tables import (
     FRAMES,
     PARAMETERS,
     TABLES,
-    cell_accounts,
     kept_of,
+    read_shard,
     schemas,
     with_parameters,
 )
@@ -187,6 +188,9 @@ def _source(
     parameters: dict[str, Any],
 ) -> Callable[..., Iterator["pl.DataFrame"]]:
     """Return what Polars calls for the rows of a frame."""
+    import polars as pl
+
+    one = pl.DataFrame({"": [0]})
 
     def rows(
         with_columns: list[str] | None,
@@ -195,13 +199,19 @@ def _source(
         batch_size: int | None,
     ) -> Iterator["pl.DataFrame"]:
         left = n_rows
+        # What asks for parameters only is known before a shard is read.
+        early = None
+        if predicate is not None and n_rows is None:
+            early = predicate if set(predicate.meta.root_names()) <= set(parameters) else None
         for row in cells.iter_rows(named=True):
-            mine = records.of(row["key"])
             if left == 0:
                 return
-            if not mine:
+            if early is not None and with_parameters(one, row, parameters).filter(early).is_empty():
                 continue
-            accounts = cell_accounts(path, row, mine)
+            kept = kept_of(row)
+            accounts = join_all(read_shard(path, record, kept) for record in records.of(row["key"]))
+            if accounts is None:
+                continue
             frame = with_parameters(TABLES[name](row, accounts), row, parameters)
             if left is not None:
                 frame = frame.head(left)

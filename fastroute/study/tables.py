@@ -6,7 +6,7 @@ and with a column for every axis of the grid that is not among them.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fastroute.simulate.frames import QUANTILES, curves_frame, stages_frame, summary_frame
 from fastroute.simulate.ledger import QUANTITIES
-from fastroute.simulate.merge import Accounts, join, summed, warnings
+from fastroute.simulate.merge import Accounts, summed, warnings
 from fastroute.simulate.plan import log_spaced
 from fastroute.study.cells import Cell
 from fastroute.study.errors import DamagedError
@@ -116,8 +116,8 @@ def kept_of(row: Mapping[str, Any]) -> Kept:
     )
 
 
-def read_shard(directory: Path, record: Record) -> Accounts:
-    """Read a shard and compare it with its checksum.
+def read_shard(directory: Path, record: Record, kept: Kept) -> Accounts:
+    """Read a shard, compare it with its checksum, and reduce it to what its cell keeps.
 
     Raises
     ------
@@ -130,30 +130,7 @@ def read_shard(directory: Path, record: Record) -> Accounts:
         raise DamagedError(f"{record.name}: {error.strerror}") from None
     if hashlib.sha256(content).hexdigest() != record.sha256:
         raise DamagedError(f"{record.name}: differs from its checksum")
-    return from_parquet(content)
-
-
-def cell_accounts(directory: Path, row: Mapping[str, Any], records: Iterable[Record]) -> Accounts:
-    """Read and join the shards of a cell, reduced to what the cell keeps.
-
-    Parameters
-    ----------
-    directory : pathlib.Path
-        The run directory.
-    row : mapping
-        The cell's row of the frame of cells.
-    records : iterable of Record
-        In the order of their trials, and without overlap.
-
-    Raises
-    ------
-    DamagedError
-        When a shard is damaged.
-    """
-    moments, means = row["curves_kept"] == "moments", row["stages_kept"] == "means"
-    return join(
-        [read_shard(directory, record).reduced(curves=moments, stages=means) for record in records]
-    )
+    return from_parquet(content).reduced(curves=kept.moments, stages=kept.means)
 
 
 def trials_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
