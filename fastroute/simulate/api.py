@@ -14,8 +14,8 @@ from fastroute.policy import Policy, resolve_gamma
 from fastroute.scenario import Scenario
 from fastroute.scenario.optimum import optimum, refuse_infeasible
 from fastroute.simulate.blocks import BLOCK
-from fastroute.simulate.engine import ChunkResult, Task, make_draws, make_rules, run_chunk
-from fastroute.simulate.merge import Accounts, collect, make_run
+from fastroute.simulate.engine import Task, make_draws, make_rules, run_chunk
+from fastroute.simulate.merge import Accounts, collect, join_all, make_run
 from fastroute.simulate.plan import log_spaced, make_plan, resolve_stages
 from fastroute.simulate.run import Run
 from fastroute.solve.backend import load_kernel, resolve_backend
@@ -25,6 +25,8 @@ SIMULATION_BACKENDS = ("auto", "numba", "jax", "ref")
 PRECISIONS = ("float64", "float32")
 #: Trials simulated together by one thread, a multiple of ``BLOCK``; results do not depend on it.
 CHUNK = 1024
+#: Chunks whose accounts are held at once, before they are put together.
+TOGETHER = 64
 #: More trials than this: curves are kept as moments over trials.
 MAX_CURVE_TRIALS = 10_000
 #: More rows than this: stages are kept as means over trials.
@@ -123,10 +125,10 @@ def simulate(
     )
     chunks = _chunks(0, settings["trials"], threads, task.backend)
     compile_seconds += _warm_up(task, chunks)
-    results = _run_all(task, chunks, threads, progress)
+    accounts = _run_all(task, chunks, threads, progress)
     seconds = time.perf_counter() - started - compile_seconds
     settings |= {"threads": threads, "compile_seconds": compile_seconds}
-    return make_run(scenario, policy, settings, task.plan, collect(task, results), seconds)
+    return make_run(scenario, policy, settings, task.plan, accounts, seconds)
 
 
 class Part(NamedTuple):
@@ -174,7 +176,7 @@ def simulate_part(
     task = task._replace(keep_curves=True, keep_stages=keep_stages)
     chunks = _chunks(first, stop - first, 1, task.backend)
     resolved |= {"threads": 1, "compile_seconds": compile_seconds + _warm_up(task, chunks)}
-    accounts = collect(task, _run_all(task, chunks, 1, progress), first)
+    accounts = _run_all(task, chunks, 1, progress)
     seconds = time.perf_counter() - started - resolved["compile_seconds"]
     return Part(accounts, resolved, seconds)
 
@@ -310,7 +312,7 @@ def _run_all(
     chunks: list[tuple[int, int]],
     threads: int,
     progress: Callable[[int, int], None] | None,
-) -> list[ChunkResult]:
+) -> Accounts:
     """Run every chunk on a pool of threads; the kernels release the interpreter lock."""
     total = sum(count for _, count in chunks) * task.plan.horizon
     lock = threading.Lock()
@@ -326,19 +328,26 @@ def _run_all(
                 done += rounds
                 progress(done, total)
 
-    with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(run_chunk, task, *chunk, report) for chunk in chunks]
+    def run_some(some: list[tuple[int, int]]) -> Accounts:
+        futures = [pool.submit(run_chunk, task, *chunk, report) for chunk in some]
         try:
             done_first, _ = wait(futures, return_when=FIRST_EXCEPTION)
             for future in done_first:
                 future.result()
-            return [future.result() for future in futures]
+            return collect(task, [future.result() for future in futures], some[0][0])
         except BaseException:
             # Ctrl-C, or a chunk that failed: the others stop at their next piece.
             stop.set()
             for future in futures:
                 future.cancel()
             raise
+
+    # Curves of a chunk are counted in many bins, which chunks share: some are put together first.
+    groups = (chunks[k : k + TOGETHER] for k in range(0, len(chunks), TOGETHER))
+    with ThreadPoolExecutor(threads) as pool:
+        accounts = join_all(run_some(group) for group in groups)
+    assert accounts is not None  # there is a trial
+    return accounts
 
 
 def _checkpoints(value: int | ArrayLike, horizon: int) -> NDArray[np.int64]:
