@@ -10,12 +10,20 @@ from fastroute.kernels import codes
 from fastroute.scenario import _checks as checks
 from fastroute.solve.backend import load_kernel
 
-__all__ = ["ArrivalRule", "Placement", "instance_draws", "place_arrivals", "stage_length"]
+__all__ = [
+    "ArrivalRule",
+    "Placement",
+    "instance_draws",
+    "place_arrivals",
+    "power_stages",
+    "stage_length",
+]
 
 ArrivalRule = Literal["regular", "random", "adversarial"]
 _RULES: Final = ("regular", "random", "adversarial")
 _NUMBER: Final = r"(\d+(?:\.\d*)?|\.\d+)"
-_STAGE_RULE: Final = re.compile(rf"T\^(?:\(\s*{_NUMBER}\s*(?:/\s*{_NUMBER}\s*)?\)|{_NUMBER})")
+_RATIO: Final = rf"{_NUMBER}(?:\s*/\s*{_NUMBER})?"
+_POWER: Final = re.compile(rf"T\^(?:\(\s*{_RATIO}\s*\)|{_RATIO})")
 
 #: What a draw of the instance stream is for; its word of the counter that is a round elsewhere.
 MEANS: Final = 0
@@ -50,6 +58,21 @@ def instance_draws(seed: int, trials: int, size: int, purpose: int) -> NDArray[n
     return table + 2.0**-33
 
 
+def power_stages(rule: str, horizon: int) -> int | None:
+    """Return the number of stages K of a rule ``T^x`` or ``T^(x/y)``, or None for another rule.
+
+    ``T^x`` is rounded, and kept between 1 and T: more than one stage a round is not possible.
+    """
+    found = _POWER.fullmatch(rule.strip())
+    if found is None:
+        return None
+    top, bottom = (found[1], found[2]) if found[1] else (found[3], found[4])
+    below = float(bottom or 1.0)
+    if below <= 0.0:
+        return None
+    return min(max(round(horizon ** min(float(top) / below, 1.0)), 1), horizon)
+
+
 def stage_length(stages: int | str, horizon: int) -> int:
     """Return the rounds of a stage, ceil(T / K).
 
@@ -67,11 +90,10 @@ def stage_length(stages: int | str, horizon: int) -> int:
         For any other rule, or more stages than rounds.
     """
     if isinstance(stages, str):
-        found = _STAGE_RULE.fullmatch(stages.strip())
-        if found is None or (found[2] is not None and float(found[2]) == 0.0):
+        power = power_stages(stages, horizon)
+        if power is None:
             raise ValueError(f"stages={stages!r} must be a whole number or \"T^x\", as 'T^(1/3)'")
-        exponent = float(found[1] or found[3]) / float(found[2] or 1.0)
-        count = min(max(round(horizon ** min(exponent, 1.0)), 1), horizon)
+        count = power
     else:
         count = checks.whole("stages", stages, 1)
         if count > horizon:

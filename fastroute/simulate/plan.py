@@ -1,6 +1,5 @@
 """When things happen in a run: stages, changes of the pool, checkpoints."""
 
-import re
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.scenario import World
+from fastroute.scenario.placement import power_stages
 from fastroute.solve.validate import positive_int
 
 I8 = NDArray[np.int64]
@@ -68,30 +68,17 @@ def resolve_stages(rule: int | str, horizon: int, n_models: int, max_deployed: i
     if isinstance(rule, str):
         if rule == "theory":
             stages = n_models ** (2 / 3) * horizon ** (1 / 3) / max_deployed
-        elif (exponent := _exponent(rule)) is not None:
-            # More than one stage a round is not possible.
-            stages = horizon ** min(exponent, 1.0)
-        else:
+            return int(min(max(round(stages), 1), horizon))
+        power = power_stages(rule, horizon)
+        if power is None:
             raise ValueError(
                 f"stages={rule!r} is not an integer, \"T^x\" (such as 'T^(1/3)') or 'theory'."
             )
-        return int(min(max(round(stages), 1), horizon))
+        return power
     count = positive_int("stages", rule)
     if count > horizon:
         raise ValueError(f"stages={count} is more than horizon={horizon}: at most one a round.")
     return count
-
-
-def _exponent(rule: str) -> float | None:
-    """Exponent of a rule ``T^x`` or ``T^(x/y)``, or None."""
-    number = r"(\d+(?:\.\d*)?|\.\d+)"
-    ratio = rf"{number}(?:\s*/\s*{number})?"
-    found = re.fullmatch(rf"T\^(?:\(\s*{ratio}\s*\)|{ratio})", rule.strip())
-    if found is None:
-        return None
-    top, bottom = (found[1], found[2]) if found[1] else (found[3], found[4])
-    below = float(bottom or 1.0)
-    return float(top) / below if below > 0.0 else None
 
 
 def log_spaced(horizon: int, count: int) -> I8:

@@ -289,7 +289,7 @@ def _keep(w, slots, lane, budget, status, i, j, a, p, side):
     w[I_COST + lane], w[J_COST + lane] = w[oi + S_PRICE], w[oj + S_PRICE]
     w[PAIR + lane] = 1.0 if i != j else 0.0
     w[REST + lane] = rest
-    # The same two rows as in _share, within the limits: rounding may step over them.
+    # The same two rows as in share, within the limits: rounding may step over them.
     i_share = rest
     if i != j:
         base = w[oj + S_LOWER]
