@@ -13,7 +13,7 @@ from numba import njit
 
 from fastroute.bench.workloads import LIMIT, routing_problems
 from fastroute.kernels.numba_ import basis, lanes, layout, rounds, routing
-from fastroute.kernels.types import Draws, Memory, Rules
+from fastroute.kernels.types import STATES, Draws, Memory, Rules
 
 #: Calls of a pass in one reading of the clock, and readings, of which the least counts.
 _CALLS: Final = 2000
@@ -32,8 +32,9 @@ def round_passes(slots: int) -> dict[str, float]:
     reward, cost = draw.uniform(0.2, 0.9, (1, slots)), draw.uniform(0.1, 1.0, (1, slots))
     pulls = np.full((slots, trials), 400.0)
     hits = draw.binomial(400, reward.T, pulls.shape).astype(np.float64)
-    memory = Memory(pulls, hits, pulls * cost.T)
-    rules = Rules(np.uint64(0), 0.45, 0.1, 0.0, 1.5, 0, 0, 0, 1.0, 1)  # type: ignore[arg-type]
+    memory = Memory(pulls, hits, pulls * cost.T, pulls.copy(), np.zeros((STATES, trials)))
+    seed: Any = np.uint64(0)
+    rules = Rules(seed, 0.45, 0.1, 0.0, 1.5, 0, 0, 0, 1.0, 1, -1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
     none = np.zeros((1, 1))
     draws = Draws(0, 0, none, none, none[0], np.zeros(1, np.int64), False)
     rounds.open_stage(ws, deployed, memory, reward, cost, np.full(slots, LIMIT), rules)

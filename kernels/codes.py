@@ -34,11 +34,26 @@ COST_REPLAY: Final = 3
 ESTIMATOR_UCB: Final = 0
 ESTIMATOR_MEAN: Final = 1
 ESTIMATOR_TRUTH: Final = 2
+ESTIMATOR_THOMPSON: Final = 3
+ESTIMATOR_DISCOUNTED: Final = 4
+ESTIMATOR_PESSIMISTIC: Final = 5
 
+# Routers that solve an LP: whenever they route, ...
 ROUTER_LP: Final = 0
 ROUTER_TRUTH: Final = 1
-ROUTER_UNIFORM: Final = 2
-ROUTER_GREEDY: Final = 3
+ROUTER_GREEDY: Final = 2
+ROUTER_EPSILON_GREEDY: Final = 3
+# ... or never, or at set times within a stage.
+ROUTER_UNIFORM: Final = 4
+ROUTER_EXPLORE_THEN_COMMIT: Final = 5
+ROUTER_ELIMINATION: Final = 6
+# Routers that fill models up in the order of a score.
+ROUTER_RATIO: Final = 7
+ROUTER_DRIFT_PLUS_PENALTY: Final = 8
+ROUTER_PACER: Final = 9
+ROUTER_PRIMAL_DUAL: Final = 10
+# A function of the user.
+ROUTER_CUSTOM: Final = 11
 
 # Rules for the bounds of a model that has no observation yet.
 INIT_OPTIMISTIC: Final = 0
@@ -56,3 +71,5 @@ FILL_LEAST_PULLED: Final = 3
 STREAM_ROUND: Final = 0
 STREAM_DEPLOY: Final = 1
 STREAM_INSTANCE: Final = 2
+STREAM_POSTERIOR: Final = 3
+STREAM_BELIEF: Final = 4

@@ -28,3 +28,11 @@ ENLARGE: Final = 2.0**600
 #: Round loop: reduced costs this small, relative to their terms, are too close to a tie to trust a
 #: basis; it is solved anew.
 TIE: Final = 1e-13
+#: Elimination: a model is dropped where others are better by more than this.
+DOMINATED: Final = 1e-9
+#: Divisors that may be 0 are at least this.
+POSITIVE: Final = 1e-300
+#: Primal-dual: largest ratio of the prices of the two resources, either way.
+PRICE_RATIO: Final = 1e12
+#: Custom routers: shares may be this far off from their limits and from adding up to 1.
+SHARES: Final = 1e-9

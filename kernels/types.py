@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
+#: Numbers that a router may keep for each trial.
+STATES = 8
+
 
 class Rules(NamedTuple):
     """The numbers of a policy and a run that the round loop needs."""
@@ -21,7 +24,13 @@ class Rules(NamedTuple):
     router: int  #: ``ROUTER_*``
     init: int  #: ``INIT_*``
     init_pulls: float  #: pulls of each new model before routing starts (``INIT_FORCED``)
-    resolve_every: int  #: rounds between two solutions of the routing LP
+    resolve_every: int  #: rounds between two solutions of the routing problem
+    cost_side: float  #: -1: lower bounds on the costs; +1: upper bounds
+    discount: float  #: weight that a model's observations keep when it is pulled again
+    explore: float  #: share of uniform routing (epsilon-greedy), or rounds of it in each stage
+    gain: float  #: weight of the reward (drift), or step of the price (pacer, primal-dual)
+    smoothing: float  #: weight of the last cost in the running mean of the pacer
+    ceiling: float  #: largest price of the pacer
 
 
 class Draws(NamedTuple):
@@ -39,9 +48,11 @@ class Draws(NamedTuple):
 class Memory(NamedTuple):
     """What a policy remembers of every model."""
 
-    pulls: F8  #: observations n, pseudo-observations included, [N, trials]
+    pulls: F8  #: observations n, with pseudo-observations and after forgetting, [N, trials]
     sum_reward: F8  #: [N, trials]
     sum_cost: F8  #: in the scenario's cost unit, [N, trials]
+    plays: F8  #: rounds in which the model was pulled, [N, trials]
+    state: F8  #: what the router keeps from round to round, [STATES, trials]
 
 
 class Sums(NamedTuple):

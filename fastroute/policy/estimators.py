@@ -9,6 +9,22 @@
 
 ``mean``
     The shrunk means themselves: ``ucb`` with gamma = 0.
+``pessimistic``
+    ``ucb`` with an *upper* bound on the cost, ``clip(c + 2 f_rad(c, n + 1), c_min, c_max)``: reward
+    optimistic, cost pessimistic (Pacchiano, Ghavamzadeh, Bartlett & Jiang 2021, *Stochastic Bandits
+    with Linear Constraints*).
+``discounted``
+    ``ucb`` that forgets: when a model is pulled, the weight of its earlier observations is
+    multiplied by ``discount``, so that n is at most ``1 / (1 - discount)`` (Garivier & Moulines
+    2011; as in ParetoBandit 2026, a model forgets when it observes).
+``thompson``
+    A sample of the mean reward, drawn anew whenever a deployer or a router looks at it (Ferreira,
+    Simchi-Levi & Wang 2018, *Online Network Revenue Management Using Thompson Sampling*)::
+
+        U = clip(m + z sqrt(m (1 - m) / (n + 3)), 0, 1),   m = (S + 1) / (n + 2),   z ~ N(0, 1)
+
+    which is the normal law with mean and variance of the Beta posterior after a uniform prior.
+    L is the shrunk mean of the costs.  Takes no gamma.
 ``truth``
     The true means: the oracle.
 """
@@ -21,8 +37,14 @@ from fastroute.kernels import codes
 ESTIMATORS: Final = {
     "ucb": codes.ESTIMATOR_UCB,
     "mean": codes.ESTIMATOR_MEAN,
+    "pessimistic": codes.ESTIMATOR_PESSIMISTIC,
+    "discounted": codes.ESTIMATOR_DISCOUNTED,
+    "thompson": codes.ESTIMATOR_THOMPSON,
     "truth": codes.ESTIMATOR_TRUTH,
 }
+
+#: Estimators without a confidence radius.
+NO_RADIUS: Final = ("mean", "thompson")
 
 #: How the bounds of a model without observations are set.
 INIT_RULES: Final = {

@@ -27,6 +27,54 @@ POLICIES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "Deploys a random set and routes uniformly.",
         {"deployer": "random", "router": "uniform"},
     ),
+    "ucb_bwk": (
+        "StageRoute with 5 % of the budget held back, so that true spending meets it (Agrawal & "
+        "Devanur 2014).",
+        {"margin": 0.05},
+    ),
+    "optimistic_pessimistic": (
+        "StageRoute with upper bounds on the costs, so that the budget holds with high "
+        "probability, after ten pulls of each deployed model (Pacchiano et al. 2021).",
+        {"estimator": "pessimistic", "init": "forced", "init_pulls": 10},
+    ),
+    "thompson": (
+        "StageRoute on posterior samples of the rewards (Ferreira, Simchi-Levi & Wang 2018).",
+        {"estimator": "thompson"},
+    ),
+    "epsilon_greedy": (
+        "The LP on empirical means, mixed with uniform routing for a share T^(-1/3) of the "
+        "queries (Auer et al. 2002).",
+        {"estimator": "mean", "router": "epsilon_greedy"},
+    ),
+    "etc": (
+        "Explore, then commit: in each stage uniform routing for L^(2/3) of L rounds, then the LP "
+        "on empirical means, solved once.",
+        {"estimator": "mean", "router": "explore_then_commit"},
+    ),
+    "elimination": (
+        "Successive elimination of deployed models in each stage (Even-Dar et al. 2006).",
+        {"router": "elimination"},
+    ),
+    "ratio": (
+        "Exact deployment, then as much as allowed to the model of highest reward per cost, "
+        "U / L (Tran-Thanh et al. 2012).",
+        {"router": "ratio"},
+    ),
+    "drift_plus_penalty": (
+        "Exact deployment, then routing by V U - Q c with a virtual queue Q of overspending "
+        "(Liu et al. 2021).",
+        {"router": "drift_plus_penalty"},
+    ),
+    "pacer": (
+        "Exact deployment on bounds that forget, then routing by U - lam c with a price that paces "
+        "the spending (ParetoBandit 2026).",
+        {"estimator": "discounted", "router": "pacer"},
+    ),
+    "primal_dual": (
+        "Exact deployment, then routing by reward per unit of money and time at prices set by "
+        "multiplicative weights (Badanidiyuru et al. 2013).",
+        {"router": "primal_dual"},
+    ),
     "static": (
         "StageRoute that keeps the set of its first stage.",
         {"deployer": "static"},

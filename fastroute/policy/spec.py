@@ -1,10 +1,26 @@
 """``Policy``: one estimator x deployer x router triple with its options."""
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
+from fastroute.policy.custom import check_router, router_name
 from fastroute.policy.estimators import resolve_gamma
+
+_Router = Literal[
+    "lp",
+    "truth",
+    "greedy",
+    "epsilon_greedy",
+    "uniform",
+    "explore_then_commit",
+    "elimination",
+    "ratio",
+    "drift_plus_penalty",
+    "pacer",
+    "primal_dual",
+]
 
 
 class Policy(BaseModel):
@@ -14,12 +30,15 @@ class Policy(BaseModel):
     ----------
     name : str
         What the policy is called in frames and figures.
-    estimator : {"ucb", "mean", "truth"}
+    estimator : {"ucb", "mean", "pessimistic", "discounted", "thompson", "truth"}
         See :mod:`fastroute.policy.estimators`.
     deployer : {"mip", "top", "newest", "least_pulled", "random", "static", "truth"}
         See :mod:`fastroute.policy.deployers`.
-    router : {"lp", "truth", "uniform", "greedy"}
-        See :mod:`fastroute.policy.routers`.
+    router : str or callable
+        ``"lp"``, ``"truth"``, ``"greedy"``, ``"epsilon_greedy"``, ``"uniform"``,
+        ``"explore_then_commit"``, ``"elimination"``, ``"ratio"``, ``"drift_plus_penalty"``,
+        ``"pacer"`` or ``"primal_dual"``: see :mod:`fastroute.policy.routers`; or a function of
+        your own: see :mod:`fastroute.policy.custom`.
     gamma : float or str
         Width of the confidence radius: a number, ``"paper"`` (0.1), ``"theory"``
         (``log(N T / delta)``) or ``"scaled:x"`` (x times ``"theory"``).  Small constants starve:
@@ -43,15 +62,29 @@ class Policy(BaseModel):
     margin : float
         Solve with budget ``(1 - margin) b`` so that true spending meets b (Agrawal & Devanur 2014).
     resolve_every : int
-        Rounds between two solutions of the routing LP; 1 is the paper's algorithm.
+        Rounds between two routing decisions (an LP, or a ranking by score); 1 is the paper's
+        algorithm.
+    discount : float
+        For ``"discounted"``: weight that a model's observations keep when it is pulled again, in
+        (0, 1).
+    explore : float or None
+        For ``"epsilon_greedy"`` and ``"explore_then_commit"``: share of uniform routing in [0, 1];
+        None is ``T^(-1/3)``, and ``L^(-1/3)`` of a stage of L rounds.
+    gain : float or None
+        For ``"drift_plus_penalty"`` V, for ``"pacer"`` eta, for ``"primal_dual"`` eps; None is
+        ``sqrt(T)``, 0.05 and ``min(1, sqrt(log 2 / (T b')))``.
+    smoothing : float
+        For ``"pacer"``: weight of the last cost in its running mean, in (0, 1].
+    ceiling : float
+        For ``"pacer"``: largest price.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = "custom"
-    estimator: Literal["ucb", "mean", "truth"] = "ucb"
+    estimator: Literal["ucb", "mean", "pessimistic", "discounted", "thompson", "truth"] = "ucb"
     deployer: Literal["mip", "top", "newest", "least_pulled", "random", "static", "truth"] = "mip"
-    router: Literal["lp", "truth", "uniform", "greedy"] = "lp"
+    router: _Router | Callable[..., Any] = "lp"
     gamma: float | str = "paper"
     delta: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
     init: Literal["optimistic", "formula", "prior", "forced"] = "optimistic"
@@ -61,6 +94,22 @@ class Policy(BaseModel):
     fill: Literal["reduced_cost", "none", "ucb", "least_pulled"] = "reduced_cost"
     margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     resolve_every: Annotated[int, Field(ge=1, lt=2**32)] = 1
+    discount: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.997
+    explore: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    gain: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    smoothing: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
+    ceiling: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 5.0
+
+    @field_validator("router", mode="before")
+    @classmethod
+    def _a_function_is_a_router(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            check_router(value)
+        return value
+
+    @field_serializer("router")
+    def _name_of_router(self, value: Any) -> str:
+        return value if isinstance(value, str) else router_name(value)
 
     @field_validator("gamma")
     @classmethod

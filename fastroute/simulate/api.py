@@ -14,7 +14,7 @@ from fastroute.policy import Policy, resolve_gamma
 from fastroute.scenario import Scenario
 from fastroute.scenario.optimum import optimum, refuse_infeasible
 from fastroute.simulate.blocks import BLOCK
-from fastroute.simulate.engine import Task, make_draws, make_rules, run_chunk
+from fastroute.simulate.engine import Task, make_custom, make_draws, make_rules, run_chunk
 from fastroute.simulate.merge import Accounts, collect, join_all, make_run
 from fastroute.simulate.plan import log_spaced, make_plan, resolve_stages
 from fastroute.simulate.run import Run
@@ -244,8 +244,9 @@ def _prepare(
         policy,
         plan,
         best,
-        make_rules(world, policy, budget, gamma, int(seed)),
+        make_rules(world, policy, budget, gamma, int(seed), plan),
         make_draws(world),
+        make_custom(policy, backend),
         budget,
         max_deployed,
         deploy_cost,

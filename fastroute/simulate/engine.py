@@ -1,15 +1,18 @@
 """The stage loop for one chunk of trials: deploy, play the rounds, keep the accounts."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels import codes
-from fastroute.kernels.types import Draws, Memory, Routing, Rules, new_sums
+from fastroute.kernels.normal import normal
+from fastroute.kernels.types import STATES, Draws, Memory, Routing, Rules, new_sums
 from fastroute.policy import DEPLOYERS, ESTIMATORS, ROUTERS, Policy, StageProblem
-from fastroute.policy.estimators import INIT_RULES
+from fastroute.policy.custom import compile_router, plain_function, router_name
+from fastroute.policy.estimators import INIT_RULES, NO_RADIUS
+from fastroute.policy.routers import first_state, resolve_explore, resolve_gain
 from fastroute.scenario import World
 from fastroute.scenario.optimum import Optimum
 from fastroute.simulate.blocks import Moments, block_curves, block_stages
@@ -31,6 +34,7 @@ class Task(NamedTuple):
     optimum: Optimum
     rules: Rules
     draws: Draws
+    custom: Any  #: function of a custom router, as the backend calls it; None for JAX
     budget: float
     max_deployed: int
     deploy_cost: float
@@ -51,20 +55,50 @@ class ChunkResult(NamedTuple):
     trace: NDArray[np.int16]  #: [rounds, trials], empty unless traced
 
 
-def make_rules(world: World, policy: Policy, budget: float, gamma: float, seed: int) -> Rules:
+def make_rules(
+    world: World, policy: Policy, budget: float, gamma: float, seed: int, plan: Plan
+) -> Rules:
     """Numbers of a policy for the kernels."""
+    kept = (1.0 - policy.margin) * budget
+    router = policy.router if isinstance(policy.router, str) else "custom"
+    pace = min(kept, world.cost_max) / world.cost_max if world.cost_max > 0.0 else 1.0
     return Rules(
         np.uint64(seed),  # type: ignore[arg-type]  # kernels need the full unsigned range
-        (1.0 - policy.margin) * budget,
-        0.0 if policy.estimator == "mean" else gamma,
+        kept,
+        0.0 if policy.estimator in NO_RADIUS else gamma,
         world.cost_min,
         world.cost_max,
         ESTIMATORS[policy.estimator],
-        ROUTERS[policy.router],
+        ROUTERS.get(router, codes.ROUTER_CUSTOM),
         INIT_RULES[policy.init],
         float(policy.init_pulls),
         policy.resolve_every,
+        1.0 if policy.estimator == "pessimistic" else -1.0,
+        policy.discount if policy.estimator == "discounted" else 1.0,
+        resolve_explore(router, policy.explore, plan.horizon, plan.stage_length),
+        resolve_gain(router, policy.gain, plan.horizon, pace),
+        policy.smoothing,
+        policy.ceiling,
     )
+
+
+def make_custom(policy: Policy, backend: str) -> Any:
+    """Return the policy's own router as the backend calls it, or what stands in for one.
+
+    Raises
+    ------
+    ValueError
+        When it cannot be compiled, or the backend cannot call functions.
+    """
+    own = not isinstance(policy.router, str)
+    if own and backend == "jax":
+        raise ValueError(
+            f'backend="jax" cannot call the router {router_name(policy.router)}, a function. Use '
+            'backend="numba".'
+        )
+    if own:
+        return plain_function(policy.router) if backend == "ref" else compile_router(policy.router)
+    return load_kernel("routers", backend).no_custom if backend == "numba" else None
 
 
 def make_draws(world: World) -> Draws:
@@ -106,7 +140,6 @@ def run_chunk(
     reward_mean = np.ascontiguousarray(world.reward_mean[mine])
     cost_mean = np.ascontiguousarray(world.cost_mean[mine])
     memory = _fresh_memory(task, trials)
-    pseudo = memory.pulls[:, :1].copy()
     ledger = Ledger(
         trials,
         task.budget,
@@ -132,7 +165,7 @@ def run_chunk(
             workspace, filled, memory, reward_mean, cost_mean, world.limit, task.rules
         )
         for piece in stage.pieces:
-            kernel.run_rounds(
+            refused = kernel.run_rounds(
                 workspace,
                 filled,
                 stage.opened,
@@ -143,7 +176,14 @@ def run_chunk(
                 task.draws,
                 sums,
                 trace[piece.start : piece.stop],
+                task.custom,
             )
+            if refused >= 0:
+                raise ValueError(
+                    f"router {router_name(task.policy.router)}: what it wrote to share in round "
+                    f"{refused} is no distribution within the limits: shares must be at least 0, "
+                    "at most their limits, and add up to 1 in every trial"
+                )
             rounds = piece.stop - piece.start
             ledger.add(
                 rounds,
@@ -156,7 +196,7 @@ def run_chunk(
             if piece.checkpoint >= 0:
                 ledger.mark(piece.checkpoint, piece.stop)
             report(rounds * trials)
-        kernel.close_stage(workspace, filled, memory)
+        kernel.close_stage(workspace, filled, memory, task.rules)
         ledger.over_budget_stages += inside.status == codes.OVER_BUDGET
         ledger.close_stage(k, stage.rounds, choice, pool_value, deployed_value)
         previous = choice.deployed
@@ -164,7 +204,7 @@ def run_chunk(
     table = ledger.stage_table if task.keep_stages else block_stages(ledger.stage_table)
     # The tables are large; only what is kept leaves this function.
     ledger.curves = ledger.stage_table = np.empty((0, 0, 0))
-    return ChunkResult(ledger, curves, table, memory.pulls - pseudo, trace)
+    return ChunkResult(ledger, curves, table, memory.plays, trace)
 
 
 def slot_table(deployed: NDArray[np.bool_], slots: int) -> NDArray[np.int64]:
@@ -176,14 +216,19 @@ def slot_table(deployed: NDArray[np.bool_], slots: int) -> NDArray[np.int64]:
 def _fresh_memory(task: Task, trials: int) -> Memory:
     """Empty memory, or the pseudo-observations of ``init="prior"``."""
     shape = (len(task.world.limit), trials)
-    policy = task.policy
-    if policy.init != "prior":
-        return Memory(np.zeros(shape), np.zeros(shape), np.zeros(shape))
+    policy, rules = task.policy, task.rules
+    state = np.zeros((STATES, trials))
+    if isinstance(policy.router, str):
+        known = first_state(policy.router, min(rules.budget, rules.cost_max))
+        state[: len(known)] = np.array(known)[:, None]
+    count = float(policy.init_pulls) if policy.init == "prior" else 0.0
     cost = task.world.cost_min if policy.prior_cost is None else policy.prior_cost
     return Memory(
-        np.full(shape, float(policy.init_pulls)),
-        np.full(shape, policy.init_pulls * policy.prior_reward),
-        np.full(shape, policy.init_pulls * cost),
+        np.full(shape, count),
+        np.full(shape, count * policy.prior_reward),
+        np.full(shape, count * cost),
+        np.zeros(shape),
+        state,
     )
 
 
@@ -206,7 +251,7 @@ def _problem(
     else:
         bounds = load_kernel("bounds", task.backend)
         bounds.bounds_batch(
-            *memory,
+            *memory[:3],
             rules.gamma,
             rules.cost_min,
             rules.cost_max,
@@ -214,14 +259,25 @@ def _problem(
             rules.init_pulls,
             upper,
             lower,
+            rules.cost_side,
         )
 
-    def draw() -> F8:
+    def draw(stream: int = codes.STREAM_DEPLOY) -> F8:
         rng = load_kernel("rng", task.backend)
         table: F8 = rng.uniform_table(
-            rules.seed, stage.opened, first_trial, codes.STREAM_DEPLOY, trials, len(upper)
+            rules.seed, stage.opened, first_trial, stream, trials, len(upper)
         )
         return table
+
+    if rules.estimator == codes.ESTIMATOR_THOMPSON:
+        load_kernel("bounds", task.backend).posterior_batch(
+            memory.pulls,
+            memory.sum_reward,
+            normal(draw(codes.STREAM_BELIEF)).T,
+            rules.init,
+            rules.init_pulls,
+            upper,
+        )
 
     return StageProblem(
         upper.T,

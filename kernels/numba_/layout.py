@@ -12,6 +12,7 @@ What :mod:`..lanes` says of keeping such loops fast holds here too.
 import numpy as np
 
 from fastroute.kernels.numba_.lanes import LINE, aligned_zeros
+from fastroute.kernels.types import STATES
 
 WIDTH = 64
 LANES = np.uint64(WIDTH)
@@ -25,7 +26,7 @@ def _row(k: int) -> np.uint64:
 
 
 # Rows of the lane, as offsets into the flat array.
-LANE_ROWS = 48
+LANE_ROWS = 48 + 6 + STATES
 U_CHOICE, U_REWARD, U_COST, U_TASK = _row(0), _row(1), _row(2), _row(3)
 # SPENT: what the shares outside the basis cost more than model j would.
 PRICE, MARGINAL, GUARD, SPENT, BAD = _row(4), _row(5), _row(6), _row(7), _row(8)
@@ -45,12 +46,19 @@ SUM_OVER, SUM_CAPACITY = _row(44), _row(45)
 # 1, or 0 where the budget cannot be met and rewards do not count.
 WEIGHT = _row(46)
 WORST = _row(47)
+# What epsilon-greedy needs: whether the lane explores, and the true means of uniform shares.
+EXPLORING, EVEN_REWARD, EVEN_COST = _row(48), _row(49), _row(50)
+# Sum of all limits, and of those of the models with a better score.
+CAPACITY, BEFORE = _row(51), _row(52)
+# What the router keeps from round to round: ``STATES`` rows.
+STATE = _row(54)
 HEAD = _row(LANE_ROWS)
 
 # Rows of a slot.
-SLOT_ROWS = 10
+SLOT_ROWS = 13
 S_UPPER, S_LOWER, S_LIMIT, S_SIDE, S_FIXED = (_row(k) for k in range(5))
 S_COUNT, S_REWARD, S_COST, S_MEAN, S_PRICE = (_row(k) for k in range(5, 10))
+S_PLAYS, S_EVEN, S_SCORE = (_row(k) for k in range(10, 13))
 STEP = _row(SLOT_ROWS)
 
 

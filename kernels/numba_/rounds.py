@@ -12,18 +12,22 @@ from fastroute.kernels.codes import (
     COST_FIXED,
     COST_REPLAY,
     COST_TABLE,
+    ESTIMATOR_THOMPSON,
     ESTIMATOR_TRUTH,
     INIT_FORCED,
     NO_CAPACITY,
-    OPTIMAL,
     OVER_BUDGET,
     REWARD_BERNOULLI,
     REWARD_REPLAY,
     REWARD_TASK,
+    ROUTER_CUSTOM,
+    ROUTER_ELIMINATION,
+    ROUTER_EPSILON_GREEDY,
+    ROUTER_EXPLORE_THEN_COMMIT,
     ROUTER_GREEDY,
     ROUTER_LP,
+    ROUTER_RATIO,
     ROUTER_TRUTH,
-    ROUTER_UNIFORM,
     STREAM_ROUND,
 )
 from fastroute.kernels.numba_ import lanes as problems
@@ -63,10 +67,12 @@ from fastroute.kernels.numba_.layout import (
     S_LIMIT,
     S_LOWER,
     S_MEAN,
+    S_PLAYS,
     S_PRICE,
     S_REWARD,
     S_UPPER,
     SLOT_ROWS,
+    STATE,
     STATUS,
     STEP,
     STRIDE,
@@ -84,7 +90,18 @@ from fastroute.kernels.numba_.layout import (
 )
 from fastroute.kernels.numba_.layout import workspace as workspace
 from fastroute.kernels.numba_.rng import philox4x32
-from fastroute.kernels.tolerances import MASS
+from fastroute.kernels.numba_.routers import (
+    ask,
+    believe,
+    decide,
+    eliminate,
+    explore_evenly,
+    fill_by_score,
+    keep_even,
+    learn,
+    spread,
+)
+from fastroute.kernels.types import STATES
 
 #: Blocks that play each round one after the other, so that many lost bases are mended at once.
 GROUP = 4
@@ -205,13 +222,13 @@ def _observe_tables(w, b, lanes, deployed, draws, now):
 @njit(nogil=True, error_model="numpy", cache=True)
 def _update(w, rules):
     """Add to the sums, count the observation and renew the bounds of the pulled model."""
-    gamma = rules.gamma
+    gamma, discount, twice = rules.gamma, rules.discount, 2.0 * rules.cost_side
     scale = 1.0 / rules.cost_max
     until = rules.init_pulls if rules.init == INIT_FORCED else 0.0
     for lane in range(LANES):
-        count = w[P_COUNT + lane] + 1.0
-        sum_reward = w[P_REWARD + lane] + w[REWARD + lane]
-        sum_cost = w[P_COST + lane] + w[COST + lane]
+        count = discount * w[P_COUNT + lane] + 1.0
+        sum_reward = discount * w[P_REWARD + lane] + w[REWARD + lane]
+        sum_cost = discount * w[P_COST + lane] + w[COST + lane]
         w[SUM_E_REWARD + lane] += w[E_REWARD + lane]
         w[SUM_E_COST + lane] += w[E_COST + lane]
         w[SUM_REWARD + lane] += w[REWARD + lane]
@@ -223,7 +240,7 @@ def _update(w, rules):
         reward = sum_reward * inverse
         upper = reward + 2.0 * radius(reward, inverse, gamma)
         cost = sum_cost * inverse * scale
-        lower = (cost - 2.0 * radius(cost, inverse, gamma)) * rules.cost_max
+        lower = (cost + twice * radius(cost, inverse, gamma)) * rules.cost_max
         upper = min(max(upper, 0.0), 1.0)
         lower = min(max(lower, rules.cost_min), rules.cost_max)
         upper = 1.0 if count < until else upper
@@ -247,41 +264,10 @@ def _update(w, rules):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def _spread(w, slots, lane):
-    """Uniform shares of one lane within the limits: what a full model leaves, others share."""
-    rest = 1.0
-    open_ = 0
-    for m in range(slots):
-        o = HEAD + m * STEP + lane
-        w[o + S_FIXED] = 0.0
-        open_ += 1 if w[o + S_LIMIT] > 0.0 else 0
-    moved = True
-    level = 0.0
-    while moved and open_ > 0:
-        moved = False
-        level = rest / open_
-        for m in range(slots):
-            o = HEAD + m * STEP + lane
-            if w[o + S_FIXED] == 0.0 and 0.0 < w[o + S_LIMIT] <= level:
-                w[o + S_FIXED] = w[o + S_LIMIT]
-                rest -= w[o + S_LIMIT]
-                open_ -= 1
-                moved = True
-    filled = 1.0 - rest if open_ == 0 else 1.0
-    w[STATUS + lane] = np.float64(NO_CAPACITY if filled < 1.0 - MASS else OPTIMAL)
-    fixed_reward = 0.0
-    fixed_cost = 0.0
-    for m in range(slots):
-        o = HEAD + m * STEP + lane
-        if w[o + S_LIMIT] > 0.0:
-            fixed = level if w[o + S_FIXED] == 0.0 else w[o + S_FIXED]
-            w[o + S_FIXED] = fixed / filled
-            fixed_reward += w[o + S_FIXED] * w[o + S_MEAN]
-            fixed_cost += w[o + S_FIXED] * w[o + S_PRICE]
-    w[FIXED_REWARD + lane] = fixed_reward
-    w[FIXED_COST + lane] = fixed_cost
-    w[I_SHARE + lane] = 0.0
-    w[J_SHARE + lane] = 0.0
+def _count_plays(w):
+    """Count the pull where forgetting keeps the observations from doing so."""
+    for lane in range(LANES):
+        w[HEAD + np.uint64(w[PICK + lane]) * STEP + lane + S_PLAYS] += 1.0
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -307,10 +293,14 @@ def open_stage(ws, deployed, memory, reward_mean, cost_mean, limit, rules):
     u, c, a = np.empty(size), np.empty(size), np.empty(size)
     p, side = np.empty(size), np.empty(size)
     truth = rules.estimator == ESTIMATOR_TRUTH or rules.router == ROUTER_TRUTH
+    solved = rules.router <= ROUTER_EPSILON_GREEDY
     budget = np.inf if rules.router == ROUTER_GREEDY else rules.budget
     for t in range(ws.shape[0] * WIDTH):
         w = ws[t // WIDTH]
         lane = np.uint64(t % WIDTH)
+        if t < trials:
+            for k in range(STATES):
+                w[STATE + np.uint64(k * STRIDE) + lane] = memory.state[k, t]
         for s in range(slots + 1):
             o = HEAD + np.uint64(s) * STEP + lane
             m = deployed[t, s] if t < trials and s < slots else -1
@@ -323,6 +313,7 @@ def open_stage(ws, deployed, memory, reward_mean, cost_mean, limit, rules):
             w[o + S_COUNT] = memory.pulls[m, t]
             w[o + S_REWARD] = memory.sum_reward[m, t]
             w[o + S_COST] = memory.sum_cost[m, t]
+            w[o + S_PLAYS] = memory.plays[m, t]
             w[o + S_MEAN] = reward_mean[r, m]
             w[o + S_PRICE] = cost_mean[r, m]
             w[o + S_UPPER] = reward_mean[r, m]
@@ -337,31 +328,64 @@ def open_stage(ws, deployed, memory, reward_mean, cost_mean, limit, rules):
                     rules.cost_max,
                     rules.init,
                     rules.init_pulls,
+                    rules.cost_side,
                 )
-        if rules.router == ROUTER_UNIFORM:
-            _spread(w, np.uint64(slots), lane)
-        else:
+        if not solved or rules.router == ROUTER_EPSILON_GREEDY:
+            spread(w, np.uint64(slots), lane)
+            keep_even(w, np.uint64(slots), lane)
+        if solved:
             mend_one(w, np.uint64(slots), lane, budget, u, c, a, p, side)
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def close_stage(ws, deployed, memory):
-    """Write the observations of the stage back to ``memory``, in place."""
+def close_stage(ws, deployed, memory, rules):
+    """Write what was learned in the stage back to ``memory``, in place."""
     trials, slots = deployed.shape
     for t in range(trials):
         w = ws[t // WIDTH]
         lane = np.uint64(t % WIDTH)
+        for k in range(STATES):
+            memory.state[k, t] = w[STATE + np.uint64(k * STRIDE) + lane]
         for s in range(slots):
             m = deployed[t, s]
             if m >= 0:
                 o = HEAD + np.uint64(s) * STEP + lane
+                if rules.discount < 1.0:
+                    memory.plays[m, t] = w[o + S_PLAYS]
+                else:
+                    memory.plays[m, t] += w[o + S_COUNT] - memory.pulls[m, t]
                 memory.pulls[m, t] = w[o + S_COUNT]
                 memory.sum_reward[m, t] = w[o + S_REWARD]
                 memory.sum_cost[m, t] = w[o + S_COST]
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sums, trace):
+def _due(elapsed, slots, rules):
+    """Whether the router sets new shares, ``elapsed`` rounds after the stage opened."""
+    router = rules.router
+    if router == ROUTER_LP or router == ROUTER_GREEDY or router == ROUTER_EPSILON_GREEDY:
+        # What never changes has been solved when the stage opened.
+        return rules.estimator != ESTIMATOR_TRUTH and elapsed % rules.resolve_every == 0
+    if router == ROUTER_EXPLORE_THEN_COMMIT:
+        return elapsed == rules.explore
+    if router == ROUTER_ELIMINATION:
+        epochs = elapsed // max(np.int64(slots), 1)
+        return epochs > 0 and epochs * np.int64(slots) == elapsed and epochs & (epochs - 1) == 0
+    return router >= ROUTER_RATIO and elapsed % rules.resolve_every == 0
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _plan(w, slots, lanes, elapsed, rules, u, c, a, p, side):
+    """Set the shares that every lane keeps for some time."""
+    for lane in range(lanes):
+        if rules.router == ROUTER_ELIMINATION:
+            eliminate(w, slots, lane, elapsed, rules, u, c, a, p, side)
+        else:
+            mend_one(w, slots, lane, rules.budget, u, c, a, p, side)
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sums, trace, custom):
     """Play rounds ``start <= t < stop`` of the open stage for every trial.
 
     Parameters
@@ -380,6 +404,13 @@ def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sum
         Written: sums over these rounds, [trials].
     trace : i2 [stop - start, trials] or [0, 0]
         Written unless empty: the model pulled, -1 for none.
+    custom : function pointer of type ``routers.CUSTOM``
+        Asked for the shares with ``ROUTER_CUSTOM``.
+
+    Returns
+    -------
+    int
+        A round in which ``custom`` gave no distribution within the limits; -1 for none.
     """
     trials = deployed.shape[0]
     slots = np.uint64(deployed.shape[1])
@@ -388,35 +419,63 @@ def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sum
     p, side = np.empty(size), np.empty(size)
     v = np.zeros(problems.rows(size))
     who = np.empty(GROUP * WIDTH, np.uint64)
-    adaptive = rules.estimator != ESTIMATOR_TRUTH and (
-        rules.router == ROUTER_LP or rules.router == ROUTER_GREEDY
+    asked = size if rules.router == ROUTER_CUSTOM else 0
+    tables, last, state = (
+        np.empty((5, asked, WIDTH)),
+        np.empty((2, WIDTH)),
+        np.empty((STATES, WIDTH)),
     )
+    solved = rules.router <= ROUTER_EPSILON_GREEDY
     budget = np.inf if rules.router == ROUTER_GREEDY else rules.budget
+    mixed = rules.router == ROUTER_EPSILON_GREEDY
+    priced = rules.router >= ROUTER_RATIO
+    renewed = rules.estimator == ESTIMATOR_THOMPSON or rules.estimator == ESTIMATOR_TRUTH
     seed = np.uint64(rules.seed)
     traced = trace.shape[0] > 0
+    refused = -1
     for group in range(0, ws.shape[0], GROUP):
         blocks = range(group, min(group + GROUP, ws.shape[0]))
         for b in blocks:
             ws[b, SUM_E_REWARD : SUM_CAPACITY + LANES] = 0.0
         for now in range(start, stop):
-            if adaptive and (now - opened) % rules.resolve_every == 0:
+            if _due(now - opened, slots, rules):
                 lost = 0
                 for b in blocks:
                     w = ws[b]
-                    check(w, slots, rules.cost_max)
-                    if share(w, budget) > 0:
-                        used = np.uint64(min(WIDTH, trials - b * WIDTH))
-                        lost = collect(w, np.uint64(b * WIDTH), used, who, lost)
-                mend(ws, v, slots, budget, who[:lost], u, c, a, p, side)
+                    used = np.uint64(min(WIDTH, trials - b * WIDTH))
+                    if renewed:
+                        first = np.uint64(first_trial + b * WIDTH)
+                        believe(w, slots, seed, np.uint64(now), first, rules)
+                    if solved:
+                        check(w, slots, rules.cost_max)
+                        if share(w, budget) > 0:
+                            lost = collect(w, np.uint64(b * WIDTH), used, who, lost)
+                    elif rules.router == ROUTER_CUSTOM:
+                        if ask(w, slots, used, now, rules, custom, tables, last, state) > 0:
+                            refused = now
+                    elif priced:
+                        fill_by_score(w, slots, rules)
+                    else:
+                        _plan(w, slots, used, now - opened, rules, u, c, a, p, side)
+                if solved:
+                    mend(ws, v, slots, budget, who[:lost], u, c, a, p, side)
             for b in blocks:
                 w = ws[b]
                 lanes = min(WIDTH, trials - b * WIDTH)
                 _draw(w, seed, np.uint64(now), np.uint64(first_trial + b * WIDTH))
+                if mixed:
+                    decide(w, rules.explore)
                 _choose(w, slots)
+                if mixed:
+                    explore_evenly(w, slots, rules.explore)
                 if rules.init == INIT_FORCED:
                     _force(w, slots, rules.init_pulls)
                 _observe(w, b, lanes, deployed, draws, now)
                 _update(w, rules)
+                if rules.discount < 1.0:
+                    _count_plays(w)
+                if priced:
+                    learn(w, rules)
                 if traced:
                     for k in range(lanes):
                         slot = np.int64(w[PICK + np.uint64(k)])
@@ -431,3 +490,4 @@ def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sum
         sums.cost[t] = w[SUM_COST + lane]
         sums.over_budget[t] = w[SUM_OVER + lane]
         sums.no_capacity[t] = w[SUM_CAPACITY + lane]
+    return refused

@@ -1,7 +1,5 @@
 """The rounds of a stage, one trial and one round after the other, as the definitions read."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,39 +10,18 @@ from fastroute.kernels.codes import (
     ESTIMATOR_TRUTH,
     INIT_FORCED,
     NO_CAPACITY,
-    OPTIMAL,
     OVER_BUDGET,
     REWARD_BERNOULLI,
     REWARD_REPLAY,
     REWARD_TASK,
-    ROUTER_GREEDY,
-    ROUTER_LP,
+    ROUTER_EPSILON_GREEDY,
     ROUTER_TRUTH,
-    ROUTER_UNIFORM,
     STREAM_ROUND,
 )
 from fastroute.kernels.ref.bounds import bounds
 from fastroute.kernels.ref.rng import uniforms
-from fastroute.kernels.ref.routing import solve_one
-from fastroute.kernels.tolerances import MASS
+from fastroute.kernels.ref.routers import Function, Trial, due, learn, open_routing, route
 from fastroute.kernels.types import F8, I8, Draws, Memory, Rules, Sums
-
-
-@dataclass
-class Trial:
-    """What one trial knows of its deployed models; every list has one entry per model."""
-
-    models: list[int] = field(default_factory=list)
-    limit: list[float] = field(default_factory=list)
-    mean_reward: list[float] = field(default_factory=list)
-    mean_cost: list[float] = field(default_factory=list)
-    count: list[float] = field(default_factory=list)
-    sum_reward: list[float] = field(default_factory=list)
-    sum_cost: list[float] = field(default_factory=list)
-    upper: list[float] = field(default_factory=list)
-    lower: list[float] = field(default_factory=list)
-    share: list[float] = field(default_factory=list)
-    status: int = OPTIMAL
 
 
 def workspace(trials: int, slots: int) -> list[Trial]:
@@ -90,23 +67,28 @@ def open_stage(
             [float(memory.pulls[m, t]) for m in models],
             [float(memory.sum_reward[m, t]) for m in models],
             [float(memory.sum_cost[m, t]) for m in models],
+            [float(memory.plays[m, t]) for m in models],
+            state=memory.state[:, t].tolist(),
+            last=ws[t].last,
         )
         trial.upper, trial.lower = list(trial.mean_reward), list(trial.mean_cost)
         if not truth:
             for s in range(len(models)):
                 _renew(trial, s, rules)
-        _route(trial, rules)
+        open_routing(trial, rules)
         ws[t] = trial
 
 
-def close_stage(ws: list[Trial], deployed: I8, memory: Memory) -> None:
-    """Write the observations of the stage back to ``memory``, in place."""
-    del deployed
+def close_stage(ws: list[Trial], deployed: I8, memory: Memory, rules: Rules) -> None:
+    """Write what was learned in the stage back to ``memory``, in place."""
+    del deployed, rules
     for t, trial in enumerate(ws):
+        memory.state[:, t] = trial.state
         for s, m in enumerate(trial.models):
             memory.pulls[m, t] = trial.count[s]
             memory.sum_reward[m, t] = trial.sum_reward[s]
             memory.sum_cost[m, t] = trial.sum_cost[s]
+            memory.plays[m, t] = trial.plays[s]
 
 
 def run_rounds(
@@ -120,7 +102,8 @@ def run_rounds(
     draws: Draws,
     sums: Sums,
     trace: NDArray[np.int16],
-) -> None:
+    custom: Function,
+) -> int:
     """Play rounds ``start <= t < stop`` of the open stage for every trial.
 
     Parameters
@@ -140,17 +123,27 @@ def run_rounds(
         Written: sums over these rounds, [trials].
     trace : ndarray of int16, [stop - start, trials] or [0, 0]
         Written unless empty: the model pulled, -1 for none.
+    custom : callable
+        Asked for the shares with ``ROUTER_CUSTOM``.
+
+    Returns
+    -------
+    int
+        A round in which ``custom`` gave no distribution within the limits; -1 for none.
     """
-    adaptive = rules.estimator != ESTIMATOR_TRUTH and rules.router in (ROUTER_LP, ROUTER_GREEDY)
+    refused = -1
+    slots = deployed.shape[1]
     for total in sums:
         total[:] = 0.0
     for t, trial in enumerate(ws):
         for now in range(start, stop):
             u = uniforms(rules.seed, now, 0, first_trial + t, STREAM_ROUND)
-            if adaptive and (now - opened) % rules.resolve_every == 0:
-                _route(trial, rules)
-            share = trial.share
-            slot = _choose(share, u[0])
+            elapsed = now - opened
+            if due(elapsed, slots, rules) and not route(
+                trial, first_trial + t, now, elapsed / max(slots, 1), rules, custom
+            ):
+                refused = now
+            share, slot = _pick(trial, u[0], rules)
             if rules.init == INIT_FORCED:
                 short = [n for n in trial.count if n < rules.init_pulls]
                 if short:
@@ -165,15 +158,18 @@ def run_rounds(
             if trace.size:
                 trace[now - start, t] = trial.models[slot] if slot >= 0 else -1
             if slot < 0:
+                learn(trial, 0.0, 0.0, rules)
                 continue
             reward, cost = _observe(trial, slot, u, now, draws)
             sums.reward[t] += reward
             sums.cost[t] += cost
-            trial.count[slot] += 1.0
-            trial.sum_reward[slot] += reward
-            trial.sum_cost[slot] += cost
-            if adaptive:
-                _renew(trial, slot, rules)
+            trial.count[slot] = rules.discount * trial.count[slot] + 1.0
+            trial.sum_reward[slot] = rules.discount * trial.sum_reward[slot] + reward
+            trial.sum_cost[slot] = rules.discount * trial.sum_cost[slot] + cost
+            trial.plays[slot] += 1.0
+            _renew(trial, slot, rules)
+            learn(trial, reward, cost, rules)
+    return refused
 
 
 def _renew(trial: Trial, slot: int, rules: Rules) -> None:
@@ -186,29 +182,22 @@ def _renew(trial: Trial, slot: int, rules: Rules) -> None:
         rules.cost_max,
         rules.init,
         rules.init_pulls,
+        rules.cost_side,
     )
 
 
-def _route(trial: Trial, rules: Rules) -> None:
-    if rules.router == ROUTER_UNIFORM:
-        trial.share, trial.status = _spread(trial.limit)
-        return
-    budget = float("inf") if rules.router == ROUTER_GREEDY else rules.budget
-    answer = solve_one(trial.upper, trial.lower, trial.limit, budget)
-    trial.share, trial.status = answer.share, answer.status
-
-
-def _spread(limit: list[float]) -> tuple[list[float], int]:
-    """Uniform shares within the limits: what a full model leaves, the others share."""
-    if sum(limit) < 1.0 - MASS:
-        return [a / sum(limit) for a in limit], NO_CAPACITY
-    full: set[int] = set()
-    while True:
-        level = (1.0 - sum(limit[s] for s in full)) / max(len(limit) - len(full), 1)
-        more = {s for s in range(len(limit)) if limit[s] <= level} - full
-        if not more:
-            return [limit[s] if s in full else level for s in range(len(limit))], OPTIMAL
-        full |= more
+def _pick(trial: Trial, u: float, rules: Rules) -> tuple[list[float], int]:
+    """Routing distribution of the round, and the slot drawn from it."""
+    if rules.router != ROUTER_EPSILON_GREEDY:
+        return trial.share, _choose(trial.share, u)
+    # One uniform decides whether the round explores, and then which model it pulls.
+    explore = rules.explore
+    mixed = [
+        explore * x + (1.0 - explore) * y for x, y in zip(trial.even, trial.share, strict=True)
+    ]
+    if u < explore:
+        return mixed, _choose(trial.even, u / explore)
+    return mixed, _choose(trial.share, (u - explore) / (1.0 - explore))
 
 
 def _choose(share: list[float], u: float) -> int:

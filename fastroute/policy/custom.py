@@ -1,0 +1,94 @@
+"""Routers of your own: one compiled function, at the speed of the built-in ones.
+
+A router is a function that Numba can compile, with this signature::
+
+    def route(now, upper, lower, limit, count, budget, reward, cost, state, share): ...
+
+It is called before every round (every ``resolve_every`` rounds) with one column for each of many
+trials, and writes the routing distributions of the round.
+
+=========  ====================  ==============================================================
+argument   type                  what it is
+=========  ====================  ==============================================================
+now        int                   round, 0-based
+upper      float [models, n]     U of the estimator, of each deployed model (row) and trial
+lower      float [models, n]     L of the estimator, in the cost unit of the scenario
+limit      float [models, n]     throughput limit; 0 where a trial has no such model
+count      float [models, n]     observations of the model
+budget     float                 b, with the margin taken off
+reward     float [n]             reward of the last round (0 before the first)
+cost       float [n]             cost of the last round
+state      float [8, n]          yours to keep numbers in; 0 before the first round
+share      float [models, n]     to be written: the distribution, 0 at first
+=========  ====================  ==============================================================
+
+The shares of a trial must be at least 0, at most its limits, and add up to 1; a run ends with an
+error where they do not.  Where limits add up to less than 1, and where a trial has no model at all,
+shares follow the limits and what was written is ignored.  Loops with the trials (columns) inside
+become vector instructions.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Final
+
+ARGUMENTS: Final = 10
+
+
+def compile_router(function: Callable[..., Any]) -> Any:
+    """Compile a router into what the round loop can call.
+
+    Parameters
+    ----------
+    function : callable
+        Plain Python or decorated with ``numba.njit``; see the module.
+
+    Returns
+    -------
+    numba.core.ccallback.CFunc
+
+    Raises
+    ------
+    ValueError
+        When Numba cannot compile it for those arguments; the message is Numba's.
+    """
+    from numba import cfunc
+    from numba.core.errors import NumbaError
+
+    from fastroute.kernels.numba_.routers import CUSTOM
+
+    try:
+        return cfunc(CUSTOM)(plain_function(function))
+    except NumbaError as error:
+        raise ValueError(f"router {router_name(function)}: cannot be compiled: {error}") from error
+
+
+def check_router(function: Any) -> None:
+    """Refuse what cannot be a router.
+
+    Raises
+    ------
+    ValueError
+        When it is not callable, or takes another number of arguments.
+    """
+    if not callable(function):
+        raise ValueError(f"router must be a name or a function, got {function!r}")
+    try:
+        count = len(inspect.signature(plain_function(function)).parameters)
+    except (TypeError, ValueError):
+        count = -1
+    if count != ARGUMENTS:
+        raise ValueError(
+            f"router {router_name(function)} takes {count} arguments, not {ARGUMENTS}: now, upper, "
+            "lower, limit, count, budget, reward, cost, state, share"
+        )
+
+
+def plain_function(function: Any) -> Any:
+    """Return the Python function behind a compiled one, or the function itself."""
+    return getattr(function, "py_func", function)
+
+
+def router_name(function: Any) -> str:
+    """Name of a router in messages and settings."""
+    return str(getattr(function, "__name__", repr(function)))
