@@ -80,8 +80,19 @@ def assert_same(scenario: Scenario, policy: Policy, **settings: Any) -> Run:
     return fast
 
 
-@pytest.mark.parametrize("world", SMALL_WORLDS)
-@pytest.mark.parametrize("policy", POLICIES)
+#: Policies that run in all worlds by default; the others in a few, and in all with ``slow``.
+CORE = ("stageroute", "oracle", "greedy", "uniform", "static", "oracle_deployment")
+FEW = ("routerbench", "retirement", "tight", "instances")
+
+
+@pytest.mark.parametrize(
+    ("policy", "world"),
+    [
+        pytest.param(p, w, marks=[] if p in CORE or w in FEW else pytest.mark.slow)
+        for p in POLICIES
+        for w in SMALL_WORLDS
+    ],
+)
 def test_every_policy_in_every_world(policy: str, world: str) -> None:
     scenario, budget, max_deployed = SMALL_WORLDS[world]()
     trials = scenario.instances

@@ -29,13 +29,12 @@ become vector instructions.
 """
 
 import inspect
-from collections.abc import Callable
 from typing import Any, Final
 
 ARGUMENTS: Final = 10
 
 
-def compile_router(function: Callable[..., Any]) -> Any:
+def compile_router(function: Any) -> Any:
     """Compile a router into what the round loop can call.
 
     Parameters
