@@ -158,11 +158,11 @@ def test_refused() -> None:
     with pytest.raises(ValueError, match="takes 1 arguments, not 10"):
         Policy(router=lambda x: x)
     with pytest.raises(ValueError, match="router must be a name or a function, got 3"):
-        Policy(router=3)
+        Policy(router=3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'lp'"):
         Policy(router="lpp")  # type: ignore[arg-type]
 
-    def broken(a, b, c, d, e, f, g, h, i, j):  # type: ignore[no-untyped-def]
+    def broken(a, b, c, d, e, f, g, h, i, j):
         j[0] = "no number"
 
     with pytest.raises(ValueError, match="router broken: cannot be compiled"):
