@@ -34,8 +34,9 @@ POLICIES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
     "optimistic_pessimistic": (
         "StageRoute with upper bounds on the costs, so that the budget holds with high "
-        "probability, after ten pulls of each deployed model (Pacchiano et al. 2021).",
-        {"estimator": "pessimistic", "init": "forced", "init_pulls": 10},
+        "probability (Pacchiano et al. 2021). Each model starts with ten optimistic "
+        "pseudo-observations: an upper bound on an unknown cost would rule it out for good.",
+        {"estimator": "pessimistic", "init": "prior", "init_pulls": 10},
     ),
     "thompson": (
         "StageRoute on posterior samples of the rewards (Ferreira, Simchi-Levi & Wang 2018).",
