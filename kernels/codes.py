@@ -37,6 +37,7 @@ ESTIMATOR_TRUTH: Final = 2
 ESTIMATOR_THOMPSON: Final = 3
 ESTIMATOR_DISCOUNTED: Final = 4
 ESTIMATOR_PESSIMISTIC: Final = 5
+ESTIMATOR_CONTEXTUAL: Final = 6
 
 # Routers that solve an LP: whenever they route, ...
 ROUTER_LP: Final = 0

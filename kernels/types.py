@@ -53,6 +53,9 @@ class Memory(NamedTuple):
     sum_cost: F8  #: in the scenario's cost unit, [N, trials]
     plays: F8  #: rounds in which the model was pulled, [N, trials]
     state: F8  #: what the router keeps from round to round, [STATES, trials]
+    #: Observations and sum of rewards of every model on the queries of every task,
+    #: [trials, J, N, 2]; [0, 0, 0, 0] unless the estimator is contextual.
+    contexts: F8
 
 
 class Sums(NamedTuple):

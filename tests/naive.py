@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, linprog, milp
 
 from fastroute.kernels.ref.rng import uniforms
+from fastroute.policy import POLICIES, policy
 from fastroute.scenario import Scenario, scenario
 
 F8 = NDArray[np.float64]
@@ -234,6 +235,24 @@ def _retiring() -> SmallWorld:
     )
 
 
+def _tasks() -> SmallWorld:
+    draw = np.random.default_rng(8)
+    return SmallWorld(
+        Scenario(
+            None,
+            _COST,
+            limit=[0.6, 0.5, 0.7, 0.9, 0.4, 0.5, 0.6],
+            arrival=[0, 0, 0, 0, 301, 700, 1_111],
+            retirement=[None, 903, None, None, None, 1_300, None],
+            reward_law="task",
+            task_weight=[0.5, 0.2, 0.3],
+            task_mean=draw.uniform(0.1, 0.95, (3, 7)),
+        ),
+        0.8,
+        4,
+    )
+
+
 def _replay(order: Any) -> SmallWorld:
     draw = np.random.default_rng(5)
     return SmallWorld(
@@ -274,6 +293,7 @@ SMALL_WORLDS: dict[str, Callable[[], SmallWorld]] = {
     "discovery": lambda: SmallWorld(scenario("discovery", horizon=HORIZON), 1.0, 3),
     "random": lambda: SmallWorld(scenario("random", trials=2, n_models=8), 1.5, 4),
     "retirement": _retiring,
+    "tasks": _tasks,
     "beta": lambda: SmallWorld(
         Scenario(_REWARD, _COST, 0.5, reward_law="beta", reward_concentration=3.0), 0.8, 4
     ),
@@ -286,3 +306,11 @@ SMALL_WORLDS: dict[str, Callable[[], SmallWorld]] = {
     "instances": _instances,
     "tight": _tight,
 }
+
+#: Policies that run in any world; the others need queries with tasks.
+ANYWHERE = tuple(name for name in POLICIES if policy(name).estimator != "contextual")
+
+
+def can_play(name: str, world: str) -> bool:
+    """Whether a named policy runs in a small world."""
+    return name in ANYWHERE or SMALL_WORLDS[world]().scenario.reward_law == "task"

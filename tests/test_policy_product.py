@@ -22,11 +22,14 @@ PRODUCT = list(itertools.product(ESTIMATORS, DEPLOYERS, ROUTERS))
 def play(parts: tuple[str, str, str], backend: str = "numba", **settings: Any) -> Run:
     estimator, deployer, router = parts
     scenario = Scenario(
-        [0.42, 0.55, 0.66, 0.71, 0.83],
+        None,
         [0.31, 0.74, 1.32, 0.93, 1.87],
         limit=[0.6, 0.5, 0.7, 0.4, 0.6],
         arrival=[0, 0, 0, 0, 31],
         retirement=[None, 62, None, None, None],
+        reward_law="task",
+        task_weight=[0.7, 0.3],
+        task_mean=[[0.3, 0.5, 0.7, 0.8, 0.9], [0.7, 0.6, 0.5, 0.4, 0.6]],
     )
     policy = Policy(estimator=estimator, deployer=deployer, router=router)  # type: ignore[arg-type]
     given: dict[str, Any] = {"horizon": 120, "budget": 0.8, "max_deployed": 3, "stages": 5}

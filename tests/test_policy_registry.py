@@ -33,6 +33,8 @@ def test_triples_of_the_named_policies() -> None:
         "ucb_bwk": ("ucb", "mip", "lp"),
         "optimistic_pessimistic": ("pessimistic", "mip", "lp"),
         "thompson": ("thompson", "mip", "lp"),
+        "contextual": ("contextual", "mip", "lp"),
+        "contextual_drift": ("contextual", "mip", "drift_plus_penalty"),
         "epsilon_greedy": ("mean", "mip", "epsilon_greedy"),
         "etc": ("mean", "mip", "explore_then_commit"),
         "elimination": ("ucb", "mip", "elimination"),

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 import fastroute as fr
-from fastroute.policy import POLICIES
 from fastroute.scenario import Scenario
 from fastroute.simulate import Run
-from naive import SMALL_WORLDS
+from naive import ANYWHERE, SMALL_WORLDS
 
 
 def run(scenario: Scenario, policy: str, **settings: Any) -> Run:
@@ -18,7 +17,7 @@ def run(scenario: Scenario, policy: str, **settings: Any) -> Run:
 
 
 class TestPartsAddUp:
-    @pytest.fixture(params=[(p, w) for p in POLICIES for w in ("retirement", "table", "tight")])
+    @pytest.fixture(params=[(p, w) for p in ANYWHERE for w in ("retirement", "table", "tight")])
     def out(self, request: pytest.FixtureRequest) -> Run:
         policy, world = request.param
         scenario, budget, max_deployed = SMALL_WORLDS[world]()
@@ -238,7 +237,7 @@ class TestTwoModels:
 
 
 class TestPricedRegret:
-    @pytest.mark.parametrize("policy", [p for p in POLICIES])
+    @pytest.mark.parametrize("policy", ANYWHERE)
     @pytest.mark.parametrize("budget", [0.3, 0.7, 1.2, 3.0])
     def test_no_round_is_negative_with_a_slot_for_each(self, policy: str, budget: float) -> None:
         every = np.arange(1, 301)

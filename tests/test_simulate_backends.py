@@ -9,7 +9,7 @@ import fastroute as fr
 from fastroute.policy import POLICIES, Policy
 from fastroute.scenario import Scenario
 from fastroute.simulate import Run
-from naive import HORIZON, SMALL_WORLDS
+from naive import ANYWHERE, HORIZON, SMALL_WORLDS, can_play
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "init=formula": {"init": "formula", "gamma": 0.2},
@@ -82,7 +82,7 @@ def assert_same(scenario: Scenario, policy: Policy, **settings: Any) -> Run:
 
 #: Policies that run in all worlds by default; the others in a few, and in all with ``slow``.
 CORE = ("stageroute", "oracle", "greedy", "uniform", "static", "oracle_deployment")
-FEW = ("routerbench", "retirement", "tight", "instances")
+FEW = ("tasks", "retirement", "tight", "instances")
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,7 @@ FEW = ("routerbench", "retirement", "tight", "instances")
         pytest.param(p, w, marks=[] if p in CORE or w in FEW else pytest.mark.slow)
         for p in POLICIES
         for w in SMALL_WORLDS
+        if can_play(p, w)
     ],
 )
 def test_every_policy_in_every_world(policy: str, world: str) -> None:
@@ -128,6 +129,37 @@ def test_options_in_every_world(option: str, world: str) -> None:
         trials=2,
         seed=4,
     )
+
+
+CONTEXTUAL: dict[str, dict[str, Any]] = {
+    "formula": {"init": "formula", "gamma": 0.2},
+    "prior, epsilon_greedy": {"init": "prior", "init_pulls": 3, "router": "epsilon_greedy"},
+    "forced": {"init": "forced", "init_pulls": 4},
+    "top, greedy": {"deployer": "top", "router": "greedy"},
+    "pacer": {"router": "pacer", "margin": 0.1},
+    "primal_dual": {"router": "primal_dual"},
+    "held": {"router": "elimination"},
+}
+
+
+@pytest.mark.parametrize("option", CONTEXTUAL)
+def test_options_of_the_contextual_estimator(option: str) -> None:
+    scenario, budget, max_deployed = SMALL_WORLDS["tasks"]()
+    policy = Policy(estimator="contextual", **CONTEXTUAL[option])
+    assert_same(
+        scenario, policy, budget=budget, max_deployed=max_deployed, seed=5, horizon=1_200, trials=2
+    )
+
+
+def test_contextual_policies_need_tasks() -> None:
+    scenario, budget, max_deployed = SMALL_WORLDS["retirement"]()
+    settings: dict[str, Any] = {"budget": budget, "max_deployed": max_deployed}
+    with pytest.raises(ValueError, match=r"policy 'contextual'.*reward_law=\"task\""):
+        run(scenario, fr.policy("contextual"), "numba", **settings)
+    with pytest.raises(ValueError, match='backend="jax" has no estimator "contextual"'):
+        run(SMALL_WORLDS["tasks"]().scenario, fr.policy("contextual"), "jax", **settings)
+    with pytest.raises(ValueError, match="leave resolve_every at 1"):
+        fr.policy("contextual", resolve_every=3)
 
 
 @pytest.mark.parametrize("deploy_cost", [0.5, 20.0])
@@ -168,7 +200,7 @@ def test_few_and_many_slots(max_deployed: int) -> None:
     )
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", ANYWHERE)
 def test_everything_retires(policy: str) -> None:
     scenario = Scenario([0.3, 0.8], [0.4, 1.5], retirement=[30, 60])
     fast = assert_same(

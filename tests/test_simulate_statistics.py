@@ -9,7 +9,7 @@ import fastroute as fr
 from fastroute.policy import POLICIES
 from fastroute.scenario import Scenario
 from fastroute.simulate import Run
-from naive import SMALL_WORLDS
+from naive import SMALL_WORLDS, can_play
 
 SIGMAS = 5.0
 ROUNDS = 2_000
@@ -112,6 +112,8 @@ def test_reward_and_cost_are_independent() -> None:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_noise_has_mean_zero(policy: str, world: str) -> None:
     # Rewards lie in [0, 1], so the noise of a round has a standard deviation of at most 1/2.
+    if not can_play(policy, world):
+        pytest.skip("the policy needs queries with tasks")
     if world == "table":
         pytest.skip("rows in order are no independent draws")
     scenario, budget, max_deployed = SMALL_WORLDS[world]()

@@ -17,6 +17,12 @@
     ``ucb`` that forgets: when a model is pulled, the weight of its earlier observations is
     multiplied by ``discount``, so that n is at most ``1 / (1 - discount)`` (Garivier & Moulines
     2011; as in ParetoBandit 2026, a model forgets when it observes).
+``contextual``
+    ``ucb`` for the task of the query: bounds on the reward from the observations of the same task
+    alone, bounds on the cost from all.  The task is known before the query is routed, as a
+    classifier in front of the router would tell; deployers, and routers that hold their shares for
+    many rounds, see the bounds of ``ucb``.  The regret is still against the optimum that does not
+    look at the query, and may be negative.  Needs ``reward_law="task"`` and ``resolve_every=1``.
 ``thompson``
     A sample of the mean reward, drawn anew whenever a deployer or a router looks at it (Ferreira,
     Simchi-Levi & Wang 2018, *Online Network Revenue Management Using Thompson Sampling*)::
@@ -39,6 +45,7 @@ ESTIMATORS: Final = {
     "mean": codes.ESTIMATOR_MEAN,
     "pessimistic": codes.ESTIMATOR_PESSIMISTIC,
     "discounted": codes.ESTIMATOR_DISCOUNTED,
+    "contextual": codes.ESTIMATOR_CONTEXTUAL,
     "thompson": codes.ESTIMATOR_THOMPSON,
     "truth": codes.ESTIMATOR_TRUTH,
 }

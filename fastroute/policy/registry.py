@@ -42,6 +42,14 @@ POLICIES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "StageRoute on posterior samples of the rewards (Ferreira, Simchi-Levi & Wang 2018).",
         {"estimator": "thompson"},
     ),
+    "contextual": (
+        "StageRoute that knows the task of each query and keeps bounds for each task.",
+        {"estimator": "contextual"},
+    ),
+    "contextual_drift": (
+        "The same with routing by V U - Q c, so that the budget is shared among the tasks.",
+        {"estimator": "contextual", "router": "drift_plus_penalty"},
+    ),
     "epsilon_greedy": (
         "The LP on empirical means, mixed with uniform routing for a share T^(-1/3) of the "
         "queries (Auer et al. 2002).",

@@ -1,9 +1,16 @@
 """``Policy``: one estimator x deployer x router triple with its options."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from fastroute.policy.custom import check_router, router_name
 from fastroute.policy.estimators import resolve_gamma
@@ -30,7 +37,7 @@ class Policy(BaseModel):
     ----------
     name : str
         What the policy is called in frames and figures.
-    estimator : {"ucb", "mean", "pessimistic", "discounted", "thompson", "truth"}
+    estimator : {"ucb", "mean", "pessimistic", "discounted", "contextual", "thompson", "truth"}
         See :mod:`fastroute.policy.estimators`.
     deployer : {"mip", "top", "newest", "least_pulled", "random", "static", "truth"}
         See :mod:`fastroute.policy.deployers`.
@@ -82,7 +89,9 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = "custom"
-    estimator: Literal["ucb", "mean", "pessimistic", "discounted", "thompson", "truth"] = "ucb"
+    estimator: Literal[
+        "ucb", "mean", "pessimistic", "discounted", "contextual", "thompson", "truth"
+    ] = "ucb"
     deployer: Literal["mip", "top", "newest", "least_pulled", "random", "static", "truth"] = "mip"
     router: _Router | Callable[..., Any] = "lp"
     gamma: float | str = "paper"
@@ -106,6 +115,15 @@ class Policy(BaseModel):
         if not isinstance(value, str):
             check_router(value)
         return value
+
+    @model_validator(mode="after")
+    def _every_query_is_read(self) -> Self:
+        if self.estimator == "contextual" and self.resolve_every != 1:
+            raise ValueError(
+                f'estimator="contextual" reads every query, but resolve_every='
+                f"{self.resolve_every}; leave resolve_every at 1"
+            )
+        return self
 
     @field_serializer("router")
     def _name_of_router(self, value: Any) -> str:

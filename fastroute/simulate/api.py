@@ -14,7 +14,14 @@ from fastroute.policy import Policy, resolve_gamma
 from fastroute.scenario import Scenario
 from fastroute.scenario.optimum import optimum, refuse_infeasible
 from fastroute.simulate.blocks import BLOCK
-from fastroute.simulate.engine import Task, make_custom, make_draws, make_rules, run_chunk
+from fastroute.simulate.engine import (
+    Task,
+    make_custom,
+    make_draws,
+    make_rules,
+    refuse_policy,
+    run_chunk,
+)
 from fastroute.simulate.merge import Accounts, collect, join_all, make_run
 from fastroute.simulate.plan import log_spaced, make_plan, resolve_stages
 from fastroute.simulate.run import Run
@@ -238,6 +245,7 @@ def _prepare(
     best = optimum(world, plan.pools, budget, max_deployed, "ref" if backend == "ref" else "numba")
     solved = time.perf_counter()
     refuse_infeasible(world, best, budget, max_deployed)
+    refuse_policy(policy, world, backend)
     gamma = resolve_gamma(policy.gamma, horizon, size, policy.delta)
     task = Task(
         world,

@@ -82,21 +82,37 @@ def make_rules(
     )
 
 
+def refuse_policy(policy: Policy, world: World, backend: str) -> None:
+    """Refuse a policy that the scenario or the backend has not what it takes for.
+
+    Raises
+    ------
+    ValueError
+    """
+    if backend == "jax" and not isinstance(policy.router, str):
+        raise ValueError(
+            f'backend="jax" cannot call the router {router_name(policy.router)}, a function. Use '
+            'backend="numba".'
+        )
+    if policy.estimator == "contextual":
+        if backend == "jax":
+            raise ValueError('backend="jax" has no estimator "contextual". Use backend="numba".')
+        if world.reward_kind != codes.REWARD_TASK:
+            raise ValueError(
+                f'policy {policy.name!r}: estimator="contextual" needs a scenario whose queries '
+                'have tasks, reward_law="task", such as fr.scenario("routerbench").'
+            )
+
+
 def make_custom(policy: Policy, backend: str) -> Any:
     """Return the policy's own router as the backend calls it, or what stands in for one.
 
     Raises
     ------
     ValueError
-        When it cannot be compiled, or the backend cannot call functions.
+        When it cannot be compiled.
     """
-    own = not isinstance(policy.router, str)
-    if own and backend == "jax":
-        raise ValueError(
-            f'backend="jax" cannot call the router {router_name(policy.router)}, a function. Use '
-            'backend="numba".'
-        )
-    if own:
+    if not isinstance(policy.router, str):
         return plain_function(policy.router) if backend == "ref" else compile_router(policy.router)
     return load_kernel("routers", backend).no_custom if backend == "numba" else None
 
@@ -177,6 +193,7 @@ def run_chunk(
                 sums,
                 trace[piece.start : piece.stop],
                 task.custom,
+                memory.contexts,
             )
             if refused >= 0:
                 raise ValueError(
@@ -221,14 +238,19 @@ def _fresh_memory(task: Task, trials: int) -> Memory:
     if isinstance(policy.router, str):
         known = first_state(policy.router, min(rules.budget, rules.cost_max))
         state[: len(known)] = np.array(known)[:, None]
+    reading = rules.estimator == codes.ESTIMATOR_CONTEXTUAL
     count = float(policy.init_pulls) if policy.init == "prior" else 0.0
     cost = task.world.cost_min if policy.prior_cost is None else policy.prior_cost
+    contexts = np.zeros((trials, len(task.draws.task_prob), shape[0], 2) if reading else (0,) * 4)
+    if reading:
+        contexts[:] = count, count * policy.prior_reward
     return Memory(
         np.full(shape, count),
         np.full(shape, count * policy.prior_reward),
         np.full(shape, count * cost),
         np.zeros(shape),
         state,
+        contexts,
     )
 
 

@@ -50,6 +50,8 @@ WORST = _row(47)
 EXPLORING, EVEN_REWARD, EVEN_COST = _row(48), _row(49), _row(50)
 # Sum of all limits, and of those of the models with a better score.
 CAPACITY, BEFORE = _row(51), _row(52)
+# Task of the query, for the contextual estimator.
+TASK = _row(53)
 # What the router keeps from round to round: ``STATES`` rows.
 STATE = _row(54)
 HEAD = _row(LANE_ROWS)

@@ -34,6 +34,7 @@ from fastroute.kernels.numba_ import lanes as problems
 from fastroute.kernels.numba_.basis import check, collect, mend, mend_one, share
 from fastroute.kernels.numba_.bounds import bounds, radius
 from fastroute.kernels.numba_.layout import (
+    BAD,
     COST,
     CUMULATED,
     E_COST,
@@ -99,7 +100,11 @@ from fastroute.kernels.numba_.routers import (
     fill_by_score,
     keep_even,
     learn,
+    note_queries,
+    read_queries,
+    reads_queries,
     spread,
+    task_of,
 )
 from fastroute.kernels.types import STATES
 
@@ -192,7 +197,6 @@ def _observe(w, b, lanes, deployed, draws, now):
 def _observe_tables(w, b, lanes, deployed, draws, now):
     """Overwrite rewards and costs by the laws that need a table or a model's index."""
     slots = deployed.shape[1]
-    tasks = draws.task_prob.shape[0]
     rewards = draws.reward_table.shape[0]
     costs = draws.cost_table.shape[0]
     for lane in range(LANES):
@@ -201,9 +205,7 @@ def _observe_tables(w, b, lanes, deployed, draws, now):
             continue
         m = deployed[b * WIDTH + np.int64(lane), slot]
         if draws.reward_kind == REWARD_TASK:
-            scaled = w[U_TASK + lane] * tasks
-            k = np.int64(scaled)
-            task = k if scaled - k < draws.task_prob[k] else draws.task_alias[k]
+            task = task_of(w[U_TASK + lane], draws)
             w[REWARD + lane] = 1.0 if w[U_REWARD + lane] < draws.reward_table[task, m] else 0.0
         elif draws.reward_kind == REWARD_REPLAY:
             row = now % rewards if draws.in_order else np.int64(w[U_TASK + lane] * rewards)
@@ -385,7 +387,20 @@ def _plan(w, slots, lanes, elapsed, rules, u, c, a, p, side):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sums, trace, custom):
+def run_rounds(
+    ws,
+    deployed,
+    opened,
+    start,
+    stop,
+    first_trial,
+    rules,
+    draws,
+    sums,
+    trace,
+    custom,
+    contexts,
+):
     """Play rounds ``start <= t < stop`` of the open stage for every trial.
 
     Parameters
@@ -406,6 +421,8 @@ def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sum
         Written unless empty: the model pulled, -1 for none.
     custom : function pointer of type ``routers.CUSTOM``
         Asked for the shares with ``ROUTER_CUSTOM``.
+    contexts : f8 [trials, J, N, 2]
+        As in ``Memory``; written.
 
     Returns
     -------
@@ -430,6 +447,7 @@ def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sum
     mixed = rules.router == ROUTER_EPSILON_GREEDY
     priced = rules.router >= ROUTER_RATIO
     renewed = rules.estimator == ESTIMATOR_THOMPSON or rules.estimator == ESTIMATOR_TRUTH
+    reading = reads_queries(rules)
     seed = np.uint64(rules.seed)
     traced = trace.shape[0] > 0
     refused = -1
@@ -443,10 +461,18 @@ def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sum
                 for b in blocks:
                     w = ws[b]
                     used = np.uint64(min(WIDTH, trials - b * WIDTH))
+                    first = np.uint64(first_trial + b * WIDTH)
                     if renewed:
-                        first = np.uint64(first_trial + b * WIDTH)
                         believe(w, slots, seed, np.uint64(now), first, rules)
-                    if solved:
+                    if reading:
+                        here = slice(b * WIDTH, min((b + 1) * WIDTH, trials))
+                        _draw(w, seed, np.uint64(now), first)
+                        read_queries(w, deployed[here], contexts[here], draws, rules)
+                    if solved and reading:
+                        # Every query has bounds and means of its own: no basis is worth checking.
+                        w[BAD : BAD + LANES] = 1.0
+                        lost = collect(w, np.uint64(b * WIDTH), used, who, lost)
+                    elif solved:
                         check(w, slots, rules.cost_max)
                         if share(w, budget) > 0:
                             lost = collect(w, np.uint64(b * WIDTH), used, who, lost)
@@ -471,6 +497,9 @@ def run_rounds(ws, deployed, opened, start, stop, first_trial, rules, draws, sum
                 if rules.init == INIT_FORCED:
                     _force(w, slots, rules.init_pulls)
                 _observe(w, b, lanes, deployed, draws, now)
+                if reading:
+                    here = slice(b * WIDTH, b * WIDTH + lanes)
+                    note_queries(w, deployed[here], contexts[here])
                 _update(w, rules)
                 if rules.discount < 1.0:
                     _count_plays(w)

@@ -10,18 +10,23 @@ import numpy as np
 from numba import cfunc, njit, types
 
 from fastroute.kernels.codes import (
+    ESTIMATOR_CONTEXTUAL,
     ESTIMATOR_THOMPSON,
     ESTIMATOR_TRUTH,
     NO_CAPACITY,
     OPTIMAL,
     ROUTER_DRIFT_PLUS_PENALTY,
+    ROUTER_ELIMINATION,
+    ROUTER_EXPLORE_THEN_COMMIT,
     ROUTER_PACER,
     ROUTER_PRIMAL_DUAL,
     ROUTER_RATIO,
+    ROUTER_TRUTH,
+    ROUTER_UNIFORM,
     STREAM_POSTERIOR,
 )
 from fastroute.kernels.normal import BITS, NORMAL
-from fastroute.kernels.numba_.bounds import posterior, radius, unobserved_below
+from fastroute.kernels.numba_.bounds import bounds, posterior, radius, unobserved_below
 from fastroute.kernels.numba_.layout import (
     BEFORE,
     CAPACITY,
@@ -60,7 +65,9 @@ from fastroute.kernels.numba_.layout import (
     STATUS,
     STEP,
     STRIDE,
+    TASK,
     U_CHOICE,
+    U_TASK,
 )
 from fastroute.kernels.numba_.rng import philox4x32
 from fastroute.kernels.numba_.routing import solve_one
@@ -115,6 +122,72 @@ def believe(w, slots, seed, now, first_trial, rules):
         oj = HEAD + np.uint64(w[J_SLOT + lane]) * STEP + lane
         w[I_UPPER + lane], w[J_UPPER + lane] = w[oi + S_UPPER], w[oj + S_UPPER]
         w[I_LOWER + lane], w[J_LOWER + lane] = w[oi + S_LOWER], w[oj + S_LOWER]
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def reads_queries(rules):
+    """Whether shares depend on the task of the query; not where they are held for many rounds."""
+    router = rules.router
+    held = router == ROUTER_TRUTH or router == ROUTER_UNIFORM
+    held |= router == ROUTER_EXPLORE_THEN_COMMIT or router == ROUTER_ELIMINATION
+    return rules.estimator == ESTIMATOR_CONTEXTUAL and not held
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def task_of(u, draws):
+    """Task of a query, drawn from a table of aliases (Walker 1977)."""
+    scaled = u * draws.task_prob.shape[0]
+    k = np.int64(scaled)
+    return k if scaled - k < draws.task_prob[k] else draws.task_alias[k]
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def read_queries(w, deployed, contexts, draws, rules):
+    """Look up the bounds, and the true means, for the task of every lane's query.
+
+    Parameters
+    ----------
+    w : f8 [rows * STRIDE]
+    deployed : i8 [lanes, slots]
+        Of the lanes that are trials; the same for ``contexts``, [lanes, J, N, 2].
+    contexts, draws, rules
+    """
+    lanes, slots = deployed.shape
+    for k in range(lanes):
+        lane = np.uint64(k)
+        task = task_of(w[U_TASK + lane], draws)
+        w[TASK + lane] = task
+        w[EVEN_REWARD + lane] = 0.0
+        for s in range(slots):
+            m = deployed[k, s]
+            if m < 0:
+                continue
+            o = HEAD + np.uint64(s) * STEP + lane
+            w[o + S_UPPER], _ = bounds(
+                contexts[k, task, m, 0],
+                contexts[k, task, m, 1],
+                0.0,
+                rules.gamma,
+                rules.cost_min,
+                rules.cost_max,
+                rules.init,
+                rules.init_pulls,
+            )
+            w[o + S_MEAN] = draws.reward_table[task, m]
+            w[EVEN_REWARD + lane] += w[o + S_EVEN] * w[o + S_MEAN]
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def note_queries(w, deployed, contexts):
+    """Note the rewards of the round by task; arguments as in :func:`read_queries`."""
+    lanes, slots = deployed.shape
+    for k in range(lanes):
+        lane = np.uint64(k)
+        slot = np.int64(w[PICK + lane])
+        if slot < slots:
+            seen = contexts[k, np.int64(w[TASK + lane]), deployed[k, slot]]
+            seen[0] += 1.0
+            seen[1] += w[REWARD + lane]
 
 
 @njit(nogil=True, error_model="numpy", cache=True)

@@ -20,7 +20,17 @@ from fastroute.kernels.codes import (
 )
 from fastroute.kernels.ref.bounds import bounds
 from fastroute.kernels.ref.rng import uniforms
-from fastroute.kernels.ref.routers import Function, Trial, due, learn, open_routing, route
+from fastroute.kernels.ref.routers import (
+    Function,
+    Trial,
+    due,
+    learn,
+    open_routing,
+    read_query,
+    reads_queries,
+    route,
+    task_of,
+)
 from fastroute.kernels.types import F8, I8, Draws, Memory, Rules, Sums
 
 
@@ -71,6 +81,8 @@ def open_stage(
             state=memory.state[:, t].tolist(),
             last=ws[t].last,
         )
+        if len(memory.contexts):
+            trial.contexts = memory.contexts[t]
         trial.upper, trial.lower = list(trial.mean_reward), list(trial.mean_cost)
         if not truth:
             for s in range(len(models)):
@@ -103,6 +115,7 @@ def run_rounds(
     sums: Sums,
     trace: NDArray[np.int16],
     custom: Function,
+    contexts: F8,
 ) -> int:
     """Play rounds ``start <= t < stop`` of the open stage for every trial.
 
@@ -125,12 +138,15 @@ def run_rounds(
         Written unless empty: the model pulled, -1 for none.
     custom : callable
         Asked for the shares with ``ROUTER_CUSTOM``.
+    contexts : ndarray, [trials, J, N, 2]
+        As in ``Memory``; trials hold views of it since the stage opened.
 
     Returns
     -------
     int
         A round in which ``custom`` gave no distribution within the limits; -1 for none.
     """
+    del contexts
     refused = -1
     slots = deployed.shape[1]
     for total in sums:
@@ -139,6 +155,8 @@ def run_rounds(
         for now in range(start, stop):
             u = uniforms(rules.seed, now, 0, first_trial + t, STREAM_ROUND)
             elapsed = now - opened
+            if reads_queries(rules):
+                read_query(trial, u[3], rules, draws)
             if due(elapsed, slots, rules) and not route(
                 trial, first_trial + t, now, elapsed / max(slots, 1), rules, custom
             ):
@@ -167,6 +185,8 @@ def run_rounds(
             trial.sum_reward[slot] = rules.discount * trial.sum_reward[slot] + reward
             trial.sum_cost[slot] = rules.discount * trial.sum_cost[slot] + cost
             trial.plays[slot] += 1.0
+            if reads_queries(rules):
+                trial.contexts[trial.task, trial.models[slot]] += 1.0, reward
             _renew(trial, slot, rules)
             learn(trial, reward, cost, rules)
     return refused
@@ -219,10 +239,7 @@ def _observe(
     if draws.reward_kind == REWARD_BERNOULLI:
         reward = 1.0 if u_reward < trial.mean_reward[slot] else 0.0
     elif draws.reward_kind == REWARD_TASK:
-        scaled = u_task * len(draws.task_prob)
-        k = int(scaled)
-        task = k if scaled - k < draws.task_prob[k] else int(draws.task_alias[k])
-        reward = 1.0 if u_reward < draws.reward_table[task, m] else 0.0
+        reward = 1.0 if u_reward < draws.reward_table[task_of(u_task, draws), m] else 0.0
     elif draws.reward_kind == REWARD_REPLAY:
         rows = len(draws.reward_table)
         row = now % rows if draws.in_order else int(u_task * rows)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastroute.kernels.codes import (
+    ESTIMATOR_CONTEXTUAL,
     ESTIMATOR_THOMPSON,
     ESTIMATOR_TRUTH,
     NO_CAPACITY,
@@ -27,14 +28,15 @@ from fastroute.kernels.codes import (
     ROUTER_PRIMAL_DUAL,
     ROUTER_RATIO,
     ROUTER_TRUTH,
+    ROUTER_UNIFORM,
     STREAM_POSTERIOR,
 )
 from fastroute.kernels.normal import normal
-from fastroute.kernels.ref.bounds import posterior, radius, unobserved_below
+from fastroute.kernels.ref.bounds import bounds, posterior, radius, unobserved_below
 from fastroute.kernels.ref.rng import uniforms
 from fastroute.kernels.ref.routing import solve_one
 from fastroute.kernels.tolerances import DOMINATED, MASS, POSITIVE, PRICE_RATIO, SHARES
-from fastroute.kernels.types import STATES, Rules
+from fastroute.kernels.types import F8, STATES, Draws, Rules
 
 #: A router of the user; see ``fastroute.policy.custom``.
 Function = Callable[..., Any]
@@ -60,6 +62,9 @@ class Trial:
     state: list[float] = field(default_factory=lambda: [0.0] * STATES)
     #: Reward and cost of the last round.
     last: tuple[float, float] = (0.0, 0.0)
+    #: Observations by task, [J, N, 2], and the task of the round's query.
+    contexts: F8 = field(default_factory=lambda: np.empty((0, 0, 2)))
+    task: int = -1
 
 
 def due(elapsed: int, slots: int, rules: Rules) -> bool:
@@ -74,6 +79,37 @@ def due(elapsed: int, slots: int, rules: Rules) -> bool:
         epochs = elapsed // slots if slots else 0
         return epochs > 0 and elapsed % slots == 0 and epochs & (epochs - 1) == 0
     return router >= ROUTER_RATIO and elapsed % rules.resolve_every == 0
+
+
+def task_of(u: float, draws: Draws) -> int:
+    """Task of a query, drawn from a table of aliases (Walker 1977)."""
+    scaled = u * len(draws.task_prob)
+    k = int(scaled)
+    return k if scaled - k < draws.task_prob[k] else int(draws.task_alias[k])
+
+
+def read_query(trial: Trial, u: float, rules: Rules, draws: Draws) -> None:
+    """Contextual estimator: look up the bounds, and the true means, for the query's task."""
+    trial.task = task_of(u, draws)
+    for s, m in enumerate(trial.models):
+        count, total = (float(x) for x in trial.contexts[trial.task, m])
+        trial.upper[s], _ = bounds(
+            count,
+            total,
+            0.0,
+            rules.gamma,
+            rules.cost_min,
+            rules.cost_max,
+            rules.init,
+            rules.init_pulls,
+        )
+        trial.mean_reward[s] = float(draws.reward_table[trial.task, m])
+
+
+def reads_queries(rules: Rules) -> bool:
+    """Whether shares depend on the task of the query; not where they are held for many rounds."""
+    held = (ROUTER_TRUTH, ROUTER_UNIFORM, ROUTER_EXPLORE_THEN_COMMIT, ROUTER_ELIMINATION)
+    return rules.estimator == ESTIMATOR_CONTEXTUAL and rules.router not in held
 
 
 def open_routing(trial: Trial, rules: Rules) -> None:
