@@ -1,0 +1,137 @@
+"""What the answers read of a study: final values of trials, world by world, and their titles."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute.analyse import mean_interval
+from fastroute.report.style import word
+from fastroute.study import StoredStudy
+from fastroute.study.build import build_scenario
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# What tells worlds apart beside the axes of their scenarios, in the order in which it is named.
+_PLACE: Final = ("scenario", "horizon", "budget", "max_deployed", "stages", "seed")
+
+_SYMBOLS: Final = {
+    "horizon": "T",
+    "budget": "b",
+    "max_deployed": "M_max",
+    "stages": "K",
+    "gamma": "γ",
+    "scenario_limit": "α",
+    "scenario_n_models": "N",
+}
+
+
+def finals(stored: StoredStudy, *facts: str) -> "pl.DataFrame":
+    """Return the trials of a study with some columns of its cells beside them.
+
+    Parameters
+    ----------
+    stored : StoredStudy
+    *facts : str
+        Columns of ``stored.cells`` that trials lack, such as ``gamma``.
+    """
+    trials = stored.trials.collect()
+    missing = [name for name in facts if name not in trials.columns]
+    cells = stored.cells.select("cell", *missing).collect()
+    return trials.join(cells, on="cell", how="left", maintain_order="left")
+
+
+def varied(stored: StoredStudy, trials: "pl.DataFrame", *without: str) -> list[str]:
+    """Return the columns that tell the worlds of these trials apart.
+
+    Parameters
+    ----------
+    stored : StoredStudy
+    trials : polars.DataFrame
+        With the parameters that every frame begins with.
+    *without : str
+        Columns that the caller names in words of its own.
+
+    Returns
+    -------
+    list of str
+        None of them follows from those before it and `without`.
+    """
+    axes = [name for name in stored.axes if not name.startswith("policy_")]
+    found: list[str] = []
+    worlds = trials.n_unique(list(without)) if without else 1
+    for name in (*_PLACE, *axes):
+        if name not in without and (more := trials.n_unique([*without, *found, name])) > worlds:
+            found.append(name)
+            worlds = more
+    return found
+
+
+def groups(
+    frame: "pl.DataFrame", names: Sequence[str]
+) -> "Iterator[tuple[str, dict[str, Any], pl.DataFrame]]":
+    """Yield the rows of each combination of values: its title, its values, its rows."""
+    if not names:
+        yield "", {}, frame
+        return
+    for key, group in frame.group_by(names, maintain_order=True):
+        values = dict(zip(names, key, strict=True))
+        yield _title(values), values, group
+
+
+def _title(values: dict[str, Any]) -> str:
+    """Write values as a title: a scenario by its label alone, numbers with their symbols."""
+    return ", ".join(
+        str(value) if name == "scenario" else f"{_SYMBOLS.get(name, name)} = {_short(value)}"
+        for name, value in values.items()
+    )
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else word(value)
+
+
+def budget_names(trials: "pl.DataFrame") -> dict[float, str]:
+    """Return how each budget is written: ``0.2 * slack`` where the study gives it so."""
+    ruled = "budget_rule" in trials.columns
+    rows = trials.select("budget", *(["budget_rule"] if ruled else [])).unique(maintain_order=True)
+    rules: dict[float, set[str]] = {}
+    for budget, *rule in rows.iter_rows():
+        rules.setdefault(budget, set()).update(rule)
+    # One number can come from several rules, in several scenarios.
+    return {
+        budget: min(names) if len(names) == 1 else f"{budget:.4g}"
+        for budget, names in rules.items()
+    }
+
+
+def arrivals(stored: StoredStudy, cell: int) -> NDArray[np.int64]:
+    """Return the first round of every model of a cell, [N]."""
+    row = stored.cells.filter(cell=cell).collect().row(0, named=True)
+    scenario = build_scenario(row["scenario_name"], json.loads(row["scenario_options"]))
+    return scenario.resolve(row["horizon"], row["trials"]).arrival
+
+
+def means(frame: "pl.DataFrame", by: str, quantity: str) -> "pl.DataFrame":
+    """Return mean and 95 % interval of a quantity by the values of a column, in their order.
+
+    Columns: `by`, ``n``, ``mean``, ``low``, ``high``.
+    """
+    import polars as pl
+
+    rows = []
+    for (value,), one in frame.group_by(by, maintain_order=True):
+        found = mean_interval(one.get_column(quantity).to_numpy())
+        rows.append(
+            {
+                by: value,
+                "n": found.n,
+                "mean": found.estimate,
+                "low": found.low,
+                "high": found.high,
+            }
+        )
+    return pl.DataFrame(rows, schema_overrides={by: frame.schema[by]})

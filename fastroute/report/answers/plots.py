@@ -1,0 +1,184 @@
+"""Panels that the figures of the answers are made of, in the style of the house."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastroute.report.figures import _house_style as house_style
+from fastroute.report.style import RC, compact, line_style
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["dots", "heat", "house_style", "legend_below", "log_ticks", "panels", "whiskers"]
+
+_MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def panels(
+    count: int, *, columns: int = 3, width: float = 3.3, height: float = 2.9, legend: float = 0.5
+) -> "tuple[Figure, list[Axes]]":
+    """Return a figure of `count` panels in reading order, and room for a legend below."""
+    from matplotlib.figure import Figure
+
+    across = min(columns, count)
+    down = math.ceil(count / across)
+    figure = Figure(
+        figsize=(max(width * across + 0.6, 5.4), height * down + legend), layout="constrained"
+    )
+    axes = list(figure.subplots(down, across, squeeze=False).ravel())
+    for unused in axes[count:]:
+        unused.set_visible(False)
+    return figure, axes[:count]
+
+
+def whiskers(
+    axes: "Axes", x: ArrayLike, frame: "pl.DataFrame", index: int, label: str, *, log: bool = False
+) -> None:
+    """Draw means with their intervals as one line: columns ``mean``, ``low``, ``high``."""
+    mean, low, high = (
+        frame.get_column(name).cast(float).fill_null(np.nan).to_numpy()
+        for name in ("mean", "low", "high")
+    )
+    if log:
+        # What is not above zero has no logarithm; an interval that reaches below is cut.
+        mean = np.where(mean > 0.0, mean, np.nan)
+        low = np.maximum(low, 1e-3 * mean)
+    style = line_style(index)
+    axes.errorbar(
+        np.asarray(x),
+        mean,
+        yerr=[np.nan_to_num(mean - low), np.nan_to_num(high - mean)],
+        color=style.colour,
+        linestyle=style.dashes,
+        marker=_MARKERS[index % len(_MARKERS)],
+        markersize=3.6,
+        elinewidth=0.9,
+        capsize=1.8,
+        label=label,
+    )
+
+
+def dots(
+    axes: "Axes", names: Sequence[str], series: "Sequence[tuple[str, pl.DataFrame]]", key: str
+) -> None:
+    """Draw means with their intervals against words, one row per word and a mark per series.
+
+    Parameters
+    ----------
+    axes : Axes
+    names : sequence of str
+        The words, from top to bottom.
+    series : sequence of (str, polars.DataFrame)
+        Label, and rows with the columns `key` (one of the words), ``mean``, ``low``, ``high``.
+    key : str
+    """
+    spread = 0.18 if len(series) > 1 else 0.0
+    for index, (label, frame) in enumerate(series):
+        rows = [row for row in frame.iter_rows(named=True) if row[key] in names]
+        offset = (index - 0.5 * (len(series) - 1)) * spread
+        place = np.array([names.index(row[key]) + offset for row in rows])
+        mean = np.array([row["mean"] for row in rows])
+        ends = np.array([[row["mean"] - row["low"], row["high"] - row["mean"]] for row in rows])
+        axes.errorbar(
+            mean,
+            place,
+            xerr=np.nan_to_num(ends.T),
+            linestyle="none",
+            color=line_style(index).colour,
+            marker=_MARKERS[index % len(_MARKERS)],
+            markersize=4.5,
+            elinewidth=1.1,
+            capsize=2.0,
+            label=label,
+        )
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(True, axis="y", alpha=0.6)
+
+
+def log_ticks(axes: "Axes", values: Sequence[float], which: str = "x") -> None:
+    """Make an axis logarithmic, with a tick at each value that was played."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(FixedLocator(list(values)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:.3g}")
+    if which == "x":
+        axes.tick_params(axis="x", rotation=45)
+
+
+def heat(
+    figure: "Figure",
+    axes: "Axes",
+    values: "NDArray[np.float64]",
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    limits: tuple[float, float],
+    log: bool = False,
+    marks: "NDArray[np.str_] | None" = None,
+    text: Callable[[float], str] | None = compact,
+) -> Any:
+    """Draw a table of numbers as colours, with the numbers on them; returns the image.
+
+    Parameters
+    ----------
+    figure, axes : Figure, Axes
+    values : f8 [rows, columns]
+        NaN cells stay blank.
+    rows, columns : sequence of str
+        Ticks; the first row is at the bottom.
+    limits : (float, float)
+        Ends of the colours.
+    log : bool
+        Whether colours are logarithmic in the values.
+    marks : array of str, [rows, columns], optional
+        Written behind the numbers.
+    text : callable, optional
+        How numbers are written; None leaves them out.
+    """
+    from matplotlib.colors import LogNorm, Normalize
+
+    norm = LogNorm(*limits, clip=True) if log else Normalize(*limits, clip=True)
+    image = axes.imshow(values, norm=norm, cmap="cividis", origin="lower", aspect="auto")
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.grid(False)
+    if text is not None:
+        for (row, column), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                mark = "" if marks is None else marks[row, column]
+                axes.text(
+                    column,
+                    row,
+                    text(value) + mark,
+                    ha="center",
+                    va="center",
+                    fontsize=7.5,
+                    color="white" if norm(value) < 0.55 else "black",
+                )
+    return image
+
+
+def legend_below(figure: "Figure", axes: "Axes", note: str = "", columns: int = 4) -> None:
+    """Put one legend for all panels below them, with a note on the whiskers."""
+    from matplotlib.font_manager import FontProperties
+
+    handles, labels = axes.get_legend_handles_labels()
+    legend = figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=min(columns, len(labels)),
+        handlelength=3.2,
+    )
+    if note:
+        legend.set_title(note, prop=FontProperties(size=RC["legend.fontsize"]))
