@@ -15,6 +15,8 @@ from fastroute.study.build import build_scenario
 if TYPE_CHECKING:
     import polars as pl
 
+    from fastroute.scenario import Scenario
+
 # What tells worlds apart beside the axes of their scenarios, in the order in which it is named.
 _PLACE: Final = ("scenario", "horizon", "budget", "max_deployed", "stages", "seed")
 
@@ -24,13 +26,18 @@ _SYMBOLS: Final = {
     "max_deployed": "M_max",
     "stages": "K",
     "gamma": "γ",
+    "policy_gamma": "γ",
     "scenario_limit": "α",
     "scenario_n_models": "N",
+    "n_models": "N",
 }
 
 
 def finals(stored: StoredStudy, *facts: str) -> "pl.DataFrame":
     """Return the trials of a study with some columns of its cells beside them.
+
+    Scenarios are called by the labels of the study file, without the values of their axes, which
+    are columns of their own.
 
     Parameters
     ----------
@@ -38,10 +45,21 @@ def finals(stored: StoredStudy, *facts: str) -> "pl.DataFrame":
     *facts : str
         Columns of ``stored.cells`` that trials lack, such as ``gamma``.
     """
+    import polars as pl
+
     trials = stored.trials.collect()
     missing = [name for name in facts if name not in trials.columns]
     cells = stored.cells.select("cell", *missing).collect()
-    return trials.join(cells, on="cell", how="left", maintain_order="left")
+    labels = {label: _plain(label, stored) for label in trials.get_column("scenario").unique()}
+    return trials.join(cells, on="cell", how="left", maintain_order="left").with_columns(
+        pl.col("scenario").replace(labels)
+    )
+
+
+def _plain(label: str, stored: StoredStudy) -> str:
+    """Return the label of a scenario as the study file has it."""
+    given = [scenario.label for scenario in stored.study.scenario]
+    return max((name for name in given if label.startswith(name)), key=len, default=label)
 
 
 def varied(stored: StoredStudy, trials: "pl.DataFrame", *without: str) -> list[str]:
@@ -53,20 +71,20 @@ def varied(stored: StoredStudy, trials: "pl.DataFrame", *without: str) -> list[s
     trials : polars.DataFrame
         With the parameters that every frame begins with.
     *without : str
-        Columns that the caller names in words of its own.
+        Columns that the caller deals with itself.
 
     Returns
     -------
     list of str
-        None of them follows from those before it and `without`.
+        None of them follows from those before it.
     """
     axes = [name for name in stored.axes if not name.startswith("policy_")]
     found: list[str] = []
-    worlds = trials.n_unique(list(without)) if without else 1
     for name in (*_PLACE, *axes):
-        if name not in without and (more := trials.n_unique([*without, *found, name])) > worlds:
+        if name not in without and trials.n_unique([*found, name]) > (
+            trials.n_unique(found) if found else 1
+        ):
             found.append(name)
-            worlds = more
     return found
 
 
@@ -108,11 +126,31 @@ def budget_names(trials: "pl.DataFrame") -> dict[float, str]:
     }
 
 
+def with_option(trials: "pl.DataFrame", option: str) -> "pl.DataFrame":
+    """Add a column with an option of the policies; needs the column ``policy_options``."""
+    import polars as pl
+
+    texts = trials.get_column("policy_options").unique().to_list()
+    values = {text: json.loads(text)[option] for text in texts}
+    return trials.with_columns(
+        pl.col("policy_options").replace_strict(list(values), list(values.values())).alias(option)
+    )
+
+
+def models_of(stored: StoredStudy, cell: int) -> tuple[str, ...]:
+    """Return the names of the models of a cell."""
+    return _scenario(stored, cell)[0].models
+
+
 def arrivals(stored: StoredStudy, cell: int) -> NDArray[np.int64]:
     """Return the first round of every model of a cell, [N]."""
-    row = stored.cells.filter(cell=cell).collect().row(0, named=True)
-    scenario = build_scenario(row["scenario_name"], json.loads(row["scenario_options"]))
+    scenario, row = _scenario(stored, cell)
     return scenario.resolve(row["horizon"], row["trials"]).arrival
+
+
+def _scenario(stored: StoredStudy, cell: int) -> "tuple[Scenario, dict[str, Any]]":
+    row = stored.cells.filter(cell=cell).collect().row(0, named=True)
+    return build_scenario(row["scenario_name"], json.loads(row["scenario_options"])), row
 
 
 def means(frame: "pl.DataFrame", by: str, quantity: str) -> "pl.DataFrame":

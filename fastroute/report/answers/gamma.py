@@ -47,7 +47,7 @@ def answer(stored: StoredStudy) -> Answer:
     trials = finals(stored, "gamma", "estimator").filter(pl.col("estimator") != "truth")
     if trials.get_column("gamma").n_unique() < 2:
         return Answer(_QUESTION, ("All cells have one γ: nothing can be compared.",), (), ())
-    outer = varied(stored, trials, "budget")
+    outer = varied(stored, trials, "budget", "budget_rule")
     verdict: list[str] = []
     rows: list[dict[str, Any]] = []
     maps = []

@@ -9,7 +9,7 @@ from fastroute.analyse import adoption_delay, mean_interval, paired_difference, 
 from fastroute.analyse.ranking import ranking
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import arrivals, finals, groups, means, varied
-from fastroute.report.answers.plots import dots, house_style, legend_below, panels
+from fastroute.report.answers.plots import dots, house_style, legend_below, panels, spread_axis
 from fastroute.report.answers.words import best_words, between, difference_words, share
 from fastroute.report.style import with_margin
 from fastroute.study import StoredStudy
@@ -72,8 +72,9 @@ def answer(stored: StoredStudy) -> Answer:
                     "wait",
                     "rounds from arrival to deployment",
                 ),
-                "Mean rounds from the arrival of a model to its first deployment, over the arrivals "
-                "that the oracle deploys; a model that is never deployed waits until the end. "
+                "Mean rounds from the arrival of a model to its first deployment, over the "
+                "arrivals that the oracle deploys; a model that is never deployed waits until the "
+                "end. "
                 "Whiskers: 95 % intervals of the mean.",
             )
         )
@@ -211,7 +212,7 @@ def _dots_figure(trials: "pl.DataFrame", places: list[str], quantity: str, label
         dots(panel, names, series, "rule")
         panel.set_title(place)
         panel.set_xlabel(label)
-        panel.set_xlim(left=0.0)
+        spread_axis(panel, [one for _, one in series])
     legend_below(figure, axes[0])
     return figure
 

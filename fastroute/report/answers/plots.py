@@ -8,14 +8,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastroute.report.figures import _house_style as house_style
-from fastroute.report.style import RC, compact, line_style
+from fastroute.report.style import NOTHING, PANEL_RATIO, RC, compact, line_style
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["dots", "heat", "house_style", "legend_below", "log_ticks", "panels", "whiskers"]
+__all__ = [
+    "dots",
+    "heat",
+    "house_style",
+    "legend_below",
+    "log_ticks",
+    "panels",
+    "spread_axis",
+    "whiskers",
+]
 
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -100,6 +109,17 @@ def dots(
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(True, axis="y", alpha=0.6)
+
+
+def spread_axis(axes: "Axes", series: "Sequence[pl.DataFrame]") -> None:
+    """Make the horizontal axis of dots logarithmic where their means are too far apart."""
+    means = np.concatenate([frame.get_column("mean").to_numpy() for frame in series])
+    if means.min() > NOTHING and means.max() > PANEL_RATIO * means.min():
+        axes.set_xscale("log")
+    elif means.min() >= 0.0:
+        axes.set_xlim(left=0.0)
+    else:
+        axes.axvline(0.0, color="black", linewidth=0.6)
 
 
 def log_ticks(axes: "Axes", values: Sequence[float], which: str = "x") -> None:
