@@ -4,6 +4,7 @@ Everything here reads arrays or frames of finished runs and simulates nothing.
 """
 
 from fastroute.analyse.adoption import adoption_delay, adoption_summary
+from fastroute.analyse.best import BestOf, best_of
 from fastroute.analyse.curves import curve_intervals
 from fastroute.analyse.diagnostics import (
     budget_prices,
@@ -26,6 +27,7 @@ from fastroute.analyse.studies import solver_methods, trial_diagnostics, work_ti
 from fastroute.analyse.violation import ViolationDecay, violation_decay, worst_violation
 
 __all__ = [
+    "BestOf",
     "Interval",
     "PairedDifference",
     "QuantileInterval",
@@ -33,6 +35,7 @@ __all__ = [
     "ViolationDecay",
     "adoption_delay",
     "adoption_summary",
+    "best_of",
     "bootstrap_interval",
     "budget_adherence",
     "budget_prices",

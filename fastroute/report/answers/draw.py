@@ -1,0 +1,78 @@
+"""What the figures of several answers share. Call it inside the settings of the house."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastroute.report.figures import new_figure
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def panels_of(titles: Sequence[str], *, columns: int = 3) -> "tuple[Figure, list[Axes]]":
+    """Return a figure with a panel for each title, and the panels."""
+    columns = min(columns, len(titles))
+    rows = math.ceil(len(titles) / columns)
+    width = max(3.1 * columns, 4.8)
+    figure, panels = new_figure(rows, columns, width=width, height=2.6 * rows + 0.6)
+    for axes, title in zip(panels, titles, strict=False):
+        axes.set_title(title)
+    for axes in panels[len(titles) :]:
+        axes.set_visible(False)
+    return figure, panels[: len(titles)]
+
+
+def whiskers(
+    axes: "Axes",
+    x: ArrayLike,
+    frame: "pl.DataFrame",
+    *,
+    label: str,
+    colour: str,
+    positive: bool = False,
+    **look: Any,
+) -> None:
+    """Draw means with their intervals over `x`, joined by a line.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    x : array_like, [points]
+        Places of the means.
+    frame : polars.DataFrame
+        ``mean``, ``low``, ``high``, one row per place.
+    label, colour : str
+        Of the line.
+    positive : bool
+        Leave out what a logarithmic axis has no place for.
+    **look
+        Further arguments of ``Axes.errorbar``.
+    """
+    places = np.asarray(x, dtype=np.float64)
+    mean, low, high = (
+        frame.get_column(name).cast(float).fill_null(math.nan).to_numpy()
+        for name in ("mean", "low", "high")
+    )
+    low, high = np.where(np.isnan(low), mean, low), np.where(np.isnan(high), mean, high)
+    if positive:
+        mean = np.where(mean > 0.0, mean, np.nan)
+        low = np.maximum(low, 1e-2 * mean)
+    axes.errorbar(
+        places,
+        mean,
+        yerr=[mean - low, high - mean],
+        label=label,
+        color=colour,
+        marker="o",
+        markersize=3.0,
+        capsize=2.0,
+        elinewidth=0.9,
+        **look,
+    )

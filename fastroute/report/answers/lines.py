@@ -1,0 +1,152 @@
+"""The cells of a study as lines: what differs along each, and what tells the lines apart."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute.report.style import compact, word
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from fastroute.study import StoredStudy
+
+#: The parts of the regret, whose sum it is.
+PARTS = ("discovery", "deployment", "routing")
+_SETTINGS = ("horizon", "budget", "max_deployed", "stages", "seed")
+_PARAMETERS = ("scenario", "policy", *_SETTINGS)
+
+
+class Line(NamedTuple):
+    """Cells that differ along one parameter.
+
+    Attributes
+    ----------
+    scenario, policy : str
+        Labels.
+    title : str
+        What tells the line apart from the others of the study.
+    cells : polars.DataFrame
+        Its cells, in the order of the parameter.
+    measure : {"regret", "priced_regret"}
+        What to judge it by: priced regret where the budget is overspent in some cell, that is
+        where the 95 % interval of the mean cost is above it.
+    """
+
+    scenario: str
+    policy: str
+    title: str
+    cells: "pl.DataFrame"
+    measure: str
+
+    @property
+    def words(self) -> str:
+        """The measure in words."""
+        return self.measure.replace("_", " ")
+
+
+def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> list[Line]:
+    """Sort the cells of a study into lines.
+
+    Parameters
+    ----------
+    stored : StoredStudy
+        A complete study.
+    along : str
+        Column that varies along a line.
+    follows : sequence of str
+        Columns that vary with it, such as a rule that it comes from.
+    """
+    import polars as pl
+
+    cells = stored.cells.collect()
+    skipped = {along, *follows}
+    cells = cells.with_columns(
+        pl.col("scenario").map_elements(lambda name: _base(stored, name), pl.String)
+    )
+    labels = cells.group_by("policy").n_unique()
+    varied = [
+        name
+        for name in (*_PARAMETERS, *stored.axes)
+        if name not in skipped
+        and cells.get_column(name).n_unique() > 1
+        and not (name.startswith("policy_") and (labels.get_column(name) == 1).all())
+        # What follows from a formula is told by the formula, and by nothing where it is one only.
+        and (name not in _SETTINGS or isinstance(getattr(stored.study.setting, name), tuple))
+        and f"{name}_rule" not in stored.axes
+    ]
+    over = overspending(stored)
+    lines = []
+    keys = varied or ["scenario"]
+    for group in cells.partition_by(keys, maintain_order=True):
+        first = group.row(0, named=True)
+        title = ", ".join(
+            str(first[name])
+            if name in ("scenario", "policy")
+            else f"{name.replace('_', ' ')} {word(first[name])}"
+            for name in keys
+        )
+        spent = group.filter(pl.col("cell").is_in(over)).height > 0
+        lines.append(
+            Line(
+                first["scenario"],
+                first["policy"],
+                title,
+                group.sort(along),
+                "priced_regret" if spent else "regret",
+            )
+        )
+    return lines
+
+
+def _base(stored: "StoredStudy", label: str) -> str:
+    """Return the label of a scenario as the study has it, without the values of its options."""
+    found = [s.label for s in stored.study.scenario if f"{label} (".startswith(f"{s.label} (")]
+    return max(found, key=len)
+
+
+def overspending(stored: "StoredStudy") -> list[int]:
+    """Cells whose mean cost is above the budget, beyond what chance explains."""
+    import polars as pl
+
+    return (
+        stored.summary.filter(pl.col("quantity") == "cost", pl.col("low") > pl.col("budget"))
+        .select("cell")
+        .collect()
+        .get_column("cell")
+        .to_list()
+    )
+
+
+def samples_of(
+    stored: "StoredStudy", cells: "pl.DataFrame", name: str
+) -> list[NDArray[np.float64]]:
+    """Return one column of the trials for every cell, in the order of the trials."""
+    import polars as pl
+
+    numbers = cells.get_column("cell").to_list()
+    trials = (
+        stored.trials.filter(pl.col("cell").is_in(numbers))
+        .select("cell", "trial", name)
+        .sort("cell", "trial")
+        .collect()
+    )
+    return [trials.filter(cell=cell).get_column(name).to_numpy() for cell in numbers]
+
+
+def summary_of(stored: "StoredStudy", cells: "pl.DataFrame", name: str) -> "pl.DataFrame":
+    """Return ``mean``, ``low`` and ``high`` of a quantity for every cell, in their order."""
+    found = stored.summary.filter(quantity=name).select("cell", "mean", "low", "high").collect()
+    return cells.select("cell").join(found, on="cell", how="left", maintain_order="left")
+
+
+def spoken(estimate: float, low: float, high: float, digits: int = 3) -> str:
+    """Write an estimate with its interval: ``0.667 (0.651 to 0.683)``."""
+    return f"{compact(estimate, digits)} ({compact(low, digits)} to {compact(high, digits)})"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Join words as a sentence does: ``a, b and c``."""
+    return " and ".join(", ".join(part) for part in (words[:-1], words[-1:]) if part)
