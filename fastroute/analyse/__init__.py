@@ -20,6 +20,7 @@ from fastroute.analyse.intervals import (
 )
 from fastroute.analyse.paired import PairedDifference, paired_difference, paired_differences
 from fastroute.analyse.quantiles import QuantileInterval, quantile_interval, share_interval
+from fastroute.analyse.ranking import BestPower, best_power, ranking
 from fastroute.analyse.scaling import ScalingFit, fit_scaling
 from fastroute.analyse.scaling_table import scaling_table
 from fastroute.analyse.stages import budget_adherence, stage_spend
@@ -28,6 +29,7 @@ from fastroute.analyse.violation import ViolationDecay, violation_decay, worst_v
 
 __all__ = [
     "BestOf",
+    "BestPower",
     "Interval",
     "PairedDifference",
     "QuantileInterval",
@@ -36,6 +38,7 @@ __all__ = [
     "adoption_delay",
     "adoption_summary",
     "best_of",
+    "best_power",
     "bootstrap_interval",
     "budget_adherence",
     "budget_prices",
@@ -47,6 +50,7 @@ __all__ = [
     "paired_differences",
     "price_supremum",
     "quantile_interval",
+    "ranking",
     "scaling_table",
     "share_interval",
     "solver_methods",

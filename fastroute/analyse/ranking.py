@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastroute.analyse.best import best_of
 from fastroute.analyse.intervals import Interval, check_level, mean_interval
-from fastroute.analyse.paired import paired_difference
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,9 +21,8 @@ def ranking(
 ) -> "pl.DataFrame":
     """Rank choices by the mean of a quantity that should be small, paired by trial.
 
-    The best of several means is picked after the fact. So the intervals of the differences are
-    Student's with Bonferroni's correction for all k (k - 1) / 2 pairs: whichever choice turns out
-    best, all its differences hold together with probability `level` at least.
+    As :func:`~fastroute.analyse.best_of`, which has the intervals of the differences, for the
+    rows of a study.
 
     Parameters
     ----------
@@ -53,7 +52,6 @@ def ranking(
     """
     import polars as pl
 
-    check_level(level)
     names = trials.get_column(choice).unique(maintain_order=True).to_list()
     frame = trials.select("trial", choice, quantity)
     if frame.select("trial", choice).is_duplicated().any():
@@ -67,26 +65,21 @@ def ranking(
         name: shared.filter(pl.col(choice).eq_missing(pl.lit(name))).get_column(quantity).to_numpy()
         for name in names
     }
-    order = sorted(names, key=lambda name: float(values[name].mean()))
-    pairs = max(len(names) * (len(names) - 1) // 2, 1)
+    found = best_of([values[name] for name in names], level=level)
     rows = []
-    for name in order:
-        mean = mean_interval(values[name], level)
-        against = paired_difference(
-            values[name], values[order[0]], level=1.0 - (1.0 - level) / pairs
-        )
-        best = name == order[0]
+    for place in sorted(range(len(names)), key=lambda place: float(values[names[place]].mean())):
+        mean, excess = mean_interval(values[names[place]], level), found.excess[place]
         rows.append(
             {
-                choice: name,
+                choice: names[place],
                 "n": mean.n,
                 "mean": mean.estimate,
                 "low": mean.low,
                 "high": mean.high,
-                "difference": against.mean,
-                "difference_low": 0.0 if best else against.low,
-                "difference_high": 0.0 if best else against.high,
-                "tied": best or not against.low > 0.0,
+                "difference": excess.mean,
+                "difference_low": 0.0 if place == found.best else excess.low,
+                "difference_high": 0.0 if place == found.best else excess.high,
+                "tied": place in found.ties,
             }
         )
     return pl.DataFrame(rows, schema_overrides={choice: trials.schema[choice]})

@@ -36,6 +36,13 @@ class _Answers(Mapping[str, Callable[[StoredStudy], Answer]]):
 #: The questions that can be answered; a study file knows the same names.
 ANSWERS: Final = _Answers(
     "interval",
+    "gamma",
+    "initialisation",
+    "throughput",
+    "budget",
+    "concurrency",
+    "baselines",
+    "paper",
 )
 
 

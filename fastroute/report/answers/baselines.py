@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from fastroute.analyse import paired_difference
-from fastroute.analyse.ranking import ranking
+from fastroute.analyse import paired_difference, ranking
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, means, varied
-from fastroute.report.answers.plots import dots, heat, house_style, panels, spread_axis
-from fastroute.report.answers.words import best_words, between, listed
+from fastroute.report.answers.lines import listed
+from fastroute.report.answers.plots import dots, heat, panels, spread_axis
+from fastroute.report.answers.words import best_words, between
+from fastroute.report.figures import house_style
 from fastroute.report.style import compact, with_margin
 from fastroute.study import StoredStudy
 
@@ -127,7 +128,8 @@ def _workload(ranked: "pl.DataFrame", against: dict[str, dict[str, Any]], refere
 def _overall(results: dict[str, dict[str, dict[str, Any]]], reference: str) -> list[str]:
     """Say who has clearly less than the reference anywhere, and on how many workloads."""
     policies = list(dict.fromkeys(name for found in results.values() for name in found))
-    better, never = [], []
+    better: list[str] = []
+    never: list[str] = []
     for policy in policies:
         if policy == reference or any(
             found[policy]["knows"] for found in results.values() if policy in found

@@ -13,8 +13,10 @@ from fastroute.analyse import (
 )
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import budget_names, finals, groups, means, varied, with_option
-from fastroute.report.answers.plots import house_style, legend_below, panels, whiskers
-from fastroute.report.answers.words import between, difference_words, listed
+from fastroute.report.answers.lines import listed
+from fastroute.report.answers.plots import legend_below, panels, whiskers
+from fastroute.report.answers.words import between, difference_words
+from fastroute.report.figures import house_style
 from fastroute.report.style import compact, line_style, with_margin
 from fastroute.study import StoredStudy
 

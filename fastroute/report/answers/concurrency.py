@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from fastroute.analyse import fit_scaling
-from fastroute.analyse.ranking import ranking
+from fastroute.analyse import fit_scaling, ranking
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, means, varied, with_option
-from fastroute.report.answers.plots import house_style, legend_below, log_ticks, panels, whiskers
-from fastroute.report.answers.words import best_words, between, listed
+from fastroute.report.answers.lines import listed
+from fastroute.report.answers.plots import legend_below, log_ticks, panels, whiskers
+from fastroute.report.answers.words import best_words, between
+from fastroute.report.figures import house_style
 from fastroute.report.style import with_margin
 from fastroute.study import StoredStudy
 

@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from fastroute.analyse import starvation_rate
-from fastroute.analyse.ranking import BestPower, best_power, ranking
+from fastroute.analyse import BestPower, best_power, ranking, starvation_rate
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import budget_names, finals, groups, means, varied
+from fastroute.report.answers.lines import listed
 from fastroute.report.answers.plots import (
     heat,
-    house_style,
     legend_below,
     log_ticks,
     panels,
     whiskers,
 )
-from fastroute.report.answers.words import best_words, between, listed, share
+from fastroute.report.answers.words import best_words, between, share
+from fastroute.report.figures import house_style
 from fastroute.report.style import compact, percent, with_margin, word
 from fastroute.study import StoredStudy
 
@@ -282,7 +282,7 @@ def _map_figure(
 ) -> "Figure":
     rows = max(len(ranked) for _, ranked in maps)
     figure, axes = panels(len(maps), columns=2, width=4.4, height=0.42 * rows + 1.3, legend=0.2)
-    image = None
+    image: Any = None
     for panel, (place, ranked) in zip(axes, maps, strict=True):
         budgets = sorted(ranked)
         gammas = sorted({g for table in ranked.values() for g in table.get_column("gamma")})

@@ -5,12 +5,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from fastroute.analyse import adoption_delay, mean_interval, paired_difference, starvation_rate
-from fastroute.analyse.ranking import ranking
+from fastroute.analyse import (
+    adoption_delay,
+    mean_interval,
+    paired_difference,
+    ranking,
+    starvation_rate,
+)
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import arrivals, finals, groups, means, varied
-from fastroute.report.answers.plots import dots, house_style, legend_below, panels, spread_axis
+from fastroute.report.answers.plots import dots, legend_below, panels, spread_axis
 from fastroute.report.answers.words import best_words, between, difference_words, share
+from fastroute.report.figures import house_style
 from fastroute.report.style import with_margin
 from fastroute.study import StoredStudy
 

@@ -7,8 +7,9 @@ import numpy as np
 from fastroute.analyse import curve_intervals, mean_interval, paired_difference
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import arrivals, finals, groups, models_of, varied
-from fastroute.report.answers.plots import heat, house_style, legend_below, panels
+from fastroute.report.answers.plots import heat, legend_below, panels
 from fastroute.report.answers.words import between, difference_words
+from fastroute.report.figures import house_style
 from fastroute.report.style import line_style, with_margin
 from fastroute.study import StoredStudy
 
@@ -100,7 +101,7 @@ def _verdict(group: "pl.DataFrame", reference: str) -> str:
             continue
         found = paired_difference(base, one, "priced_regret")
         told = difference_words(found.mean, found.low, found.high, "more", "less")
-        words.append(f"than {policy} {told}")
+        words.append(f"against {policy} {told}")
     cost = 100.0 * (base.get_column("cost").to_numpy() / base.get_column("budget").to_numpy() - 1.0)
     excess = mean_interval(cost)
     spent = between(excess.estimate, excess.low, excess.high)
@@ -239,7 +240,7 @@ def _deployment_figure(
     figure, axes = panels(
         len(cells), columns=2, width=4.6, height=0.27 * len(models) + 1.2, legend=0.0
     )
-    image = None
+    image: Any = None
     for panel, name, share in zip(axes, names, shares, strict=True):
         every = [""] * share.shape[1]
         image = heat(figure, panel, share, models, every, limits=(0.0, 1.0), text=None)

@@ -7,24 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.report.figures import _house_style as house_style
+from fastroute.report.answers import draw
+from fastroute.report.figures import new_figure
 from fastroute.report.style import NOTHING, PANEL_RATIO, RC, compact, line_style
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-__all__ = [
-    "dots",
-    "heat",
-    "house_style",
-    "legend_below",
-    "log_ticks",
-    "panels",
-    "spread_axis",
-    "whiskers",
-]
 
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -33,14 +23,11 @@ def panels(
     count: int, *, columns: int = 3, width: float = 3.3, height: float = 2.9, legend: float = 0.5
 ) -> "tuple[Figure, list[Axes]]":
     """Return a figure of `count` panels in reading order, and room for a legend below."""
-    from matplotlib.figure import Figure
-
     across = min(columns, count)
     down = math.ceil(count / across)
-    figure = Figure(
-        figsize=(max(width * across + 0.6, 5.4), height * down + legend), layout="constrained"
+    figure, axes = new_figure(
+        down, across, width=max(width * across + 0.6, 5.4), height=height * down + legend
     )
-    axes = list(figure.subplots(down, across, squeeze=False).ravel())
     for unused in axes[count:]:
         unused.set_visible(False)
     return figure, axes[:count]
@@ -49,27 +36,10 @@ def panels(
 def whiskers(
     axes: "Axes", x: ArrayLike, frame: "pl.DataFrame", index: int, label: str, *, log: bool = False
 ) -> None:
-    """Draw means with their intervals as one line: columns ``mean``, ``low``, ``high``."""
-    mean, low, high = (
-        frame.get_column(name).cast(float).fill_null(np.nan).to_numpy()
-        for name in ("mean", "low", "high")
-    )
-    if log:
-        # What is not above zero has no logarithm; an interval that reaches below is cut.
-        mean = np.where(mean > 0.0, mean, np.nan)
-        low = np.maximum(low, 1e-3 * mean)
+    """Draw means with their intervals as the line of that index; see :func:`draw.whiskers`."""
     style = line_style(index)
-    axes.errorbar(
-        np.asarray(x),
-        mean,
-        yerr=[np.nan_to_num(mean - low), np.nan_to_num(high - mean)],
-        color=style.colour,
-        linestyle=style.dashes,
-        marker=_MARKERS[index % len(_MARKERS)],
-        markersize=3.6,
-        elinewidth=0.9,
-        capsize=1.8,
-        label=label,
+    draw.whiskers(
+        axes, x, frame, label=label, colour=style.colour, positive=log, linestyle=style.dashes
     )
 
 
@@ -175,7 +145,7 @@ def heat(
     if text is not None:
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
-                mark = "" if marks is None else marks[row, column]
+                mark = "" if marks is None else str(marks[row, column])
                 axes.text(
                     column,
                     row,

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, Final
 from fastroute.analyse import paired_difference
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, means, varied
-from fastroute.report.answers.plots import house_style, legend_below, log_ticks, panels, whiskers
+from fastroute.report.answers.plots import legend_below, log_ticks, panels, whiskers
 from fastroute.report.answers.words import between, difference_words
+from fastroute.report.figures import house_style
 from fastroute.report.style import with_margin
 from fastroute.study import StoredStudy
 

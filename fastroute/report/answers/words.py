@@ -1,20 +1,14 @@
 """Sentences and numbers that the answers share."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fastroute.report.answers.lines import listed
 from fastroute.report.style import percent, reward, with_margin
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-def listed(items: Sequence[str]) -> str:
-    """Join words as a sentence does: ``a``, ``a and b``, ``a, b and c``."""
-    if len(items) < 2:
-        return "".join(items)
-    return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def between(estimate: float, low: float, high: float) -> str:
