@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastroute.report.figures import new_figure
+from fastroute.report.style import NOTHING
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,6 +27,13 @@ def panels_of(titles: Sequence[str], *, columns: int = 3) -> "tuple[Figure, list
     for axes in panels[len(titles) :]:
         axes.set_visible(False)
     return figure, panels[: len(titles)]
+
+
+def log_axes(axes: "Axes") -> None:
+    """Make both axes logarithmic and end the vertical one where nothing matters any more."""
+    axes.set(xscale="log", yscale="log")
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom=max(bottom, 1e-5 * top))
 
 
 def whiskers(
@@ -62,7 +70,7 @@ def whiskers(
     )
     low, high = np.where(np.isnan(low), mean, low), np.where(np.isnan(high), mean, high)
     if positive:
-        mean = np.where(mean > 0.0, mean, np.nan)
+        mean = np.where(mean > NOTHING, mean, np.nan)
         low = np.maximum(low, 1e-2 * mean)
     axes.errorbar(
         places,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from fastroute.analyse import best_of
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.draw import panels_of, whiskers
+from fastroute.report.answers.draw import log_axes, panels_of, whiskers
 from fastroute.report.answers.lines import (
     PARTS,
     Line,
@@ -74,7 +74,7 @@ def _verdict(stored: "StoredStudy", line: Line) -> list[str]:
         sentences.append(f"K = T^(1/3) = {rule} is not among the numbers of stages here.")
     elif near != best:
         excess = found.excess[near]
-        ratio = spoken(*(1.0 + value / mean for value in (excess.mean, excess.low, excess.high)))
+        ratio = spoken(1.0 + value / mean for value in (excess.mean, excess.low, excess.high))
         doubt = ", which chance alone may explain" if near in ties else ""
         sentences.append(
             f"K = T^(1/3) = {word(stages[near])} has {ratio} times that {line.words}{doubt}."
@@ -111,7 +111,7 @@ def _table(stored: "StoredStudy", line: Line) -> AnswerTable:
     for name in ("regret", *PARTS, "priced_regret"):
         found = summary_of(stored, line.cells, name)
         columns[name.replace("_", " ")] = [
-            spoken(*row) for row in found.select("mean", "low", "high").iter_rows()
+            spoken(row) for row in found.select("mean", "low", "high").iter_rows()
         ]
     return AnswerTable(line.title, pl.DataFrame(columns), "Means over trials, 95 % intervals.")
 
@@ -137,7 +137,7 @@ def _figure(stored: "StoredStudy", lines: list[Line]) -> "Figure":
         horizon = line.cells.get_column("horizon")[0]
         rule = power_stages("T^(1/3)", horizon) or 1
         axes.axvline(horizon / rule, color="black", linestyle=":", linewidth=1.0)
-        axes.set(xscale="log", yscale="log")
+        log_axes(axes)
         axes.set_xlabel("update interval T/K (rounds)")
     panels[0].set_ylabel("regret at the horizon (units of reward)")
     handles, labels = panels[0].get_legend_handles_labels()

@@ -1,6 +1,6 @@
 """The cells of a study as lines: what differs along each, and what tells the lines apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -142,9 +142,10 @@ def summary_of(stored: "StoredStudy", cells: "pl.DataFrame", name: str) -> "pl.D
     return cells.select("cell").join(found, on="cell", how="left", maintain_order="left")
 
 
-def spoken(estimate: float, low: float, high: float, digits: int = 3) -> str:
+def spoken(interval: Iterable[float]) -> str:
     """Write an estimate with its interval: ``0.667 (0.651 to 0.683)``."""
-    return f"{compact(estimate, digits)} ({compact(low, digits)} to {compact(high, digits)})"
+    estimate, low, high = (compact(value, 3) for value in interval)
+    return f"{estimate} ({low} to {high})"
 
 
 def listed(words: Sequence[str]) -> str:
