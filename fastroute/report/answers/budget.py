@@ -14,7 +14,7 @@ from fastroute.analyse import (
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import budget_names, finals, groups, means, varied, with_option
 from fastroute.report.answers.lines import listed
-from fastroute.report.answers.plots import legend_below, panels, whiskers
+from fastroute.report.answers.plots import legend_below, panels, symmetric_log, whiskers
 from fastroute.report.answers.words import between, difference_words
 from fastroute.report.figures import house_style
 from fastroute.report.style import compact, line_style, with_margin
@@ -62,7 +62,8 @@ def answer(stored: StoredStudy) -> Answer:
         verdict += [at + words for words in _adherence(facts, margin)]
         rows += [({"setting": place} if place else {}) | fact["row"] for fact in facts]
         paid = _prices(group, base, names)
-        verdict += [at + words for words in _margins(paid, names)]
+        met = [fact["budget"] for fact in facts if fact["excess"].high <= 0.0]
+        verdict += [at + words for words in _margins(paid, met, names)]
         prices += [({"setting": place} if place else {}) | price["row"] for price in paid]
     tables = [
         AnswerTable(
@@ -133,7 +134,13 @@ def _facts(stored: StoredStudy, one: "pl.DataFrame", name: str) -> dict[str, Any
         "worst stage, % of b": "not kept",
         "decay": "not kept",
     }
-    fact: dict[str, Any] = {"name": name, "excess": excess, "worst": None, "decay": None}
+    fact: dict[str, Any] = {
+        "budget": budget,
+        "name": name,
+        "excess": excess,
+        "worst": None,
+        "decay": None,
+    }
     if stages.get_column("trial").null_count() == 0:
         over = stages.group_by("trial").agg((pl.col("spend") > pl.col("budget")).mean())
         share = mean_interval(100.0 * over.sort("trial").get_column("spend").to_numpy())
@@ -161,9 +168,9 @@ def _adherence(facts: list[dict[str, Any]], margin: float) -> list[str]:
         return f"{between(found.estimate, found.low, found.high)} % at b = {fact['name']}"
 
     words = [
-        f"with a margin of {margin:g} the mean cost per query exceeds the budget by {shown(most)}, "
-        f"the most, and by {shown(least)}, the least; it is clearly above the budget at "
-        f"{len(above)} of {len(facts)} budgets."
+        f"with a margin of {margin:g} the mean cost per query is over the budget by between "
+        f"{shown(least)} and {shown(most)}; it is clearly above the budget at {len(above)} of "
+        f"{len(facts)} budgets."
     ]
     known = [fact for fact in facts if fact["worst"] is not None]
     if known:
@@ -233,12 +240,19 @@ def _prices(
     return prices
 
 
-def _margins(prices: list[dict[str, Any]], names: dict[float, str]) -> list[str]:
-    """Say which margin is needed at each budget and what it costs there."""
+def _margins(prices: list[dict[str, Any]], met: list[float], names: dict[float, str]) -> list[str]:
+    """Say which margin is needed at each budget that is not met anyway, and what it costs."""
     if not prices:
         return ["the study has one margin only, so its price cannot be told."]
     words = []
+    if met:
+        words.append(
+            f"at b = {listed([names[budget] for budget in met])} the mean cost is within the "
+            "budget without a larger margin."
+        )
     for budget in dict.fromkeys(price["budget"] for price in prices):
+        if budget in met:
+            continue
         here = [price for price in prices if price["budget"] == budget]
         enough = [price for price in here if price["excess"].high <= 0.0]
         at = f"at b = {names[budget]}"
@@ -253,7 +267,7 @@ def _margins(prices: list[dict[str, Any]], names: dict[float, str]) -> list[str]
         regret, priced = (first["changes"][name] for name in ("regret", "priced_regret"))
         told = difference_words(priced.mean, priced.low, priced.high, "it rises", "it falls")
         words.append(
-            f"{at} a margin of {first['margin']:g} is the smallest above the first that keeps the "
+            f"{at} a margin of {first['margin']:g} is the smallest that brings the "
             f"mean cost within the budget; change of regret "
             f"{between(regret.mean, regret.low, regret.high)}, and of priced regret: {told}."
         )
@@ -313,6 +327,7 @@ def _price_figure(trials: "pl.DataFrame", places: list[str], names: dict[float, 
                     markersize=5.5,
                     markerfacecolor="white",
                     color=style.colour,
+                    zorder=5,
                 )
             panel.axvline(0.0, color="black", linewidth=0.8)
             panel.set_title(place)
@@ -349,9 +364,8 @@ def _stages_figure(
                 linewidth=1.3,
                 label=f"b = {names[budget]}",
             )
-        panel.axhline(0.0, color="black", linewidth=0.8)
         # A slack budget is undercut by far, which is not what is looked at.
-        panel.set_yscale("symlog", linthresh=10.0)
+        symmetric_log(panel, 10.0)
         panel.set_title(place)
         panel.set_xlabel("stage")
         panel.set_ylabel("mean spend of the stage over budget (%)")

@@ -173,7 +173,7 @@ def _rows(group: "pl.DataFrame") -> list[dict[str, Any]]:
             row[line["fill"]] = with_margin(line["mean"], line["high"])
         tied = table.filter(table.get_column("tied")).get_column("fill").to_list()
         row["best"] = tied[0]
-        row["tied"] = listed(tied[1:]) or "none"
+        row["tied"] = listed(tied[1:]) or "-"
         rows.append(row)
     return rows
 

@@ -14,6 +14,7 @@ from fastroute.report.answers.plots import (
     legend_below,
     log_ticks,
     panels,
+    symmetric_log,
     whiskers,
 )
 from fastroute.report.answers.words import best_words, between, share
@@ -209,7 +210,7 @@ def _rows(
             "its difference": "-"
             if second is None
             else between(second["difference"], second["difference_low"], second["difference_high"]),
-            "tied": listed(tied) or "none",
+            "tied": listed(tied) or "-",
         }
         for power in powers[:1]:
             index = sorted(ranked).index(budget)
@@ -267,8 +268,7 @@ def _regret_figure(trials: "pl.DataFrame", outer: list[str], names: dict[float, 
                 panel.set_yscale("log")
             else:
                 # Overspending makes regrets of either sign, orders of magnitude apart.
-                panel.set_yscale("symlog", linthresh=100.0)
-                panel.axhline(0.0, color="black", linewidth=0.6)
+                symmetric_log(panel, 100.0)
             panel.set_title(place)
             panel.set_xlabel("γ")
             panel.set_ylabel(f"{quantity.replace('_', ' ')} ({_UNIT})")

@@ -83,26 +83,50 @@ def dots(
 
 def spread_axis(axes: "Axes", series: "Sequence[pl.DataFrame]") -> None:
     """Make the horizontal axis of dots logarithmic where their means are too far apart."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     means = np.concatenate([frame.get_column("mean").to_numpy() for frame in series])
     if means.min() > NOTHING and means.max() > PANEL_RATIO * means.min():
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     elif means.min() >= 0.0:
         axes.set_xlim(left=0.0)
     else:
         axes.axvline(0.0, color="black", linewidth=0.6)
 
 
-def log_ticks(axes: "Axes", values: Sequence[float], which: str = "x") -> None:
-    """Make an axis logarithmic, with a tick at each value that was played."""
+def log_ticks(axes: "Axes", values: Sequence[float]) -> None:
+    """Make the horizontal axis logarithmic, with ticks at values that were played.
+
+    Of neighbours too close for their labels the first has one.
+    """
     from matplotlib.ticker import FixedLocator, NullLocator
 
-    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(FixedLocator(list(values)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(lambda value, _: f"{value:.3g}")
-    if which == "x":
-        axes.tick_params(axis="x", rotation=45)
+    places = np.log(np.asarray(values, dtype=np.float64))
+    room = 0.045 * float(np.ptp(places))
+    shown = [0]
+    for index in range(1, len(values)):
+        if places[index] - places[shown[-1]] >= room:
+            shown.append(index)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator([values[index] for index in shown]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+    axes.tick_params(axis="x", rotation=45)
+
+
+def symmetric_log(axes: "Axes", straight: float) -> None:
+    """Make the vertical axis logarithmic on both sides of zero, and linear up to `straight`."""
+    from matplotlib.ticker import NullLocator, SymmetricalLogLocator
+
+    axes.set_yscale("symlog", linthresh=straight)
+    locator = SymmetricalLogLocator(base=10.0, linthresh=straight, subs=[1.0, 3.0])
+    axes.yaxis.set_major_locator(locator)
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+    axes.axhline(0.0, color="black", linewidth=0.8)
 
 
 def heat(
