@@ -226,6 +226,8 @@ def _ratio_figure(results: dict[str, dict[str, dict[str, Any]]], reference: str)
         marks=marks[::-1],
         text=lambda value: compact(value, 2) if abs(value) < 10.0 else f"{value:,.0f}",
     )
+    axes[0].set_xlabel("workload")
+    axes[0].set_ylabel("policy")
     bar = figure.colorbar(image, ax=axes, extend="both", ticks=[0.25, 0.5, 1, 2, 4, 8, 16])
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     bar.ax.minorticks_off()

@@ -140,6 +140,7 @@ def _facts(stored: StoredStudy, one: "pl.DataFrame", name: str) -> dict[str, Any
         "excess": excess,
         "worst": None,
         "decay": None,
+        "bent": False,
     }
     if stages.get_column("trial").null_count() == 0:
         over = stages.group_by("trial").agg((pl.col("spend") > pl.col("budget")).mean())
@@ -153,6 +154,7 @@ def _facts(stored: StoredStudy, one: "pl.DataFrame", name: str) -> dict[str, Any
         row["decay"] = "none"
         if fit is not None:
             fact["decay"] = fit.exponent
+            fact["bent"] = bool(fit.warnings)
             row["decay"] = between(fit.exponent.estimate, fit.exponent.low, fit.exponent.high)
     return fact | {"row": row}
 
@@ -191,7 +193,9 @@ def _adherence(facts: list[dict[str, Any]], margin: float) -> list[str]:
         )
         words.append(
             f"the excess of the stages clearly fades with the round at {len(fading)} of "
-            f"{len(fits)} budgets where it can be fitted; power of the round: {powers}."
+            f"{len(fits)} budgets where it can be fitted; power of the round: {powers}. At "
+            f"{sum(fact['bent'] for fact in fits)} of them no single power describes it (arrivals "
+            "make it rise again)."
         )
     else:
         words.append(

@@ -35,16 +35,17 @@ def answer(stored: StoredStudy) -> Answer:
     """
     import polars as pl
 
-    trials = finals(stored, "gamma", "estimator", "policy_options")
-    trials = with_option(trials.filter(pl.col("estimator") != "truth"), "fill")
+    trials = finals(stored, "estimator", "policy_options")
+    trials = trials.filter(pl.col("estimator") != "truth")
+    # A width that follows from the number of models is named by its rule.
+    for option in ("fill", "gamma"):
+        trials = with_option(trials, option)
     axis = f"scenario_{_MODELS}"
     many = axis in trials.columns
     trials = trials.with_columns((pl.col(axis) if many else pl.lit(None)).alias(_MODELS))
-    # A width that follows from the number of models is named by its rule.
-    width = "policy_gamma" if "policy_gamma" in trials.columns else "gamma"
-    places = [*varied(stored, trials, "max_deployed", axis, "stages"), width]
-    if trials.get_column(width).n_unique() < 2:
-        places.remove(width)
+    places = varied(stored, trials, "max_deployed", axis, "stages")
+    if trials.get_column("gamma").n_unique() > 1:
+        places.append("gamma")
     verdict: list[str] = []
     rows: list[dict[str, Any]] = []
     for place, _, group in groups(trials, places):

@@ -26,7 +26,6 @@ _SYMBOLS: Final = {
     "max_deployed": "M_max",
     "stages": "K",
     "gamma": "γ",
-    "policy_gamma": "γ",
     "scenario_limit": "α",
     "scenario_n_models": "N",
     "n_models": "N",
@@ -132,6 +131,9 @@ def with_option(trials: "pl.DataFrame", option: str) -> "pl.DataFrame":
 
     texts = trials.get_column("policy_options").unique().to_list()
     values = {text: json.loads(text)[option] for text in texts}
+    # A width is a number or a rule.
+    if any(isinstance(value, str) for value in values.values()):
+        values = {text: str(value) for text, value in values.items()}
     return trials.with_columns(
         pl.col("policy_options").replace_strict(list(values), list(values.values())).alias(option)
     )
