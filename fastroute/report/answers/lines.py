@@ -82,12 +82,9 @@ def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> 
     keys = varied or ["scenario"]
     for group in cells.partition_by(keys, maintain_order=True):
         first = group.row(0, named=True)
-        title = ", ".join(
-            str(first[name])
-            if name in ("scenario", "policy")
-            else f"{name.replace('_', ' ')} {word(first[name])}"
-            for name in keys
-        )
+        who = " with ".join(first[name] for name in ("scenario", "policy") if name in keys)
+        rest = [_told(name, first[name]) for name in keys if name not in ("scenario", "policy")]
+        title = ", ".join([who, *rest] if who else rest)
         spent = group.filter(pl.col("cell").is_in(over)).height > 0
         lines.append(
             Line(
@@ -99,6 +96,10 @@ def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> 
             )
         )
     return lines
+
+
+def _told(name: str, value: object) -> str:
+    return f"{name.removesuffix('_rule').replace('_', ' ')} {word(value)}"
 
 
 def _base(stored: "StoredStudy", label: str) -> str:
