@@ -18,8 +18,8 @@ from fastroute.report.answers.words import best_words
 from fastroute.report.style import with_margin
 from fastroute.study import StoredStudy, Study, load, run_study
 
-ROUTERBENCH = {"name": "routerbench"}
-STAGEROUTE = {"name": "stageroute", "gamma": "scaled:0.1", "label": "StageRoute"}
+ROUTERBENCH: dict[str, Any] = {"name": "routerbench"}
+STAGEROUTE: dict[str, Any] = {"name": "stageroute", "gamma": "scaled:0.1", "label": "StageRoute"}
 STUDIES: dict[str, dict[str, Any]] = {
     "gamma": {
         "scenario": {**ROUTERBENCH, "initial": 11},
@@ -68,7 +68,12 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Any:
     @functools.cache
     def stored(name: str) -> StoredStudy:
         data = {"name": name, "answer": name, **STUDIES[name]}
-        setting = {"horizon": 216, "max_deployed": 5, "trials": 12, "checkpoints": 8}
+        setting: dict[str, Any] = {
+            "horizon": 216,
+            "max_deployed": 5,
+            "trials": 12,
+            "checkpoints": 8,
+        }
         setting |= {"budget": "0.7 * cheapest + 0.3 * slack", **data.pop("setting", {})}
         run_study(Study.from_dict({**data, "setting": setting}), folder / name, progress=False)
         return load(folder / name)

@@ -15,8 +15,10 @@ class BestOf(NamedTuple):
 
     Attributes
     ----------
+    means : tuple of float
+        Mean of every alternative.
     best : int
-        Place of the lowest mean.
+        Place of the lowest of them.
     excess : tuple of PairedDifference
         For every alternative, its values minus those of the best one; of the best one itself,
         zero. The intervals hold all at once at the level asked for.
@@ -24,6 +26,7 @@ class BestOf(NamedTuple):
         Coverage of all intervals together.
     """
 
+    means: tuple[float, ...]
     best: int
     excess: tuple[PairedDifference, ...]
     level: float
@@ -71,8 +74,9 @@ def best_of(samples: Sequence[ArrayLike], *, level: float = 0.95) -> BestOf:
     if not samples:
         raise ValueError("samples: none are given; give one or more alternatives")
     arrays = [sample(values, f"samples[{place}]") for place, values in enumerate(samples)]
-    best = int(np.argmin([values.mean() for values in arrays]))
+    means = tuple(float(values.mean()) for values in arrays)
+    best = int(np.argmin(means))
     pairs = max(len(samples) * (len(samples) - 1) // 2, 1)
     each = 1.0 - (1.0 - level) / pairs
     excess = tuple(paired_difference(values, arrays[best], level=each) for values in arrays)
-    return BestOf(best, excess, level)
+    return BestOf(means, best, excess, level)

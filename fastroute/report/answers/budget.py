@@ -12,7 +12,15 @@ from fastroute.analyse import (
     worst_violation,
 )
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.frames import budget_names, finals, groups, means, varied, with_option
+from fastroute.report.answers.frames import (
+    budget_names,
+    finals,
+    groups,
+    means,
+    otherwise,
+    varied,
+    with_option,
+)
 from fastroute.report.answers.lines import listed
 from fastroute.report.answers.plots import legend_below, panels, symmetric_log, whiskers
 from fastroute.report.answers.words import between, difference_words
@@ -43,7 +51,7 @@ def answer(stored: StoredStudy) -> Answer:
     trials = finals(stored, "estimator", "policy_options").filter(pl.col("estimator") != "truth")
     if trials.is_empty():
         return Answer(_QUESTION, ("The study has no policy that learns.",), (), ())
-    trials = with_option(trials, "margin").with_columns(
+    trials = with_option(otherwise(stored, trials, "margin"), "margin").with_columns(
         (100.0 * (pl.col("cost") / pl.col("budget") - 1.0)).alias("excess")
     )
     names = budget_names(trials)

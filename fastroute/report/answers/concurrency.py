@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastroute.analyse import fit_scaling, ranking
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.frames import finals, groups, means, varied, with_option
+from fastroute.report.answers.frames import finals, groups, means, otherwise, varied, with_option
 from fastroute.report.answers.lines import listed
 from fastroute.report.answers.plots import legend_below, log_ticks, panels, whiskers
 from fastroute.report.answers.words import best_words, between
@@ -37,15 +37,13 @@ def answer(stored: StoredStudy) -> Answer:
 
     trials = finals(stored, "estimator", "policy_options")
     trials = trials.filter(pl.col("estimator") != "truth")
-    # A width that follows from the number of models is named by its rule.
-    for option in ("fill", "gamma"):
-        trials = with_option(trials, option)
+    if trials.is_empty():
+        return Answer(_QUESTION, ("No policy learns: nothing can be compared.",), (), ())
+    trials = with_option(otherwise(stored, trials, "fill"), "fill")
     axis = f"scenario_{_MODELS}"
     many = axis in trials.columns
     trials = trials.with_columns((pl.col(axis) if many else pl.lit(None)).alias(_MODELS))
     places = varied(stored, trials, "max_deployed", axis, "stages")
-    if trials.get_column("gamma").n_unique() > 1:
-        places.append("gamma")
     verdict: list[str] = []
     rows: list[dict[str, Any]] = []
     for place, _, group in groups(trials, places):
@@ -77,6 +75,10 @@ def answer(stored: StoredStudy) -> Answer:
     )
 
 
+def _named(rule: str) -> str:
+    return "no fill" if rule == "none" else rule
+
+
 def _settings(group: "pl.DataFrame") -> "list[tuple[str, pl.DataFrame]]":
     """Return the rows of every cap and number of models, with how they are called."""
     found = []
@@ -105,7 +107,7 @@ def _fills(group: "pl.DataFrame") -> list[str]:
         name, worst = max(mine, key=lambda pair: pair[1]["difference"])
         loss = between(worst["difference"], worst["difference_low"], worst["difference_high"])
         words.append(
-            f"{rule} is alone the best in {alone} and not to be told from the best in "
+            f"{_named(rule)} is alone the best in {alone} and not to be told from the best in "
             f"{good - alone} (at worst {loss} more priced regret, at {name})"
         )
     return [f"of {len(tables)} combinations of cap and models, {'; '.join(words)}."]
@@ -171,10 +173,10 @@ def _rows(group: "pl.DataFrame") -> list[dict[str, Any]]:
         table = ranking(one, "fill")
         row = {"models and cap": name}
         for line in table.sort("fill").iter_rows(named=True):
-            row[line["fill"]] = with_margin(line["mean"], line["high"])
+            row[_named(line["fill"])] = with_margin(line["mean"], line["high"])
         tied = table.filter(table.get_column("tied")).get_column("fill").to_list()
-        row["best"] = tied[0]
-        row["tied"] = listed(tied[1:]) or "-"
+        row["best"] = _named(tied[0])
+        row["tied"] = listed([_named(rule) for rule in tied[1:]]) or "-"
         rows.append(row)
     return rows
 
@@ -189,7 +191,7 @@ def _figure(trials: "pl.DataFrame", places: list[str]) -> "Figure":
             line = means(
                 group.filter(fill=rule).sort("max_deployed"), "max_deployed", "priced_regret"
             )
-            whiskers(panel, line.get_column("max_deployed"), line, index, rule.replace("_", " "))
+            whiskers(panel, line.get_column("max_deployed"), line, index, _named(rule))
         log_ticks(panel, group.get_column("max_deployed").unique().sort().to_list())
         panel.set_ylim(bottom=0.0)
         panel.set_title(place)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,13 +15,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# How much text of a legend fits, and how much of it a key with its space takes.
+_CHARACTERS_PER_INCH: Final = 14.0
+_KEY_CHARACTERS: Final = 10
 
-def panels_of(titles: Sequence[str], *, columns: int = 3) -> "tuple[Figure, list[Axes]]":
+
+def panels_of(
+    titles: Sequence[str], *, columns: int = 3, height: float = 2.6
+) -> "tuple[Figure, list[Axes]]":
     """Return a figure with a panel for each title, and the panels."""
     columns = min(columns, len(titles))
     rows = math.ceil(len(titles) / columns)
     width = max(3.1 * columns, 4.8)
-    figure, panels = new_figure(rows, columns, width=width, height=2.6 * rows + 0.6)
+    figure, panels = new_figure(rows, columns, width=width, height=height * rows + 0.6)
     for axes, title in zip(panels, titles, strict=False):
         axes.set_title(title)
     for axes in panels[len(titles) :]:
@@ -34,6 +40,13 @@ def log_axes(axes: "Axes") -> None:
     axes.set(xscale="log", yscale="log")
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom=max(bottom, 1e-5 * top))
+
+
+def legend_below(figure: "Figure", handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """Put a legend under the panels, in as many columns as there is room for."""
+    room = figure.get_figwidth() * _CHARACTERS_PER_INCH
+    columns = max(1, min(len(labels), int(room // (max(map(len, labels)) + _KEY_CHARACTERS))))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=4.0)
 
 
 def whiskers(

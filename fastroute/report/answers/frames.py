@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.analyse import mean_interval
+from fastroute.report.answers.lines import base_label
 from fastroute.report.style import word
 from fastroute.study import StoredStudy
 from fastroute.study.build import build_scenario
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from fastroute.scenario import Scenario
 
 # What tells worlds apart beside the axes of their scenarios, in the order in which it is named.
-_PLACE: Final = ("scenario", "horizon", "budget", "max_deployed", "stages", "seed")
+_PLACE: Final = ("scenario", "otherwise", "horizon", "budget", "max_deployed", "stages", "seed")
 
 _SYMBOLS: Final = {
     "horizon": "T",
@@ -26,6 +27,7 @@ _SYMBOLS: Final = {
     "max_deployed": "M_max",
     "stages": "K",
     "gamma": "γ",
+    "policy_gamma": "γ",
     "scenario_limit": "α",
     "scenario_n_models": "N",
     "n_models": "N",
@@ -49,16 +51,10 @@ def finals(stored: StoredStudy, *facts: str) -> "pl.DataFrame":
     trials = stored.trials.collect()
     missing = [name for name in facts if name not in trials.columns]
     cells = stored.cells.select("cell", *missing).collect()
-    labels = {label: _plain(label, stored) for label in trials.get_column("scenario").unique()}
+    labels = {label: base_label(stored, label) for label in trials.get_column("scenario").unique()}
     return trials.join(cells, on="cell", how="left", maintain_order="left").with_columns(
         pl.col("scenario").replace(labels)
     )
-
-
-def _plain(label: str, stored: StoredStudy) -> str:
-    """Return the label of a scenario as the study file has it."""
-    given = [scenario.label for scenario in stored.study.scenario]
-    return max((name for name in given if label.startswith(name)), key=len, default=label)
 
 
 def varied(stored: StoredStudy, trials: "pl.DataFrame", *without: str) -> list[str]:
@@ -80,8 +76,10 @@ def varied(stored: StoredStudy, trials: "pl.DataFrame", *without: str) -> list[s
     axes = [name for name in stored.axes if not name.startswith("policy_")]
     found: list[str] = []
     for name in (*_PLACE, *axes):
-        if name not in without and trials.n_unique([*found, name]) > (
-            trials.n_unique(found) if found else 1
+        if (
+            name in trials.columns
+            and name not in without
+            and trials.n_unique([*found, name]) > (trials.n_unique(found) if found else 1)
         ):
             found.append(name)
     return found
@@ -102,7 +100,9 @@ def groups(
 def _title(values: dict[str, Any]) -> str:
     """Write values as a title: a scenario by its label alone, numbers with their symbols."""
     return ", ".join(
-        str(value) if name == "scenario" else f"{_SYMBOLS.get(name, name)} = {_short(value)}"
+        str(value)
+        if name in ("scenario", "otherwise")
+        else f"{_SYMBOLS.get(name, name)} = {_short(value)}"
         for name, value in values.items()
     )
 
@@ -125,18 +125,52 @@ def budget_names(trials: "pl.DataFrame") -> dict[float, str]:
     }
 
 
+def otherwise(stored: StoredStudy, trials: "pl.DataFrame", *options: str) -> "pl.DataFrame":
+    """Add a column that tells apart the policies that differ in more than some options.
+
+    Parameters
+    ----------
+    stored : StoredStudy
+    trials : polars.DataFrame
+        With the columns ``policy`` and ``policy_options``.
+    *options : str
+        Options that are compared.
+
+    Returns
+    -------
+    polars.DataFrame
+        With ``otherwise``: the label of the first policy of those that differ in these options
+        only, and the values of its other axes.
+    """
+    import polars as pl
+
+    axes = [
+        name
+        for name in stored.axes
+        if name.startswith("policy_") and name.removeprefix("policy_") not in options
+    ]
+    names: dict[str, str] = {}
+    others: dict[str, str] = {}
+    for row in trials.unique("policy_options", maintain_order=True).iter_rows(named=True):
+        given = json.loads(row["policy_options"])
+        rest = {name: value for name, value in given.items() if name not in options}
+        told = [
+            f"{_SYMBOLS.get(axis, axis.removeprefix('policy_'))} = {_short(row[axis])}"
+            for axis in axes
+        ]
+        label = ", ".join([base_label(stored, row["policy"], policies=True), *told])
+        others[row["policy_options"]] = names.setdefault(json.dumps(rest), label)
+    column = pl.col("policy_options").replace_strict(others, return_dtype=pl.String)
+    return trials.with_columns(column.alias("otherwise"))
+
+
 def with_option(trials: "pl.DataFrame", option: str) -> "pl.DataFrame":
     """Add a column with an option of the policies; needs the column ``policy_options``."""
     import polars as pl
 
     texts = trials.get_column("policy_options").unique().to_list()
-    values = {text: json.loads(text)[option] for text in texts}
-    # A width is a number or a rule.
-    if any(isinstance(value, str) for value in values.values()):
-        values = {text: str(value) for text, value in values.items()}
-    return trials.with_columns(
-        pl.col("policy_options").replace_strict(list(values), list(values.values())).alias(option)
-    )
+    values = [json.loads(text)[option] for text in texts]
+    return trials.with_columns(pl.col("policy_options").replace_strict(texts, values).alias(option))
 
 
 def models_of(stored: StoredStudy, cell: int) -> tuple[str, ...]:

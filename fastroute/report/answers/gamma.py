@@ -7,7 +7,7 @@ import numpy as np
 
 from fastroute.analyse import BestPower, best_power, ranking, starvation_rate
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.frames import budget_names, finals, groups, means, varied
+from fastroute.report.answers.frames import budget_names, finals, groups, means, otherwise, varied
 from fastroute.report.answers.lines import listed
 from fastroute.report.answers.plots import (
     heat,
@@ -45,7 +45,11 @@ def answer(stored: StoredStudy) -> Answer:
     """
     import polars as pl
 
-    trials = finals(stored, "gamma", "estimator").filter(pl.col("estimator") != "truth")
+    trials = finals(stored, "gamma", "estimator", "policy_options")
+    trials = trials.filter(pl.col("estimator") != "truth")
+    if trials.is_empty():
+        return Answer(_QUESTION, ("No policy learns: nothing can be compared.",), (), ())
+    trials = otherwise(stored, trials, "gamma", "delta")
     if trials.get_column("gamma").n_unique() < 2:
         return Answer(_QUESTION, ("All cells have one γ: nothing can be compared.",), (), ())
     outer = varied(stored, trials, "budget", "budget_rule")

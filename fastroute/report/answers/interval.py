@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from fastroute.analyse import best_of
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.draw import log_axes, panels_of, whiskers
+from fastroute.report.answers.draw import legend_below, log_axes, panels_of, whiskers
 from fastroute.report.answers.lines import (
     PARTS,
     Line,
@@ -141,5 +141,5 @@ def _figure(stored: "StoredStudy", lines: list[Line]) -> "Figure":
         axes.set_xlabel("update interval T/K (rounds)")
     panels[0].set_ylabel("regret at the horizon (units of reward)")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    legend_below(figure, handles, labels)
     return figure

@@ -64,7 +64,7 @@ def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> 
     cells = stored.cells.collect()
     skipped = {along, *follows}
     cells = cells.with_columns(
-        pl.col("scenario").map_elements(lambda name: _base(stored, name), pl.String)
+        pl.col("scenario").map_elements(lambda name: base_label(stored, name), pl.String)
     )
     labels = cells.group_by("policy").n_unique()
     varied = [
@@ -82,12 +82,9 @@ def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> 
     keys = varied or ["scenario"]
     for group in cells.partition_by(keys, maintain_order=True):
         first = group.row(0, named=True)
-        title = ", ".join(
-            str(first[name])
-            if name in ("scenario", "policy")
-            else f"{name.replace('_', ' ')} {word(first[name])}"
-            for name in keys
-        )
+        who = " with ".join(first[name] for name in ("scenario", "policy") if name in keys)
+        rest = [_told(name, first[name]) for name in keys if name not in ("scenario", "policy")]
+        title = ", ".join([who, *rest] if who else rest)
         spent = group.filter(pl.col("cell").is_in(over)).height > 0
         lines.append(
             Line(
@@ -101,10 +98,24 @@ def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> 
     return lines
 
 
-def _base(stored: "StoredStudy", label: str) -> str:
-    """Return the label of a scenario as the study has it, without the values of its options."""
-    found = [s.label for s in stored.study.scenario if f"{label} (".startswith(f"{s.label} (")]
-    return max(found, key=len)
+def _told(name: str, value: object) -> str:
+    return f"{name.removesuffix('_rule').replace('_', ' ')} {word(value)}"
+
+
+def base_label(stored: "StoredStudy", label: str, *, policies: bool = False) -> str:
+    """Return a label as the study has it, without the values of options.
+
+    Parameters
+    ----------
+    stored : StoredStudy
+        The study.
+    label : str
+        Label of a scenario in its frames, or of a policy.
+    policies : bool
+        Whether it is that of a policy.
+    """
+    given = stored.study.policy if policies else stored.study.scenario
+    return max((s.label for s in given if f"{label} (".startswith(f"{s.label} (")), key=len)
 
 
 def overspending(stored: "StoredStudy") -> list[int]:
