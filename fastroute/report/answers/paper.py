@@ -7,6 +7,7 @@ import numpy as np
 from fastroute.analyse import curve_intervals, mean_interval, paired_difference
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import arrivals, finals, groups, models_of, varied
+from fastroute.report.answers.lines import listed
 from fastroute.report.answers.plots import heat, legend_below, panels
 from fastroute.report.answers.words import between, difference_words
 from fastroute.report.figures import house_style
@@ -100,14 +101,22 @@ def _verdict(group: "pl.DataFrame", reference: str) -> str:
         if policy == reference:
             continue
         found = paired_difference(base, one, "priced_regret")
-        told = difference_words(found.mean, found.low, found.high, "more", "less")
-        words.append(f"against {policy} {told}")
+        words.append(
+            difference_words(
+                found.mean,
+                found.low,
+                found.high,
+                f"more than that of {policy}",
+                f"less than that of {policy}",
+                f"not to be told from that of {policy}",
+            )
+        )
     cost = 100.0 * (base.get_column("cost").to_numpy() / base.get_column("budget").to_numpy() - 1.0)
     excess = mean_interval(cost)
     spent = between(excess.estimate, excess.low, excess.high)
     return (
-        f"priced regret of {reference}, compared by trial: {'; '.join(words)}. Its mean cost over "
-        f"the budget: {spent} %."
+        f"priced regret of {reference}, compared trial by trial, is {listed(words)}. Its mean cost "
+        f"is over the budget by {spent} %."
     )
 
 

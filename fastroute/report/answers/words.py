@@ -62,14 +62,21 @@ def best_words(
     )
 
 
-def difference_words(mean: float, low: float, high: float, more: str, less: str) -> str:
+def difference_words(
+    mean: float,
+    low: float,
+    high: float,
+    more: str,
+    less: str,
+    same: str = "no difference can be told",
+) -> str:
     """Say what a paired difference shows: `more` when it is above zero, `less` when below.
 
-    An interval that holds zero, or none, shows nothing, and is said to.
+    An interval that holds zero shows nothing: `same`. So does a single trial.
     """
     found = between(mean, low, high)
     if low > 0.0:
         return f"{more} ({found})"
     if high < 0.0:
         return f"{less} ({found})"
-    return f"no difference can be told ({found})"
+    return f"{same} ({found})"
