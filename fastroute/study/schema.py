@@ -61,7 +61,7 @@ from fastroute.study.toml import read_toml, read_toml_file, shown, write_toml
 from fastroute.study.values import check_entry, check_value
 
 #: Questions that a report can answer; the report has a module for each.
-ANSWERS: Final = ("interval", "scaling", "stage-exponent")
+ANSWERS: Final = ("interval", "multipliers", "scaling", "stage-exponent")
 #: Keys of a study on which none of its results depend.
 WORDS: Final = ("description", "answer", "max_cells", "quick")
 # A name becomes a directory, so it must be one plain path component.
