@@ -155,7 +155,7 @@ def _verdict(found: list[Prices]) -> list[str]:
         groups[kind].append(one.line.title + extra)
     step = f"from T = {word(horizons[-2])} to {word(horizons[-1])}" if len(horizons) > 1 else ""
     words = {
-        "grows": f"Its mean over trials still grows {step}, so these horizons do not show where it ends",
+        "grows": f"Its mean over trials still grows {step}, so these runs do not show its end",
         "falls": f"Its mean over trials falls {step}, as it would under a bound",
         "flat": f"No change {step} can be told from chance, which agrees with a bound",
         "single": "There is one horizon only, so growth cannot be judged",
