@@ -63,6 +63,7 @@ from fastroute.study.values import check_entry, check_value
 #: Questions that a report can answer; the report has a module for each.
 ANSWERS: Final = (
     "interval",
+    "multipliers",
     "scaling",
     "stage-exponent",
     "gamma",

@@ -36,6 +36,7 @@ class _Answers(Mapping[str, Callable[[StoredStudy], Answer]]):
 #: The questions that can be answered; a study file knows the same names.
 ANSWERS: Final = _Answers(
     "interval",
+    "multipliers",
     "scaling",
     "stage-exponent",
     "gamma",

@@ -56,7 +56,9 @@ def markdown_answer(answer: Answer, figures: str = "figures/answer-") -> str:
     """
     parts = list(answer.verdict)
     for figure in answer.figures:
-        parts.append(f"![{figure.name}]({figures}{figure.name}.svg)\n\n*{figure.caption}*")
+        # A star in the caption would end its emphasis.
+        caption = figure.caption.replace("*", "\\*")
+        parts.append(f"![{figure.name}]({figures}{figure.name}.svg)\n\n*{caption}*")
     for table in answer.tables:
         parts.append(f"**{table.title}**\n\n{_markdown_table(table.frame)}")
         parts += [table.note] if table.note else []

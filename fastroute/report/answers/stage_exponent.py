@@ -60,7 +60,8 @@ def answer(stored: "StoredStudy") -> Answer:
             "stage-exponent-slope",
             _slopes(sweeps),
             "Fitted exponent of regret in T against x, the power of the number of stages K = T^x, "
-            "with 95 % intervals. Grey: the exponent of the upper bound, max(1 - x, (1 + x)/2).",
+            "with 95 % intervals. Grey: that of the upper bound "
+            "for fixed N and M_max, max(1 - x, (1 + x)/2).",
         ),
         AnswerFigure(
             "stage-exponent-regret",
