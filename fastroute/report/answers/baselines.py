@@ -22,7 +22,7 @@ _QUESTION: Final = (
     "How does StageRoute compare with the other policies on every workload, on the same queries: "
     "in priced regret, in regret, and in overspending, which buys regret?"
 )
-_PAPER: Final = "stageroute"
+_REFERENCE: Final = "stageroute"
 _QUANTITIES: Final = ("priced_regret", "regret", "excess")
 
 
@@ -41,7 +41,7 @@ def answer(stored: StoredStudy) -> Answer:
         (100.0 * (pl.col("cost") / pl.col("budget") - 1.0)).alias("excess"),
         pl.any_horizontal(pl.col("estimator", "deployer", "router") == "truth").alias("knows"),
     )
-    mine = trials.filter(policy_name=_PAPER).get_column("policy").unique(maintain_order=True)
+    mine = trials.filter(policy_name=_REFERENCE).get_column("policy").unique(maintain_order=True)
     if mine.is_empty() or trials.get_column("policy").n_unique() < 2:
         return Answer(
             _QUESTION,

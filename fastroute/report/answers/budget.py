@@ -89,7 +89,7 @@ def answer(stored: StoredStudy) -> Answer:
                 "What a margin buys and costs",
                 pl.DataFrame(prices),
                 "Against the smallest margin of the study at the same budget, paired by trial, "
-                "with 95 % intervals.",
+                "with 95 % intervals. Worst stage: what is spent beyond the budget in it, in cost.",
             )
         )
     return Answer(

@@ -22,7 +22,7 @@ _QUESTION: Final = (
     "Does StageRoute follow the oracle when models arrive over time, and does it do better than "
     "greedy and uniform?"
 )
-_PAPER: Final = "stageroute"
+_REFERENCE: Final = "stageroute"
 
 
 def answer(stored: StoredStudy) -> Answer:
@@ -36,7 +36,7 @@ def answer(stored: StoredStudy) -> Answer:
     import polars as pl
 
     trials = finals(stored, "policy_name", "estimator", "stages_kept")
-    mine = trials.filter(policy_name=_PAPER).get_column("policy").unique(maintain_order=True)
+    mine = trials.filter(policy_name=_REFERENCE).get_column("policy").unique(maintain_order=True)
     if mine.is_empty() or trials.get_column("policy").n_unique() < 2:
         return Answer(
             _QUESTION,

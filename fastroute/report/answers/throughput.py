@@ -69,7 +69,9 @@ def answer(stored: StoredStudy) -> Answer:
                 "regret",
                 _figure(trials, places),
                 "Final regret (left) and priced regret (right) against the limit. Whiskers: 95 % "
-                "intervals of the mean. The regret of the oracle is the discovery part alone.",
+                "intervals of the mean. The regret of the oracle is the discovery part alone. "
+                "Where the cap on deployed models binds, no cap is in the price, and priced regret "
+                "can be below zero.",
             ),
         ),
     )
