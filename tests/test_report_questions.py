@@ -313,10 +313,10 @@ def test_overspending_is_named_with_its_interval(studies: Any) -> None:
     over = pl.when(pl.col("policy") == "greedy").then(1.5).otherwise(0.9)
     cost = pl.col("budget") * (over + 1e-3 * NOISE)
     text = _verdict("baselines", studies("baselines"), cost=cost)
-    assert "Overspending: greedy by 5" in text
+    assert "1 of 3 policies overspend clearly, most greedy by 5" in text
     assert "StageRoute by" not in text
     none = _verdict("baselines", studies("baselines"), cost=0.5 * pl.col("budget"))
-    assert none.count("Overspending: none.") == 2
+    assert none.count("None of the 3 policies overspends clearly.") == 2
 
 
 def test_policies_that_know_the_means_are_not_ranked(studies: Any) -> None:
