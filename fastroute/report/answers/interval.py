@@ -8,6 +8,7 @@ from fastroute.report.answers.draw import legend_below, log_axes, panels_of, whi
 from fastroute.report.answers.lines import (
     PARTS,
     Line,
+    deployments_are_free,
     lines_of,
     listed,
     samples_of,
@@ -36,6 +37,7 @@ def answer(stored: "StoredStudy") -> Answer:
         words = "The study has one number of stages only; sweep stages to answer the question."
         return Answer(QUESTION, (words,), (), ())
     verdict = [" ".join(_verdict(stored, line)) for line in swept]
+    verdict += deployments_are_free(stored.cells.collect())
     tables = tuple(_table(stored, line) for line in swept)
     figure = AnswerFigure(
         "interval",

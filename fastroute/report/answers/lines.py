@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.report.style import compact, word
+from fastroute.report.style import NOTHING, compact, word
 
 if TYPE_CHECKING:
     import polars as pl
@@ -121,6 +121,15 @@ def overspending(stored: "StoredStudy") -> list[int]:
     )
 
 
+def deployments_are_free(cells: "pl.DataFrame") -> list[str]:
+    """Say that a deployment costs nothing in these cells; nothing where it does."""
+    if (cells.get_column("deploy_cost") > 0.0).any():
+        return []
+    return [
+        "A deployment costs nothing in this study (deploy_cost = 0), which favours many stages."
+    ]
+
+
 def samples_of(
     stored: "StoredStudy", cells: "pl.DataFrame", name: str
 ) -> list[NDArray[np.float64]]:
@@ -144,8 +153,9 @@ def summary_of(stored: "StoredStudy", cells: "pl.DataFrame", name: str) -> "pl.D
 
 
 def spoken(interval: Iterable[float]) -> str:
-    """Write an estimate with its interval: ``0.667 (0.651 to 0.683)``."""
-    estimate, low, high = (compact(value, 3) for value in interval)
+    """Write an estimate with its interval: ``0.667 (0.651 to 0.683)``; rounding as 0."""
+    rounded = (0.0 if abs(value) < NOTHING else value for value in interval)
+    estimate, low, high = (compact(value, 3) for value in rounded)
     return f"{estimate} ({low} to {high})"
 
 

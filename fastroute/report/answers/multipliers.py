@@ -145,8 +145,7 @@ def _verdict(found: list[Prices]) -> list[str]:
     verdict = [
         f"The largest price of all stages, trials and horizons is λ* b = {compact(top.largest, 3)} "
         f"units of reward ({top.line.title}), for T from {word(horizons[0])} to "
-        f"{word(horizons[-1])}: whatever Λ bounds them, it need not be larger than that over b "
-        "here."
+        f"{word(horizons[-1])}: in these runs a bound Λ need be no larger than that divided by b."
     ]
     groups: dict[str, list[str]] = {"grows": [], "falls": [], "flat": [], "single": []}
     for one in binding:

@@ -81,9 +81,9 @@ def _verdict(found: list[Fitted]) -> list[str]:
         if fit is not None:
             groups[against_two_thirds(fit)].append(_named(line, fit))
     words = {
-        "near": f"The exponent is 2/3, its whole 95 % interval within {NEAR} of it",
-        "below": "It is below 2/3, so regret grows more slowly than the bound allows",
-        "above": "It is above 2/3, so T^(2/3) does not hold at these horizons",
+        "near": f"The exponent is within {NEAR} of 2/3, its whole 95 % interval included",
+        "below": "It is clearly below 2/3, so regret grows more slowly than the bound allows",
+        "above": "It is clearly above 2/3, so T^(2/3) does not hold at these horizons",
         "unclear": "It cannot be told apart from 2/3, nor pinned to it",
     }
     verdict = [f"{words[name]}: {'; '.join(group)}." for name, group in groups.items() if group]
@@ -185,8 +185,8 @@ def _exponents(stored: "StoredStudy", lines: list[Line], scenario: str) -> Answe
 
 def _row(fit: dict[str, object]) -> dict[str, str]:
     """Write the fit of a quantity."""
+    blank = dict.fromkeys(("x in T^x", "half-width", "curvature", "T^x log^y T"), "-")
     if fit["exponent"] is None:
-        blank = dict.fromkeys(("x in T^x", "half-width", "curvature", "T^x log^y T"), "-")
         reason = str(fit["warning"]).split(". ")[0]
         return {**blank, "preferred": "-", "remark": f"not fitted; {reason}"}
 
@@ -198,6 +198,9 @@ def _row(fit: dict[str, object]) -> dict[str, str]:
         return f"{estimate} ({low} to {high})"
 
     low, high = (float(str(fit[end])) for end in ("low", "high"))
+    if not math.isfinite(high - low):
+        reason = "not fitted; too few trials are above zero for an interval"
+        return {**blank, "preferred": "-", "remark": reason}
     power = fit["log_power"]
     # The power of T that goes with the power of the logarithm is in the local exponents.
     return {
@@ -249,7 +252,8 @@ def _figure(stored: "StoredStudy", found: list[Fitted]) -> "Figure":
             points = nearest.points
             first, last = (float(points.get_column("horizon")[end]) for end in (0, -1))
             middle = math.sqrt(first * last)
-            height = nearest.constant * middle**nearest.exponent.estimate
+            # Below the nearest line, which would hide it.
+            height = 0.6 * nearest.constant * middle**nearest.exponent.estimate
             axes.plot(
                 [first, last],
                 [height * (end / middle) ** _TWO_THIRDS for end in (first, last)],

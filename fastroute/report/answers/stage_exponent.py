@@ -9,6 +9,7 @@ from fastroute.report.answers.draw import legend_below, panels_of, whiskers
 from fastroute.report.answers.lines import (
     PARTS,
     Line,
+    deployments_are_free,
     lines_of,
     samples_of,
     spoken,
@@ -72,7 +73,9 @@ def answer(stored: "StoredStudy") -> Answer:
         ),
     )
     tables = tuple(_table(stored, sweep) for sweep in sweeps)
-    return Answer(QUESTION, tuple(_verdict(sweep) for sweep in sweeps), tables, figures)
+    verdict = [_verdict(sweep) for sweep in sweeps]
+    verdict += deployments_are_free(stored.cells.collect())
+    return Answer(QUESTION, tuple(verdict), tables, figures)
 
 
 def power_of(rule: str) -> Fraction | None:
