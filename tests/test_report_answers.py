@@ -232,6 +232,19 @@ def test_the_report_begins_with_the_answer(studies: Any, monkeypatch: pytest.Mon
     assert len(section.all("table")) == len(found.tables)
 
 
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_single_trial_has_no_intervals_but_an_answer(name: str, tmp_path: Path) -> None:
+    data = {"name": name, "answer": name, "policy": [STAGEROUTE], **STUDIES[name]}
+    setting = {**SETTING, **data["setting"], "trials": 1}
+    stored = run_study(
+        Study.from_dict({**data, "setting": setting}), tmp_path / name, progress=False
+    )
+    verdict = " ".join(asked(name, stored).verdict)
+    assert verdict
+    assert "overspent" not in verdict
+    assert "beyond doubt" not in verdict.replace("within 0.02 of 2/3 beyond doubt", "")
+
+
 def test_no_question_and_no_answer(tmp_path: Path) -> None:
     stored = run_study(mini(setting={"trials": 8}), tmp_path / "run", progress=False)
     assert answer_of(stored) is None

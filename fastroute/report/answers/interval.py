@@ -1,5 +1,6 @@
 """How often to update: regret against the update interval T/K at a fixed horizon."""
 
+import math
 from typing import TYPE_CHECKING
 
 from fastroute.analyse import best_of
@@ -12,6 +13,7 @@ from fastroute.report.answers.lines import (
     lines_of,
     listed,
     samples_of,
+    shared,
     spoken,
     summary_of,
 )
@@ -53,7 +55,7 @@ def answer(stored: "StoredStudy") -> Answer:
 def _verdict(stored: "StoredStudy", line: Line) -> list[str]:
     stages = line.cells.get_column("stages").to_list()
     lengths = line.cells.get_column("stage_length").to_list()
-    samples = samples_of(stored, line.cells, line.measure)
+    samples = shared(samples_of(stored, line.cells, line.measure))
     found = best_of(samples)
     best = found.best
     ties = [place for place in found.ties if place != best]
@@ -92,7 +94,8 @@ def _verdict(stored: "StoredStudy", line: Line) -> list[str]:
 
 
 def _high(stored: "StoredStudy", line: Line, place: int) -> float:
-    return float(summary_of(stored, line.cells, line.measure).get_column("high")[place])
+    high = summary_of(stored, line.cells, line.measure).get_column("high")[place]
+    return math.nan if high is None else float(high)
 
 
 def _largest_part(stored: "StoredStudy", line: Line, place: int) -> str:

@@ -1,5 +1,6 @@
 """The cells of a study as lines: what differs along each, and what tells the lines apart."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +29,8 @@ class Line(NamedTuple):
         Labels.
     title : str
         What tells the line apart from the others of the study.
+    rest : str
+        That of it which is neither scenario nor policy; may be empty.
     cells : polars.DataFrame
         Its cells, in the order of the parameter.
     measure : {"regret", "priced_regret"}
@@ -38,6 +41,7 @@ class Line(NamedTuple):
     scenario: str
     policy: str
     title: str
+    rest: str
     cells: "pl.DataFrame"
     measure: str
 
@@ -91,6 +95,7 @@ def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> 
                 first["scenario"],
                 first["policy"],
                 title,
+                ", ".join(rest),
                 group.sort(along),
                 "priced_regret" if spent else "regret",
             )
@@ -113,7 +118,10 @@ def overspending(stored: "StoredStudy") -> list[int]:
     import polars as pl
 
     return (
-        stored.summary.filter(pl.col("quantity") == "cost", pl.col("low") > pl.col("budget"))
+        # A single trial has no interval, and NaN would count as large.
+        stored.summary.filter(
+            pl.col("quantity") == "cost", pl.col("low").fill_nan(None) > pl.col("budget")
+        )
         .select("cell")
         .collect()
         .get_column("cell")
@@ -146,17 +154,26 @@ def samples_of(
     return [trials.filter(cell=cell).get_column(name).to_numpy() for cell in numbers]
 
 
+def shared(samples: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Cut samples to the trials that all of them have, so that they can be paired."""
+    count = min(sample.size for sample in samples)
+    return [sample[:count] for sample in samples]
+
+
 def summary_of(stored: "StoredStudy", cells: "pl.DataFrame", name: str) -> "pl.DataFrame":
     """Return ``mean``, ``low`` and ``high`` of a quantity for every cell, in their order."""
     found = stored.summary.filter(quantity=name).select("cell", "mean", "low", "high").collect()
     return cells.select("cell").join(found, on="cell", how="left", maintain_order="left")
 
 
-def spoken(interval: Iterable[float]) -> str:
-    """Write an estimate with its interval: ``0.667 (0.651 to 0.683)``; rounding as 0."""
-    rounded = (0.0 if abs(value) < NOTHING else value for value in interval)
-    estimate, low, high = (compact(value, 3) for value in rounded)
-    return f"{estimate} ({low} to {high})"
+def spoken(interval: Iterable[float | None]) -> str:
+    """Write an estimate with its interval, ``0.667 (0.651 to 0.683)``, and rounding as 0.
+
+    An estimate without an interval, from a single trial, stands alone.
+    """
+    values = [math.nan if value is None else value for value in interval]
+    estimate, low, high = (compact(0.0 if abs(v) < NOTHING else v, 3) for v in values)
+    return estimate if math.isnan(values[1]) else f"{estimate} ({low} to {high})"
 
 
 def listed(words: Sequence[str]) -> str:

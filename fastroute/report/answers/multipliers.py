@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fastroute.analyse import PairedDifference, budget_prices, paired_difference, price_supremum
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.draw import legend_below, panels_of, whiskers
-from fastroute.report.answers.lines import Line, lines_of, spoken
+from fastroute.report.answers.lines import Line, lines_of, shared, spoken
 from fastroute.report.figures import house_style
 from fastroute.report.style import NOTHING, compact, line_style, word
 
@@ -65,8 +65,8 @@ class Prices(NamedTuple):
         return f"{spoken(1.0 + x / before for x in (found.mean, found.low, found.high))} times"
 
     def _difference(self) -> PairedDifference:
-        shared = min(values.size for values in self.samples[-2:])
-        return paired_difference(self.samples[-1][:shared], self.samples[-2][:shared])
+        before, after = shared(self.samples[-2:])
+        return paired_difference(after, before)
 
 
 def answer(stored: "StoredStudy") -> Answer:
@@ -179,7 +179,7 @@ def _verdict(found: list[Prices]) -> list[str]:
 
 
 def _world(one: Prices) -> tuple[str, str]:
-    return one.line.scenario, _rest(one)
+    return one.line.scenario, one.line.rest
 
 
 def _rows(found: list[Prices]) -> list[dict[str, str]]:
@@ -203,7 +203,7 @@ def _rows(found: list[Prices]) -> list[dict[str, str]]:
 def _panels(found: list[Prices]) -> "tuple[Figure, dict[str, Any], dict[str, int]]":
     """Return a figure with a panel for each scenario and policy, and the colours of the rest."""
     names = list(dict.fromkeys(_panel(one) for one in found))
-    rest = list(dict.fromkeys(_rest(one) for one in found))
+    rest = list(dict.fromkeys(one.line.rest for one in found))
     figure, panels = panels_of(names, columns=2)
     return figure, dict(zip(names, panels, strict=True)), {name: k for k, name in enumerate(rest)}
 
@@ -212,20 +212,16 @@ def _panel(one: Prices) -> str:
     return f"{one.line.scenario}, {one.line.policy}"
 
 
-def _rest(one: Prices) -> str:
-    return one.line.title.partition(", ")[2] or one.line.title
-
-
 @house_style
 def _suprema(found: list[Prices]) -> "Figure":
     figure, panels, places = _panels(found)
     for one in found:
-        axes, style = panels[_panel(one)], line_style(places[_rest(one)])
+        axes, style = panels[_panel(one)], line_style(places[one.line.rest])
         whiskers(
             axes,
             one.horizons,
             one.supremum,
-            label=_rest(one),
+            label=one.line.rest or one.line.policy,
             colour=style.colour,
             linestyle=style.dashes,
         )
@@ -239,11 +235,17 @@ def _suprema(found: list[Prices]) -> "Figure":
 def _by_stage(found: list[Prices]) -> "Figure":
     figure, panels, places = _panels(found)
     for one in found:
-        axes, style = panels[_panel(one)], line_style(places[_rest(one)])
+        axes, style = panels[_panel(one)], line_style(places[one.line.rest])
         opened = one.stages.get_column("opened").to_numpy() + 1.0
         middle, upper = (one.stages.get_column(name).to_numpy() for name in ("q50", "q95"))
         axes.fill_between(opened, middle, upper, color=style.colour, alpha=0.18, linewidth=0)
-        axes.plot(opened, middle, color=style.colour, linestyle=style.dashes, label=_rest(one))
+        axes.plot(
+            opened,
+            middle,
+            color=style.colour,
+            linestyle=style.dashes,
+            label=one.line.rest or one.line.policy,
+        )
     return _finished(figure, panels, "round at which the stage opens", "price of the stage")
 
 

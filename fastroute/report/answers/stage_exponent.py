@@ -12,6 +12,7 @@ from fastroute.report.answers.lines import (
     deployments_are_free,
     lines_of,
     samples_of,
+    shared,
     spoken,
     summary_of,
 )
@@ -112,7 +113,7 @@ def _sweeps(stored: "StoredStudy") -> list[Sweep]:
                 [fitted(stored, line) for line in alike],
                 last,
                 measure,
-                best_of(samples),
+                best_of(shared(samples)),
             )
         )
     return sweeps
