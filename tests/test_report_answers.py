@@ -138,6 +138,15 @@ def test_an_exponent_that_is_not_known_well_is_not_pinned_to_two_thirds(studies:
     assert "cannot be told apart from 2/3, nor pinned to it: minimax" in verdict
 
 
+def test_an_exponent_that_does_not_last_is_called_that(studies: Any) -> None:
+    stored = studies("scaling")
+    bent = pl.min_horizontal(pl.col("horizon"), 800.0 * (pl.col("horizon") / 800.0) ** 0.1)
+    trials = noisy(stored.trials.collect(), bent, 0.002)
+    verdict = asked("scaling", Doctored(stored, trials=trials)).verdict
+    assert any("does not last" in text and "minimax" in text for text in verdict)
+    assert any("local exponent changes" in text and "minimax" in text for text in verdict)
+
+
 def test_a_regret_below_zero_is_not_fitted_and_said_so(studies: Any) -> None:
     stored = studies("scaling")
     trials = stored.trials.collect().with_columns(
@@ -182,6 +191,14 @@ def test_the_best_interval_follows_from_the_trials(mean: pl.Expr, words: str, st
     assert [text.partition(":")[0] for text in found.verdict[:2]] == ["static", "discovery"]
     assert "deploy_cost = 0" in found.verdict[2]
     assert words in found.verdict[0]
+
+
+def test_no_ratio_to_a_regret_below_zero(studies: Any) -> None:
+    stored = studies("interval")
+    trials = noisy(stored.trials.collect(), 10.0 - pl.col("stages"), 1e-4)
+    found = asked("interval", Doctored(stored, trials=trials))
+    assert "K = T^(1/3) = 8 has 24.0 (" in found.verdict[0]
+    assert "units of reward more than that" in found.verdict[0]
 
 
 @pytest.mark.parametrize(

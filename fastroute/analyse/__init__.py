@@ -18,7 +18,12 @@ from fastroute.analyse.intervals import (
     mean_interval,
     student_halfwidth,
 )
-from fastroute.analyse.paired import PairedDifference, paired_difference, paired_differences
+from fastroute.analyse.paired import (
+    PairedDifference,
+    paired_difference,
+    paired_differences,
+    paired_ratio,
+)
 from fastroute.analyse.quantiles import QuantileInterval, quantile_interval, share_interval
 from fastroute.analyse.scaling import ScalingFit, fit_scaling
 from fastroute.analyse.scaling_table import scaling_table
@@ -45,6 +50,7 @@ __all__ = [
     "mean_interval",
     "paired_difference",
     "paired_differences",
+    "paired_ratio",
     "price_supremum",
     "quantile_interval",
     "scaling_table",

@@ -12,6 +12,7 @@ from fastroute.report.answers.lines import (
     deployments_are_free,
     lines_of,
     listed,
+    ratio_text,
     samples_of,
     shared,
     spoken,
@@ -77,11 +78,10 @@ def _verdict(stored: "StoredStudy", line: Line) -> list[str]:
     if abs(stages[near] - rule) > 0.1 * rule:
         sentences.append(f"K = T^(1/3) = {rule} is not among the numbers of stages here.")
     elif near != best:
-        excess = found.excess[near]
-        ratio = spoken(1.0 + value / mean for value in (excess.mean, excess.low, excess.high))
+        ratio = ratio_text(samples[near], samples[best], found.excess[near].level)
         doubt = ", which chance alone may explain" if near in ties else ""
         sentences.append(
-            f"K = T^(1/3) = {word(stages[near])} has {ratio} times that {line.words}{doubt}."
+            f"K = T^(1/3) = {word(stages[near])} has {ratio} that {line.words}{doubt}."
         )
     else:
         sentences.append(f"That is K = T^(1/3) = {word(stages[near])}.")

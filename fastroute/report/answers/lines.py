@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastroute.analyse import paired_difference, paired_ratio
 from fastroute.report.style import NOTHING, compact, word
 
 if TYPE_CHECKING:
@@ -174,6 +175,18 @@ def spoken(interval: Iterable[float | None]) -> str:
     values = [math.nan if value is None else value for value in interval]
     estimate, low, high = (compact(0.0 if abs(v) < NOTHING else v, 3) for v in values)
     return estimate if math.isnan(values[1]) else f"{estimate} ({low} to {high})"
+
+
+def ratio_text(a: NDArray[np.float64], b: NDArray[np.float64], level: float = 0.95) -> str:
+    """Write how many times the mean of `b` that of `a` is: ``1.60 (1.54 to 1.66) times``.
+
+    Where a mean is not above zero it is the difference instead, in units of reward.
+    """
+    if min(a.mean(), b.mean()) > NOTHING:
+        found = paired_ratio(a, b, level=level)
+        return f"{spoken((found.estimate, found.low, found.high))} times"
+    excess = paired_difference(a, b, level=level)
+    return f"{spoken((excess.mean, excess.low, excess.high))} units of reward more than"
 
 
 def listed(words: Sequence[str]) -> str:

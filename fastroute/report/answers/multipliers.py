@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.analyse import PairedDifference, budget_prices, paired_difference, price_supremum
+from fastroute.analyse import budget_prices, paired_difference, price_supremum
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.draw import legend_below, panels_of, whiskers
-from fastroute.report.answers.lines import Line, lines_of, shared, spoken
+from fastroute.report.answers.lines import Line, lines_of, ratio_text, shared, spoken
 from fastroute.report.figures import house_style
 from fastroute.report.style import NOTHING, compact, line_style, word
 
@@ -51,22 +51,16 @@ class Prices(NamedTuple):
         """
         if len(self.samples) < 2:
             return "single"
-        found = self._difference()
+        before, after = shared(self.samples[-2:])
+        found = paired_difference(after, before)
         if found.low > NOTHING:
             return "grows"
         return "falls" if found.high < -NOTHING else "flat"
 
     def change_words(self) -> str:
-        """Write the ratio of the mean largest prices of the two largest horizons."""
-        before = float(self.samples[-2].mean())
-        if before <= NOTHING:
-            return "from 0"
-        found = self._difference()
-        return f"{spoken(1.0 + x / before for x in (found.mean, found.low, found.high))} times"
-
-    def _difference(self) -> PairedDifference:
+        """Write the mean largest price of the largest horizon in terms of the one before."""
         before, after = shared(self.samples[-2:])
-        return paired_difference(after, before)
+        return ratio_text(after, before)
 
 
 def answer(stored: "StoredStudy") -> Answer:
@@ -163,23 +157,23 @@ def _verdict(found: list[Prices]) -> list[str]:
     free = [one.line.title for one in learned if one.largest <= 0.0]
     if free:
         verdict.append(f"The budget binds in no stage: {'; '.join(free)}.")
-    truth = {_world(one): one for one in found if one.true}
-    ratios = [
-        float(one.samples[-1].mean() / truth[_world(one)].samples[-1].mean())
-        for one in binding
-        if _world(one) in truth and truth[_world(one)].samples[-1].mean() > NOTHING
-    ]
+    ratios = {one.line.title: ratio for one in binding if (ratio := _against_truth(one, found))}
     if ratios:
         verdict.append(
-            f"At T = {word(horizons[-1])} the mean largest price is between "
-            f"{compact(min(ratios), 3)} and {compact(max(ratios), 3)} times that under the true "
-            "means (the oracle's)."
+            f"At T = {word(horizons[-1])} the mean largest price is, in terms of that under the "
+            f"true means (the oracle's): {'; '.join(f'{k} {v}' for k, v in ratios.items())}."
         )
     return verdict
 
 
-def _world(one: Prices) -> tuple[str, str]:
-    return one.line.scenario, one.line.rest
+def _against_truth(one: Prices, found: list[Prices]) -> str:
+    """Write the ratio to the oracle's prices in the same world; empty where there is none."""
+    for other in found:
+        alike = (one.line.scenario, one.line.rest) == (other.line.scenario, other.line.rest)
+        if other.true and alike and other.samples[-1].mean() > NOTHING:
+            mine, true = shared([one.samples[-1], other.samples[-1]])
+            return ratio_text(mine, true)
+    return ""
 
 
 def _rows(found: list[Prices]) -> list[dict[str, str]]:
