@@ -73,7 +73,8 @@ def run(
             err=True,
         )
         raise typer.Exit(_SOME_FAILED)
-    if result.shards_run or not (result.path / "figures").exists():
+    unasked = result.study.answer is not None and not (result.path / "answer.md").exists()
+    if result.shards_run or unasked or not (result.path / "figures").exists():
         from fastroute.report import write_report
 
         write_report(result.path)

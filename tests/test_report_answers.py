@@ -116,9 +116,9 @@ def test_a_study_without_a_sweep_says_what_is_missing(
 @pytest.mark.parametrize(
     ("power", "words"),
     [
-        (2 / 3, "The exponent is 2/3"),
-        (0.4, "It is below 2/3"),
-        (0.9, "It is above 2/3"),
+        (2 / 3, "The exponent is within 0.02 of 2/3"),
+        (0.4, "It is clearly below 2/3"),
+        (0.9, "It is clearly above 2/3"),
     ],
 )
 def test_the_exponent_decides_the_verdict(power: float, words: str, studies: Any) -> None:
@@ -136,6 +136,15 @@ def test_an_exponent_that_is_not_known_well_is_not_pinned_to_two_thirds(studies:
     trials = noisy(stored.trials.collect(), pl.col("horizon") ** (2 / 3), 0.5)
     verdict = " ".join(asked("scaling", Doctored(stored, trials=trials)).verdict)
     assert "cannot be told apart from 2/3, nor pinned to it: minimax" in verdict
+
+
+def test_an_exponent_that_does_not_last_is_called_that(studies: Any) -> None:
+    stored = studies("scaling")
+    bent = pl.min_horizontal(pl.col("horizon"), 800.0 * (pl.col("horizon") / 800.0) ** 0.1)
+    trials = noisy(stored.trials.collect(), bent, 0.002)
+    verdict = asked("scaling", Doctored(stored, trials=trials)).verdict
+    assert any("does not last" in text and "minimax" in text for text in verdict)
+    assert any("local exponent changes" in text and "minimax" in text for text in verdict)
 
 
 def test_a_regret_below_zero_is_not_fitted_and_said_so(studies: Any) -> None:
@@ -179,8 +188,17 @@ def test_the_best_interval_follows_from_the_trials(mean: pl.Expr, words: str, st
     stored = studies("interval")
     trials = noisy(stored.trials.collect(), mean, 0.02)
     found = asked("interval", Doctored(stored, trials=trials))
-    assert [text.partition(":")[0] for text in found.verdict] == ["static", "discovery"]
+    assert [text.partition(":")[0] for text in found.verdict[:2]] == ["static", "discovery"]
+    assert "deploy_cost = 0" in found.verdict[2]
     assert words in found.verdict[0]
+
+
+def test_no_ratio_to_a_regret_below_zero(studies: Any) -> None:
+    stored = studies("interval")
+    trials = noisy(stored.trials.collect(), 10.0 - pl.col("stages"), 1e-4)
+    found = asked("interval", Doctored(stored, trials=trials))
+    assert "K = T^(1/3) = 8 has 24.0 (" in found.verdict[0]
+    assert "units of reward more than that" in found.verdict[0]
 
 
 @pytest.mark.parametrize(
@@ -229,6 +247,19 @@ def test_the_report_begins_with_the_answer(studies: Any, monkeypatch: pytest.Mon
     assert found.verdict[0] in section.text
     assert section.one("img").attrs["src"].startswith("data:image/svg+xml;base64,")
     assert len(section.all("table")) == len(found.tables)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_single_trial_has_no_intervals_but_an_answer(name: str, tmp_path: Path) -> None:
+    data = {"name": name, "answer": name, "policy": [STAGEROUTE], **STUDIES[name]}
+    setting = {**SETTING, **data["setting"], "trials": 1}
+    stored = run_study(
+        Study.from_dict({**data, "setting": setting}), tmp_path / name, progress=False
+    )
+    verdict = " ".join(asked(name, stored).verdict)
+    assert verdict
+    assert "overspent" not in verdict
+    assert "beyond doubt" not in verdict.replace("within 0.02 of 2/3 beyond doubt", "")
 
 
 def test_no_question_and_no_answer(tmp_path: Path) -> None:

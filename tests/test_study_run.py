@@ -445,7 +445,7 @@ def test_more_trials_of_a_scenario_with_instances_are_more_of_the_same(tmp_path:
             scenario={"name": "minimax"}, setting={"trials": trials, "budget": 1.0, "horizon": 64}
         )
 
-    run_study(study(128), tmp_path / "run", progress=False)
-    extended = run_study(study(192), tmp_path / "run", progress=False)
+    run_study(study(64), tmp_path / "run", progress=False)
+    extended = run_study(study(128), tmp_path / "run", progress=False)
     assert extended.shards_run == 2  # one for each policy
-    assert_same_frames(extended, run_study(study(192), tmp_path / "fresh", progress=False))
+    assert_same_frames(extended, run_study(study(128), tmp_path / "fresh", progress=False))

@@ -18,7 +18,12 @@ from fastroute.analyse.intervals import (
     mean_interval,
     student_halfwidth,
 )
-from fastroute.analyse.paired import PairedDifference, paired_difference, paired_differences
+from fastroute.analyse.paired import (
+    PairedDifference,
+    paired_difference,
+    paired_differences,
+    paired_ratio,
+)
 from fastroute.analyse.quantiles import QuantileInterval, quantile_interval, share_interval
 from fastroute.analyse.ranking import BestPower, best_power, ranking
 from fastroute.analyse.scaling import ScalingFit, fit_scaling
@@ -48,6 +53,7 @@ __all__ = [
     "mean_interval",
     "paired_difference",
     "paired_differences",
+    "paired_ratio",
     "price_supremum",
     "quantile_interval",
     "ranking",

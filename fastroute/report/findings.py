@@ -20,7 +20,7 @@ from fastroute.report.answers import answer_of
 from fastroute.report.answers.base import Answer, markdown_answer
 from fastroute.report.figures import save_figure
 from fastroute.report.style import word
-from fastroute.study import RunDirectoryError, StoredStudy, load, preset_names
+from fastroute.study import RunDirectoryError, StoredStudy, Study, load, preset_names
 from fastroute.study.files import write_file
 
 # Versions that decide the bits of a result, and that of Python.
@@ -105,7 +105,7 @@ def _provenance(stored: StoredStudy) -> str:
     )
     sessions = len(manifest["sessions"])
     lines = [
-        f"Study: {_command(stored.study.name)}, {cells.height} cells, {rounds:.3g} trial-rounds.",
+        f"Study: {_command(stored)}, {cells.height} cells, {rounds:.3g} trial-rounds.",
         f"Settings: horizon {_ends(cells.get_column('horizon').to_list())}, trials "
         f"{_ends(cells.get_column('trials').to_list())}, {settings}.",
         f"Run: {_minutes(manifest['sessions'])} of wall time in {sessions} "
@@ -118,11 +118,16 @@ def _provenance(stored: StoredStudy) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _command(name: str) -> str:
+def _command(stored: StoredStudy) -> str:
+    """Return what runs the study again: a preset, where it is exactly that."""
+    name = stored.study.name
     base = name.removesuffix("-quick")
-    if base not in preset_names():
-        return f"`{name}`, a file of its own"
-    return f"`fastroute run {base}{' --quick' * (base != name)}`"
+    if base in preset_names():
+        preset = Study.preset(base)
+        same = preset.quick() if base != name and preset.quick_setting is not None else preset
+        if same.content_hash == stored.manifest["content_hash"]:
+            return f"`fastroute run {base}{' --quick' * (base != name)}`"
+    return f"{name}, with settings of its own"
 
 
 def _minutes(sessions: Sequence[dict[str, str]]) -> str:

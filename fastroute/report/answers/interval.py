@@ -1,5 +1,6 @@
 """How often to update: regret against the update interval T/K at a fixed horizon."""
 
+import math
 from typing import TYPE_CHECKING
 
 from fastroute.analyse import best_of
@@ -8,9 +9,12 @@ from fastroute.report.answers.draw import legend_below, log_axes, panels_of, whi
 from fastroute.report.answers.lines import (
     PARTS,
     Line,
+    deployments_are_free,
     lines_of,
     listed,
+    ratio_text,
     samples_of,
+    shared,
     spoken,
     summary_of,
 )
@@ -36,6 +40,7 @@ def answer(stored: "StoredStudy") -> Answer:
         words = "The study has one number of stages only; sweep stages to answer the question."
         return Answer(QUESTION, (words,), (), ())
     verdict = [" ".join(_verdict(stored, line)) for line in swept]
+    verdict += deployments_are_free(stored.cells.collect())
     tables = tuple(_table(stored, line) for line in swept)
     figure = AnswerFigure(
         "interval",
@@ -51,7 +56,7 @@ def answer(stored: "StoredStudy") -> Answer:
 def _verdict(stored: "StoredStudy", line: Line) -> list[str]:
     stages = line.cells.get_column("stages").to_list()
     lengths = line.cells.get_column("stage_length").to_list()
-    samples = samples_of(stored, line.cells, line.measure)
+    samples = shared(samples_of(stored, line.cells, line.measure))
     found = best_of(samples)
     best = found.best
     ties = [place for place in found.ties if place != best]
@@ -73,11 +78,10 @@ def _verdict(stored: "StoredStudy", line: Line) -> list[str]:
     if abs(stages[near] - rule) > 0.1 * rule:
         sentences.append(f"K = T^(1/3) = {rule} is not among the numbers of stages here.")
     elif near != best:
-        excess = found.excess[near]
-        ratio = spoken(1.0 + value / mean for value in (excess.mean, excess.low, excess.high))
+        ratio = ratio_text(samples[near], samples[best], found.excess[near].level)
         doubt = ", which chance alone may explain" if near in ties else ""
         sentences.append(
-            f"K = T^(1/3) = {word(stages[near])} has {ratio} times that {line.words}{doubt}."
+            f"K = T^(1/3) = {word(stages[near])} has {ratio} that {line.words}{doubt}."
         )
     else:
         sentences.append(f"That is K = T^(1/3) = {word(stages[near])}.")
@@ -90,7 +94,8 @@ def _verdict(stored: "StoredStudy", line: Line) -> list[str]:
 
 
 def _high(stored: "StoredStudy", line: Line, place: int) -> float:
-    return float(summary_of(stored, line.cells, line.measure).get_column("high")[place])
+    high = summary_of(stored, line.cells, line.measure).get_column("high")[place]
+    return math.nan if high is None else float(high)
 
 
 def _largest_part(stored: "StoredStudy", line: Line, place: int) -> str:

@@ -1,12 +1,14 @@
 """The cells of a study as lines: what differs along each, and what tells the lines apart."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.report.style import compact, word
+from fastroute.analyse import paired_difference, paired_ratio
+from fastroute.report.style import NOTHING, compact, word
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,6 +30,8 @@ class Line(NamedTuple):
         Labels.
     title : str
         What tells the line apart from the others of the study.
+    rest : str
+        That of it which is neither scenario nor policy; may be empty.
     cells : polars.DataFrame
         Its cells, in the order of the parameter.
     measure : {"regret", "priced_regret"}
@@ -38,6 +42,7 @@ class Line(NamedTuple):
     scenario: str
     policy: str
     title: str
+    rest: str
     cells: "pl.DataFrame"
     measure: str
 
@@ -91,6 +96,7 @@ def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> 
                 first["scenario"],
                 first["policy"],
                 title,
+                ", ".join(rest),
                 group.sort(along),
                 "priced_regret" if spent else "regret",
             )
@@ -123,12 +129,24 @@ def overspending(stored: "StoredStudy") -> list[int]:
     import polars as pl
 
     return (
-        stored.summary.filter(pl.col("quantity") == "cost", pl.col("low") > pl.col("budget"))
+        # A single trial has no interval, and NaN would count as large.
+        stored.summary.filter(
+            pl.col("quantity") == "cost", pl.col("low").fill_nan(None) > pl.col("budget")
+        )
         .select("cell")
         .collect()
         .get_column("cell")
         .to_list()
     )
+
+
+def deployments_are_free(cells: "pl.DataFrame") -> list[str]:
+    """Say that a deployment costs nothing in these cells; nothing where it does."""
+    if (cells.get_column("deploy_cost") > 0.0).any():
+        return []
+    return [
+        "A deployment costs nothing in this study (deploy_cost = 0), which favours many stages."
+    ]
 
 
 def samples_of(
@@ -147,16 +165,38 @@ def samples_of(
     return [trials.filter(cell=cell).get_column(name).to_numpy() for cell in numbers]
 
 
+def shared(samples: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Cut samples to the trials that all of them have, so that they can be paired."""
+    count = min(sample.size for sample in samples)
+    return [sample[:count] for sample in samples]
+
+
 def summary_of(stored: "StoredStudy", cells: "pl.DataFrame", name: str) -> "pl.DataFrame":
     """Return ``mean``, ``low`` and ``high`` of a quantity for every cell, in their order."""
     found = stored.summary.filter(quantity=name).select("cell", "mean", "low", "high").collect()
     return cells.select("cell").join(found, on="cell", how="left", maintain_order="left")
 
 
-def spoken(interval: Iterable[float]) -> str:
-    """Write an estimate with its interval: ``0.667 (0.651 to 0.683)``."""
-    estimate, low, high = (compact(value, 3) for value in interval)
-    return f"{estimate} ({low} to {high})"
+def spoken(interval: Iterable[float | None]) -> str:
+    """Write an estimate with its interval, ``0.667 (0.651 to 0.683)``, and rounding as 0.
+
+    An estimate without an interval, from a single trial, stands alone.
+    """
+    values = [math.nan if value is None else value for value in interval]
+    estimate, low, high = (compact(0.0 if abs(v) < NOTHING else v, 3) for v in values)
+    return estimate if math.isnan(values[1]) else f"{estimate} ({low} to {high})"
+
+
+def ratio_text(a: NDArray[np.float64], b: NDArray[np.float64], level: float = 0.95) -> str:
+    """Write how many times the mean of `b` that of `a` is: ``1.60 (1.54 to 1.66) times``.
+
+    Where a mean is not above zero it is the difference instead, in units of reward.
+    """
+    if min(a.mean(), b.mean()) > NOTHING:
+        found = paired_ratio(a, b, level=level)
+        return f"{spoken((found.estimate, found.low, found.high))} times"
+    excess = paired_difference(a, b, level=level)
+    return f"{spoken((excess.mean, excess.low, excess.high))} units of reward more than"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.analyse import PairedDifference, budget_prices, paired_difference, price_supremum
+from fastroute.analyse import budget_prices, paired_difference, price_supremum
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.draw import legend_below, panels_of, whiskers
-from fastroute.report.answers.lines import Line, lines_of, spoken
+from fastroute.report.answers.lines import Line, lines_of, ratio_text, shared, spoken
 from fastroute.report.figures import house_style
 from fastroute.report.style import NOTHING, compact, line_style, word
 
@@ -51,22 +51,16 @@ class Prices(NamedTuple):
         """
         if len(self.samples) < 2:
             return "single"
-        found = self._difference()
+        before, after = shared(self.samples[-2:])
+        found = paired_difference(after, before)
         if found.low > NOTHING:
             return "grows"
         return "falls" if found.high < -NOTHING else "flat"
 
     def change_words(self) -> str:
-        """Write the ratio of the mean largest prices of the two largest horizons."""
-        before = float(self.samples[-2].mean())
-        if before <= NOTHING:
-            return "from 0"
-        found = self._difference()
-        return f"{spoken(1.0 + x / before for x in (found.mean, found.low, found.high))} times"
-
-    def _difference(self) -> PairedDifference:
-        shared = min(values.size for values in self.samples[-2:])
-        return paired_difference(self.samples[-1][:shared], self.samples[-2][:shared])
+        """Write the mean largest price of the largest horizon in terms of the one before."""
+        before, after = shared(self.samples[-2:])
+        return ratio_text(after, before)
 
 
 def answer(stored: "StoredStudy") -> Answer:
@@ -145,8 +139,7 @@ def _verdict(found: list[Prices]) -> list[str]:
     verdict = [
         f"The largest price of all stages, trials and horizons is λ* b = {compact(top.largest, 3)} "
         f"units of reward ({top.line.title}), for T from {word(horizons[0])} to "
-        f"{word(horizons[-1])}: whatever Λ bounds them, it need not be larger than that over b "
-        "here."
+        f"{word(horizons[-1])}: in these runs a bound Λ need be no larger than that divided by b."
     ]
     groups: dict[str, list[str]] = {"grows": [], "falls": [], "flat": [], "single": []}
     for one in binding:
@@ -164,23 +157,23 @@ def _verdict(found: list[Prices]) -> list[str]:
     free = [one.line.title for one in learned if one.largest <= 0.0]
     if free:
         verdict.append(f"The budget binds in no stage: {'; '.join(free)}.")
-    truth = {_world(one): one for one in found if one.true}
-    ratios = [
-        float(one.samples[-1].mean() / truth[_world(one)].samples[-1].mean())
-        for one in binding
-        if _world(one) in truth and truth[_world(one)].samples[-1].mean() > NOTHING
-    ]
+    ratios = {one.line.title: ratio for one in binding if (ratio := _against_truth(one, found))}
     if ratios:
         verdict.append(
-            f"At T = {word(horizons[-1])} the mean largest price is between "
-            f"{compact(min(ratios), 3)} and {compact(max(ratios), 3)} times that under the true "
-            "means (the oracle's)."
+            f"At T = {word(horizons[-1])} the mean largest price is, in terms of that under the "
+            f"true means (the oracle's): {'; '.join(f'{k} {v}' for k, v in ratios.items())}."
         )
     return verdict
 
 
-def _world(one: Prices) -> tuple[str, str]:
-    return one.line.scenario, _rest(one)
+def _against_truth(one: Prices, found: list[Prices]) -> str:
+    """Write the ratio to the oracle's prices in the same world; empty where there is none."""
+    for other in found:
+        alike = (one.line.scenario, one.line.rest) == (other.line.scenario, other.line.rest)
+        if other.true and alike and other.samples[-1].mean() > NOTHING:
+            mine, true = shared([one.samples[-1], other.samples[-1]])
+            return ratio_text(mine, true)
+    return ""
 
 
 def _rows(found: list[Prices]) -> list[dict[str, str]]:
@@ -204,7 +197,7 @@ def _rows(found: list[Prices]) -> list[dict[str, str]]:
 def _panels(found: list[Prices]) -> "tuple[Figure, dict[str, Any], dict[str, int]]":
     """Return a figure with a panel for each scenario and policy, and the colours of the rest."""
     names = list(dict.fromkeys(_panel(one) for one in found))
-    rest = list(dict.fromkeys(_rest(one) for one in found))
+    rest = list(dict.fromkeys(one.line.rest for one in found))
     figure, panels = panels_of(names, columns=2)
     return figure, dict(zip(names, panels, strict=True)), {name: k for k, name in enumerate(rest)}
 
@@ -213,20 +206,16 @@ def _panel(one: Prices) -> str:
     return f"{one.line.scenario}, {one.line.policy}"
 
 
-def _rest(one: Prices) -> str:
-    return one.line.title.partition(", ")[2] or one.line.title
-
-
 @house_style
 def _suprema(found: list[Prices]) -> "Figure":
     figure, panels, places = _panels(found)
     for one in found:
-        axes, style = panels[_panel(one)], line_style(places[_rest(one)])
+        axes, style = panels[_panel(one)], line_style(places[one.line.rest])
         whiskers(
             axes,
             one.horizons,
             one.supremum,
-            label=_rest(one),
+            label=one.line.rest or one.line.policy,
             colour=style.colour,
             linestyle=style.dashes,
         )
@@ -240,11 +229,17 @@ def _suprema(found: list[Prices]) -> "Figure":
 def _by_stage(found: list[Prices]) -> "Figure":
     figure, panels, places = _panels(found)
     for one in found:
-        axes, style = panels[_panel(one)], line_style(places[_rest(one)])
+        axes, style = panels[_panel(one)], line_style(places[one.line.rest])
         opened = one.stages.get_column("opened").to_numpy() + 1.0
         middle, upper = (one.stages.get_column(name).to_numpy() for name in ("q50", "q95"))
         axes.fill_between(opened, middle, upper, color=style.colour, alpha=0.18, linewidth=0)
-        axes.plot(opened, middle, color=style.colour, linestyle=style.dashes, label=_rest(one))
+        axes.plot(
+            opened,
+            middle,
+            color=style.colour,
+            linestyle=style.dashes,
+            label=one.line.rest or one.line.policy,
+        )
     return _finished(figure, panels, "round at which the stage opens", "price of the stage")
 
 

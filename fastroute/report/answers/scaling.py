@@ -20,6 +20,14 @@ QUESTION = "How does regret grow with the horizon T, and where does T^(2/3) hold
 #: An exponent counts as 2/3 when its whole interval is within this of it.
 NEAR: Final = 0.02
 _TWO_THIRDS: Final = 2.0 / 3.0
+_WORDS: Final = {
+    "near": f"The exponent is within {NEAR} of 2/3, its whole 95 % interval included",
+    "below": "It is clearly below 2/3, so regret grows more slowly than the bound allows",
+    "above": "It is clearly above 2/3, so T^(2/3) does not hold at these horizons",
+    "passing": "The exponent over all horizons does not last, and is another between the two "
+    "largest, so it says nothing of longer ones",
+    "unclear": "It cannot be told apart from 2/3, nor pinned to it",
+}
 _ENDS: Final = ("horizon_low", "horizon_high")
 _QUANTITIES: Final = ("regret", *PARTS, "priced_regret")
 
@@ -66,8 +74,22 @@ def exponent_text(fit: ScalingFit) -> str:
 
 
 def against_two_thirds(fit: ScalingFit) -> str:
-    """Compare an exponent with 2/3: ``near``, ``unclear``, ``below`` or ``above``."""
-    low, high = fit.exponent.low - _TWO_THIRDS, fit.exponent.high - _TWO_THIRDS
+    """Compare an exponent with 2/3.
+
+    Returns
+    -------
+    str
+        ``near``, ``below``, ``above``, ``unclear``, or ``passing`` where the exponent between the
+        two largest horizons is clearly on another side than that over all horizons.
+    """
+    last = fit.local.row(-1, named=True)
+    overall = _side(fit.exponent.low, fit.exponent.high)
+    latest = _side(last["low"], last["high"])
+    return "passing" if "unclear" not in (overall, latest) and overall != latest else overall
+
+
+def _side(low: float, high: float) -> str:
+    low, high = low - _TWO_THIRDS, high - _TWO_THIRDS
     if -NEAR <= low and high <= NEAR:
         return "near"
     if low > 0.0:
@@ -76,17 +98,11 @@ def against_two_thirds(fit: ScalingFit) -> str:
 
 
 def _verdict(found: list[Fitted]) -> list[str]:
-    groups: dict[str, list[str]] = {"near": [], "below": [], "above": [], "unclear": []}
+    groups: dict[str, list[str]] = {name: [] for name in _WORDS}
     for line, fit, _ in found:
         if fit is not None:
             groups[against_two_thirds(fit)].append(_named(line, fit))
-    words = {
-        "near": f"The exponent is 2/3, its whole 95 % interval within {NEAR} of it",
-        "below": "It is below 2/3, so regret grows more slowly than the bound allows",
-        "above": "It is above 2/3, so T^(2/3) does not hold at these horizons",
-        "unclear": "It cannot be told apart from 2/3, nor pinned to it",
-    }
-    verdict = [f"{words[name]}: {'; '.join(group)}." for name, group in groups.items() if group]
+    verdict = [f"{_WORDS[name]}: {'; '.join(group)}." for name, group in groups.items() if group]
     if not groups["near"]:
         verdict.insert(0, f"Nowhere is the exponent within {NEAR} of 2/3 beyond doubt.")
     bent = [line.title for line, fit, _ in found if fit is not None and "curved" in _remarks(fit)]
@@ -110,7 +126,14 @@ def _verdict(found: list[Fitted]) -> list[str]:
 
 
 def _named(line: Line, fit: ScalingFit) -> str:
-    return f"{line.title} ({exponent_text(fit)})"
+    text = exponent_text(fit)
+    if against_two_thirds(fit) == "passing":
+        text += f", at last {_local_text(fit.local.row(-1, named=True))}"
+    return f"{line.title} ({text})"
+
+
+def _local_text(step: dict[str, float]) -> str:
+    return f"{step['slope']:.3f} ± {0.5 * (step['high'] - step['low']):.3f}"
 
 
 def _remarks(fit: ScalingFit) -> str:
@@ -134,8 +157,7 @@ def _overall(found: list[Fitted]) -> AnswerTable:
             row |= {"exponent": exponent_text(fit), "remark": _remarks(fit)}
             for step in fit.local.iter_rows(named=True):
                 ends = (f"{step[end]:.3g}".replace("e+0", "e") for end in _ENDS)
-                half = 0.5 * (step["high"] - step["low"])
-                row[" to ".join(ends)] = f"{step['slope']:.3f} ± {half:.3f}"
+                row[" to ".join(ends)] = _local_text(step)
         rows.append(row)
     heads = dict.fromkeys(head for row in rows for head in row)
     order = [*(head for head in heads if head != "remark"), "remark"]
@@ -185,8 +207,8 @@ def _exponents(stored: "StoredStudy", lines: list[Line], scenario: str) -> Answe
 
 def _row(fit: dict[str, object]) -> dict[str, str]:
     """Write the fit of a quantity."""
+    blank = dict.fromkeys(("x in T^x", "half-width", "curvature", "T^x log^y T"), "-")
     if fit["exponent"] is None:
-        blank = dict.fromkeys(("x in T^x", "half-width", "curvature", "T^x log^y T"), "-")
         reason = str(fit["warning"]).split(". ")[0]
         return {**blank, "preferred": "-", "remark": f"not fitted; {reason}"}
 
@@ -198,6 +220,9 @@ def _row(fit: dict[str, object]) -> dict[str, str]:
         return f"{estimate} ({low} to {high})"
 
     low, high = (float(str(fit[end])) for end in ("low", "high"))
+    if not math.isfinite(high - low):
+        reason = "not fitted; too few trials are above zero for an interval"
+        return {**blank, "preferred": "-", "remark": reason}
     power = fit["log_power"]
     # The power of T that goes with the power of the logarithm is in the local exponents.
     return {
@@ -249,7 +274,8 @@ def _figure(stored: "StoredStudy", found: list[Fitted]) -> "Figure":
             points = nearest.points
             first, last = (float(points.get_column("horizon")[end]) for end in (0, -1))
             middle = math.sqrt(first * last)
-            height = nearest.constant * middle**nearest.exponent.estimate
+            # Below the nearest line, which would hide it.
+            height = 0.6 * nearest.constant * middle**nearest.exponent.estimate
             axes.plot(
                 [first, last],
                 [height * (end / middle) ** _TWO_THIRDS for end in (first, last)],

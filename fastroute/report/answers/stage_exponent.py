@@ -3,14 +3,20 @@
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastroute.analyse import BestOf, best_of
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.draw import legend_below, panels_of, whiskers
 from fastroute.report.answers.lines import (
     PARTS,
     Line,
+    deployments_are_free,
     lines_of,
+    ratio_text,
     samples_of,
+    shared,
     spoken,
     summary_of,
 )
@@ -38,6 +44,7 @@ class Sweep(NamedTuple):
     found: list[Fitted]
     last: list["pl.DataFrame"]  #: for each power, the cell of the largest horizon
     measure: str
+    samples: list[NDArray[np.float64]]  #: of the measure, at the largest horizon
     best: BestOf  #: by the measure, at the largest horizon
 
     @property
@@ -72,7 +79,9 @@ def answer(stored: "StoredStudy") -> Answer:
         ),
     )
     tables = tuple(_table(stored, sweep) for sweep in sweeps)
-    return Answer(QUESTION, tuple(_verdict(sweep) for sweep in sweeps), tables, figures)
+    verdict = [_verdict(sweep) for sweep in sweeps]
+    verdict += deployments_are_free(stored.cells.collect())
+    return Answer(QUESTION, tuple(verdict), tables, figures)
 
 
 def power_of(rule: str) -> Fraction | None:
@@ -101,7 +110,7 @@ def _sweeps(stored: "StoredStudy") -> list[Sweep]:
         measure = "priced_regret" if priced else "regret"
         alike = [line._replace(measure=measure) for _, line in found]
         last = [line.cells.tail(1) for line in alike]
-        samples = [samples_of(stored, cell, measure)[0] for cell in last]
+        samples = shared([samples_of(stored, cell, measure)[0] for cell in last])
         sweeps.append(
             Sweep(
                 title,
@@ -109,6 +118,7 @@ def _sweeps(stored: "StoredStudy") -> list[Sweep]:
                 [fitted(stored, line) for line in alike],
                 last,
                 measure,
+                samples,
                 best_of(samples),
             )
         )
@@ -135,10 +145,9 @@ def _verdict(sweep: Sweep) -> str:
         elif third in ties:
             text += " So 1/3 is as good as any here, as far as these trials tell."
         else:
-            excess = sweep.best.excess[third]
-            mean = sweep.best.means[best]
-            ratio = spoken(1.0 + value / mean for value in (excess.mean, excess.low, excess.high))
-            text += f" x = 1/3 is not the best: it has {ratio} times that {words}."
+            level = sweep.best.excess[third].level
+            ratio = ratio_text(sweep.samples[third], sweep.samples[best], level)
+            text += f" x = 1/3 is not the best: it has {ratio} that {words}."
     slopes = [
         (one.fit.exponent, power)
         for one, power in zip(sweep.found, sweep.powers, strict=True)
