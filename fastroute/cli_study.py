@@ -28,6 +28,9 @@ def run(
         Path | None,
         typer.Option(help="Run directory: new, or one to continue. Default: runs/NAME."),
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The short form of the study: its table [quick].")
+    ] = False,
     trials: Annotated[int | None, typer.Option(help="Trials, instead of the study's.")] = None,
     horizon: Annotated[int | None, typer.Option(help="Rounds, instead of the study's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed, instead of the study's.")] = None,
@@ -52,7 +55,10 @@ def run(
     from fastroute.report.page import write_page
     from fastroute.study import run_study
 
-    planned = _find_study(study).with_setting(trials=trials, horizon=horizon, seed=seed)
+    found = _find_study(study)
+    planned = (found.quick() if quick else found).with_setting(
+        trials=trials, horizon=horizon, seed=seed
+    )
     if dry_run:
         _print_plan(planned, executor, workers)
         return
@@ -67,7 +73,8 @@ def run(
             err=True,
         )
         raise typer.Exit(_SOME_FAILED)
-    if result.shards_run or not (result.path / "figures").exists():
+    unasked = result.study.answer is not None and not (result.path / "answer.md").exists()
+    if result.shards_run or unasked or not (result.path / "figures").exists():
         from fastroute.report import write_report
 
         write_report(result.path)
@@ -128,18 +135,24 @@ def presets() -> None:
     from fastroute.study.grid import count_cells
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("name", "description", "cells", "rounds x trials"):
+    for head in ("name", "description", "cells", "rounds x trials", "--quick"):
         table.add_column(head, justify="right" if head == "cells" else "left")
-    table.columns[3].no_wrap = True
+    table.columns[3].no_wrap = table.columns[4].no_wrap = True
     for name in preset_names():
         study = Study.preset(name)
         table.add_row(
             name,
             study.description,
             f"{count_cells(study):,}",
-            f"{_span(study.setting.horizon)} x {_span(study.setting.trials)}",
+            _size(study),
+            "-" if study.quick_setting is None else _size(study.quick()),
         )
     _console().print(table)
+
+
+def _size(study: "Study") -> str:
+    """Write the rounds and trials of a study."""
+    return f"{_span(study.setting.horizon)} x {_span(study.setting.trials)}"
 
 
 def _span(value: Any) -> str:

@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fastroute.analyse import mean_interval, paired_difference
+from fastroute.analyse import mean_interval, paired_difference, paired_ratio
 
 
 def trials(values: list[float], order: list[int] | None = None) -> pl.DataFrame:
@@ -79,3 +79,21 @@ def test_a_single_pair_has_no_interval() -> None:
 def test_what_cannot_be_paired_is_refused(a: object, b: object, column: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         paired_difference(a, b, column)  # type: ignore[arg-type]
+
+
+def test_the_interval_of_a_ratio_holds_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(11)
+    hits = 0
+    for _ in range(400):
+        shared, own = rng.gamma(4.0, 1.0, 60), rng.normal(0.0, 0.5, 60)
+        found = paired_ratio(3.0 * shared + own, 2.0 * shared)
+        hits += found.low < 1.5 < found.high
+    # 5 standard deviations of 400 tries around 95 %.
+    assert abs(hits / 400 - 0.95) < 5 * math.sqrt(0.95 * 0.05 / 400)
+
+
+def test_a_ratio_is_that_of_the_means_and_needs_one() -> None:
+    found = paired_ratio([2.0, 6.0], [1.0, 3.0])
+    assert (found.estimate, found.low, found.high) == pytest.approx((2.0, 2.0, 2.0))
+    with pytest.raises(ValueError, match="b: the mean 0 is not above 0"):
+        paired_ratio([2.0, 6.0], [1.0, -1.0])

@@ -71,6 +71,30 @@ def test_run_a_preset_with_changes() -> None:
     assert "setting.seed: 9 -> 1" in other.stderr
 
 
+def test_run_the_short_form() -> None:
+    study = Study.preset("quickstart").with_setting(trials=2, horizon=100)
+    Path("small.toml").write_text(study.to_toml() + "\n[quick]\nhorizon = 50\n")
+    result = runner.invoke(app, ["run", "small.toml", "--quick", "--trials", "3", "-q"])
+    assert (result.exit_code, result.stdout) == (0, "runs/quickstart-quick\n")
+    setting = load("runs/quickstart-quick").study.setting
+    assert (setting.horizon, setting.trials) == (50, 3)
+    Path("long.toml").write_text(study.to_toml())
+    result = runner.invoke(app, ["run", "long.toml", "--quick"])
+    assert result.exit_code == 2
+    assert "there is no short form" in result.stderr
+
+
+def test_a_question_that_is_asked_later_is_answered() -> None:
+    study = Study.preset("quickstart").with_setting(trials=2, horizon=100).to_toml()
+    Path("one.toml").write_text(study)
+    assert runner.invoke(app, ["run", "one.toml", "--out", "here", "-q"]).exit_code == 0
+    assert not Path("here/answer.md").exists()
+    Path("one.toml").write_text('answer = "interval"\n' + study)
+    result = runner.invoke(app, ["run", "one.toml", "--out", "here", "-q"])
+    assert result.exit_code == 0, result.output
+    assert "sweep stages" in Path("here/answer.md").read_text()
+
+
 def test_quiet_prints_only_the_directory() -> None:
     study = Study.preset("quickstart").with_setting(trials=2, horizon=100)
     Path("small.toml").write_text(study.to_toml())

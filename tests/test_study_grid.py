@@ -1,5 +1,6 @@
 """The grid: which cells a study has, in which order, and the numbers worked out for each."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from fastroute.study import Study, StudyError
 from fastroute.study.cells import Cell, lay_out, shard_size
 from fastroute.study.grid import count_cells, points
 from studies import mini
+
+POLICY = {"name": "stageroute"}
 
 
 def cells_of(**changes: Any) -> list[Cell]:
@@ -253,3 +256,39 @@ def test_counting_cells_is_laying_them_out() -> None:
         setting={"seed": [1, 2], "max_deployed": [2, 3]},
     )
     assert count_cells(study) == len(points(study)) == 2 * 2 * 4
+
+
+def test_scenarios_take_what_is_not_given_from_their_run() -> None:
+    scenarios = [{"name": "minimax"}, {"name": "discovery"}, {"name": "random", "horizon": 90}]
+    setting = {"horizon": [60, 90], "trials": [130, 150], "budget": 30.0}
+    cells = cells_of(
+        scenario=scenarios[:2], zip=[["horizon", "trials"]], setting=setting, policy=[POLICY]
+    )
+    assert [cell.built_with.get("horizon") for cell in cells] == [60, 90, 60, 90]
+    assert [cell.built_with.get("trials") for cell in cells] == [130, 150, None, None]
+    assert "horizon" not in cells[0].scenario_options
+    job = cells[0].job(0, 64, horizon=40)
+    assert (json.loads(job.scenario_options)["horizon"], job.settings["horizon"]) == (40, 40)
+    # What the file says stands; only the trials are taken.
+    (given_one,) = cells_of(
+        scenario=scenarios[2], setting={**setting, "horizon": 90, "trials": 5}, policy=[POLICY]
+    )
+    assert given_one.run_options == ("trials",)
+    # More trials are more of the same.
+    keys = {
+        cells_of(scenario=scenarios[0], setting={**setting, "horizon": 60, "trials": n})[0].key
+        for n in (5, 150)
+    }
+    assert len(keys) == 1
+
+
+def test_trials_of_a_scenario_with_instances_cannot_follow_from_them() -> None:
+    setting = {"horizon": 60, "budget": 30.0}
+    (cell,) = cells_of(
+        scenario={"name": "minimax"}, setting={**setting, "trials": "2 * T"}, policy=[POLICY]
+    )
+    assert cell.built_with["trials"] == cell.trials == 120
+    (problem,) = problems_of(
+        scenario={"name": "minimax"}, setting={**setting, "trials": "K"}, policy=[POLICY]
+    )
+    assert 'trials = "K": uses K' in problem

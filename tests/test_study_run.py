@@ -437,3 +437,15 @@ def test_threads_stop_in_the_middle_of_a_shard(tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             run(study, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_more_trials_of_a_scenario_with_instances_are_more_of_the_same(tmp_path: Path) -> None:
+    def study(trials: int) -> Study:
+        return mini(
+            scenario={"name": "minimax"}, setting={"trials": trials, "budget": 1.0, "horizon": 64}
+        )
+
+    run_study(study(64), tmp_path / "run", progress=False)
+    extended = run_study(study(128), tmp_path / "run", progress=False)
+    assert extended.shards_run == 2  # one for each policy
+    assert_same_frames(extended, run_study(study(128), tmp_path / "fresh", progress=False))

@@ -5,6 +5,7 @@ import pytest
 
 from fastroute.study import Setting, Study, StudyError, preset_names
 from fastroute.study.build import build_policy, build_scenario
+from fastroute.study.grid import count_cells
 
 TEXT = """\
 name = "mini"
@@ -191,6 +192,60 @@ def test_presets_are_valid_and_described(name: str) -> None:
     assert study.name == name
     assert len(study.description) > 20
     assert Study.from_toml_text(study.to_toml()) == study
+
+
+QUICK = f"""\
+answer = "interval"
+{TEXT}
+[quick]
+horizon = [100, 200]
+trials = 3
+"""
+
+
+def test_the_short_form_takes_its_settings_from_the_quick_table() -> None:
+    study = Study.from_toml_text(QUICK)
+    quick = study.quick()
+    assert (quick.name, quick.answer) == ("mini-quick", "interval")
+    assert (quick.setting.horizon, quick.setting.trials) == ((100, 200), 3)
+    assert (quick.setting.budget, quick.quick_setting) == (0.001, None)
+    assert study.setting.horizon == 1000
+    assert Study.from_toml_text(study.to_toml()) == study
+    with pytest.raises(StudyError, match=r"add a table \[quick\]"):
+        quick.quick()
+
+
+def test_question_and_short_form_are_not_part_of_what_identifies_results() -> None:
+    assert Study.from_toml_text(QUICK).content_hash == Study.from_toml_text(TEXT).content_hash
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("trials = 3", "trails = 3", 'quick.trails = 3: unknown setting; did you mean "trials"'),
+        ("trials = 3", "trials = 0", "quick: setting.trials = 0"),
+        ('answer = "interval"', 'answer = "intervall"', 'did you mean "interval"'),
+        ("[quick]\nhorizon = [100, 200]\ntrials = 3", "[[quick]]", "must be a table"),
+    ],
+)
+def test_what_is_wrong_with_question_and_short_form(old: str, new: str, words: str) -> None:
+    (problem,) = problems_of(QUICK.replace(old, new))
+    assert words in problem
+
+
+def test_axes_that_go_together_are_equally_long_in_the_short_form_too() -> None:
+    text = QUICK.replace("horizon = 1_000", "horizon = [300, 400]\ntrials = [5, 6]")
+    text = 'zip = [["horizon", "trials"]]\n' + text.replace("trials = 3", "trials = [3, 4, 5]")
+    (problem,) = problems_of(text)
+    assert problem.startswith("quick: zip[0]")
+    assert "horizon has 2 values, trials has 3 values" in problem
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_with_a_question_have_a_short_form(name: str) -> None:
+    study = Study.preset(name)
+    if study.answer is not None:
+        assert count_cells(study.quick().resolved()) > 1
 
 
 def test_an_unknown_preset_names_the_nearest() -> None:

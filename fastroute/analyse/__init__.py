@@ -4,6 +4,7 @@ Everything here reads arrays or frames of finished runs and simulates nothing.
 """
 
 from fastroute.analyse.adoption import adoption_delay, adoption_summary
+from fastroute.analyse.best import BestOf, best_of
 from fastroute.analyse.curves import curve_intervals
 from fastroute.analyse.diagnostics import (
     budget_prices,
@@ -17,8 +18,14 @@ from fastroute.analyse.intervals import (
     mean_interval,
     student_halfwidth,
 )
-from fastroute.analyse.paired import PairedDifference, paired_difference, paired_differences
+from fastroute.analyse.paired import (
+    PairedDifference,
+    paired_difference,
+    paired_differences,
+    paired_ratio,
+)
 from fastroute.analyse.quantiles import QuantileInterval, quantile_interval, share_interval
+from fastroute.analyse.ranking import BestPower, best_power, ranking
 from fastroute.analyse.scaling import ScalingFit, fit_scaling
 from fastroute.analyse.scaling_table import scaling_table
 from fastroute.analyse.stages import budget_adherence, stage_spend
@@ -26,6 +33,8 @@ from fastroute.analyse.studies import solver_methods, trial_diagnostics, work_ti
 from fastroute.analyse.violation import ViolationDecay, violation_decay, worst_violation
 
 __all__ = [
+    "BestOf",
+    "BestPower",
     "Interval",
     "PairedDifference",
     "QuantileInterval",
@@ -33,6 +42,8 @@ __all__ = [
     "ViolationDecay",
     "adoption_delay",
     "adoption_summary",
+    "best_of",
+    "best_power",
     "bootstrap_interval",
     "budget_adherence",
     "budget_prices",
@@ -42,8 +53,10 @@ __all__ = [
     "mean_interval",
     "paired_difference",
     "paired_differences",
+    "paired_ratio",
     "price_supremum",
     "quantile_interval",
+    "ranking",
     "scaling_table",
     "share_interval",
     "solver_methods",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.analyse.intervals import check_level, mean_interval, sample
+from fastroute.analyse.intervals import Interval, check_level, mean_interval, sample
 
 if TYPE_CHECKING:
     import polars as pl
@@ -84,6 +84,42 @@ def paired_difference(
         n=difference.n,
         level=level,
     )
+
+
+def paired_ratio(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> Interval:
+    """Estimate the ratio of two means, paired by trial.
+
+    With r the mean of a over that of b, the standard error of log r is that of the mean of
+    a - r b, over the mean of a (delta method). The interval is symmetric around log r.
+
+    Parameters
+    ----------
+    a, b : array_like, [trials]
+        One value per trial, in the order of the trials.
+    level : float
+        Nominal coverage of the interval.
+
+    Returns
+    -------
+    Interval
+        The ratio with its Student interval; ``se`` is that of the ratio.
+
+    Raises
+    ------
+    ValueError
+        When the numbers of trials differ, a value is not finite, or a mean is not above 0.
+    """
+    above, below = _pairs(a, b, "")
+    for name, mean in (("a", above.mean()), ("b", below.mean())):
+        if not mean > 0.0:
+            raise ValueError(
+                f"{name}: the mean {mean:.4g} is not above 0, so a ratio has no meaning; compare "
+                "differences instead"
+            )
+    ratio = float(above.mean() / below.mean())
+    log = mean_interval((above - ratio * below) / above.mean(), level)
+    low, high = (ratio * float(np.exp(end)) for end in (log.low, log.high))
+    return Interval(ratio, ratio * log.se, low, high, log.n, level)
 
 
 def paired_differences(

@@ -27,7 +27,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _house_style(function: Callable[P, R]) -> Callable[P, R]:
+def house_style(function: Callable[P, R]) -> Callable[P, R]:
     """Run a function under the settings of the house, and leave those of the caller alone."""
 
     @functools.wraps(function)
@@ -49,7 +49,7 @@ class _Curve(NamedTuple):
     high: NDArray[np.float64]
 
 
-@_house_style
+@house_style
 def regret_figure(
     curves: "pl.DataFrame | pl.LazyFrame",
     *,
@@ -79,7 +79,7 @@ def regret_figure(
     """
     frame = _collect(curves)
     lines = {policy: _curve(frame, policy, quantity, level) for policy in _policies(frame)}
-    figure, (axes,) = _figure(1, 1, width=6.8, height=4.2)
+    figure, (axes,) = new_figure(1, 1, width=6.8, height=4.2)
     logarithmic = wants_log([line.mean for line in lines.values()])
     for index, (policy, curve) in enumerate(lines.items()):
         style = line_style(index)
@@ -109,7 +109,7 @@ def regret_figure(
     return figure
 
 
-@_house_style
+@house_style
 def parts_figure(curves: "pl.DataFrame | pl.LazyFrame", *, title: str = "") -> "Figure":
     """Draw the parts of each policy's regret, stacked over rounds, one panel per policy.
 
@@ -134,7 +134,7 @@ def parts_figure(curves: "pl.DataFrame | pl.LazyFrame", *, title: str = "") -> "
     policies = _policies(frame)
     columns = min(3, len(policies))
     rows = math.ceil(len(policies) / columns)
-    figure, panels = _figure(
+    figure, panels = new_figure(
         rows, columns, width=max(2.6 * columns + 0.5, 4.6), height=2.3 * rows + 1.1
     )
     heights = []
@@ -172,7 +172,7 @@ def parts_figure(curves: "pl.DataFrame | pl.LazyFrame", *, title: str = "") -> "
     return figure
 
 
-@_house_style
+@house_style
 def spend_figure(
     stages: "pl.DataFrame | pl.LazyFrame",
     *,
@@ -203,7 +203,7 @@ def spend_figure(
 
     spend = stage_spend(_collect(stages), level)
     budget = float(spend.get_column("budget")[0])
-    figure, (axes,) = _figure(1, 1, width=6.8, height=4.2)
+    figure, (axes,) = new_figure(1, 1, width=6.8, height=4.2)
     for index, policy in enumerate(_policies(spend)):
         one = spend.filter(policy=policy)
         stage = one.get_column("stage").to_numpy() + 1
@@ -227,7 +227,17 @@ def spend_figure(
     return figure
 
 
-@_house_style
+@house_style
+def svg_text(figure: "Figure") -> str:
+    """Return a figure as SVG, always the same text for the same figure."""
+    import io
+
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+@house_style
 def save_figure(figure: "Figure", path: Path) -> None:
     """Write a figure as SVG or PNG (by the suffix), always the same bytes for the same figure."""
     # The date of writing would make every file different.
@@ -235,7 +245,9 @@ def save_figure(figure: "Figure", path: Path) -> None:
     figure.savefig(path, dpi=160, metadata=metadata)
 
 
-def _figure(rows: int, columns: int, *, width: float, height: float) -> "tuple[Figure, list[Axes]]":
+def new_figure(
+    rows: int, columns: int, *, width: float, height: float
+) -> "tuple[Figure, list[Axes]]":
     """Return a figure and its axes in reading order."""
     from matplotlib.figure import Figure
 

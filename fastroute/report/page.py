@@ -1,11 +1,15 @@
 """The page of a study: one HTML file that needs nothing else."""
 
+import base64
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from fastroute.report.answers import answer_of
+from fastroute.report.answers.base import Answer, shown_cell
+from fastroute.report.figures import svg_text
 from fastroute.report.material import Material, World, gather
 from fastroute.report.notices import notices
 from fastroute.report.page_charts import parts_charts, regret_charts, spend_chart
@@ -121,6 +125,7 @@ def render(material: Material) -> str:
         facts=_facts(material),
         scenarios=material.stored.manifest["scenarios"],
         toml=material.stored.study.to_toml(),
+        answer=_answer(answer_of(material.stored)),
         notices=notices(material),
         several=several,
         cells=cells_table(material, cells, "results", linked=several) if begun else None,
@@ -133,6 +138,33 @@ def render(material: Material) -> str:
         line_width=RC["lines.linewidth"],
         version=material.stored.manifest["versions"]["fastroute"],
     )
+
+
+def _answer(answer: Answer | None) -> dict[str, Any] | None:
+    """Return what the page shows of an answer."""
+    if answer is None:
+        return None
+    return {
+        "question": answer.question,
+        "verdict": answer.verdict,
+        "tables": [
+            {
+                "title": table.title,
+                "heads": table.frame.columns,
+                "numbers": [dtype.is_numeric() for dtype in table.frame.dtypes],
+                "rows": [[shown_cell(value) for value in row] for row in table.frame.rows()],
+                "note": table.note,
+            }
+            for table in answer.tables
+        ],
+        "figures": [
+            {
+                "caption": one.caption,
+                "data": base64.b64encode(svg_text(one.figure).encode()).decode(),
+            }
+            for one in answer.figures
+        ],
+    }
 
 
 def _section(material: Material, world: World) -> Section:

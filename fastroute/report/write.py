@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from fastroute.report.answers import answer_of
+from fastroute.report.answers.base import Answer, markdown_answer
 from fastroute.report.figures import parts_figure, regret_figure, save_figure, spend_figure
 from fastroute.report.overview import markdown_overview, rich_overview
 from fastroute.report.table import Row, markdown_table, rich_tables, table_rows
 from fastroute.study import StoredStudy, load
-from fastroute.study.store import add_files
+from fastroute.study.store import add_files, text_writer
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,7 +23,9 @@ _WORLDS_DRAWN: Final = 4
 
 
 def write_report(path: str | os.PathLike[str]) -> list[Path]:
-    """Draw the figures of a run directory and put the table of results into its README.
+    """Draw the figures of a run directory and put its results into its README.
+
+    Where the study names a question, its answer comes first, and is in ``answer.md`` too.
 
     Parameters
     ----------
@@ -32,7 +36,7 @@ def write_report(path: str | os.PathLike[str]) -> list[Path]:
     -------
     list of pathlib.Path
         The figures, as SVG and PNG: of every world (a scenario and a setting), or of the first
-        few when there are many.
+        few when there are many; and the answer with its figures.
 
     Raises
     ------
@@ -54,7 +58,12 @@ def write_report(path: str | os.PathLike[str]) -> list[Path]:
         results = markdown_overview(cells, stored.axes)
         if left := len(worlds) - _WORLDS_DRAWN:
             shown += [f"{left} more worlds have no figures here."] if left > 0 else []
-    add_files(path, writers, "\n\n".join([results, *shown]))
+    first = []
+    if (answer := answer_of(stored)) is not None:
+        text = markdown_answer(answer)
+        first = [f"**{answer.question}**", text]
+        writers |= _answer_files(answer, text)
+    add_files(path, writers, "\n\n".join([*first, results, *shown]))
     return [Path(path) / file for file in writers]
 
 
@@ -91,6 +100,16 @@ def _figures(
         for figure_name, figure in figures.items()
         for suffix in (".svg", ".png")
     }
+
+
+def _answer_files(answer: Answer, text: str) -> dict[str, Callable[[Path], Any]]:
+    """Return file names of an answer and what writes them."""
+    figures = {
+        f"figures/answer-{one.name}{suffix}": functools.partial(save_figure, one.figure)
+        for one in answer.figures
+        for suffix in (".svg", ".png")
+    }
+    return {**figures, "answer.md": text_writer(f"# {answer.question}\n\n{text}\n")}
 
 
 def _rows(stored: StoredStudy, cells: "pl.DataFrame") -> list[Row]:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from fastroute.policy import Policy
     from fastroute.scenario import Scenario
 
+#: Options of a scenario that are settings of the run too, whose value they take when not given.
+_OF_THE_RUN: Final = ("horizon", "trials")
+# What these options stand at while a scenario is checked before its runs are laid out.
+_STAND_INS: Final = {"horizon": 1_000_000, "trials": 1}
 # Parts of an annotation that take a list as one value.
 _LISTS: Final = ("Sequence", "ArrayLike", "list", "tuple")
 
@@ -106,6 +110,15 @@ def scenario_options(name: str) -> dict[str, Any]:
     return {p.name: p.default for p in _parameters(name)}
 
 
+def run_options(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Options of a scenario that are not given and take their value from the setting of the run."""
+    return tuple(
+        key
+        for key, default in scenario_options(name).items()
+        if key in _OF_THE_RUN and not isinstance(default, int) and options.get(key) is None
+    )
+
+
 def policy_options() -> tuple[str, ...]:
     """Options of every policy."""
     from fastroute.policy import Policy
@@ -189,14 +202,14 @@ def option_problems(
         missing = [
             f'{path}.{key}: missing; scenario "{name}" needs it'
             for key, default in allowed.items()
-            if default is inspect.Parameter.empty and key not in given
+            if default is inspect.Parameter.empty and key not in (*given, *_OF_THE_RUN)
         ]
         kind = f'option of scenario "{name}"'
         problems += missing + _unknown_options(path, given, allowed, kind) or _each(
             path,
             given,
             functools.partial(scenario_axes, name),
-            functools.partial(build_scenario, name),
+            functools.partial(_build_before_its_run, name),
         )
     for path, table in policies.items():
         name, given = table.get("name"), _options(table)
@@ -222,6 +235,12 @@ def _unknown_options(path: str, given: Mapping[str, Any], allowed: Any, kind: st
         for key, value in given.items()
         if key not in allowed
     ]
+
+
+def _build_before_its_run(name: str, options: Mapping[str, Any]) -> None:
+    """Build a scenario with stand-ins for the options that its run decides."""
+    open_ = {key: _STAND_INS[key] for key in run_options(name, options)}
+    build_scenario(name, {**options, **open_})
 
 
 class _OptionError(ValueError):

@@ -15,7 +15,7 @@ from fastroute.policy import resolve_gamma
 from fastroute.scenario.optimum import optimum, refuse_infeasible
 from fastroute.simulate.api import SIMULATION_BACKENDS
 from fastroute.solve.validate import choice
-from fastroute.study.build import build_policy, build_scenario, work_out_policy
+from fastroute.study.build import build_policy, build_scenario, run_options, work_out_policy
 from fastroute.study.errors import StudyError
 from fastroute.study.grid import Point, points
 from fastroute.study.planning import Kept
@@ -59,6 +59,8 @@ class Cell:
         What is registered under that name is built with the options below.
     scenario_options, policy_options : dict
         Resolved, single values.
+    run_options : tuple of str
+        Options of the scenario that take the value of the setting: horizon, trials.
     settings : dict
         Arguments of ``simulate``, numbers only: horizon, budget, max_deployed, stages, trials,
         seed, checkpoints, deploy_cost, backend.
@@ -90,6 +92,7 @@ class Cell:
     policy_name: str
     scenario_options: dict[str, Any]
     policy_options: dict[str, Any]
+    run_options: tuple[str, ...]
     settings: dict[str, Any]
     gamma: float
     axes: dict[str, Any]
@@ -113,6 +116,14 @@ class Cell:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
+    def built_with(self) -> dict[str, Any]:
+        """Options that the scenario is built with."""
+        return self._built_with(self.settings)
+
+    def _built_with(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self.scenario_options, **{name: settings[name] for name in self.run_options}}
+
+    @property
     def trials(self) -> int:
         """Number of trials."""
         return int(self.settings["trials"])
@@ -129,14 +140,15 @@ class Cell:
 
     def job(self, first: int, stop: int, **changes: Any) -> Job:
         """Return the shard of trials ``first <= trial < stop``, with some settings changed."""
+        settings = {**self.settings, **changes}
         return Job(
             self.key,
             first,
             stop,
             self.scenario_name,
-            json.dumps(self.scenario_options, sort_keys=True, default=str),
+            json.dumps(self._built_with(settings), sort_keys=True, default=str),
             self.policy_options,
-            {**self.settings, **changes},
+            settings,
             self.kept.moments,
             self.kept.means,
         )
@@ -200,6 +212,27 @@ def _twice(cells: list[Cell]) -> list[str]:
     return found[:5]
 
 
+def _taken(point: Point) -> dict[str, int]:
+    """Return the options that the scenario takes from its run."""
+    wanted = run_options(point.scenario.name, point.scenario.options)
+    names: dict[str, float] = {}
+    found: dict[str, int] = {}
+    if wanted:
+        found["horizon"] = work_out("horizon", point.setting["horizon"], names)
+        names["T"] = found["horizon"]
+    if "trials" in wanted:
+        trials = point.setting["trials"]
+        try:
+            found["trials"] = work_out("trials", trials, names)
+        except KeyError as missing:
+            raise ValueError(
+                f"trials = {shown(trials)}: uses {missing.args[0]}, but scenario "
+                f'"{point.scenario.name}" has an instance for every trial and must know their '
+                "number before that is known; use a number or a formula in T"
+            ) from None
+    return {option: found[option] for option in wanted}
+
+
 class _Reader:
     """Builds cells, and what several cells share only once."""
 
@@ -220,9 +253,11 @@ class _Reader:
 
     def cell(self, number: int, point: Point) -> Cell:
         options = point.scenario.options
-        name = json.dumps([point.scenario.name, options], sort_keys=True, default=str)
+        taken = _taken(point)
+        given = json.dumps([point.scenario.name, options], sort_keys=True, default=str)
+        name = json.dumps([given, taken], sort_keys=True)
         if name not in self._scenarios:
-            self._scenarios[name] = build_scenario(point.scenario.name, options)
+            self._scenarios[name] = build_scenario(point.scenario.name, {**options, **taken})
         scenario = self._scenarios[name]
         settings, names = self._settings(point, name, scenario)
         policy_options = work_out_policy(point.policy.options, names)
@@ -232,7 +267,7 @@ class _Reader:
         store = self._study.store
         few = trials <= MOST_CURVE_TRIALS
         rows = trials * settings["stages"]
-        world = json.dumps([name, {k: v for k, v in settings.items() if k != "trials"}])
+        world = json.dumps([given, {k: v for k, v in settings.items() if k != "trials"}])
         return Cell(
             number=number,
             world=self._world_numbers.setdefault(world, len(self._world_numbers)),
@@ -242,6 +277,7 @@ class _Reader:
             policy_name=point.policy.name,
             scenario_options=options,
             policy_options=policy.model_dump(mode="json", exclude={"name"}),
+            run_options=tuple(taken),
             settings=settings,
             gamma=resolve_gamma(policy.gamma, horizon, scenario.n_models, policy.delta),
             axes=self._axes(point, policy),

@@ -17,6 +17,8 @@ _FILES: Final = {
     "stages.parquet": "One row per cell, trial and stage (or per cell and stage, as means "
     "over trials, when there are many): what was deployed, its value, the spend.",
     "shards.parquet": "One row per shard: which trials it holds, its SHA-256, time and backend.",
+    "answer.md": "The answer to the question of the study: verdict, tables, figures "
+    "(`figures/answer-*`).",
     "figures/regret.svg": "Cumulative regret of each policy over rounds, with 95 % bands "
     "(`regret.png`: the same).",
     "figures/priced_regret.svg": "The same with overspending charged at what it is worth "

@@ -125,6 +125,8 @@ class _Session:
         self.drop(damaged_shards(self.directory.path, self.directory.records))
         if self._lacking() or before["content_hash"] != now["content_hash"]:
             return False
+        if before["study"].get("answer") != now["study"].get("answer"):
+            return False
         damaged = damaged_files(self.directory.path, before, RESULTS)
         if damaged:
             self.report.note(f"{', '.join(damaged)}: missing or changed, and written again")

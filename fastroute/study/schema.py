@@ -23,6 +23,9 @@ A study is written as TOML::
 Wherever one value is expected, a list of values makes an axis, and the study runs every
 combination: its cells. Where a list is itself a value (``families``), a list of lists is an axis;
 ``{ grid = [...] }`` is an axis anywhere.
+
+A study may have a short form, a table ``[quick]`` whose keys take the place of those of
+``[setting]``, and may name the question that its report answers: ``answer = "interval"``.
 """
 
 import hashlib
@@ -33,7 +36,7 @@ from collections import Counter
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -57,6 +60,22 @@ from fastroute.study.errors import StudyError, key_path, plain_message, unknown
 from fastroute.study.toml import read_toml, read_toml_file, shown, write_toml
 from fastroute.study.values import check_entry, check_value
 
+#: Questions that a report can answer; the report has a module for each.
+ANSWERS: Final = (
+    "interval",
+    "multipliers",
+    "scaling",
+    "stage-exponent",
+    "gamma",
+    "initialisation",
+    "throughput",
+    "budget",
+    "concurrency",
+    "baselines",
+    "paper",
+)
+#: Keys of a study on which none of its results depend.
+WORDS: Final = ("description", "answer", "max_cells", "quick")
 # A name becomes a directory, so it must be one plain path component.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 #: Trials of a shard are whole blocks of this many.
@@ -179,12 +198,21 @@ class Study(BaseModel):
 
     name: str = Field(strict=True)
     description: str = Field(default="", strict=True)
+    answer: str | None = Field(default=None, strict=True)
     zip: tuple[tuple[str, ...], ...] = ()
     max_cells: Annotated[int, BeforeValidator(lambda value: check_value("trials", value))] = 10_000
     scenario: tuple[ScenarioSpec, ...] = Field(min_length=1)
     policy: tuple[PolicySpec, ...] = Field(min_length=1)
     setting: Setting
+    quick_setting: dict[str, Any] | None = Field(default=None, alias="quick")
     store: Store = Store()
+
+    @field_validator("answer")
+    @classmethod
+    def _answer_is_known(cls, answer: str | None) -> str | None:
+        if answer is not None and answer not in ANSWERS:
+            raise ValueError(unknown(answer, ANSWERS, "answer"))
+        return answer
 
     @field_validator("name")
     @classmethod
@@ -252,6 +280,8 @@ class Study(BaseModel):
             problems = zip_problems(
                 study.zip, [study.axes(s, p) for s in study.scenario for p in study.policy]
             )
+        if not problems and study is not None and study.quick_setting is not None:
+            problems = _quick_problems(study)
         if problems or study is None:
             raise StudyError(source, problems)
         return study
@@ -284,7 +314,7 @@ class Study(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the study as plain values in the shape of its TOML."""
-        data = self.model_dump(mode="json", exclude_none=True)
+        data = self.model_dump(mode="json", exclude_none=True, by_alias=True)
         if len(self.scenario) == 1:
             data["scenario"] = data["scenario"][0]
         return data
@@ -326,12 +356,44 @@ class Study(BaseModel):
         data["zip"] = [group for group in left if len(group) > 1]
         return type(self).from_dict(data, source=f"study {self.name}")
 
+    def quick(self) -> Self:
+        """Return the short form of the study: settings of its table ``[quick]``, and a name.
+
+        Raises
+        ------
+        StudyError
+            When the study has no short form.
+        """
+        if self.quick_setting is None:
+            raise StudyError(
+                f"study {self.name}",
+                ["quick: there is no short form; add a table [quick] with settings of its own"],
+            )
+        data = self.to_dict()
+        data["setting"] |= data.pop("quick")
+        return type(self).from_dict({**data, "name": f"{self.name}-quick"}, f"study {self.name}")
+
     @property
     def content_hash(self) -> str:
-        """SHA-256 of all that the results depend on: the resolved study but its description."""
-        data = self.resolved().to_dict()
-        del data["description"], data["max_cells"]
+        """SHA-256 of all that the results depend on: the resolved study but for its words."""
+        data = {k: v for k, v in self.resolved().to_dict().items() if k not in WORDS}
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def _quick_problems(study: Study) -> list[str]:
+    """Check the short form of a study."""
+    quick = study.quick_setting or {}
+    strange = [key for key in quick if key not in Setting.model_fields]
+    if strange:
+        return [
+            f"quick.{key} = {shown(quick[key])}: {unknown(key, Setting.model_fields, 'setting')}"
+            for key in strange
+        ]
+    try:
+        study.quick()
+    except StudyError as error:
+        return [f"quick: {problem}" for problem in error.problems]
+    return []
 
 
 def preset_names() -> tuple[str, ...]:

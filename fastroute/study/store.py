@@ -36,7 +36,7 @@ from fastroute.study.journal import COMPACTED, JOURNAL, Journal, Record, Records
 from fastroute.study.lock import Lock
 from fastroute.study.provenance import machine, versions
 from fastroute.study.readme import readme
-from fastroute.study.schema import Study
+from fastroute.study.schema import WORDS, Study
 from fastroute.study.tables import FRAMES, axis_names, cells_frame
 from fastroute.study.toml import shown
 
@@ -303,7 +303,7 @@ def differences(there: Any, here: Any, path: str = "") -> list[str]:
         return [
             line
             for key in {**there, **here}
-            if key not in ("description", "max_cells")
+            if key not in WORDS
             for line in differences(
                 there.get(key), here.get(key), f"{path}.{key}" if path else str(key)
             )

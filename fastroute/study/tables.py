@@ -82,7 +82,7 @@ def _row(cell: Cell) -> dict[str, Any]:
         "shard_trials": cell.shard_trials,
         "key": cell.key,
         "scenario_name": cell.scenario_name,
-        "scenario_options": json.dumps(cell.scenario_options, sort_keys=True, default=str),
+        "scenario_options": json.dumps(cell.built_with, sort_keys=True, default=str),
         "policy_name": cell.policy_name,
         "policy_options": json.dumps(cell.policy_options, sort_keys=True, default=str),
         "cost_unit": cell.cost_unit,

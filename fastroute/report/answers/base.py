@@ -1,0 +1,73 @@
+"""What an answer is made of, and how it is written."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastroute.report.style import compact, word
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+
+class AnswerTable(NamedTuple):
+    """A table that is ready to show."""
+
+    title: str
+    frame: "pl.DataFrame"  #: strings or numbers, few rows; its columns are the heads
+    note: str = ""
+
+
+class AnswerFigure(NamedTuple):
+    """A figure and what is to be seen in it."""
+
+    name: str  #: part of a file name
+    figure: "Figure"
+    caption: str
+
+
+class Answer(NamedTuple):
+    """The answer to a question, in words, tables and figures."""
+
+    question: str
+    verdict: tuple[str, ...]  #: sentences, the most important first
+    tables: tuple[AnswerTable, ...]
+    figures: tuple[AnswerFigure, ...]
+
+
+def shown_cell(value: Any) -> str:
+    """Write a value of a table: numbers with four digits, anything else as it is."""
+    return compact(value) if isinstance(value, float) else word(value)
+
+
+def markdown_answer(answer: Answer, figures: str = "figures/answer-") -> str:
+    """Write an answer as Markdown, without its question.
+
+    Parameters
+    ----------
+    answer : Answer
+        The answer.
+    figures : str
+        What comes before the name of a figure in the link to its SVG.
+
+    Returns
+    -------
+    str
+        The verdict, then the figures, then the tables.
+    """
+    parts = list(answer.verdict)
+    for figure in answer.figures:
+        # A star in the caption would end its emphasis.
+        caption = figure.caption.replace("*", "\\*")
+        parts.append(f"![{figure.name}]({figures}{figure.name}.svg)\n\n*{caption}*")
+    for table in answer.tables:
+        parts.append(f"**{table.title}**\n\n{_markdown_table(table.frame)}")
+        parts += [table.note] if table.note else []
+    return "\n\n".join(parts)
+
+
+def _markdown_table(frame: "pl.DataFrame") -> str:
+    rules = ["---:" if dtype.is_numeric() else "---" for dtype in frame.dtypes]
+    lines = [frame.columns, rules, *([shown_cell(value) for value in row] for row in frame.rows())]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )

@@ -1,0 +1,267 @@
+"""`baselines`: all policies on all workloads, paired against StageRoute."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from fastroute.analyse import paired_difference, ranking
+from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
+from fastroute.report.answers.frames import finals, groups, means, varied
+from fastroute.report.answers.lines import listed
+from fastroute.report.answers.plots import dots, heat, panels, spread_axis
+from fastroute.report.answers.words import best_words, between
+from fastroute.report.figures import house_style
+from fastroute.report.style import compact, with_margin
+from fastroute.study import StoredStudy
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+_QUESTION: Final = (
+    "How does StageRoute compare with the other policies on every workload, on the same queries: "
+    "in priced regret, in regret, and in overspending, which buys regret?"
+)
+_REFERENCE: Final = "stageroute"
+_QUANTITIES: Final = ("priced_regret", "regret", "excess")
+
+
+def answer(stored: StoredStudy) -> Answer:
+    """Rank the policies of every workload, and compare each with StageRoute.
+
+    Parameters
+    ----------
+    stored : StoredStudy
+        Several policies, the first ``stageroute`` among them; policies that know true means are
+        shown but not ranked.
+    """
+    import polars as pl
+
+    trials = finals(stored, "policy_name", "estimator", "deployer", "router").with_columns(
+        (100.0 * (pl.col("cost") / pl.col("budget") - 1.0)).alias("excess"),
+        pl.any_horizontal(pl.col("estimator", "deployer", "router") == "truth").alias("knows"),
+    )
+    mine = trials.filter(policy_name=_REFERENCE).get_column("policy").unique(maintain_order=True)
+    if mine.is_empty() or trials.get_column("policy").n_unique() < 2:
+        return Answer(
+            _QUESTION,
+            ("The study has no stageroute and another policy: nothing to compare.",),
+            (),
+            (),
+        )
+    reference = mine[0]
+    places = varied(stored, trials)
+    verdict, rows, results = [], [], {}
+    # All comparisons with the reference hold together, so that none is found by looking often.
+    pairs = trials.select("cell").n_unique() - trials.select("world").n_unique()
+    level = 1.0 - 0.05 / max(pairs, 1)
+    for place, _, group in groups(trials, places):
+        ranked = ranking(group.filter(~pl.col("knows")), "policy")
+        against = _against(group, reference, level)
+        results[place] = against
+        verdict.append(f"{place or 'the workload'}: {_workload(ranked, against, reference)}")
+        rows += [({"workload": place} if place else {}) | row for row in _rows(ranked, against)]
+    verdict[:0] = _overall(results, reference)
+    return Answer(
+        _QUESTION,
+        tuple(verdict),
+        (
+            AnswerTable(
+                "Policies against " + reference,
+                pl.DataFrame(_summary(results, reference)),
+                "Number of workloads in which the policy has clearly less or clearly more than "
+                f"{reference} (paired intervals that hold jointly at 95 %), and median ratio of "
+                "the means of priced regret over workloads where both are above zero. * knows "
+                "true means.",
+            ),
+            AnswerTable(
+                "Ranking by priced regret",
+                pl.DataFrame(rows),
+                "Mean ± half the 95 % interval. Excess: mean cost per query over the budget. "
+                f"Differences from {reference}: paired by trial, with intervals that hold "
+                "jointly at 95 % over all workloads.",
+            ),
+        ),
+        (
+            AnswerFigure(
+                "ratio",
+                _ratio_figure(results, reference),
+                f"Priced regret over that of {reference}. ▼ clearly less, ▲ clearly more (paired "
+                "intervals that hold jointly at 95 %), no mark: cannot be told apart. * knows true "
+                "means.",
+            ),
+            *(
+                AnswerFigure(
+                    quantity,
+                    _dots_figure(trials, places, quantity),
+                    f"{_axis(quantity).capitalize()} of every policy. Whiskers: 95 % intervals "
+                    "of the mean.",
+                )
+                for quantity in _QUANTITIES
+            ),
+        ),
+    )
+
+
+def _against(group: "pl.DataFrame", reference: str, level: float) -> dict[str, dict[str, Any]]:
+    """Compare every policy of a workload with the reference, trial by trial."""
+    base = group.filter(policy=reference)
+    found = {}
+    for (policy,), one in group.group_by("policy", maintain_order=True):
+        found[policy] = {"knows": one.get_column("knows")[0]}
+        for quantity in _QUANTITIES:
+            mean = means(one, "policy", quantity).row(0, named=True)
+            found[policy][quantity] = (mean, paired_difference(one, base, quantity, level=level))
+    return found
+
+
+def _workload(ranked: "pl.DataFrame", against: dict[str, dict[str, Any]], reference: str) -> str:
+    words = best_words(ranked, "policy", str, "priced regret")
+    own = ranked.filter(policy=reference).row(0, named=True)
+    place = ranked.get_column("policy").to_list().index(reference) + 1
+    if place > 1:
+        gap = between(own["difference"], own["difference_low"], own["difference_high"])
+        words += f"; {reference} is number {place} of {len(ranked)}, {gap} above the best"
+    return f"{words}. {_overspending(against, reference)}"
+
+
+def _overspending(against: dict[str, dict[str, Any]], reference: str) -> str:
+    """Say how many of the policies that learn overspend clearly, and name the worst."""
+    means = {policy: found["excess"][0] for policy, found in against.items() if not found["knows"]}
+    over = [policy for policy, mean in means.items() if mean["low"] > 0.0]
+    if not over:
+        return f"None of the {len(means)} policies overspends clearly."
+    worst = max(over, key=lambda policy: means[policy]["mean"])
+    named = [
+        f"{policy} by {between(*(means[policy][name] for name in ('mean', 'low', 'high')))} %"
+        for policy in dict.fromkeys([worst, *(name for name in over if name == reference)])
+    ]
+    return f"{len(over)} of {len(means)} policies overspend clearly, most {'; '.join(named)}."
+
+
+def _overall(results: dict[str, dict[str, dict[str, Any]]], reference: str) -> list[str]:
+    """Say who has clearly less than the reference anywhere, and on how many workloads."""
+    policies = list(dict.fromkeys(name for found in results.values() for name in found))
+    better: list[str] = []
+    never: list[str] = []
+    for policy in policies:
+        if policy == reference or any(
+            found[policy]["knows"] for found in results.values() if policy in found
+        ):
+            continue
+        here = [found[policy] for found in results.values() if policy in found]
+        wins = sum(found["priced_regret"][1].high < 0.0 for found in here)
+        losses = sum(found["priced_regret"][1].low > 0.0 for found in here)
+        words = f"{policy} ({wins} less, {losses} more, {len(here) - wins - losses} not told)"
+        (better if wins else never).append(words)
+    return [
+        f"Over {len(results)} workloads, policies with clearly less priced regret than "
+        f"{reference} on some: {listed(better) or 'none'}.",
+        f"On none: {listed(never) or 'none'}.",
+    ]
+
+
+def _summary(results: dict[str, dict[str, dict[str, Any]]], reference: str) -> list[dict[str, Any]]:
+    rows = []
+    policies = list(dict.fromkeys(name for found in results.values() for name in found))
+    for policy in policies:
+        here = [(found[policy], found[reference]) for found in results.values() if policy in found]
+        ratios = [
+            one["priced_regret"][0]["mean"] / base["priced_regret"][0]["mean"]
+            for one, base in here
+            if min(one["priced_regret"][0]["mean"], base["priced_regret"][0]["mean"]) > 0.0
+        ]
+        row = {"policy": _star(policy, here[0][0]["knows"])}
+        for quantity in _QUANTITIES:
+            less = sum(one[quantity][1].high < 0.0 for one, _ in here)
+            more = sum(one[quantity][1].low > 0.0 for one, _ in here)
+            row[f"{quantity.replace('_', ' ')}: less / more"] = f"{less} / {more}"
+        row["median ratio"] = compact(float(np.median(ratios)), 3) if ratios else "-"
+        rows.append(row)
+    return rows
+
+
+def _rows(ranked: "pl.DataFrame", against: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    order = ranked.get_column("policy").to_list()
+    rows = []
+    for policy in [*order, *(name for name in against if name not in order)]:
+        found = against[policy]
+        row = {
+            "rank": str(order.index(policy) + 1) if policy in order else "-",
+            "policy": _star(policy, found["knows"]),
+        }
+        for quantity in _QUANTITIES:
+            mean, difference = found[quantity]
+            name = "excess, %" if quantity == "excess" else quantity.replace("_", " ")
+            row[name] = with_margin(mean["mean"], mean["high"])
+            row[f"Δ {name}"] = between(difference.mean, difference.low, difference.high)
+        rows.append(row)
+    return rows
+
+
+def _star(policy: str, knows: bool) -> str:
+    return f"{policy} *" if knows else policy
+
+
+def _axis(quantity: str) -> str:
+    if quantity == "excess":
+        return "mean cost over budget (%)"
+    return f"{quantity.replace('_', ' ')} (units of reward)"
+
+
+@house_style
+def _ratio_figure(results: dict[str, dict[str, dict[str, Any]]], reference: str) -> "Figure":
+    places = list(results)
+    policies = list(dict.fromkeys(name for found in results.values() for name in found))
+    values = np.full((len(policies), len(places)), np.nan)
+    marks = np.full(values.shape, "", dtype="<U2")
+    stars = {}
+    for j, place in enumerate(places):
+        base = results[place][reference]["priced_regret"][0]["mean"]
+        for i, policy in enumerate(policies):
+            if policy not in results[place]:
+                continue
+            found = results[place][policy]
+            stars[policy] = _star(policy, found["knows"])
+            mean, difference = found["priced_regret"]
+            values[i, j] = mean["mean"] / base if base > 0.0 else np.nan
+            marks[i, j] = "▼" if difference.high < 0.0 else "▲" if difference.low > 0.0 else ""
+    figure, axes = panels(
+        1, width=0.78 * len(places) + 2.6, height=0.33 * len(policies) + 1.9, legend=0.0
+    )
+    image = heat(
+        figure,
+        axes[0],
+        values[::-1],
+        [stars[policy] for policy in reversed(policies)],
+        [place or "all" for place in places],
+        limits=(0.25, 16.0),
+        log=True,
+        marks=marks[::-1],
+        text=lambda value: compact(value, 2) if abs(value) < 10.0 else f"{value:,.0f}",
+    )
+    axes[0].set_xlabel("workload")
+    axes[0].set_ylabel("policy")
+    bar = figure.colorbar(image, ax=axes, extend="both", ticks=[0.25, 0.5, 1, 2, 4, 8, 16])
+    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    bar.ax.minorticks_off()
+    bar.set_label(f"priced regret / that of {reference}")
+    return figure
+
+
+@house_style
+def _dots_figure(trials: "pl.DataFrame", places: list[str], quantity: str) -> "Figure":
+    shown = list(groups(trials, places))
+    policies = trials.get_column("policy").unique(maintain_order=True).to_list()
+    figure, axes = panels(
+        len(shown), columns=3, width=3.6, height=0.2 * len(policies) + 1.2, legend=0.0
+    )
+    for index, (panel, (place, _, group)) in enumerate(zip(axes, shown, strict=True)):
+        frame = means(group, "policy", quantity)
+        dots(panel, policies, [(place, frame)], "policy")
+        spread_axis(panel, [frame])
+        if index % 3:
+            panel.set_yticklabels([])
+        panel.set_title(place)
+        panel.set_xlabel(_axis(quantity))
+    return figure

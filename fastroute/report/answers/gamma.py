@@ -1,0 +1,339 @@
+"""`gamma`: how wide the confidence radius should be, and how that moves with the budget."""
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from fastroute.analyse import BestPower, best_power, ranking, starvation_rate
+from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
+from fastroute.report.answers.frames import budget_names, finals, groups, means, otherwise, varied
+from fastroute.report.answers.lines import listed
+from fastroute.report.answers.plots import (
+    heat,
+    legend_below,
+    log_ticks,
+    panels,
+    symmetric_log,
+    whiskers,
+)
+from fastroute.report.answers.words import best_words, between, share
+from fastroute.report.figures import house_style
+from fastroute.report.style import compact, percent, with_margin, word
+from fastroute.study import StoredStudy
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+_QUESTION: Final = (
+    "How does regret depend on the width γ of the confidence radius, and how should γ scale with "
+    "the budget b?"
+)
+_UNIT: Final = "units of reward"
+# γ up to the paper's value counts as a small constant.
+_SMALL: Final = 0.1
+
+
+def answer(stored: StoredStudy) -> Answer:
+    """Compare the values of γ at every budget, on the same queries.
+
+    Parameters
+    ----------
+    stored : StoredStudy
+        Cells of learning policies that differ in γ; several budgets for how γ should scale.
+    """
+    import polars as pl
+
+    trials = finals(stored, "gamma", "estimator", "policy_options")
+    trials = trials.filter(pl.col("estimator") != "truth")
+    if trials.is_empty():
+        return Answer(_QUESTION, ("No policy learns: nothing can be compared.",), (), ())
+    trials = otherwise(stored, trials, "gamma", "delta")
+    if trials.get_column("gamma").n_unique() < 2:
+        return Answer(_QUESTION, ("All cells have one γ: nothing can be compared.",), (), ())
+    outer = varied(stored, trials, "budget", "budget_rule")
+    verdict: list[str] = []
+    rows: list[dict[str, Any]] = []
+    maps = []
+    names = budget_names(trials)
+    for place, _, group in groups(trials, outer):
+        at = f"{place}: " if place else ""
+        ranked = {
+            budget: ranking(one, "gamma")
+            for (budget,), one in group.group_by("budget", maintain_order=True)
+        }
+        for budget, table in ranked.items():
+            verdict.append(
+                f"{at}b = {names[budget]}: {best_words(table, 'gamma', _gamma, 'priced regret')}."
+            )
+        powers = _powers(group)
+        verdict += [at + _scaling(powers, len(ranked)), at + _one_for_all(ranked, names)]
+        maps.append((place, ranked))
+        rows += _rows(place, ranked, powers, names)
+    starved = starvation_rate(trials, by=[*outer, "budget", "gamma"])
+    verdict += _starvation(starved, outer, names)
+    return Answer(
+        _QUESTION,
+        tuple(verdict),
+        (
+            AnswerTable(
+                "Best γ by budget",
+                pl.DataFrame(rows),
+                "By priced regret (overspending charged at its worth), mean ± half the 95 % "
+                "interval. Tied: cannot be told from the best in paired comparisons that hold "
+                "jointly at 95 %. Between grid points the best γ is where a parabola in log γ is "
+                "lowest, with its bootstrap interval.",
+            ),
+        ),
+        (
+            AnswerFigure(
+                "regret",
+                _regret_figure(trials, outer, names),
+                "Final regret and priced regret against γ, one line per budget. Whiskers: 95 % "
+                "intervals of the mean. Where regret is far below priced regret, it was bought "
+                "by overspending.",
+            ),
+            AnswerFigure(
+                "map",
+                _map_figure(maps, names),
+                "Priced regret over that of the best γ at the same budget. ★ best, ○ cannot be "
+                "told from the best.",
+            ),
+            AnswerFigure(
+                "starvation",
+                _starvation_figure(starved, outer, names),
+                "Share of trials in which a model of the optimum got under 1 % of the pulls that "
+                "the oracle gives it. Whiskers: Wilson's 95 % intervals.",
+            ),
+        ),
+    )
+
+
+def _gamma(value: float) -> str:
+    return f"γ = {value:.3g}"
+
+
+def _powers(group: "pl.DataFrame") -> list[BestPower]:
+    """Fit how the best γ moves with the budget: over all budgets, and over either half of them.
+
+    Empty where there are too few budgets or values of γ, or not all were played by the same
+    trials; only the first where there are fewer than four budgets.
+    """
+    import polars as pl
+
+    positive = group.filter(pl.col("gamma") > 0.0)
+    budgets = positive.get_column("budget").unique().sort().to_list()
+    gammas = positive.get_column("gamma").unique().sort().to_list()
+    cells = len(budgets) * len(gammas)
+    shared = positive.filter(pl.len().over("trial") == cells).sort("budget", "gamma", "trial")
+    if len(budgets) < 3 or len(gammas) < 3 or shared.is_empty():
+        return []
+    values = shared.get_column("priced_regret").to_numpy().reshape(cells, -1).T
+    grid = values.reshape(-1, len(budgets), len(gammas))
+    middle = len(budgets) // 2
+    parts = [slice(None)]
+    if len(budgets) > 3:
+        parts += [slice(0, middle + len(budgets) % 2), slice(middle, None)]
+    return [best_power(budgets[part], gammas, grid[:, part]) for part in parts]
+
+
+def _scaling(powers: list[BestPower], budgets: int) -> str:
+    if not powers:
+        return (
+            f"how the best γ scales with b cannot be answered from {budgets} budget(s): three "
+            "budgets with the same three values of γ, played by the same trials, are needed."
+        )
+    shown = [
+        between(power.exponent.estimate, power.exponent.low, power.exponent.high)
+        for power in powers
+    ]
+    power = powers[0]
+    if power.exponent.low > 0.0:
+        found = "the best γ grows with the budget"
+    elif power.exponent.high < 0.0:
+        found = "the best γ falls as the budget grows"
+    else:
+        found = "no trend of the best γ with the budget can be told"
+    words = f"{found}: it goes as b^x with x = {shown[0]} over these budgets"
+    if len(powers) == 3:
+        words += f", {shown[1]} over the lower half of them and {shown[2]} over the upper half"
+        low, high = powers[1].exponent, powers[2].exponent
+        if low.low > high.high or high.low > low.high:
+            words += ", so that no single power of b describes it"
+    if edge := int(power.at_edge.sum()):
+        words += (
+            f". At {edge} of {budgets} budgets the best γ is at the end of the grid, and the true "
+            "one may lie beyond"
+        )
+    return words + "."
+
+
+def _one_for_all(ranked: "dict[float, pl.DataFrame]", names: dict[float, str]) -> str:
+    """Say what one γ for all budgets costs: the one that loses least at its worst, and others."""
+    losses: dict[float, tuple[float, str]] = {}
+    for budget, table in ranked.items():
+        best = table.get_column("mean")[0]
+        for row in table.iter_rows(named=True):
+            loss = row["mean"] / best - 1.0 if best > 0.0 else math.inf
+            if loss > losses.get(row["gamma"], (-1.0, ""))[0]:
+                gap = between(row["difference"], row["difference_low"], row["difference_high"])
+                losses[row["gamma"]] = (loss, f"{gap} at b = {names[budget]}")
+    if not all(math.isfinite(loss) for loss, _ in losses.values()):
+        return "no single γ can be judged by its share of the best, which is zero at some budget."
+    ordered = sorted(losses, key=lambda gamma: losses[gamma][0])
+    words = []
+    for gamma in dict.fromkeys([ordered[0], *(g for g in losses if g == _SMALL), ordered[-1]]):
+        loss, gap = losses[gamma]
+        words.append(
+            f"{_gamma(gamma)} has up to {percent(loss)} more than the best γ ({gap})"
+            if loss
+            else f"{_gamma(gamma)} is the best γ everywhere"
+        )
+    return f"with one γ for all budgets, {'; '.join(words)}."
+
+
+def _rows(
+    place: str,
+    ranked: "dict[float, pl.DataFrame]",
+    powers: list[BestPower],
+    names: dict[float, str],
+) -> list[dict[str, Any]]:
+    rows = []
+    for budget, table in ranked.items():
+        best = table.row(0, named=True)
+        second = table.row(1, named=True) if len(table) > 1 else None
+        tied = [f"{row['gamma']:.3g}" for row in table.iter_rows(named=True) if row["tied"]][1:]
+        row = {"setting": place} if place else {}
+        row |= {
+            "budget": names[budget],
+            "b": word(budget),
+            "best γ": f"{best['gamma']:.3g}",
+            "priced regret": with_margin(best["mean"], best["high"]),
+            "runner-up": "-" if second is None else f"{second['gamma']:.3g}",
+            "its difference": "-"
+            if second is None
+            else between(second["difference"], second["difference_low"], second["difference_high"]),
+            "tied": listed(tied) or "-",
+        }
+        for power in powers[:1]:
+            index = sorted(ranked).index(budget)
+            row["between grid points"] = (
+                "at the end of the grid"
+                if power.at_edge[index]
+                else f"{power.best[index]:.3g} [{power.low[index]:.3g}, {power.high[index]:.3g}]"
+            )
+        rows.append(row)
+    return rows
+
+
+def _starvation(starved: "pl.DataFrame", outer: list[str], names: dict[float, str]) -> list[str]:
+    """Say how often models starve at the small values of γ."""
+    verdict = []
+    for place, _, group in groups(starved, outer):
+        gammas = group.get_column("gamma").unique().sort().to_list()
+        words = []
+        for gamma in [g for g in gammas if g <= _SMALL] or gammas[:1]:
+            one = group.filter(gamma=gamma).sort("rate")
+            rows = [one.row(0, named=True), one.row(-1, named=True)][: len(one)]
+            shown = [
+                f"{share(row['rate'], row['low'], row['high'])} at b = {names[row['budget']]}"
+                for row in rows
+            ]
+            words.append(f"{_gamma(gamma)} in {' to '.join(shown)}")
+        verdict.append(
+            f"{f'{place}: ' if place else ''}share of the trials in which a model of the optimum "
+            f"starves: {'; '.join(words)}."
+        )
+    return verdict
+
+
+@house_style
+def _regret_figure(trials: "pl.DataFrame", outer: list[str], names: dict[float, str]) -> "Figure":
+    places = list(groups(trials, outer))
+    figure, axes = panels(2 * len(places), columns=2, width=3.6)
+    for (place, _, group), (left, right) in zip(
+        places, zip(axes[::2], axes[1::2], strict=True), strict=True
+    ):
+        for panel, quantity in ((left, "regret"), (right, "priced_regret")):
+            logarithmic = quantity == "priced_regret"
+            for index, ((budget,), one) in enumerate(group.group_by("budget", maintain_order=True)):
+                lines = means(one.sort("gamma"), "gamma", quantity)
+                whiskers(
+                    panel,
+                    lines.get_column("gamma"),
+                    lines,
+                    index,
+                    f"b = {names[budget]}",
+                    log=logarithmic,
+                )
+            log_ticks(panel, group.get_column("gamma").unique().sort().to_list())
+            if logarithmic:
+                panel.set_yscale("log")
+            else:
+                # Overspending makes regrets of either sign, orders of magnitude apart.
+                symmetric_log(panel, 100.0)
+            panel.set_title(place)
+            panel.set_xlabel("γ")
+            panel.set_ylabel(f"{quantity.replace('_', ' ')} ({_UNIT})")
+    legend_below(figure, axes[0])
+    return figure
+
+
+@house_style
+def _map_figure(
+    maps: "list[tuple[str, dict[float, pl.DataFrame]]]", names: dict[float, str]
+) -> "Figure":
+    rows = max(len(ranked) for _, ranked in maps)
+    figure, axes = panels(len(maps), columns=2, width=4.4, height=0.42 * rows + 1.3, legend=0.2)
+    image: Any = None
+    for panel, (place, ranked) in zip(axes, maps, strict=True):
+        budgets = sorted(ranked)
+        gammas = sorted({g for table in ranked.values() for g in table.get_column("gamma")})
+        values = np.full((len(budgets), len(gammas)), np.nan)
+        marks = np.full(values.shape, "", dtype="<U2")
+        for i, budget in enumerate(budgets):
+            table = ranked[budget]
+            best = table.get_column("mean")[0]
+            for rank, row in enumerate(table.iter_rows(named=True)):
+                j = gammas.index(row["gamma"])
+                values[i, j] = row["mean"] / best if best > 0.0 else np.nan
+                marks[i, j] = " ★" if rank == 0 else (" ○" if row["tied"] else "")
+        image = heat(
+            figure,
+            panel,
+            values,
+            [names[b] for b in budgets],
+            [f"{g:.3g}" for g in gammas],
+            limits=(1.0, 4.0),
+            log=True,
+            marks=marks,
+            text=lambda value: compact(value, 3) if value < 100.0 else f"{value:.0f}",
+        )
+        panel.set_title(place)
+        panel.set_xlabel("γ")
+        panel.set_ylabel("budget")
+    bar = figure.colorbar(image, ax=axes, extend="max", ticks=[1.0, 1.5, 2.0, 3.0, 4.0])
+    bar.set_label("priced regret / that of the best γ")
+    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    bar.ax.minorticks_off()
+    return figure
+
+
+@house_style
+def _starvation_figure(
+    starved: "pl.DataFrame", outer: list[str], names: dict[float, str]
+) -> "Figure":
+    places = list(groups(starved, outer))
+    figure, axes = panels(len(places), columns=2, width=3.6)
+    for panel, (place, _, group) in zip(axes, places, strict=True):
+        for index, ((budget,), one) in enumerate(group.group_by("budget", maintain_order=True)):
+            line = one.sort("gamma").rename({"rate": "mean"})
+            whiskers(panel, line.get_column("gamma"), line, index, f"b = {names[budget]}")
+        log_ticks(panel, group.get_column("gamma").unique().sort().to_list())
+        panel.set_ylim(-0.03, 1.03)
+        panel.set_title(place)
+        panel.set_xlabel("γ")
+        panel.set_ylabel("share of trials with a starved model")
+    legend_below(figure, axes[0])
+    return figure

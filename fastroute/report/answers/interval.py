@@ -1,0 +1,150 @@
+"""How often to update: regret against the update interval T/K at a fixed horizon."""
+
+import math
+from typing import TYPE_CHECKING
+
+from fastroute.analyse import best_of
+from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
+from fastroute.report.answers.draw import legend_below, log_axes, panels_of, whiskers
+from fastroute.report.answers.lines import (
+    PARTS,
+    Line,
+    deployments_are_free,
+    lines_of,
+    listed,
+    ratio_text,
+    samples_of,
+    shared,
+    spoken,
+    summary_of,
+)
+from fastroute.report.figures import house_style
+from fastroute.report.style import PARTS as PART_LOOKS
+from fastroute.report.style import with_margin, word
+from fastroute.scenario.placement import power_stages
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+    from fastroute.study import StoredStudy
+
+QUESTION = "How does regret depend on the update interval T/K, and is K = T^(1/3) a good choice?"
+
+
+def answer(stored: "StoredStudy") -> Answer:
+    """Answer how regret depends on the length of a stage."""
+    lines = lines_of(stored, "stages", ("stages_rule", "scenario_stages"))
+    swept = [line for line in lines if line.cells.height > 1]
+    if not swept:
+        words = "The study has one number of stages only; sweep stages to answer the question."
+        return Answer(QUESTION, (words,), (), ())
+    verdict = [" ".join(_verdict(stored, line)) for line in swept]
+    verdict += deployments_are_free(stored.cells.collect())
+    tables = tuple(_table(stored, line) for line in swept)
+    figure = AnswerFigure(
+        "interval",
+        _figure(stored, swept),
+        "Mean regret at the horizon against the length of a stage T/K, in all and by part, with "
+        "95 % intervals. The dotted line is K = T^(1/3). Both axes are logarithmic; what is 0 or "
+        "less has no place on them. Where the budget is overspent the black line is the priced "
+        "regret, which charges for it.",
+    )
+    return Answer(QUESTION, tuple(verdict), tables, (figure,))
+
+
+def _verdict(stored: "StoredStudy", line: Line) -> list[str]:
+    stages = line.cells.get_column("stages").to_list()
+    lengths = line.cells.get_column("stage_length").to_list()
+    samples = shared(samples_of(stored, line.cells, line.measure))
+    found = best_of(samples)
+    best = found.best
+    ties = [place for place in found.ties if place != best]
+    mean = float(samples[best].mean())
+    text = (
+        f"{line.title}: mean {line.words} is lowest at T/K = {word(lengths[best])} rounds "
+        f"(K = {word(stages[best])}; {with_margin(mean, _high(stored, line, best))})"
+    )
+    if len(ties) == len(stages) - 1:
+        text += ", but no other number of stages can be told apart from it"
+    elif ties:
+        text += f"; K = {listed([word(stages[place]) for place in ties])} cannot be told apart"
+    else:
+        text += ", and every other K in the study is worse beyond doubt"
+    sentences = [f"{text} (paired by trial, all comparisons at once at 95 %)."]
+    horizon = line.cells.get_column("horizon")[0]
+    rule = power_stages("T^(1/3)", horizon) or 1
+    near = min(range(len(stages)), key=lambda place: abs(stages[place] - rule))
+    if abs(stages[near] - rule) > 0.1 * rule:
+        sentences.append(f"K = T^(1/3) = {rule} is not among the numbers of stages here.")
+    elif near != best:
+        ratio = ratio_text(samples[near], samples[best], found.excess[near].level)
+        doubt = ", which chance alone may explain" if near in ties else ""
+        sentences.append(
+            f"K = T^(1/3) = {word(stages[near])} has {ratio} that {line.words}{doubt}."
+        )
+    else:
+        sentences.append(f"That is K = T^(1/3) = {word(stages[near])}.")
+    few, many = (_largest_part(stored, line, place) for place in (0, -1))
+    sentences.append(
+        f"With the fewest stages (K = {word(stages[0])}) the largest part of the regret is {few}, "
+        f"with the most (K = {word(stages[-1])}) it is {many}."
+    )
+    return sentences
+
+
+def _high(stored: "StoredStudy", line: Line, place: int) -> float:
+    high = summary_of(stored, line.cells, line.measure).get_column("high")[place]
+    return math.nan if high is None else float(high)
+
+
+def _largest_part(stored: "StoredStudy", line: Line, place: int) -> str:
+    means = {
+        part: float(summary_of(stored, line.cells, part).get_column("mean")[place])
+        for part in PARTS
+    }
+    return max(means, key=lambda part: means[part])
+
+
+def _table(stored: "StoredStudy", line: Line) -> AnswerTable:
+    import polars as pl
+
+    columns: dict[str, list[object]] = {
+        "K": line.cells.get_column("stages").to_list(),
+        "T/K": line.cells.get_column("stage_length").to_list(),
+    }
+    for name in ("regret", *PARTS, "priced_regret"):
+        found = summary_of(stored, line.cells, name)
+        columns[name.replace("_", " ")] = [
+            spoken(row) for row in found.select("mean", "low", "high").iter_rows()
+        ]
+    return AnswerTable(line.title, pl.DataFrame(columns), "Means over trials, 95 % intervals.")
+
+
+@house_style
+def _figure(stored: "StoredStudy", lines: list[Line]) -> "Figure":
+    priced = [line.measure == "priced_regret" for line in lines]
+    titles = [f"{line.title}{', priced' * one}" for line, one in zip(lines, priced, strict=True)]
+    figure, panels = panels_of(titles, columns=2)
+    for axes, line in zip(panels, lines, strict=True):
+        lengths = line.cells.get_column("stage_length").to_list()
+        looks = {part: colour for part, (colour, _) in PART_LOOKS.items()}
+        for name in (*PARTS, line.measure):
+            frame: pl.DataFrame = summary_of(stored, line.cells, name)
+            whiskers(
+                axes,
+                lengths,
+                frame,
+                label=name if name in PARTS else "regret",
+                colour=looks.get(name, "black"),
+                positive=True,
+            )
+        horizon = line.cells.get_column("horizon")[0]
+        rule = power_stages("T^(1/3)", horizon) or 1
+        axes.axvline(horizon / rule, color="black", linestyle=":", linewidth=1.0)
+        log_axes(axes)
+        axes.set_xlabel("update interval T/K (rounds)")
+    panels[0].set_ylabel("regret at the horizon (units of reward)")
+    handles, labels = panels[0].get_legend_handles_labels()
+    legend_below(figure, handles, labels)
+    return figure

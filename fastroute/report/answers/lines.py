@@ -1,0 +1,204 @@
+"""The cells of a study as lines: what differs along each, and what tells the lines apart."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute.analyse import paired_difference, paired_ratio
+from fastroute.report.style import NOTHING, compact, word
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from fastroute.study import StoredStudy
+
+#: The parts of the regret, whose sum it is.
+PARTS = ("discovery", "deployment", "routing")
+_SETTINGS = ("horizon", "budget", "max_deployed", "stages", "seed")
+_PARAMETERS = ("scenario", "policy", *_SETTINGS)
+
+
+class Line(NamedTuple):
+    """Cells that differ along one parameter.
+
+    Attributes
+    ----------
+    scenario, policy : str
+        Labels.
+    title : str
+        What tells the line apart from the others of the study.
+    rest : str
+        That of it which is neither scenario nor policy; may be empty.
+    cells : polars.DataFrame
+        Its cells, in the order of the parameter.
+    measure : {"regret", "priced_regret"}
+        What to judge it by: priced regret where the budget is overspent in some cell, that is
+        where the 95 % interval of the mean cost is above it.
+    """
+
+    scenario: str
+    policy: str
+    title: str
+    rest: str
+    cells: "pl.DataFrame"
+    measure: str
+
+    @property
+    def words(self) -> str:
+        """The measure in words."""
+        return self.measure.replace("_", " ")
+
+
+def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> list[Line]:
+    """Sort the cells of a study into lines.
+
+    Parameters
+    ----------
+    stored : StoredStudy
+        A complete study.
+    along : str
+        Column that varies along a line.
+    follows : sequence of str
+        Columns that vary with it, such as a rule that it comes from.
+    """
+    import polars as pl
+
+    cells = stored.cells.collect()
+    skipped = {along, *follows}
+    cells = cells.with_columns(
+        pl.col("scenario").map_elements(lambda name: base_label(stored, name), pl.String)
+    )
+    labels = cells.group_by("policy").n_unique()
+    varied = [
+        name
+        for name in (*_PARAMETERS, *stored.axes)
+        if name not in skipped
+        and cells.get_column(name).n_unique() > 1
+        and not (name.startswith("policy_") and (labels.get_column(name) == 1).all())
+        # What follows from a formula is told by the formula, and by nothing where it is one only.
+        and (name not in _SETTINGS or isinstance(getattr(stored.study.setting, name), tuple))
+        and f"{name}_rule" not in stored.axes
+    ]
+    over = overspending(stored)
+    lines = []
+    keys = varied or ["scenario"]
+    for group in cells.partition_by(keys, maintain_order=True):
+        first = group.row(0, named=True)
+        who = " with ".join(first[name] for name in ("scenario", "policy") if name in keys)
+        rest = [_told(name, first[name]) for name in keys if name not in ("scenario", "policy")]
+        title = ", ".join([who, *rest] if who else rest)
+        spent = group.filter(pl.col("cell").is_in(over)).height > 0
+        lines.append(
+            Line(
+                first["scenario"],
+                first["policy"],
+                title,
+                ", ".join(rest),
+                group.sort(along),
+                "priced_regret" if spent else "regret",
+            )
+        )
+    return lines
+
+
+def _told(name: str, value: object) -> str:
+    return f"{name.removesuffix('_rule').replace('_', ' ')} {word(value)}"
+
+
+def base_label(stored: "StoredStudy", label: str, *, policies: bool = False) -> str:
+    """Return a label as the study has it, without the values of options.
+
+    Parameters
+    ----------
+    stored : StoredStudy
+        The study.
+    label : str
+        Label of a scenario in its frames, or of a policy.
+    policies : bool
+        Whether it is that of a policy.
+    """
+    given = stored.study.policy if policies else stored.study.scenario
+    return max((s.label for s in given if f"{label} (".startswith(f"{s.label} (")), key=len)
+
+
+def overspending(stored: "StoredStudy") -> list[int]:
+    """Cells whose mean cost is above the budget, beyond what chance explains."""
+    import polars as pl
+
+    return (
+        # A single trial has no interval, and NaN would count as large.
+        stored.summary.filter(
+            pl.col("quantity") == "cost", pl.col("low").fill_nan(None) > pl.col("budget")
+        )
+        .select("cell")
+        .collect()
+        .get_column("cell")
+        .to_list()
+    )
+
+
+def deployments_are_free(cells: "pl.DataFrame") -> list[str]:
+    """Say that a deployment costs nothing in these cells; nothing where it does."""
+    if (cells.get_column("deploy_cost") > 0.0).any():
+        return []
+    return [
+        "A deployment costs nothing in this study (deploy_cost = 0), which favours many stages."
+    ]
+
+
+def samples_of(
+    stored: "StoredStudy", cells: "pl.DataFrame", name: str
+) -> list[NDArray[np.float64]]:
+    """Return one column of the trials for every cell, in the order of the trials."""
+    import polars as pl
+
+    numbers = cells.get_column("cell").to_list()
+    trials = (
+        stored.trials.filter(pl.col("cell").is_in(numbers))
+        .select("cell", "trial", name)
+        .sort("cell", "trial")
+        .collect()
+    )
+    return [trials.filter(cell=cell).get_column(name).to_numpy() for cell in numbers]
+
+
+def shared(samples: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Cut samples to the trials that all of them have, so that they can be paired."""
+    count = min(sample.size for sample in samples)
+    return [sample[:count] for sample in samples]
+
+
+def summary_of(stored: "StoredStudy", cells: "pl.DataFrame", name: str) -> "pl.DataFrame":
+    """Return ``mean``, ``low`` and ``high`` of a quantity for every cell, in their order."""
+    found = stored.summary.filter(quantity=name).select("cell", "mean", "low", "high").collect()
+    return cells.select("cell").join(found, on="cell", how="left", maintain_order="left")
+
+
+def spoken(interval: Iterable[float | None]) -> str:
+    """Write an estimate with its interval, ``0.667 (0.651 to 0.683)``, and rounding as 0.
+
+    An estimate without an interval, from a single trial, stands alone.
+    """
+    values = [math.nan if value is None else value for value in interval]
+    estimate, low, high = (compact(0.0 if abs(v) < NOTHING else v, 3) for v in values)
+    return estimate if math.isnan(values[1]) else f"{estimate} ({low} to {high})"
+
+
+def ratio_text(a: NDArray[np.float64], b: NDArray[np.float64], level: float = 0.95) -> str:
+    """Write how many times the mean of `b` that of `a` is: ``1.60 (1.54 to 1.66) times``.
+
+    Where a mean is not above zero it is the difference instead, in units of reward.
+    """
+    if min(a.mean(), b.mean()) > NOTHING:
+        found = paired_ratio(a, b, level=level)
+        return f"{spoken((found.estimate, found.low, found.high))} times"
+    excess = paired_difference(a, b, level=level)
+    return f"{spoken((excess.mean, excess.low, excess.high))} units of reward more than"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Join words as a sentence does: ``a, b and c``."""
+    return " and ".join(", ".join(part) for part in (words[:-1], words[-1:]) if part)

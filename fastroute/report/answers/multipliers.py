@@ -1,0 +1,253 @@
+"""The budget price of each stage: whether it is bounded in practice, and grows with T."""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute.analyse import budget_prices, paired_difference, price_supremum
+from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
+from fastroute.report.answers.draw import legend_below, panels_of, whiskers
+from fastroute.report.answers.lines import Line, lines_of, ratio_text, shared, spoken
+from fastroute.report.figures import house_style
+from fastroute.report.style import NOTHING, compact, line_style, word
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+    from fastroute.study import StoredStudy
+
+QUESTION = "Are the budget prices λ*_k of the stages bounded in practice?"
+
+
+class Prices(NamedTuple):
+    """The prices of the cells of a line, each times the budget of its cell."""
+
+    line: Line
+    horizons: list[int]
+    supremum: "pl.DataFrame"  #: per horizon, of the largest price of each trial: statistics
+    samples: list[NDArray[np.float64]]  #: per horizon, the largest price of each trial
+    stages: "pl.DataFrame"  #: of the largest horizon: quantiles over trials, stage by stage
+
+    @property
+    def largest(self) -> float:
+        """The largest price of any stage, trial and horizon."""
+        return float(np.max([values.max() for values in self.samples]))
+
+    @property
+    def true(self) -> bool:
+        """Whether the policy knows the true means."""
+        return bool(self.line.cells.get_column("estimator")[0] == "truth")
+
+    def last_change(self) -> str:
+        """Tell how the mean largest price changes between the two largest horizons.
+
+        Returns
+        -------
+        str
+            ``grows``, ``falls``, ``flat`` where chance explains the change, or ``single`` where
+            there is one horizon only.
+        """
+        if len(self.samples) < 2:
+            return "single"
+        before, after = shared(self.samples[-2:])
+        found = paired_difference(after, before)
+        if found.low > NOTHING:
+            return "grows"
+        return "falls" if found.high < -NOTHING else "flat"
+
+    def change_words(self) -> str:
+        """Write the mean largest price of the largest horizon in terms of the one before."""
+        before, after = shared(self.samples[-2:])
+        return ratio_text(after, before)
+
+
+def answer(stored: "StoredStudy") -> Answer:
+    """Answer whether the budget prices of the stages are bounded."""
+    import polars as pl
+
+    lines = lines_of(stored, "horizon")
+    means = [line.title for line in lines if (line.cells["stages_kept"] != "trials").any()]
+    kept = [line for line in lines if line.title not in means]
+    if not kept:
+        words = 'Only means of the stages were kept; run with [store] stages = "trials".'
+        return Answer(QUESTION, (words,), (), ())
+    found = [_prices(stored, line) for line in kept]
+    verdict = _verdict(found)
+    if means:
+        verdict.append(f"Not looked at, as only means of the stages were kept: {'; '.join(means)}.")
+    figures = (
+        AnswerFigure(
+            "multipliers-supremum",
+            _suprema(found),
+            "Largest budget price of a trial, λ* times the budget per query, against T: mean over "
+            "trials with 95 % interval. Crosses: the largest of all trials.",
+        ),
+        AnswerFigure(
+            "multipliers-stages",
+            _by_stage(found),
+            "Budget price, λ* times the budget per query, by the round at which the stage opens, "
+            "at the largest horizon: median (line) and from there to the 95 % quantile over "
+            "trials (band).",
+        ),
+    )
+    table = AnswerTable(
+        "Largest budget price of a trial, times the budget",
+        pl.DataFrame(_rows(found)),
+        "λ* is the price of the budget in the deployment problem as the policy sees it, in reward "
+        "per unit of cost; times the budget per query it is in units of reward. 95 % intervals.",
+    )
+    return Answer(QUESTION, tuple(verdict), (table,), figures)
+
+
+def _prices(stored: "StoredStudy", line: Line) -> Prices:
+    import polars as pl
+
+    numbers = line.cells.get_column("cell").to_list()
+    stages = (
+        stored.stages.filter(pl.col("cell").is_in(numbers))
+        .select(
+            "cell", "horizon", "trial", "stage", "opened", pl.col("budget_price") * pl.col("budget")
+        )
+        .collect()
+    )
+    top = (
+        stages.group_by("horizon", "trial")
+        .agg(pl.col("budget_price").max())
+        .sort("horizon", "trial")
+        .partition_by("horizon", maintain_order=True)
+    )
+    horizons = [int(one.get_column("horizon")[0]) for one in top]
+    samples = [one.get_column("budget_price").to_numpy() for one in top]
+    return Prices(
+        line,
+        horizons,
+        price_supremum(stages, by=("horizon",)).sort("horizon"),
+        samples,
+        budget_prices(stages.filter(horizon=horizons[-1]), by=()).sort("stage"),
+    )
+
+
+def _verdict(found: list[Prices]) -> list[str]:
+    learned = [one for one in found if not one.true]
+    binding = [one for one in learned if one.largest > 0.0]
+    if not binding:
+        return ["The budget never has a price here: it binds in no stage of any trial."]
+    top = max(binding, key=lambda one: one.largest)
+    horizons = sorted({horizon for one in learned for horizon in one.horizons})
+    verdict = [
+        f"The largest price of all stages, trials and horizons is λ* b = {compact(top.largest, 3)} "
+        f"units of reward ({top.line.title}), for T from {word(horizons[0])} to "
+        f"{word(horizons[-1])}: in these runs a bound Λ need be no larger than that divided by b."
+    ]
+    groups: dict[str, list[str]] = {"grows": [], "falls": [], "flat": [], "single": []}
+    for one in binding:
+        kind = one.last_change()
+        extra = f" ({one.change_words()})" if kind in ("grows", "falls") else ""
+        groups[kind].append(one.line.title + extra)
+    step = f"from T = {word(horizons[-2])} to {word(horizons[-1])}" if len(horizons) > 1 else ""
+    words = {
+        "grows": f"Its mean over trials still grows {step}, so these runs do not show its end",
+        "falls": f"Its mean over trials falls {step}, as it would under a bound",
+        "flat": f"No change {step} can be told from chance, which agrees with a bound",
+        "single": "There is one horizon only, so growth cannot be judged",
+    }
+    verdict += [f"{words[kind]}: {'; '.join(names)}." for kind, names in groups.items() if names]
+    free = [one.line.title for one in learned if one.largest <= 0.0]
+    if free:
+        verdict.append(f"The budget binds in no stage: {'; '.join(free)}.")
+    ratios = {one.line.title: ratio for one in binding if (ratio := _against_truth(one, found))}
+    if ratios:
+        verdict.append(
+            f"At T = {word(horizons[-1])} the mean largest price is, in terms of that under the "
+            f"true means (the oracle's): {'; '.join(f'{k} {v}' for k, v in ratios.items())}."
+        )
+    return verdict
+
+
+def _against_truth(one: Prices, found: list[Prices]) -> str:
+    """Write the ratio to the oracle's prices in the same world; empty where there is none."""
+    for other in found:
+        alike = (one.line.scenario, one.line.rest) == (other.line.scenario, other.line.rest)
+        if other.true and alike and other.samples[-1].mean() > NOTHING:
+            mine, true = shared([one.samples[-1], other.samples[-1]])
+            return ratio_text(mine, true)
+    return ""
+
+
+def _rows(found: list[Prices]) -> list[dict[str, str]]:
+    """One row per line, a column per horizon."""
+    rows = []
+    for one in found:
+        row = {"line": one.line.title}
+        for figures in one.supremum.iter_rows(named=True):
+            row[f"mean, T = {word(figures['horizon'])}"] = spoken(
+                figures[name] for name in ("mean", "low", "high")
+            )
+        row["95 % quantile, largest T"] = spoken(
+            one.supremum.row(-1, named=True)[name] for name in ("q95", "q95_low", "q95_high")
+        )
+        row["largest of all"] = compact(one.largest, 3)
+        rows.append(row)
+    heads = dict.fromkeys(head for row in rows for head in row)
+    return [{head: row.get(head, "-") for head in heads} for row in rows]
+
+
+def _panels(found: list[Prices]) -> "tuple[Figure, dict[str, Any], dict[str, int]]":
+    """Return a figure with a panel for each scenario and policy, and the colours of the rest."""
+    names = list(dict.fromkeys(_panel(one) for one in found))
+    rest = list(dict.fromkeys(one.line.rest for one in found))
+    figure, panels = panels_of(names, columns=2)
+    return figure, dict(zip(names, panels, strict=True)), {name: k for k, name in enumerate(rest)}
+
+
+def _panel(one: Prices) -> str:
+    return f"{one.line.scenario}, {one.line.policy}"
+
+
+@house_style
+def _suprema(found: list[Prices]) -> "Figure":
+    figure, panels, places = _panels(found)
+    for one in found:
+        axes, style = panels[_panel(one)], line_style(places[one.line.rest])
+        whiskers(
+            axes,
+            one.horizons,
+            one.supremum,
+            label=one.line.rest or one.line.policy,
+            colour=style.colour,
+            linestyle=style.dashes,
+        )
+        axes.set_xscale("log")
+        largest = [float(values.max()) for values in one.samples]
+        axes.plot(one.horizons, largest, color=style.colour, linestyle="", marker="x", markersize=5)
+    return _finished(figure, panels, "horizon T (rounds)", "largest price of a trial")
+
+
+@house_style
+def _by_stage(found: list[Prices]) -> "Figure":
+    figure, panels, places = _panels(found)
+    for one in found:
+        axes, style = panels[_panel(one)], line_style(places[one.line.rest])
+        opened = one.stages.get_column("opened").to_numpy() + 1.0
+        middle, upper = (one.stages.get_column(name).to_numpy() for name in ("q50", "q95"))
+        axes.fill_between(opened, middle, upper, color=style.colour, alpha=0.18, linewidth=0)
+        axes.plot(
+            opened,
+            middle,
+            color=style.colour,
+            linestyle=style.dashes,
+            label=one.line.rest or one.line.policy,
+        )
+    return _finished(figure, panels, "round at which the stage opens", "price of the stage")
+
+
+def _finished(figure: "Figure", panels: dict[str, Any], x: str, y: str) -> "Figure":
+    for axes in panels.values():
+        axes.set_ylim(bottom=0.0)
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+    first = next(iter(panels.values()))
+    legend_below(figure, *first.get_legend_handles_labels())
+    return figure

@@ -1,0 +1,198 @@
+"""Panels that the figures of the answers are made of, in the style of the house."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastroute.report.answers import draw
+from fastroute.report.figures import new_figure
+from fastroute.report.style import NOTHING, PANEL_RATIO, RC, compact, line_style
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def panels(
+    count: int, *, columns: int = 3, width: float = 3.3, height: float = 2.9, legend: float = 0.5
+) -> "tuple[Figure, list[Axes]]":
+    """Return a figure of `count` panels in reading order, and room for a legend below."""
+    across = min(columns, count)
+    down = math.ceil(count / across)
+    figure, axes = new_figure(
+        down, across, width=max(width * across + 0.6, 5.4), height=height * down + legend
+    )
+    for unused in axes[count:]:
+        unused.set_visible(False)
+    return figure, axes[:count]
+
+
+def whiskers(
+    axes: "Axes", x: ArrayLike, frame: "pl.DataFrame", index: int, label: str, *, log: bool = False
+) -> None:
+    """Draw means with their intervals as the line of that index; see :func:`draw.whiskers`."""
+    style = line_style(index)
+    draw.whiskers(
+        axes, x, frame, label=label, colour=style.colour, positive=log, linestyle=style.dashes
+    )
+
+
+def dots(
+    axes: "Axes", names: Sequence[str], series: "Sequence[tuple[str, pl.DataFrame]]", key: str
+) -> None:
+    """Draw means with their intervals against words, one row per word and a mark per series.
+
+    Parameters
+    ----------
+    axes : Axes
+    names : sequence of str
+        The words, from top to bottom.
+    series : sequence of (str, polars.DataFrame)
+        Label, and rows with the columns `key` (one of the words), ``mean``, ``low``, ``high``.
+    key : str
+    """
+    spread = 0.18 if len(series) > 1 else 0.0
+    for index, (label, frame) in enumerate(series):
+        rows = [row for row in frame.iter_rows(named=True) if row[key] in names]
+        offset = (index - 0.5 * (len(series) - 1)) * spread
+        place = np.array([names.index(row[key]) + offset for row in rows])
+        mean = np.array([row["mean"] for row in rows])
+        ends = np.array([[row["mean"] - row["low"], row["high"] - row["mean"]] for row in rows])
+        axes.errorbar(
+            mean,
+            place,
+            xerr=np.nan_to_num(ends.T),
+            linestyle="none",
+            color=line_style(index).colour,
+            marker=_MARKERS[index % len(_MARKERS)],
+            markersize=4.5,
+            elinewidth=1.1,
+            capsize=2.0,
+            label=label,
+        )
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(True, axis="y", alpha=0.6)
+
+
+def spread_axis(axes: "Axes", series: "Sequence[pl.DataFrame]") -> None:
+    """Make the horizontal axis of dots logarithmic where their means are too far apart."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    means = np.concatenate([frame.get_column("mean").to_numpy() for frame in series])
+    if means.min() > NOTHING and means.max() > PANEL_RATIO * means.min():
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+    elif means.min() >= 0.0:
+        axes.set_xlim(left=0.0)
+    else:
+        axes.axvline(0.0, color="black", linewidth=0.6)
+
+
+def log_ticks(axes: "Axes", values: Sequence[float]) -> None:
+    """Make the horizontal axis logarithmic, with ticks at values that were played.
+
+    Of neighbours too close for their labels the first has one.
+    """
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    places = np.log(np.asarray(values, dtype=np.float64))
+    room = 0.045 * float(np.ptp(places))
+    shown = [0]
+    for index in range(1, len(values)):
+        if places[index] - places[shown[-1]] >= room:
+            shown.append(index)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator([values[index] for index in shown]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+    axes.tick_params(axis="x", rotation=45)
+
+
+def symmetric_log(axes: "Axes", straight: float) -> None:
+    """Make the vertical axis logarithmic on both sides of zero, and linear up to `straight`."""
+    from matplotlib.ticker import NullLocator, SymmetricalLogLocator
+
+    axes.set_yscale("symlog", linthresh=straight)
+    locator = SymmetricalLogLocator(base=10.0, linthresh=straight, subs=[1.0, 3.0])
+    axes.yaxis.set_major_locator(locator)
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+    axes.axhline(0.0, color="black", linewidth=0.8)
+
+
+def heat(
+    figure: "Figure",
+    axes: "Axes",
+    values: "NDArray[np.float64]",
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    limits: tuple[float, float],
+    log: bool = False,
+    marks: "NDArray[np.str_] | None" = None,
+    text: Callable[[float], str] | None = compact,
+) -> Any:
+    """Draw a table of numbers as colours, with the numbers on them; returns the image.
+
+    Parameters
+    ----------
+    figure, axes : Figure, Axes
+    values : f8 [rows, columns]
+        NaN cells stay blank.
+    rows, columns : sequence of str
+        Ticks; the first row is at the bottom.
+    limits : (float, float)
+        Ends of the colours.
+    log : bool
+        Whether colours are logarithmic in the values.
+    marks : array of str, [rows, columns], optional
+        Written behind the numbers.
+    text : callable, optional
+        How numbers are written; None leaves them out.
+    """
+    from matplotlib.colors import LogNorm, Normalize
+
+    norm = LogNorm(*limits, clip=True) if log else Normalize(*limits, clip=True)
+    image = axes.imshow(values, norm=norm, cmap="cividis", origin="lower", aspect="auto")
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.grid(False)
+    if text is not None:
+        for (row, column), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                mark = "" if marks is None else str(marks[row, column])
+                axes.text(
+                    column,
+                    row,
+                    text(value) + mark,
+                    ha="center",
+                    va="center",
+                    fontsize=7.5,
+                    color="white" if norm(value) < 0.55 else "black",
+                )
+    return image
+
+
+def legend_below(figure: "Figure", axes: "Axes", note: str = "", columns: int = 4) -> None:
+    """Put one legend for all panels below them, with a note on the whiskers."""
+    from matplotlib.font_manager import FontProperties
+
+    handles, labels = axes.get_legend_handles_labels()
+    legend = figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=min(columns, len(labels)),
+        handlelength=3.2,
+    )
+    if note:
+        legend.set_title(note, prop=FontProperties(size=RC["legend.fontsize"]))

@@ -1,0 +1,258 @@
+"""How many stages: the growth of regret in T for K = T^x, and regret at the largest horizon."""
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute.analyse import BestOf, best_of
+from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
+from fastroute.report.answers.draw import legend_below, panels_of, whiskers
+from fastroute.report.answers.lines import (
+    PARTS,
+    Line,
+    deployments_are_free,
+    lines_of,
+    ratio_text,
+    samples_of,
+    shared,
+    spoken,
+    summary_of,
+)
+from fastroute.report.answers.scaling import Fitted, exponent_text, fitted
+from fastroute.report.figures import house_style
+from fastroute.report.style import PARTS as PART_LOOKS
+from fastroute.report.style import line_style, word
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+    from fastroute.study import StoredStudy
+
+QUESTION = "With K = T^x stages, which x is best, and is it 1/3?"
+_THIRD: Final = Fraction(1, 3)
+_RULE: Final = "stages_rule"
+
+
+class Sweep(NamedTuple):
+    """The lines over horizons of one scenario and policy, by the power x of their stages."""
+
+    title: str
+    powers: list[Fraction]
+    found: list[Fitted]
+    last: list["pl.DataFrame"]  #: for each power, the cell of the largest horizon
+    measure: str
+    samples: list[NDArray[np.float64]]  #: of the measure, at the largest horizon
+    best: BestOf  #: by the measure, at the largest horizon
+
+    @property
+    def horizon(self) -> int:
+        """The largest horizon."""
+        return int(self.last[0].get_column("horizon")[0])
+
+
+def answer(stored: "StoredStudy") -> Answer:
+    """Answer which power of the horizon is the best number of stages."""
+    if _RULE not in stored.axes:
+        words = 'The study does not sweep stages over rules "T^x", so there is nothing to compare.'
+        return Answer(QUESTION, (words,), (), ())
+    sweeps = _sweeps(stored)
+    if not sweeps:
+        words = 'The study has fewer than two rules "T^x" that meet two horizons or more.'
+        return Answer(QUESTION, (words,), (), ())
+    figures = (
+        AnswerFigure(
+            "stage-exponent-slope",
+            _slopes(sweeps),
+            "Fitted exponent of regret in T against x, the power of the number of stages K = T^x, "
+            "with 95 % intervals. Grey: that of the upper bound "
+            "for fixed N and M_max, max(1 - x, (1 + x)/2).",
+        ),
+        AnswerFigure(
+            "stage-exponent-regret",
+            _regrets(stored, sweeps),
+            "Mean regret at the largest horizon against x, in all and by part, with 95 % "
+            "intervals. Dotted: x = 1/3. Where the budget is overspent the black line is the "
+            "priced regret.",
+        ),
+    )
+    tables = tuple(_table(stored, sweep) for sweep in sweeps)
+    verdict = [_verdict(sweep) for sweep in sweeps]
+    verdict += deployments_are_free(stored.cells.collect())
+    return Answer(QUESTION, tuple(verdict), tables, figures)
+
+
+def power_of(rule: str) -> Fraction | None:
+    """Return x of a rule ``T^x``; None for other rules."""
+    try:
+        return Fraction(rule.removeprefix("T^").strip("()"))
+    except ValueError:
+        return None
+
+
+def _sweeps(stored: "StoredStudy") -> list[Sweep]:
+    follows = ("stages", "scenario_stages")
+    lines: dict[str, list[tuple[Fraction, Line]]] = {}
+    for line in lines_of(stored, "horizon", follows):
+        power = power_of(str(line.cells.get_column(_RULE)[0]))
+        if power is not None and line.cells.height > 1:
+            title = line.title.rpartition(", stages ")[0] or line.scenario
+            lines.setdefault(title, []).append((power, line))
+    sweeps = []
+    for title, found in lines.items():
+        if len(found) < 2:
+            continue
+        found.sort(key=lambda one: one[0])
+        # One measure for all powers, or they could not be compared.
+        priced = any(line.measure == "priced_regret" for _, line in found)
+        measure = "priced_regret" if priced else "regret"
+        alike = [line._replace(measure=measure) for _, line in found]
+        last = [line.cells.tail(1) for line in alike]
+        samples = shared([samples_of(stored, cell, measure)[0] for cell in last])
+        sweeps.append(
+            Sweep(
+                title,
+                [power for power, _ in found],
+                [fitted(stored, line) for line in alike],
+                last,
+                measure,
+                samples,
+                best_of(samples),
+            )
+        )
+    return sweeps
+
+
+def _verdict(sweep: Sweep) -> str:
+    best, ties = sweep.best.best, sweep.best.ties
+    words = sweep.measure.replace("_", " ")
+    text = (
+        f"{sweep.title}: at T = {word(sweep.horizon)} mean {words} is lowest with x = "
+        f"{_shown(sweep.powers[best])} (K = {_stages(sweep, best)})"
+    )
+    others = [_shown(sweep.powers[place]) for place in ties if place != best]
+    if len(others) == len(sweep.powers) - 1:
+        text += ", but no x can be told apart from it"
+    elif others:
+        text += f"; x = {', '.join(others)} cannot be told apart from it"
+    text += "."
+    if _THIRD in sweep.powers:
+        third = sweep.powers.index(_THIRD)
+        if third == best:
+            text += " That is 1/3."
+        elif third in ties:
+            text += " So 1/3 is as good as any here, as far as these trials tell."
+        else:
+            level = sweep.best.excess[third].level
+            ratio = ratio_text(sweep.samples[third], sweep.samples[best], level)
+            text += f" x = 1/3 is not the best: it has {ratio} that {words}."
+    slopes = [
+        (one.fit.exponent, power)
+        for one, power in zip(sweep.found, sweep.powers, strict=True)
+        if one.fit is not None
+    ]
+    if not slopes:
+        return f"{text} No exponent in T could be fitted."
+    slowest, power = min(slopes)
+    rivals = [
+        _shown(other) for slope, other in slopes if other != power and slope.low <= slowest.high
+    ]
+    half = 0.5 * (slowest.high - slowest.low)
+    text += (
+        f" Regret grows most slowly with x = {_shown(power)}, as T^y with y = "
+        f"{slowest.estimate:.3f} ± {half:.3f}"
+    )
+    if rivals:
+        text += f"; the intervals of x = {', '.join(rivals)} overlap with that"
+    return text + "."
+
+
+def _shown(power: Fraction) -> str:
+    return str(power) if power == _THIRD else f"{float(power):g}"
+
+
+def _stages(sweep: Sweep, place: int) -> str:
+    return word(sweep.last[place].get_column("stages")[0])
+
+
+def _table(stored: "StoredStudy", sweep: Sweep) -> AnswerTable:
+    import polars as pl
+
+    rows = []
+    for place, power in enumerate(sweep.powers):
+        fit, cell = sweep.found[place].fit, sweep.last[place]
+        row = {
+            "x": _shown(power),
+            "K": _stages(sweep, place),
+            "exponent of T": "not fitted" if fit is None else exponent_text(fit),
+        }
+        for name in (sweep.measure, *PARTS):
+            found = summary_of(stored, cell, name).select("mean", "low", "high").row(0)
+            row[name.replace("_", " ")] = spoken(found)
+        rows.append(row)
+    return AnswerTable(
+        sweep.title,
+        pl.DataFrame(rows),
+        f"Exponents over all horizons; K and means at T = {word(sweep.horizon)}, with 95 % "
+        "intervals.",
+    )
+
+
+@house_style
+def _slopes(sweeps: list[Sweep]) -> "Figure":
+    import polars as pl
+
+    figure, (axes,) = panels_of([""], height=3.6)
+    for index, sweep in enumerate(sweeps):
+        rows = [
+            (float(power), *one.fit.exponent[:1], one.fit.exponent.low, one.fit.exponent.high)
+            for power, one in zip(sweep.powers, sweep.found, strict=True)
+            if one.fit is not None
+        ]
+        if not rows:
+            continue
+        frame = pl.DataFrame(rows, schema=["x", "mean", "low", "high"], orient="row")
+        style = line_style(index)
+        whiskers(
+            axes,
+            frame.get_column("x").to_list(),
+            frame,
+            label=sweep.title,
+            colour=style.colour,
+            linestyle=style.dashes,
+        )
+    powers = sorted({float(power) for sweep in sweeps for power in sweep.powers})
+    powers = sorted({*powers, float(_THIRD)})
+    bound = [max(1.0 - x, 0.5 * (1.0 + x)) for x in powers]
+    axes.plot(powers, bound, color="#999999", linewidth=1.0, zorder=1, label="upper bound")
+    axes.axvline(float(_THIRD), color="black", linestyle=":", linewidth=1.0)
+    axes.set_xlabel("x, where K = T^x")
+    axes.set_ylabel("exponent of regret in T")
+    legend_below(figure, *axes.get_legend_handles_labels())
+    return figure
+
+
+@house_style
+def _regrets(stored: "StoredStudy", sweeps: list[Sweep]) -> "Figure":
+    import polars as pl
+
+    figure, panels = panels_of([f"{s.title}, T = {word(s.horizon)}" for s in sweeps], columns=2)
+    looks = {part: colour for part, (colour, _) in PART_LOOKS.items()}
+    for axes, sweep in zip(panels, sweeps, strict=True):
+        cells = pl.concat(sweep.last)
+        for name in (*PARTS, sweep.measure):
+            whiskers(
+                axes,
+                [float(power) for power in sweep.powers],
+                summary_of(stored, cells, name),
+                label=name if name in PARTS else "regret",
+                colour=looks.get(name, "black"),
+            )
+        axes.axvline(float(_THIRD), color="black", linestyle=":", linewidth=1.0)
+        axes.set_xlabel("x, where K = T^x")
+        axes.set_ylabel("regret at the horizon")
+        axes.axhline(0.0, color="black", linewidth=0.6)
+    legend_below(figure, *panels[0].get_legend_handles_labels())
+    return figure

@@ -1,0 +1,302 @@
+"""The answers on scaling, stages, intervals and prices, and the page that gathers answers.
+
+Tiny studies are run once; trials made up on their cells decide what the verdict must say.
+"""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from fastroute.report import write_page, write_report
+from fastroute.report.answers import ANSWERS, Answer, answer_of
+from fastroute.report.findings import main, write_findings
+from fastroute.study import RunDirectoryError, StoredStudy, Study, load, preset_names, run_study
+from fastroute.study.schema import ANSWERS as KNOWN
+from pages import read as read_page
+from studies import mini
+
+STAGEROUTE: dict[str, Any] = {"name": "stageroute", "gamma": "scaled:0.1", "label": "StageRoute"}
+SETTING: dict[str, Any] = {"trials": 12, "budget": "cheapest", "max_deployed": 3, "checkpoints": 4}
+STUDIES: dict[str, dict[str, Any]] = {
+    "interval": {
+        "scenario": [
+            {"name": "static", "n_models": 4},
+            {"name": "discovery", "stages": [2, 8, 32]},
+        ],
+        "setting": {"horizon": 512, "stages": [2, 8, 32]},
+        "zip": [["stages", "scenario.stages"]],
+    },
+    "scaling": {
+        "scenario": [{"name": "minimax"}, {"name": "routerbench"}],
+        "setting": {"horizon": [100, 200, 400, 800, 1600], "budget": "max(cheapest, 0.5 * slack)"},
+    },
+    "stage-exponent": {
+        "scenario": {"name": "minimax"},
+        "setting": {"horizon": [100, 400, 1600], "stages": ["T^0.2", "T^(1/3)", "T^0.6"]},
+    },
+    "multipliers": {
+        "scenario": {"name": "routerbench"},
+        "policy": [STAGEROUTE, {"name": "oracle"}],
+        "setting": {"horizon": [100, 400], "budget": ["0.3 * slack", "slack"]},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Run the study of a question when it is first asked for."""
+    folder = tmp_path_factory.mktemp("answers")
+
+    @functools.cache
+    def stored(name: str) -> StoredStudy:
+        data = {"name": name, "answer": name, "policy": [STAGEROUTE], **STUDIES[name]}
+        study = Study.from_dict({**data, "setting": {**SETTING, **data["setting"]}})
+        run_study(study, folder / name, progress=False)
+        return load(folder / name)
+
+    return stored
+
+
+class Doctored:
+    """A stored study of which some frames are other than those on disk."""
+
+    def __init__(self, stored: StoredStudy, **frames: pl.DataFrame) -> None:
+        self._stored = stored
+        self._frames = {name: frame.lazy() for name, frame in frames.items()}
+
+    def __getattr__(self, name: str) -> Any:
+        return self._frames.get(name, getattr(self._stored, name))
+
+
+def noisy(trials: pl.DataFrame, mean: pl.Expr, spread: float = 0.05) -> pl.DataFrame:
+    """Return trials whose regret has a given mean and a relative spread."""
+    noise = np.random.default_rng(7).standard_normal(trials.height)
+    regret = mean * (1.0 + spread * pl.Series("noise", noise))
+    return trials.with_columns(regret.alias("regret"), regret.alias("priced_regret"))
+
+
+def asked(name: str, stored: Any) -> Answer:
+    return ANSWERS[name](stored)
+
+
+def test_the_study_file_knows_the_questions_that_the_report_answers() -> None:
+    assert sorted(KNOWN) == sorted(ANSWERS)
+    for name in ANSWERS:
+        assert callable(ANSWERS[name])
+    assert {Study.preset(name).answer for name in preset_names()} - {None} <= set(ANSWERS)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_an_answer_has_words_tables_and_figures(name: str, studies: Any) -> None:
+    found = asked(name, studies(name))
+    assert found.question.endswith("?")
+    assert found.verdict
+    assert all(sentence.endswith((".", ")")) for sentence in found.verdict)
+    assert found.tables
+    assert all(table.frame.height for table in found.tables)
+    assert len({one.name for one in found.figures}) == len(found.figures) > 0
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_without_a_sweep_says_what_is_missing(
+    name: str, studies: Any, tmp_path: Path
+) -> None:
+    stored = run_study(mini(setting={"horizon": 60, "trials": 8}), tmp_path / "run", progress=False)
+    found = asked(name, stored)
+    assert found.verdict
+    if name != "multipliers":  # one horizon still has prices
+        assert not found.tables
+        assert "study" in found.verdict[0]
+
+
+@pytest.mark.parametrize(
+    ("power", "words"),
+    [
+        (2 / 3, "The exponent is within 0.02 of 2/3"),
+        (0.4, "It is clearly below 2/3"),
+        (0.9, "It is clearly above 2/3"),
+    ],
+)
+def test_the_exponent_decides_the_verdict(power: float, words: str, studies: Any) -> None:
+    stored = studies("scaling")
+    trials = noisy(stored.trials.collect(), pl.col("horizon") ** power, 0.005)
+    found = asked("scaling", Doctored(stored, trials=trials))
+    (sentence,) = (text for text in found.verdict if "minimax" in text)
+    assert sentence.startswith(words)
+    assert f"{power:.2f}"[:3] in sentence
+    assert ("Nowhere" in found.verdict[0]) == (power != 2 / 3)
+
+
+def test_an_exponent_that_is_not_known_well_is_not_pinned_to_two_thirds(studies: Any) -> None:
+    stored = studies("scaling")
+    trials = noisy(stored.trials.collect(), pl.col("horizon") ** (2 / 3), 0.5)
+    verdict = " ".join(asked("scaling", Doctored(stored, trials=trials)).verdict)
+    assert "cannot be told apart from 2/3, nor pinned to it: minimax" in verdict
+
+
+def test_an_exponent_that_does_not_last_is_called_that(studies: Any) -> None:
+    stored = studies("scaling")
+    bent = pl.min_horizontal(pl.col("horizon"), 800.0 * (pl.col("horizon") / 800.0) ** 0.1)
+    trials = noisy(stored.trials.collect(), bent, 0.002)
+    verdict = asked("scaling", Doctored(stored, trials=trials)).verdict
+    assert any("does not last" in text and "minimax" in text for text in verdict)
+    assert any("local exponent changes" in text and "minimax" in text for text in verdict)
+
+
+def test_a_regret_below_zero_is_not_fitted_and_said_so(studies: Any) -> None:
+    stored = studies("scaling")
+    trials = stored.trials.collect().with_columns(
+        pl.lit(-1.0).alias("regret"), pl.lit(-1.0).alias("priced_regret")
+    )
+    verdict = " ".join(asked("scaling", Doctored(stored, trials=trials)).verdict)
+    assert "no power can be fitted" in verdict
+    assert "minimax" in verdict
+
+
+def test_overspending_is_judged_by_the_priced_regret(studies: Any) -> None:
+    stored = studies("scaling")
+    summary = stored.summary.collect()
+    over = summary.with_columns(
+        pl.when(pl.col("quantity") == "cost", pl.col("scenario") == "routerbench")
+        .then(2.0 * pl.col("budget"))
+        .otherwise(0.0)
+        .alias("low")
+    )
+    verdict = asked("scaling", Doctored(stored, summary=over)).verdict
+    (sentence,) = (text for text in verdict if "overspent" in text)
+    assert "routerbench" in sentence
+    assert "minimax" not in sentence
+    none = over.with_columns(pl.lit(0.0).alias("low"))
+    assert not any(
+        "overspent" in t for t in asked("scaling", Doctored(stored, summary=none)).verdict
+    )
+
+
+@pytest.mark.parametrize(
+    ("mean", "words"),
+    [
+        (abs(pl.col("stages") - 8) + 10.0, "That is K = T^(1/3) = 8"),
+        (100.0 - pl.col("stages"), "K = T^(1/3) = 8 has 1.3"),
+        (pl.lit(10.0), "no other number of stages can be told apart"),
+    ],
+)
+def test_the_best_interval_follows_from_the_trials(mean: pl.Expr, words: str, studies: Any) -> None:
+    stored = studies("interval")
+    trials = noisy(stored.trials.collect(), mean, 0.02)
+    found = asked("interval", Doctored(stored, trials=trials))
+    assert [text.partition(":")[0] for text in found.verdict[:2]] == ["static", "discovery"]
+    assert "deploy_cost = 0" in found.verdict[2]
+    assert words in found.verdict[0]
+
+
+def test_no_ratio_to_a_regret_below_zero(studies: Any) -> None:
+    stored = studies("interval")
+    trials = noisy(stored.trials.collect(), 10.0 - pl.col("stages"), 1e-4)
+    found = asked("interval", Doctored(stored, trials=trials))
+    assert "K = T^(1/3) = 8 has 24.0 (" in found.verdict[0]
+    assert "units of reward more than that" in found.verdict[0]
+
+
+@pytest.mark.parametrize(
+    ("mean", "words"),
+    [
+        (abs(pl.col("stages") - 12) + 10.0, "That is 1/3"),
+        (1000.0 - pl.col("stages"), "x = 1/3 is not the best"),
+        (pl.lit(10.0), "no x can be told apart"),
+    ],
+)
+def test_the_best_power_follows_from_the_trials(mean: pl.Expr, words: str, studies: Any) -> None:
+    stored = studies("stage-exponent")
+    trials = noisy(stored.trials.collect(), mean, 0.002)
+    assert words in asked("stage-exponent", Doctored(stored, trials=trials)).verdict[0]
+
+
+@pytest.mark.parametrize(
+    ("price", "words"),
+    [
+        (pl.col("horizon") / 1e3, "still grows"),
+        (10.0 / pl.col("horizon"), "falls"),
+        (1.0 + (pl.col("trial") * 7919 + pl.col("horizon")) % 5, "No change"),
+        (pl.lit(0.0), "never has a price"),
+    ],
+)
+def test_the_growth_of_prices_decides_the_verdict(price: pl.Expr, words: str, studies: Any) -> None:
+    stored = studies("multipliers")
+    stages = stored.stages.collect().with_columns(price.cast(pl.Float64).alias("budget_price"))
+    verdict = " ".join(asked("multipliers", Doctored(stored, stages=stages)).verdict)
+    assert words in verdict
+
+
+def test_the_report_begins_with_the_answer(studies: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastroute.report.write._WORLDS_DRAWN", 0)  # they take their time
+    stored = studies("interval")
+    written = write_report(stored.path)
+    found = asked("interval", stored)
+    readme = (stored.path / "README.md").read_text()
+    assert readme.index(found.verdict[0]) < readme.index("| scenario |")
+    text = (stored.path / "answer.md").read_text()
+    assert all(sentence in text for sentence in (found.question, *found.verdict))
+    assert stored.path / "figures/answer-interval.svg" in written
+    assert "answer.md" in load(stored.path).manifest["files"]
+    page = read_page(write_page(stored.path))
+    section = page.one("section", aria_labelledby="answer")
+    assert found.verdict[0] in section.text
+    assert section.one("img").attrs["src"].startswith("data:image/svg+xml;base64,")
+    assert len(section.all("table")) == len(found.tables)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_single_trial_has_no_intervals_but_an_answer(name: str, tmp_path: Path) -> None:
+    data = {"name": name, "answer": name, "policy": [STAGEROUTE], **STUDIES[name]}
+    setting = {**SETTING, **data["setting"], "trials": 1}
+    stored = run_study(
+        Study.from_dict({**data, "setting": setting}), tmp_path / name, progress=False
+    )
+    verdict = " ".join(asked(name, stored).verdict)
+    assert verdict
+    assert "overspent" not in verdict
+    assert "beyond doubt" not in verdict.replace("within 0.02 of 2/3 beyond doubt", "")
+
+
+def test_no_question_and_no_answer(tmp_path: Path) -> None:
+    stored = run_study(mini(setting={"trials": 8}), tmp_path / "run", progress=False)
+    assert answer_of(stored) is None
+    with pytest.raises(RunDirectoryError, match="names no question"):
+        write_findings([stored.path], tmp_path / "findings.md")
+    assert not (tmp_path / "findings.md").exists()
+
+
+def test_findings_put_answers_with_their_runs_on_one_page(studies: Any, tmp_path: Path) -> None:
+    names = ("multipliers", "interval")
+    paths = [studies(name).path for name in names]
+    page, *figures = write_findings(paths, tmp_path / "docs" / "findings.md")
+    text = page.read_text()
+    answers = [asked(name, studies(name)) for name in names]
+    assert text.index(answers[0].question) < text.index(f"## {answers[1].question}")
+    for found, name in zip(answers, names, strict=True):
+        assert all(sentence in text for sentence in found.verdict)
+        for one in found.figures:
+            place = page.parent / "findings" / f"{name}-{one.name}.svg"
+            assert place in figures
+            assert place.is_file()
+            assert f"(findings/{name}-{one.name}.svg)" in text
+    assert "numpy" in text
+    assert "trials 12" in text
+    assert "of wall time in 1 session" in text
+
+
+def test_findings_refuse_what_cannot_be_on_the_page(
+    studies: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(studies("interval").path)
+    out = str(tmp_path / "findings.md")
+    assert main([path, path, "--out", out]) == 1
+    assert "is there twice" in capsys.readouterr().err
+    assert main([str(tmp_path), "--out", out]) == 1
+    assert "not a run directory" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="none are given"):
+        write_findings([], out)

@@ -1,0 +1,365 @@
+"""The answers on gamma, initialisation, limits, budget, concurrency, baselines and the paper.
+
+Tiny studies are run once each; trials made up on their cells decide what the verdict must say.
+"""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from fastroute.report.answers import ANSWERS, Answer
+from fastroute.report.answers.baselines import answer as baselines_answer
+from fastroute.report.answers.paper import _deployed
+from fastroute.report.answers.words import best_words
+from fastroute.report.style import with_margin
+from fastroute.study import StoredStudy, Study, load, run_study
+from fastroute.study.cells import lay_out
+
+ROUTERBENCH: dict[str, Any] = {"name": "routerbench"}
+STAGEROUTE: dict[str, Any] = {"name": "stageroute", "gamma": "scaled:0.1", "label": "StageRoute"}
+STUDIES: dict[str, dict[str, Any]] = {
+    "gamma": {
+        "scenario": {**ROUTERBENCH, "initial": 11},
+        "policy": [{"name": "stageroute", "gamma": [0.03, 0.3, 3.0]}],
+        "setting": {"budget": ["0.1 * slack", "0.3 * slack", "slack"]},
+    },
+    "initialisation": {
+        "scenario": {"name": "sota"},
+        "policy": [
+            {"name": "stageroute", "label": "optimistic"},
+            {"name": "stageroute", "init": "formula", "label": "formula"},
+            {"name": "stageroute", "init": "forced", "init_pulls": 3, "label": "forced"},
+            {"name": "oracle"},
+        ],
+    },
+    "throughput": {
+        "scenario": {**ROUTERBENCH, "limit": [0.2, 0.4, 1.0]},
+        "policy": [STAGEROUTE, {"name": "oracle"}],
+    },
+    "budget": {
+        "scenario": ROUTERBENCH,
+        "policy": [{**STAGEROUTE, "margin": [0.0, 0.05, 0.2]}],
+        "setting": {"budget": ["1.2 * cheapest", "slack"]},
+    },
+    "concurrency": {
+        "scenario": {"name": "random", "n_models": [6, 12]},
+        "policy": [{**STAGEROUTE, "fill": ["reduced_cost", "none", "ucb"]}],
+        "setting": {"max_deployed": [3, 5], "budget": 3.0},
+    },
+    "baselines": {
+        "scenario": [{"name": "sota"}, {"name": "minimax"}],
+        "policy": [STAGEROUTE, {"name": "oracle"}, {"name": "greedy"}, {"name": "uniform"}],
+    },
+    "paper": {
+        "scenario": ROUTERBENCH,
+        "policy": [STAGEROUTE, {"name": "oracle"}, {"name": "uniform"}],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Run the study of a question when it is first asked for."""
+    folder = tmp_path_factory.mktemp("questions")
+
+    @functools.cache
+    def stored(name: str) -> StoredStudy:
+        data = {"name": name, "answer": name, **STUDIES[name]}
+        setting: dict[str, Any] = {
+            "horizon": 216,
+            "max_deployed": 5,
+            "trials": 12,
+            "checkpoints": 8,
+        }
+        setting |= {"budget": "0.7 * cheapest + 0.3 * slack", **data.pop("setting", {})}
+        run_study(Study.from_dict({**data, "setting": setting}), folder / name, progress=False)
+        return load(folder / name)
+
+    return stored
+
+
+class Doctored:
+    """A stored study with other trials than it has played."""
+
+    def __init__(self, stored: StoredStudy, **columns: pl.Expr) -> None:
+        self._stored = stored
+        noise = np.random.default_rng(3).standard_normal(stored.trials.collect().height)
+        trials = stored.trials.collect().with_columns(pl.Series("noise", noise))
+        facts = stored.cells.select("cell", "gamma", "policy_options").collect()
+        trials = trials.join(facts, on="cell", how="left", maintain_order="left")
+        self.trials = (
+            trials.with_columns(**columns).drop("noise", *set(facts.columns) - {"cell"}).lazy()
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stored, name)
+
+
+def _answer(name: str, stored: Any) -> Answer:
+    return ANSWERS[name](stored)
+
+
+def _verdict(name: str, stored: StoredStudy, **columns: pl.Expr) -> str:
+    return "\n".join(_answer(name, Doctored(stored, **columns)).verdict)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_short_form_of_the_packaged_study_can_be_laid_out(name: str) -> None:
+    study = Study.preset(name)
+    quick = study.quick()
+    assert study.answer == quick.answer == name
+    # A minute on two cores has room for some 2e9 trial-rounds, compilation apart.
+    assert sum(cell.rounds for cell in lay_out(quick.resolved())) < 2e8
+
+
+NOISE = pl.col("noise")
+
+
+def _option(name: str) -> pl.Expr:
+    return pl.col("policy_options").str.json_path_match(f"$.{name}")
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_question_is_answered_from_a_tiny_study(name: str, studies: Any) -> None:
+    answer = _answer(name, studies(name))
+    assert answer.question.endswith("?")
+    assert min(len(answer.verdict), len(answer.tables), len(answer.figures)) > 0
+    for table in answer.tables:
+        assert table.frame.height
+    for figure in answer.figures:
+        for axes in figure.figure.axes:
+            assert axes.get_xlabel() or axes.get_ylabel() or not axes.get_visible()
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_one_cell_is_no_answer_and_says_so(name: str, studies: Any, tmp_path: Path) -> None:
+    study = Study.from_dict(
+        {
+            "name": "one",
+            "answer": name,
+            "scenario": ROUTERBENCH,
+            "policy": [STAGEROUTE],
+            "setting": {
+                "horizon": 60,
+                "budget": "1.5 * cheapest",
+                "max_deployed": 5,
+                "trials": 2,
+            },
+        }
+    )
+    run_study(study, tmp_path / "one", progress=False)
+    text = " ".join(_answer(name, load(tmp_path / "one")).verdict)
+    assert "nothing" in text or "cannot be" in text
+
+
+def test_means_in_the_verdict_are_those_of_the_trials(studies: Any) -> None:
+    stored = studies("baselines")
+    summary = stored.summary.filter(quantity="priced_regret").collect()
+    answer = _answer("baselines", stored)
+    table = answer.tables[1].frame
+    for row in summary.iter_rows(named=True):
+        shown = table.filter(
+            pl.col("workload") == row["scenario"],
+            pl.col("policy").str.strip_chars_end(" *") == row["policy"],
+        )
+        assert shown.get_column("priced regret").item() == with_margin(row["mean"], row["high"])
+    learners = summary.filter(pl.col("scenario") == "sota", pl.col("policy") != "oracle")
+    best = learners.sort("mean").row(0, named=True)
+    mean = with_margin(best["mean"], best["high"])
+    assert f"sota: {best['policy']} has the lowest priced regret ({mean})" in "\n".join(
+        answer.verdict
+    )
+
+
+def test_gamma_follows_the_budget_where_it_does(studies: Any) -> None:
+    stored = studies("gamma")
+    slack = pl.col("budget").max()
+    # Lowest at gamma = b / slack, and then at gamma = 0.3 whatever the budget.
+    moving = (pl.col("gamma").log() - (pl.col("budget") / slack).log()) ** 2
+    still = (pl.col("gamma").log() - np.log(0.3)) ** 2
+    grows = _verdict("gamma", stored, priced_regret=20.0 + 10.0 * moving + 0.01 * NOISE)
+    assert "the best γ grows with the budget" in grows
+    assert "b = slack: γ = 0.3 has the lowest" in grows or "b = slack: γ = 3 has" in grows
+    constant = _verdict("gamma", stored, priced_regret=20.0 + 10.0 * still + 0.01 * NOISE)
+    assert "no trend of the best γ with the budget can be told" in constant
+    assert "γ = 0.3 is the best γ everywhere" in constant
+    equal = _verdict("gamma", stored, priced_regret=20.0 + NOISE)
+    assert "none of the others can be told from the best" in equal
+
+
+def test_gamma_reports_how_often_models_starve(studies: Any) -> None:
+    small = pl.when(pl.col("gamma") < 0.1)
+    always = _verdict("gamma", studies("gamma"), starved=small.then(2).otherwise(0))
+    assert "starves: γ = 0.03 in 100%" in always
+    never = _verdict("gamma", studies("gamma"), starved=pl.lit(0))
+    assert "starves: γ = 0.03 in 0%" in never
+
+
+def test_initialisation_names_the_better_rule_and_equal_ones(studies: Any) -> None:
+    stored = studies("initialisation")
+    formula = pl.when(_option("init") == "formula")
+    worse = _verdict(
+        "initialisation", stored, priced_regret=formula.then(50.0).otherwise(10.0) + NOISE
+    )
+    assert "formula has the lowest priced regret" not in worse
+    better = _verdict(
+        "initialisation", stored, priced_regret=formula.then(1.0).otherwise(10.0) + NOISE
+    )
+    assert "formula has the lowest priced regret" in better
+    same = _verdict("initialisation", stored, priced_regret=pl.col("trial").cast(float))
+    assert "optimistic, formula and 3 forced pulls have the same priced regret" in same
+
+
+def test_waits_are_those_of_the_stages(studies: Any) -> None:
+    stored = studies("initialisation")
+    stages = stored.stages.select("policy", "trial", "opened", "deployed").collect()
+    arrival = stored.study and __import__("fastroute").scenario("sota").resolve(216, 12).arrival
+    last = stages.get_column("opened").max()
+    first: dict[tuple[str, int, int], int] = {}
+    for policy, trial, opened, deployed in stages.sort("opened").iter_rows():
+        for model in deployed:
+            first.setdefault((policy, trial, model), opened)
+    waits = []
+    for trial in range(12):
+        good = [
+            m
+            for m in range(len(arrival))
+            if 0 < arrival[m] <= last and ("oracle", trial, m) in first
+        ]
+        waits.append(np.mean([first.get(("formula", trial, m), 216) - arrival[m] for m in good]))
+    table = _answer("initialisation", stored).tables[0].frame
+    shown = table.filter(rule="formula").get_column("wait, rounds").item()
+    assert shown.split(" ± ")[0] == with_margin(float(np.mean(waits)), float("nan"))
+
+
+def test_throughput_tells_which_end_is_worse(studies: Any) -> None:
+    stored = studies("throughput")
+    limit = pl.col("scenario_limit")
+    rising = _verdict("throughput", stored, priced_regret=100.0 * limit + NOISE)
+    assert "highest at α = 1 " in rising
+    assert "it is lower at the smallest limit" in rising
+    falling = _verdict("throughput", stored, priced_regret=-100.0 * limit + NOISE)
+    assert "it is higher at the smallest limit" in falling
+    flat = _verdict("throughput", stored, priced_regret=10.0 + NOISE)
+    assert "no difference can be told" in flat
+
+
+def test_the_margin_is_the_smallest_that_meets_the_budget(studies: Any) -> None:
+    stored = studies("budget")
+    margin = _option("margin").cast(float)
+    tight = pl.col("budget") < pl.col("budget").max()
+
+    def verdict(excess: float) -> str:
+        cost = pl.col("budget") * (1.0 + excess - margin + 1e-4 * NOISE)
+        return _verdict("budget", stored, cost=pl.when(tight).then(cost).otherwise(0.0))
+
+    enough = verdict(0.15)
+    assert "at b = slack the mean cost is within the budget without a larger margin" in enough
+    assert "at b = 1.2 * cheapest a margin of 0.2 is the smallest" in enough
+    assert "it is clearly above the budget at 1 of 2 budgets" in enough
+    assert "at b = 1.2 * cheapest a margin of 0.05 is the smallest" in verdict(0.02)
+    assert "at b = 1.2 * cheapest no margin up to 0.2" in verdict(0.3)
+    none = verdict(-0.1)
+    assert "it is clearly above the budget at 0 of 2 budgets" in none
+    assert "smallest" not in none
+
+
+def test_a_margin_that_costs_nothing_is_not_said_to_cost(studies: Any) -> None:
+    margin = _option("margin").cast(float)
+    cost = pl.col("budget") * (1.1 - margin)
+    flat = _verdict("budget", studies("budget"), cost=cost, priced_regret=10.0 + NOISE)
+    assert "of priced regret: no difference can be told" in flat
+    dear = _verdict(
+        "budget", studies("budget"), cost=cost, priced_regret=10.0 + 100.0 * margin + NOISE
+    )
+    assert "of priced regret: it rises" in dear
+
+
+def test_fill_rules_caps_and_numbers_of_models_are_compared(studies: Any) -> None:
+    stored = studies("concurrency")
+    fill, models = _option("fill"), pl.col("scenario_n_models").cast(float)
+    ucb = pl.when(fill == "ucb").then(5.0).otherwise(20.0)
+    clear = _verdict("concurrency", stored, priced_regret=ucb + 0.1 * NOISE)
+    assert "of 4 combinations of cap and models" in clear
+    assert "ucb is alone the best in 4 and" in clear
+    assert "reduced_cost is alone the best in 0 and not to be told from the best in 0" in clear
+    equal = _verdict("concurrency", stored, priced_regret=20.0 + NOISE)
+    assert "ucb is alone the best in 0 and not to be told from the best in 4" in equal
+    grows = _verdict("concurrency", stored, priced_regret=3.0 * models**2 + 0.01 * NOISE)
+    assert "priced regret grows as N^x with x = 2.0" in grows
+    below = _verdict("concurrency", stored, priced_regret=NOISE - NOISE.mean())
+    assert "no power of N can be fitted" in below
+    caps = _verdict("concurrency", stored, priced_regret=pl.col("max_deployed") + 0.01 * NOISE)
+    assert "with N = 6, M_max = 3 has the lowest priced regret" in caps
+
+
+def test_a_baseline_that_is_better_is_named(studies: Any) -> None:
+    stored = studies("baselines")
+    greedy = (pl.col("policy") == "greedy") & (pl.col("scenario") == "sota")
+    regret = pl.when(greedy).then(5.0).otherwise(20.0) + NOISE
+    better = _verdict("baselines", stored, priced_regret=regret)
+    assert "on some: greedy (1 less, 0 more, 1 not told)." in better
+    assert "sota: greedy has the lowest priced regret" in better
+    assert "StageRoute is number" in better
+    equal = _verdict("baselines", stored, priced_regret=20.0 + 1e-3 * NOISE)
+    assert "on some: none." in equal
+
+
+def test_overspending_is_named_with_its_interval(studies: Any) -> None:
+    over = pl.when(pl.col("policy") == "greedy").then(1.5).otherwise(0.9)
+    cost = pl.col("budget") * (over + 1e-3 * NOISE)
+    text = _verdict("baselines", studies("baselines"), cost=cost)
+    assert "1 of 3 policies overspend clearly, most greedy by 5" in text
+    assert "StageRoute by" not in text
+    none = _verdict("baselines", studies("baselines"), cost=0.5 * pl.col("budget"))
+    assert none.count("None of the 3 policies overspends clearly.") == 2
+
+
+def test_policies_that_know_the_means_are_not_ranked(studies: Any) -> None:
+    answer = baselines_answer(studies("baselines"))
+    oracle = answer.tables[1].frame.filter(pl.col("policy") == "oracle *")
+    assert oracle.get_column("rank").to_list() == ["-", "-"]
+    assert "oracle (" not in "\n".join(answer.verdict[:2])
+
+
+def test_the_paper_is_judged_by_paired_differences(studies: Any) -> None:
+    uniform = pl.when(pl.col("policy") == "uniform")
+    worse = _verdict("paper", studies("paper"), priced_regret=uniform.then(90.0).otherwise(1.0))
+    assert "less than that of uniform (-89.00 [-89.00, -89.00])" in worse
+    assert "not to be told from that of oracle (0 [0, 0])" in worse
+    better = _verdict("paper", studies("paper"), priced_regret=uniform.then(-9.0).otherwise(1.0))
+    assert "more than that of uniform (10" in better
+
+
+def test_deployment_shares_are_counts_of_the_stages(studies: Any) -> None:
+    stored = studies("paper")
+    share = _deployed(stored, 0)
+    stages = stored.stages.filter(cell=0).collect()
+    assert share.shape == (11, stages.get_column("stage").n_unique())
+    assert share.max() <= 1.0
+    for stage in (0, share.shape[1] - 1):
+        sets = stages.filter(stage=stage).get_column("deployed").to_list()
+        counts = [sum(model in one for one in sets) / len(sets) for model in range(11)]
+        np.testing.assert_allclose(share[:, stage], counts)
+
+
+def test_sentences_on_the_best() -> None:
+    def rows(*found: tuple[str, float, float, float, bool]) -> pl.DataFrame:
+        names = ("kind", "difference", "difference_low", "difference_high", "tied")
+        frame = pl.DataFrame(found, schema=names, orient="row")
+        return frame.with_columns(
+            pl.col("difference").alias("mean") + 1.0, pl.col("difference").alias("high") + 1.5
+        )
+
+    best = ("a", 0.0, 0.0, 0.0, True)
+    assert best_words(rows(best), "kind", what="cost") == "a has the lowest cost (1.000 ± 0.5)"
+    clear = best_words(rows(best, ("b", 2.0, 1.0, 3.0, False)), "kind", what="cost")
+    assert clear.endswith("the runner-up b has 2.000 [1.000, 3.000] more")
+    tied = best_words(rows(best, ("b", 2.0, -1.0, 5.0, True)), "kind", what="cost")
+    assert tied.endswith("; not to be told from the best: b")
+    same = best_words(rows(best, ("b", 0.0, 0.0, 0.0, True)), "kind", what="cost")
+    assert same == "a and b have the same cost (1.000 ± 0.5)"
