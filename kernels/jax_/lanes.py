@@ -47,12 +47,18 @@ class Tolerances(NamedTuple):
     budget_scale: float
     rounding: float
     tie: float
+    dominated: float
 
 
 _DOUBLE = Tolerances(
-    double.MASS, double.BUDGET_RANGE, double.BUDGET_SCALE, double.ROUNDING, double.TIE
+    double.MASS,
+    double.BUDGET_RANGE,
+    double.BUDGET_SCALE,
+    double.ROUNDING,
+    double.TIE,
+    double.DOMINATED,
 )
-_SINGLE = Tolerances(2e-6, 2e-6, 5e-7, 5e-7, 1e-5)
+_SINGLE = Tolerances(2e-6, 2e-6, 5e-7, 5e-7, 1e-5, 1e-5)
 
 
 def tolerances(dtype: np.dtype) -> Tolerances:
@@ -109,7 +115,7 @@ def total(x: jax.Array, start: ArrayLike = 0.0) -> jax.Array:
     return over_models(lambda sum_, row: sum_ + row, jnp.full_like(x[0], start), x)
 
 
-def over_models(step: Callable[[Any, Any], Any], state: Any, *rows: jax.Array) -> Any:
+def over_models(step: Callable[..., Any], state: Any, *rows: jax.Array) -> Any:
     """Fold ``step(state, *row)`` over the models, one after the other."""
     size = len(rows[0])
     if size > UNROLL:
