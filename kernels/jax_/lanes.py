@@ -94,6 +94,19 @@ def rounded(x: jax.Array) -> jax.Array:
     return jnp.where(x == x, x, 1.0)
 
 
+def only_if(condition: jax.Array, function: Callable[[R], R], value: R) -> R:
+    """Return ``function(value)`` or, where the condition does not hold, ``value`` as it lies.
+
+    A loop of one step or none: it changes its state in place, and ``cond`` would copy it.
+    """
+
+    def step(state: Any) -> Any:
+        return jnp.zeros_like(condition), function(state[1])
+
+    found: R = lax.while_loop(lambda state: state[0], step, (condition, value))[1]
+    return found
+
+
 def least(x: jax.Array) -> jax.Array:
     """Smallest entry over the models, infinite when there is none."""
     return lax.reduce(x, x.dtype.type(np.inf), lambda a, b: lax.select(a < b, a, b), (0,))

@@ -42,13 +42,14 @@ from fastroute.kernels.jax_.lanes import (
     indices,
     lanes_for,
     least,
+    only_if,
     over_models,
     rounded,
     total,
 )
 from fastroute.kernels.jax_.layout import Fixed, Lanes, Numbers, numbers_of
 from fastroute.kernels.jax_.rng import uniforms
-from fastroute.kernels.jax_.routers import due, explore_evenly, learn, route, spread
+from fastroute.kernels.jax_.routers import explore_evenly, learn, route, spread
 from fastroute.kernels.jax_.routing import solve_lanes
 from fastroute.kernels.types import F8, I8, Draws, Memory, Rules, Sums
 
@@ -225,20 +226,24 @@ def _round(fixed: Fixed, lanes: Lanes, numbers: Numbers, draws: Draws, u: Any, n
     """Draw, observe and learn: the lanes, the slots, and what the round adds to the sums."""
     index = indices(lanes.count)
 
-    def mixed() -> Any:
-        uniform, drawn, share = explore_evenly(fixed, lanes, u[0], numbers.explore)
-        return _choose(uniform, drawn), share
+    def drawn() -> Any:
+        return _choose(u[0], lanes.share), lanes.share
 
-    slot, share = lax.cond(
-        numbers.router == ROUTER_EPSILON_GREEDY,
-        mixed,
-        lambda: (_choose(u[0], lanes.share), lanes.share),
-    )
-    slot, share = lax.cond(
-        numbers.init == INIT_FORCED,
-        lambda: _forced(lanes, slot, share, numbers.init_pulls),
-        lambda: (slot, share),
-    )
+    def mixed() -> Any:
+        uniform, part, share = explore_evenly(fixed, lanes, u[0], numbers.explore)
+        return _choose(uniform, part), share
+
+    mixes, forces = numbers.router == ROUTER_EPSILON_GREEDY, numbers.init == INIT_FORCED
+
+    def special() -> Any:
+        slot, share = lax.cond(mixes, mixed, drawn)
+        return lax.cond(
+            forces,
+            lambda: _forced(lanes, slot, share, numbers.init_pulls),
+            lambda: (slot, share),
+        )
+
+    slot, share = lax.cond(mixes | forces, special, drawn)
     one = index == slot
     reward, cost = _observe(fixed, one, u, now, draws)
     added = (
@@ -255,18 +260,20 @@ def _round(fixed: Fixed, lanes: Lanes, numbers: Numbers, draws: Draws, u: Any, n
     )
     count, sum_reward, sum_cost = (x + y for x, y in zip(kept, (1.0, reward, cost), strict=True))
     upper, lower = _renewed((count, sum_reward, sum_cost), numbers, lanes.upper.dtype)
-    price, pace = lax.cond(
+    price, pace = only_if(
         numbers.router >= ROUTER_RATIO,
-        lambda: learn(lanes, cost, numbers),
-        lambda: (lanes.price, lanes.pace),
+        lambda kept: learn(kept, cost, numbers),
+        (lanes.price, lanes.pace),
     )
+    # Where nothing is forgotten, the observations count the pulls.
+    plays = only_if(numbers.discount < 1.0, lambda plays: plays + one, lanes.plays)
     # The true means stay what is routed on.
     renew = one & ~numbers.truth
     learned = lanes._replace(
         count=jnp.where(one, count, lanes.count),
         sum_reward=jnp.where(one, sum_reward, lanes.sum_reward),
         sum_cost=jnp.where(one, sum_cost, lanes.sum_cost),
-        plays=jnp.where(one, lanes.plays + 1.0, lanes.plays),
+        plays=plays,
         upper=jnp.where(renew, upper, lanes.upper),
         lower=jnp.where(renew, lower, lanes.lower),
         price=price,
@@ -294,11 +301,7 @@ def _play(
     def step(now: Any, state: Any) -> Any:
         lanes, sums, trace = state
         u = uniforms(numbers.key, now, 0, trial, STREAM_ROUND)
-        lanes = lax.cond(
-            due(now - opened, len(fixed.model), numbers),
-            lambda: route(fixed, lanes, numbers, now, opened, trial),
-            lambda: lanes,
-        )
+        lanes = route(fixed, lanes, numbers, now, opened, trial)
         lanes, slot, added = _round(fixed, lanes, numbers, draws, u, now)
         sums = Sums(*(x + y for x, y in zip(sums, added, strict=True)))
         if len(trace):
@@ -373,11 +376,15 @@ def open_stage(
 
 def close_stage(ws: Workspace, deployed: I8, memory: Memory, rules: Rules) -> None:
     """Write what was learned in the stage back to ``memory``, in place."""
-    del rules
     model = deployed.T
     slot, trial = np.nonzero(model >= 0)
+    entry = model[slot, trial], trial
+    before = memory.pulls[entry]
     for values, known in zip(memory[:4], ws.state[:4], strict=True):
-        values[model[slot, trial], trial] = np.asarray(known)[slot, trial]
+        values[entry] = np.asarray(known)[slot, trial]
+    if rules.discount == 1.0:
+        # Only forgetting needs plays of its own.
+        memory.plays[entry] += memory.pulls[entry] - before
     for row, kept in zip(memory.state[:KEPT], (ws.state.price, ws.state.pace), strict=True):
         row[:] = np.asarray(kept)[: ws.trials]
 

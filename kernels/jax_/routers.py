@@ -23,7 +23,7 @@ from fastroute.kernels.codes import (
 )
 from fastroute.kernels.jax_ import basis
 from fastroute.kernels.jax_.bounds import posterior, radius, unobserved_below
-from fastroute.kernels.jax_.lanes import over_models, rounded, tolerances, total
+from fastroute.kernels.jax_.lanes import only_if, over_models, rounded, tolerances, total
 from fastroute.kernels.jax_.layout import Fixed, Lanes, Numbers
 from fastroute.kernels.jax_.rng import uniforms
 from fastroute.kernels.jax_.routing import solve_lanes
@@ -31,7 +31,32 @@ from fastroute.kernels.normal import BITS, NORMAL
 from fastroute.kernels.tolerances import POSITIVE, PRICE_RATIO
 
 
-def due(elapsed: Any, slots: int, numbers: Numbers) -> Any:
+def route(fixed: Fixed, lanes: Lanes, numbers: Numbers, now: Any, opened: Any, trial: Any) -> Lanes:
+    """Set the shares of round ``now`` where the router is due."""
+    router, elapsed = numbers.router, now - opened
+    when = _due(elapsed, len(lanes.limit), numbers)
+
+    def sample(_: Any) -> Any:
+        return _sample(lanes, numbers, now, trial)
+
+    lanes = lanes._replace(upper=only_if(when & numbers.thompson, sample, lanes.upper))
+    solves = (router <= ROUTER_EPSILON_GREEDY) | (router == ROUTER_EXPLORE_THEN_COMMIT)
+    lanes = lax.cond(when & solves, lambda: basis.route(lanes, numbers), lambda: lanes)
+
+    def rule(state: Any) -> Any:
+        limit, *_ = state
+        return lax.cond(
+            router == ROUTER_ELIMINATION,
+            lambda: _eliminate(fixed, lanes, limit, elapsed // len(limit), numbers),
+            lambda: (limit, *_fill_by_score(lanes, limit, numbers)),
+        )
+
+    state = lanes.limit, lanes.share, lanes.status
+    limit, share, status = only_if(when & ~solves, rule, state)
+    return lanes._replace(limit=limit, share=share, status=status)
+
+
+def _due(elapsed: Any, slots: int, numbers: Numbers) -> Any:
     """Whether the router sets new shares, ``elapsed`` rounds after the stage opened."""
     router = numbers.router
     epochs = elapsed // slots
@@ -44,28 +69,10 @@ def due(elapsed: Any, slots: int, numbers: Numbers) -> Any:
     return at_last | eliminates | ((solves | (router >= ROUTER_RATIO)) & often)
 
 
-def route(fixed: Fixed, lanes: Lanes, numbers: Numbers, now: Any, opened: Any, trial: Any) -> Lanes:
-    """Set the shares of round ``now``."""
-    upper = lax.cond(
-        numbers.thompson, lambda: _sample(lanes, numbers, now, trial), lambda: lanes.upper
-    )
-    lanes = lanes._replace(upper=upper)
-    kind = jnp.where(numbers.router == ROUTER_ELIMINATION, 1, 0)
-    kind = jnp.where(numbers.router >= ROUTER_RATIO, 2, kind)
-    return lax.switch(
-        kind,
-        (
-            lambda: basis.route(lanes, numbers),
-            lambda: _eliminate(fixed, lanes, numbers, (now - opened) // len(lanes.limit)),
-            lambda: _fill_by_score(lanes, numbers),
-        ),
-    )
-
-
-def learn(lanes: Lanes, cost: Any, numbers: Numbers) -> tuple[Any, Any]:
+def learn(kept: tuple[Any, Any], cost: Any, numbers: Numbers) -> tuple[Any, Any]:
     """Let prices follow the spending of the round: ``Lanes.price`` and ``Lanes.pace``."""
     target, scale, gain = numbers.target, numbers.scale, numbers.gain
-    price, pace = lanes.price, lanes.pace
+    price, pace = kept
 
     def divisor(x: Any) -> Any:
         # A divisor that is the same for all lanes would become a factor, rounded otherwise.
@@ -92,7 +99,10 @@ def learn(lanes: Lanes, cost: Any, numbers: Numbers) -> tuple[Any, Any]:
         ROUTER_PACER: paced,
         ROUTER_PRIMAL_DUAL: weights,
     }
-    return lax.switch(numbers.router - ROUTER_RATIO, [steps[k] for k in sorted(steps)])
+    learned: tuple[Any, Any] = lax.switch(
+        numbers.router - ROUTER_RATIO, [steps[k] for k in sorted(steps)]
+    )
+    return learned
 
 
 def spread(limit: Any) -> tuple[Any, Any]:
@@ -150,13 +160,13 @@ def _sample(lanes: Lanes, numbers: Numbers, now: Any, trial: Any) -> Any:
     four = uniforms(numbers.key, now, index, trial, STREAM_POSTERIOR)
     table = jnp.stack(four, axis=1).reshape(-1, len(trial))[:slots]
     normal = jnp.asarray(NORMAL)[(table * (1 << BITS)).astype(jnp.int32)]
-    observed = (x.astype(dtype) for x in (lanes.count, lanes.sum_reward, normal))
-    return posterior(*observed, numbers.init, numbers.init_pulls).astype(dtype)
+    count, sum_reward, normal = (x.astype(dtype) for x in (lanes.count, lanes.sum_reward, normal))
+    return posterior(count, sum_reward, normal, numbers.init, numbers.init_pulls)
 
 
-def _fill_by_score(lanes: Lanes, numbers: Numbers) -> Lanes:
-    """As much as allowed to the model of highest score, then to the next."""
-    upper, lower, limit = lanes.upper, lanes.lower, lanes.limit
+def _fill_by_score(lanes: Lanes, limit: Any, numbers: Numbers) -> tuple[Any, Any]:
+    """As much as allowed to the model of highest score, then to the next: shares and status."""
+    upper, lower = lanes.upper, lanes.lower
     reward = upper.astype(jnp.float64)
     cost = rounded(lower.astype(jnp.float64) * numbers.scale)
     price, gain = lanes.price, numbers.gain
@@ -179,17 +189,40 @@ def _fill_by_score(lanes: Lanes, numbers: Numbers) -> Lanes:
 
     before = over_models(add, jnp.zeros_like(limit), index, score, upper, lower, limit)
     share = jnp.minimum(limit, jnp.maximum(1.0 - before, 0.0))
-    share, status = _within(limit, total(limit), share)
-    return lanes._replace(share=share, status=status)
+    return _within(limit, total(limit), share)
 
 
-def _eliminate(fixed: Fixed, lanes: Lanes, numbers: Numbers, epochs: Any) -> Lanes:
-    """Drop the models that are surely not needed, and mix the LP with uniform routing."""
-    dtype = lanes.limit.dtype
-    budget = jnp.full_like(lanes.limit[0], numbers.budget)
-    price = solve_lanes(lanes.upper, lanes.lower, lanes.limit, budget).budget_price
-    observed = (x.astype(dtype) for x in (lanes.count, lanes.sum_reward, lanes.sum_cost))
-    count, sum_reward, sum_cost = observed
+def _eliminate(
+    fixed: Fixed, lanes: Lanes, limit: Any, epochs: Any, numbers: Numbers
+) -> tuple[Any, Any, Any]:
+    """Drop the models that are surely not needed, and mix the LP with uniform routing.
+
+    Returns
+    -------
+    tuple
+        Limits of what is left, shares, status.
+    """
+    budget = jnp.full_like(limit[0], numbers.budget)
+
+    def solve(limit: Any, first: Any) -> Any:
+        answer = solve_lanes(lanes.upper, lanes.lower, limit, budget)
+        left = _undominated(fixed, lanes, limit, answer.budget_price, numbers)
+        return jnp.where(first, left, limit), (answer.share, answer.status)
+
+    # One program, twice: for all models that were left, and for those that are left now.
+    limit, (shares, statuses) = lax.scan(solve, limit, jnp.array([True, False]))
+    even, _ = spread(limit)
+    explore = (1.0 / jnp.sqrt(2.0 * epochs)).astype(limit.dtype)
+    share = rounded(explore * even) + rounded((1.0 - explore) * shares[1])
+    return limit, share, statuses[1]
+
+
+def _undominated(fixed: Fixed, lanes: Lanes, limit: Any, price: Any, numbers: Numbers) -> Any:
+    """Limits of the models that may still be needed at the price of the budget."""
+    dtype = limit.dtype
+    count, sum_reward, sum_cost = (
+        x.astype(dtype) for x in (lanes.count, lanes.sum_reward, lanes.sum_cost)
+    )
     inverse = 1.0 / (count + 1.0)
     reward, cost = rounded(sum_reward * inverse), rounded(sum_cost * inverse)
     scaled = rounded(cost * (1.0 / numbers.cost_max))
@@ -208,10 +241,5 @@ def _eliminate(fixed: Fixed, lanes: Lanes, numbers: Numbers, epochs: Any) -> Lan
     def add(better: Any, sure: Any, part: Any) -> Any:
         return better + jnp.where(sure > high, part, 0.0)
 
-    better = over_models(add, jnp.zeros_like(lanes.limit), low, lanes.limit)
-    limit = jnp.where(better >= 1.0 - tolerances(dtype).mass, 0.0, lanes.limit)
-    answer = solve_lanes(lanes.upper, lanes.lower, limit, budget)
-    even, _ = spread(limit)
-    explore = (1.0 / jnp.sqrt(2.0 * epochs)).astype(dtype)
-    share = rounded(explore * even) + rounded((1.0 - explore) * answer.share)
-    return lanes._replace(limit=limit, share=share, status=answer.status)
+    better = over_models(add, jnp.zeros_like(limit), low, limit)
+    return jnp.where(better >= 1.0 - tolerances(dtype).mass, 0.0, limit)
