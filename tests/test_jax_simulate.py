@@ -172,8 +172,9 @@ def test_compiled_once_per_shape() -> None:
 
     scenario, settings = world("retirement")
     settings.update(MANY)
-    # A table of draws, and the single problem of the oracle's deployment, are shapes of their own.
-    for policy in ("stageroute", "uniform", "oracle_deployment"):
+    # A table of draws, the single problem of the oracle's deployment, and what Thompson sampling
+    # draws between stages are programs of their own.
+    for policy in ("stageroute", "uniform", "oracle_deployment", "thompson"):
         run(scenario, fr.policy(policy), **settings)
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
