@@ -71,7 +71,7 @@ def _due(elapsed: Any, slots: int, numbers: Numbers) -> Any:
 
 def learn(kept: tuple[Any, Any], cost: Any, numbers: Numbers) -> tuple[Any, Any]:
     """Let prices follow the spending of the round: ``Lanes.price`` and ``Lanes.pace``."""
-    target, scale, gain = numbers.target, numbers.scale, numbers.gain
+    target, scale, gain, smoothing = numbers.target, numbers.scale, numbers.gain, numbers.smoothing
     price, pace = kept
 
     def divisor(x: Any) -> Any:
@@ -82,10 +82,9 @@ def learn(kept: tuple[Any, Any], cost: Any, numbers: Numbers) -> tuple[Any, Any]
         return jnp.maximum(price + rounded((cost - target) * scale), 0.0), pace
 
     def paced() -> Any:
-        smoothing = numbers.smoothing
         mean = rounded((1.0 - smoothing) * pace) + rounded(smoothing * cost)
         ahead = (mean - target) / divisor(jnp.maximum(target, POSITIVE))
-        return jnp.clip(price + rounded(numbers.gain * ahead), 0.0, numbers.ceiling), mean
+        return jnp.clip(price + rounded(gain * ahead), 0.0, numbers.ceiling), mean
 
     def weights() -> Any:
         grown = 1.0 + rounded(gain * rounded(cost * scale))
