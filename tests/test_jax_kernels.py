@@ -1,14 +1,27 @@
 """Generator, bounds and deployment on JAX: equal to the other backends, to the last bit."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
 
-from fastroute.kernels.codes import BRANCH_AND_BOUND, INIT_FORCED, NODE_LIMIT, VERTEX
-from fastroute.kernels.jax_ import bounds, deployment, rng
+from fastroute.kernels.codes import (
+    BRANCH_AND_BOUND,
+    INIT_FORCED,
+    NO_CAPACITY,
+    NODE_LIMIT,
+    OPTIMAL,
+    VERTEX,
+)
+from fastroute.kernels.jax_ import bounds, deployment, rng, routers
 from fastroute.kernels.numba_ import bounds as compiled_bounds
 from fastroute.kernels.numba_ import deployment as compiled
+from fastroute.kernels.numba_ import layout
+from fastroute.kernels.numba_ import routers as compiled_routers
+from fastroute.kernels.ref import bounds as ref_bounds
 from fastroute.kernels.ref import rng as ref_rng
+from fastroute.kernels.ref import routers as ref_routers
 from fastroute.solve import solve_deployment
 from referee import assert_valid
 from strategies import Problems, degenerate_problems, stage_problems
@@ -44,12 +57,51 @@ def test_bounds_have_the_digits_of_the_reference(init: int) -> None:
     draw = np.random.default_rng(init)
     count = 1.0 * draw.integers(0, 400, (7, 90)) * (draw.random((7, 90)) < 0.8)
     reward, cost = count * draw.random((7, 90)), count * draw.uniform(0.0, 3.0, (7, 90))
-    for gamma in (0.0, 0.1, 9.0):
+    pulls = 5.0 if init == INIT_FORCED else 0.0
+    for gamma, side in itertools.product((0.0, 0.1, 9.0), (-1.0, 1.0)):
         mine, theirs = (np.empty((2, 7, 90)) for _ in range(2))
-        pulls = 5.0 if init == INIT_FORCED else 0.0
         for module, out in ((bounds, mine), (compiled_bounds, theirs)):
-            module.bounds_batch(count, reward, cost, gamma, 0.02, 3.0, init, pulls, out[0], out[1])
+            module.bounds_batch(
+                count, reward, cost, gamma, 0.02, 3.0, init, pulls, out[0], out[1], side
+            )
         np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("init", range(4))
+def test_posterior_has_the_digits_of_the_reference(init: int) -> None:
+    draw = np.random.default_rng(init)
+    count = 1.0 * draw.integers(0, 400, (7, 90)) * (draw.random((7, 90)) < 0.8)
+    reward, normal = count * draw.random((7, 90)), draw.normal(size=(7, 90))
+    pulls = 5.0 if init == INIT_FORCED else 0.0
+    found = [np.empty((7, 90)) for _ in range(3)]
+    for module, upper in zip((bounds, compiled_bounds, ref_bounds), found, strict=True):
+        module.posterior_batch(count, reward, normal, init, pulls, upper)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 9])
+def test_uniform_shares_have_the_digits_of_numba(size: int) -> None:
+    draw = np.random.default_rng(size)
+    limit = draw.uniform(0.0, 2.5 / size, (size, layout.WIDTH))
+    limit *= draw.random(limit.shape) < 0.8
+    w = layout.workspace(layout.WIDTH, size)[0]
+    with jax.enable_x64(True):
+        share, status = (np.asarray(x) for x in jax.jit(routers.spread)(limit))
+    for lane, column in enumerate(limit.T):
+        for m, a in enumerate(column):
+            w[layout.HEAD + m * layout.STEP + lane + layout.S_LIMIT] = a
+        compiled_routers.spread(w, np.uint64(size), np.uint64(lane))
+        row = range(layout.HEAD + lane + layout.S_FIXED, len(w), layout.STEP)
+        np.testing.assert_array_equal(share[:, lane], w[row][:size])
+        assert status[lane] == w[layout.STATUS + lane]
+        if column.any():
+            plain, plain_status = ref_routers.spread(column.tolist())
+            np.testing.assert_allclose(share[:, lane], plain, rtol=1e-14)
+            assert status[lane] == plain_status
+            if plain_status == NO_CAPACITY:
+                np.testing.assert_array_equal(share[:, lane], plain)
+    assert {OPTIMAL, NO_CAPACITY} == set(status.tolist())
 
 
 def _stages(seed: int, count: int, size: int) -> Problems:

@@ -172,8 +172,9 @@ def test_compiled_once_per_shape() -> None:
 
     scenario, settings = world("retirement")
     settings.update(MANY)
-    # A table of draws, and the single problem of the oracle's deployment, are shapes of their own.
-    for policy in ("stageroute", "uniform", "oracle_deployment"):
+    # A table of draws, the single problem of the oracle's deployment, and what Thompson sampling
+    # draws between stages are programs of their own.
+    for policy in ("stageroute", "uniform", "oracle_deployment", "thompson"):
         run(scenario, fr.policy(policy), **settings)
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
@@ -219,14 +220,17 @@ def test_configuration_of_jax_is_kept() -> None:
 _CHILD = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from test_jax_simulate import digest, memory_per_device, on_devices
-print(json.dumps([memory_per_device(), digest(on_devices())]))
+from test_jax_simulate import memory_per_device, on_devices
+print(json.dumps([memory_per_device(), on_devices()]))
 """
 
 
-def on_devices() -> Run:
+def on_devices() -> list[str]:
+    """Digests of runs that use all that differs from lane to lane."""
     scenario, settings = world("retirement")
-    return run(scenario, fr.policy("stageroute"), **settings, **MANY, horizon=1_500)
+    settings |= MANY | {"horizon": 1_500}
+    names = "stageroute", "thompson", "epsilon_greedy", "elimination", "pacer"
+    return [digest(run(scenario, fr.policy(name), **settings)) for name in names]
 
 
 def memory_per_device() -> list[int]:
@@ -256,7 +260,7 @@ def test_results_do_not_depend_on_the_number_of_devices(root: Path, count: int) 
         stdout=subprocess.PIPE,
         text=True,
     )
-    mine = digest(on_devices())
+    mine = on_devices()
     out, _ = child.communicate()
     assert child.returncode == 0
     memory, theirs = json.loads(out)
@@ -283,6 +287,25 @@ def test_single_precision_stays_near() -> None:
     assert double.settings["dtype"] == "float64"
     # The last digits are other ones, and hardly ever matter to a draw.
     assert (single.finals["regret"] != double.finals["regret"]).all()
+    assert (single.picks == double.picks).mean() > 0.99
+    assert_near(single, double)
+
+
+#: How a policy routes differs: by samples, by mixtures, by elimination, by a price.
+IN_SINGLE = ("thompson", "epsilon_greedy", "elimination", "pacer")
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        name if name in IN_SINGLE else pytest.param(name, marks=pytest.mark.slow)
+        for name in POLICIES
+    ],
+)
+def test_every_policy_in_single_precision(policy: str) -> None:
+    scenario, settings = world("retirement")
+    single = run(scenario, fr.policy(policy), **settings, **MANY, dtype="float32")
+    double = run(scenario, fr.policy(policy), **settings, **MANY)
     assert (single.picks == double.picks).mean() > 0.99
     assert_near(single, double)
 

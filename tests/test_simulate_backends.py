@@ -49,6 +49,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "etc, no exploration": {"router": "explore_then_commit", "explore": 0.0},
     "elimination, mean": {"estimator": "mean", "router": "elimination"},
     "elimination, truth": {"estimator": "truth", "router": "elimination"},
+    "elimination, truth, forced": {
+        "estimator": "truth",
+        "router": "elimination",
+        "init": "forced",
+        "init_pulls": 40,
+    },
     "ratio, truth": {"estimator": "truth", "router": "ratio"},
     "drift, lazy": {"router": "drift_plus_penalty", "gain": 4.0, "resolve_every": 5},
     "pacer, low ceiling": {"router": "pacer", "ceiling": 0.3, "smoothing": 0.5, "margin": 0.2},

@@ -47,12 +47,18 @@ class Tolerances(NamedTuple):
     budget_scale: float
     rounding: float
     tie: float
+    dominated: float
 
 
 _DOUBLE = Tolerances(
-    double.MASS, double.BUDGET_RANGE, double.BUDGET_SCALE, double.ROUNDING, double.TIE
+    double.MASS,
+    double.BUDGET_RANGE,
+    double.BUDGET_SCALE,
+    double.ROUNDING,
+    double.TIE,
+    double.DOMINATED,
 )
-_SINGLE = Tolerances(2e-6, 2e-6, 5e-7, 5e-7, 1e-5)
+_SINGLE = Tolerances(2e-6, 2e-6, 5e-7, 5e-7, 1e-5, 1e-5)
 
 
 def tolerances(dtype: np.dtype) -> Tolerances:
@@ -88,6 +94,19 @@ def rounded(x: jax.Array) -> jax.Array:
     return jnp.where(x == x, x, 1.0)
 
 
+def only_if(condition: jax.Array, function: Callable[[R], R], value: R) -> R:
+    """Return ``function(value)`` or, where the condition does not hold, ``value`` as it lies.
+
+    A loop of one step or none: it changes its state in place, and ``cond`` would copy it.
+    """
+
+    def step(state: Any) -> Any:
+        return jnp.zeros_like(condition), function(state[1])
+
+    found: R = lax.while_loop(lambda state: state[0], step, (condition, value))[1]
+    return found
+
+
 def least(x: jax.Array) -> jax.Array:
     """Smallest entry over the models, infinite when there is none."""
     return lax.reduce(x, x.dtype.type(np.inf), lambda a, b: lax.select(a < b, a, b), (0,))
@@ -109,7 +128,7 @@ def total(x: jax.Array, start: ArrayLike = 0.0) -> jax.Array:
     return over_models(lambda sum_, row: sum_ + row, jnp.full_like(x[0], start), x)
 
 
-def over_models(step: Callable[[Any, Any], Any], state: Any, *rows: jax.Array) -> Any:
+def over_models(step: Callable[..., Any], state: Any, *rows: jax.Array) -> Any:
     """Fold ``step(state, *row)`` over the models, one after the other."""
     size = len(rows[0])
     if size > UNROLL:

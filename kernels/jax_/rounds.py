@@ -1,21 +1,15 @@
 """The rounds of a stage, for all trials in lockstep.
 
 Arrays are ``[slots, lanes]``: one row per deployed model, one lane per trial.  Lanes are divided
-among the devices of a mesh, and nothing passes between them.
-
-The routing LP keeps its last basis, as in :mod:`..numba_.rounds`.  Each round checks it against the
-bounds of the round, which is O(M) for all lanes at once.  The lanes of a device form a matrix of
-groups and columns; of the lanes that fail, the first one of every column is solved anew, as one
-small batch, until none is left.  A basis is accepted only where it is the answer that a solution
-from scratch gives, ties included, so results depend neither on when it was last solved nor on the
-other lanes.
+among the devices of a mesh, and nothing passes between them.  :mod:`.basis` keeps the solutions of
+the routing LPs.
 
 All numbers of a run (seed, budget, gamma, codes, rounds) are arguments of the compiled functions,
 which are compiled once for every shape.
 """
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,40 +24,37 @@ from fastroute.kernels.codes import (
     COST_REPLAY,
     COST_TABLE,
     COST_UNIFORM,
-    ESTIMATOR_TRUTH,
     INIT_FORCED,
     NO_CAPACITY,
-    OPTIMAL,
     OVER_BUDGET,
     REWARD_BERNOULLI,
     REWARD_REPLAY,
     REWARD_TABLE,
     REWARD_TASK,
-    ROUTER_GREEDY,
-    ROUTER_LP,
-    ROUTER_TRUTH,
-    ROUTER_UNIFORM,
+    ROUTER_EPSILON_GREEDY,
+    ROUTER_RATIO,
     STREAM_ROUND,
 )
 from fastroute.kernels.jax_.bounds import bounds
 from fastroute.kernels.jax_.lanes import (
-    FEWEST,
     at,
     in_double,
     indices,
     lanes_for,
     least,
+    only_if,
     over_models,
     rounded,
-    tolerances,
     total,
 )
-from fastroute.kernels.jax_.rng import key_words, uniforms
+from fastroute.kernels.jax_.layout import Fixed, Lanes, Numbers, numbers_of
+from fastroute.kernels.jax_.rng import uniforms
+from fastroute.kernels.jax_.routers import explore_evenly, learn, route, spread
 from fastroute.kernels.jax_.routing import solve_lanes
 from fastroute.kernels.types import F8, I8, Draws, Memory, Rules, Sums
 
-#: Lanes that are solved anew together: this part of all, and at least ``FEWEST``.
-PART = 16
+#: Rows of ``Memory.state`` that the routers here use.
+KEPT = 2
 #: Rounds whose picks one call writes down.
 TRACED = 1024
 #: Trials of a chunk on each device: what fits into the fast memory of a processor, or what keeps
@@ -72,51 +63,12 @@ CHUNK = 1024
 CHUNK_ACCELERATOR = 1 << 16
 
 
-class Fixed(NamedTuple):
-    """What the open stage leaves as it is, [slots, lanes]."""
-
-    model: Any  #: int32, -1 for an empty slot
-    limit: Any
-    mean_reward: Any  #: float64, like the cost
-    mean_cost: Any
-
-
-class Lanes(NamedTuple):
-    """What changes from round to round."""
-
-    count: Any  #: observations and their sums, float64 [slots, lanes]
-    sum_reward: Any
-    sum_cost: Any
-    upper: Any  #: bounds, [slots, lanes]
-    lower: Any
-    side: Any  #: the basis, as in ``routing.Answer``, [slots, lanes]
-    share: Any  #: of the last solution, [slots, lanes]
-    i: Any  #: [lanes]
-    j: Any  #: [lanes]
-    status: Any  #: of the last solution, int32 [lanes]
-
-
-class Numbers(NamedTuple):
-    """Numbers of the policy and the run, as scalars."""
-
-    key: Any  #: uint32 [2]
-    budget: Any  #: infinite for the greedy router
-    gamma: Any
-    cost_min: Any
-    cost_max: Any
-    init: Any
-    init_pulls: Any
-    resolve_every: Any
-    truth: Any  #: whether the true means are routed on
-    uniform: Any  #: whether the shares are uniform
-    adaptive: Any  #: whether the bounds of every round are routed on
-
-
 # How the arrays of a stage are divided among the devices: by lanes, the last axis.
 _LANES = Spec("trials")
 _TABLE = Spec(None, "trials")
 _FIXED = Fixed(*[_TABLE] * 4)
-_STATE = Lanes(*[_TABLE] * 7, *[_LANES] * 3)
+_STATE = Lanes(*[_TABLE] * 9, *[_LANES] * 5)
+_MEMORY = (*[_TABLE] * 4, *[_LANES] * 2)
 _SUMS = Sums(*[_LANES] * 6)  # type: ignore[arg-type]
 
 
@@ -157,24 +109,6 @@ def workspace(trials: int, slots: int, dtype: str = "float64") -> Workspace:
     return Workspace(trials, slots, dtype)
 
 
-def _numbers(rules: Rules, dtype: np.dtype[Any]) -> Numbers:
-    real = dtype.type
-    routed = rules.router in (ROUTER_LP, ROUTER_GREEDY)
-    return Numbers(
-        key_words(rules.seed),
-        real(np.inf if rules.router == ROUTER_GREEDY else rules.budget),
-        real(rules.gamma),
-        real(rules.cost_min),
-        real(rules.cost_max),
-        np.int32(rules.init),
-        np.float64(rules.init_pulls),
-        np.int64(rules.resolve_every),
-        np.bool_(rules.estimator == ESTIMATOR_TRUTH or rules.router == ROUTER_TRUTH),
-        np.bool_(rules.router == ROUTER_UNIFORM),
-        np.bool_(rules.estimator != ESTIMATOR_TRUTH and routed),
-    )
-
-
 def _renewed(observed: Any, numbers: Numbers, dtype: Any) -> tuple[Any, Any]:
     """Bounds in the precision of the run."""
     count, sum_reward, sum_cost = (x.astype(dtype) for x in observed)
@@ -187,157 +121,62 @@ def _renewed(observed: Any, numbers: Numbers, dtype: Any) -> tuple[Any, Any]:
         numbers.cost_max,
         numbers.init,
         numbers.init_pulls,
+        numbers.cost_side,
     )
 
 
-def _open(fixed: Fixed, observed: Any, numbers: Numbers) -> Lanes:
-    dtype = fixed.limit.dtype
-    upper, lower = _renewed(observed, numbers, dtype)
-    upper = jnp.where(numbers.truth, fixed.mean_reward.astype(dtype), upper)
-    lower = jnp.where(numbers.truth, fixed.mean_cost.astype(dtype), lower)
-    answer = solve_lanes(upper, lower, fixed.limit, jnp.full_like(upper[0], numbers.budget))
-    even, short = _spread(fixed.limit)
-    share = jnp.where(numbers.uniform, even, answer.share)
-    status = jnp.where(numbers.uniform, short, answer.status)
-    count, sum_reward, sum_cost = observed
-    return Lanes(
+def _open(
+    model: Any, limit: Any, mean_reward: Any, mean_cost: Any, memory: Any, numbers: Numbers
+) -> tuple[Fixed, Lanes]:
+    dtype = limit.dtype
+    count, sum_reward, sum_cost, plays, price, pace = memory
+    upper, lower = _renewed((count, sum_reward, sum_cost), numbers, dtype)
+    upper = jnp.where(numbers.truth, mean_reward.astype(dtype), upper)
+    lower = jnp.where(numbers.truth, mean_cost.astype(dtype), lower)
+    answer = solve_lanes(upper, lower, limit, jnp.full_like(upper[0], numbers.budget))
+    even, short = spread(limit)
+    solved = numbers.router <= ROUTER_EPSILON_GREEDY
+    lanes = Lanes(
         count,
         sum_reward,
         sum_cost,
+        plays,
         upper,
         lower,
+        limit,
         answer.side,
-        share,
+        jnp.where(solved, answer.share, even),
         answer.i,
         answer.j,
-        status,
+        jnp.where(solved, answer.status, short),
+        price,
+        pace,
     )
+    return Fixed(model, mean_reward, mean_cost, even), lanes
 
 
-def _spread(limit: Any) -> tuple[Any, Any]:
-    """Uniform shares within the limits: what a full model leaves, the others share."""
-    here = limit > 0.0
-
-    def fill(_: int, state: Any) -> Any:
-        fixed, rest, open_, _ = state
-        level = rest / jnp.maximum(open_, 1.0)
-        more = here & (fixed == 0.0) & (limit <= level)
-        fixed = jnp.where(more, limit, fixed)
-        # Once all are full there is no level to renew.
-        level = jnp.where(open_ > 0.0, level, 0.0)
-        return fixed, total(jnp.where(more, -limit, 0.0), rest), open_ - total(1.0 * more), level
-
-    one = jnp.ones_like(limit[0])
-    start = (jnp.zeros_like(limit), one, total(1.0 * here).astype(limit.dtype), 0.0 * one)
-    fixed, rest, open_, level = lax.fori_loop(0, len(limit) + 1, fill, start)
-    filled = jnp.where(open_ == 0.0, 1.0 - rest, 1.0)
-    share = jnp.where(fixed == 0.0, level, fixed) / jnp.where(here, filled, 1.0)
-    short = filled < 1.0 - tolerances(limit.dtype).mass
-    return jnp.where(here, share, 0.0), jnp.where(short, NO_CAPACITY, OPTIMAL).astype(jnp.int32)
-
-
-def _check(fixed: Fixed, lanes: Lanes, budget: Any, cost_max: Any) -> Any:
-    """Find the lanes whose basis is not the best one for this round's bounds.
-
-    A model that is full must be better than the marginal ones, an empty one worse.  With one
-    model in the basis and price 0, a tie is decided by lower cost, then lower index.
-    """
-    upper, lower, side, status = lanes.upper, lanes.lower, lanes.side, lanes.status
-    tol = tolerances(upper.dtype)
-    index = indices(upper)
-    mine, theirs = index == lanes.i, index == lanes.j
-    u, c, base = at(mine, upper), at(mine, lower), at(theirs, lower)
-    pair = lanes.i != lanes.j
-    over = status == OVER_BUDGET
-    price = jnp.where(pair, (u - at(theirs, upper)) * (1.0 / (c - base)), 0.0)
-    # Over budget the cheapest models are full: the order is that of cost alone.
-    weight = jnp.where(over, 0.0, 1.0)
-    price = jnp.where(over, 1.0, price)
-    guard = jnp.where(pair, tol.tie * (1.0 + price * cost_max), 0.0)
-    # Over budget: costs within the tolerance of the budget row count as equal.
-    guard = jnp.where(over, 2.0 * tol.budget_range * cost_max, guard)
-    gain = weight * (upper - u) - price * (lower - c)
-    tie = jnp.where(lower == c, lanes.i - index, c - lower)
-    gain = jnp.where((guard == 0.0) & (gain == 0.0), tie, gain)
-    worst = least(jnp.where(side == 0.0, jnp.inf, side * gain))
-    i_share, rest, slack = _basic(fixed, lanes, budget)
-    j_share = rest - i_share
-    # Alone, the basis must be within the budget, or beyond it where nothing is cheaper.
-    affordable = pair | ((slack >= 0.0) == ~over)
-    good = affordable & (~pair | (price > 0.0) & (price < jnp.inf)) & (worst > guard)
-    good &= (i_share >= 0.0) & (j_share >= 0.0)
-    good &= (i_share <= at(mine, fixed.limit)) & (j_share <= at(theirs, fixed.limit))
-    # Without capacity the shares are those of the limits, whatever the bounds.
-    return ~good & (status != NO_CAPACITY)
-
-
-def _basic(fixed: Fixed, lanes: Lanes, budget: Any) -> Any:
-    """Share of the first model of the basis, of both, and what the second leaves unspent."""
-    index = indices(lanes.lower)
-    full = jnp.where(lanes.side > 0.0, fixed.limit, 0.0)
-    base = at(index == lanes.j, lanes.lower)
-    rest = total(-full, 1.0)
-    slack = (budget - base) - total(rounded(full * (lanes.lower - base)))
-    inverse = 1.0 / (at(index == lanes.i, lanes.lower) - base)
-    return jnp.where(lanes.i == lanes.j, rest, rounded(slack * inverse)), rest, slack
-
-
-def _share(fixed: Fixed, lanes: Lanes, budget: Any) -> Any:
-    """Shares of all models from the basis."""
-    index = indices(lanes.lower)
-    mine, theirs = index == lanes.i, index == lanes.j
-    i_share, rest, _ = _basic(fixed, lanes, budget)
-    # Rounding may step over the limits.
-    low = jnp.maximum(rest - at(theirs, fixed.limit), 0.0)
-    low = jnp.where(lanes.i == lanes.j, i_share, low)
-    i_share = jnp.minimum(jnp.maximum(i_share, low), jnp.minimum(at(mine, fixed.limit), rest))
-    full = jnp.where(lanes.side > 0.0, fixed.limit, 0.0)
-    share = jnp.where(mine, i_share, jnp.where(theirs, rest - i_share, full))
-    return jnp.where(lanes.status == NO_CAPACITY, lanes.share, share)
-
-
-def _mend(fixed: Fixed, lanes: Lanes, bad: Any, budget: Any) -> Lanes:
-    """Solve the bad lanes anew, the first one of every column at a time."""
-    width = len(bad)
-    columns = min(max(width // PART, FEWEST), width)
-
-    def grouped(x: Any) -> Any:
-        return x.reshape(*x.shape[:-1], width // columns, columns)
-
-    group = jnp.arange(width // columns).astype(lanes.upper.dtype)[:, None]
-    problem = [jnp.moveaxis(grouped(x), 1, 0) for x in (lanes.upper, lanes.lower, fixed.limit)]
-
-    def step(state: Any) -> Any:
-        bad, side, i, j, status = state
-        one = group == least(jnp.where(bad, group, jnp.inf))
-        upper, lower, limit = (at(one[:, None], x) for x in problem)
-        answer = solve_lanes(upper, lower, limit, jnp.full_like(upper[0], budget))
-        side = jnp.where(one, answer.side[:, None], side)
-        i, j = jnp.where(one, answer.i, i), jnp.where(one, answer.j, j)
-        return bad & ~one, side, i, j, jnp.where(one, answer.status, status)
-
-    start = tuple(grouped(x) for x in (bad, lanes.side, lanes.i, lanes.j, lanes.status))
-    _, *basis = lax.while_loop(lambda state: jnp.any(state[0]), step, start)
-    side, i, j, status = (x.reshape(*x.shape[:-2], width) for x in basis)
-    return lanes._replace(side=side, i=i, j=j, status=status)
-
-
-def _route(fixed: Fixed, lanes: Lanes, numbers: Numbers) -> Lanes:
-    """Shares for this round's bounds."""
-    bad = _check(fixed, lanes, numbers.budget, numbers.cost_max)
-    lanes = _mend(fixed, lanes, bad, numbers.budget)
-    return lanes._replace(share=_share(fixed, lanes, numbers.budget))
-
-
-def _forced(fixed: Fixed, lanes: Lanes, slot: Any, init_pulls: Any) -> tuple[Any, Any]:
+def _forced(lanes: Lanes, slot: Any, share: Any, init_pulls: Any) -> tuple[Any, Any]:
     """Slot and shares where a deployed model still needs forced pulls: fewest pulls first."""
     index = indices(lanes.count)
-    pulls = jnp.where(fixed.limit > 0.0, lanes.count, jnp.inf)
+    pulls = jnp.where(lanes.limit > 0.0, lanes.count, jnp.inf)
     fewest = least(pulls)
     short = fewest < init_pulls
     slot = jnp.where(short, least(jnp.where(pulls == fewest, index, jnp.inf)), slot)
-    alone = (index == slot).astype(lanes.share.dtype)
-    return slot, jnp.where(short, alone, lanes.share)
+    alone = (index == slot).astype(share.dtype)
+    return slot, jnp.where(short, alone, share)
+
+
+def _choose(u: Any, share: Any) -> Any:
+    """Slot of every lane drawn from the shares by inversion; ``slots`` for none."""
+
+    def pass_by(state: Any, row: Any) -> Any:
+        reached, slot = state
+        reached = reached + row
+        return reached, slot + (u >= reached)
+
+    zero = jnp.zeros_like(u)
+    _, slot = over_models(pass_by, (zero, zero), share)
+    return slot
 
 
 def _observe(fixed: Fixed, one: Any, u: Any, now: Any, draws: Draws) -> tuple[Any, Any]:
@@ -387,18 +226,24 @@ def _round(fixed: Fixed, lanes: Lanes, numbers: Numbers, draws: Draws, u: Any, n
     """Draw, observe and learn: the lanes, the slots, and what the round adds to the sums."""
     index = indices(lanes.count)
 
-    def choose(state: Any, row: Any) -> Any:
-        reached, slot = state
-        reached = reached + row
-        return reached, slot + (u[0] >= reached)
+    def drawn() -> Any:
+        return _choose(u[0], lanes.share), lanes.share
 
-    zero = jnp.zeros_like(u[0])
-    _, slot = over_models(choose, (zero, zero), lanes.share)
-    slot, share = lax.cond(
-        numbers.init == INIT_FORCED,
-        lambda: _forced(fixed, lanes, slot, numbers.init_pulls),
-        lambda: (slot, lanes.share),
-    )
+    def mixed() -> Any:
+        uniform, part, share = explore_evenly(fixed, lanes, u[0], numbers.explore)
+        return _choose(uniform, part), share
+
+    mixes, forces = numbers.router == ROUTER_EPSILON_GREEDY, numbers.init == INIT_FORCED
+
+    def special() -> Any:
+        slot, share = lax.cond(mixes, mixed, drawn)
+        return lax.cond(
+            forces,
+            lambda: _forced(lanes, slot, share, numbers.init_pulls),
+            lambda: (slot, share),
+        )
+
+    slot, share = lax.cond(mixes | forces, special, drawn)
     one = index == slot
     reward, cost = _observe(fixed, one, u, now, draws)
     added = (
@@ -409,16 +254,30 @@ def _round(fixed: Fixed, lanes: Lanes, numbers: Numbers, draws: Draws, u: Any, n
         lanes.status == OVER_BUDGET,
         lanes.status == NO_CAPACITY,
     )
-    count = at(one, lanes.count) + 1.0
-    sum_reward = at(one, lanes.sum_reward) + reward
-    sum_cost = at(one, lanes.sum_cost) + cost
+    kept = (
+        rounded(numbers.discount * at(one, x))
+        for x in (lanes.count, lanes.sum_reward, lanes.sum_cost)
+    )
+    count, sum_reward, sum_cost = (x + y for x, y in zip(kept, (1.0, reward, cost), strict=True))
     upper, lower = _renewed((count, sum_reward, sum_cost), numbers, lanes.upper.dtype)
+    price, pace = only_if(
+        numbers.router >= ROUTER_RATIO,
+        lambda kept: learn(kept, cost, numbers),
+        (lanes.price, lanes.pace),
+    )
+    # Where nothing is forgotten, the observations count the pulls.
+    plays = only_if(numbers.discount < 1.0, lambda plays: plays + one, lanes.plays)
+    # The true means stay what is routed on.
+    renew = one & ~numbers.truth
     learned = lanes._replace(
         count=jnp.where(one, count, lanes.count),
         sum_reward=jnp.where(one, sum_reward, lanes.sum_reward),
         sum_cost=jnp.where(one, sum_cost, lanes.sum_cost),
-        upper=jnp.where(one, upper, lanes.upper),
-        lower=jnp.where(one, lower, lanes.lower),
+        plays=plays,
+        upper=jnp.where(renew, upper, lanes.upper),
+        lower=jnp.where(renew, lower, lanes.lower),
+        price=price,
+        pace=pace,
     )
     return learned, slot, added
 
@@ -442,8 +301,7 @@ def _play(
     def step(now: Any, state: Any) -> Any:
         lanes, sums, trace = state
         u = uniforms(numbers.key, now, 0, trial, STREAM_ROUND)
-        due = numbers.adaptive & ((now - opened) % numbers.resolve_every == 0)
-        lanes = lax.cond(due, lambda: _route(fixed, lanes, numbers), lambda: lanes)
+        lanes = route(fixed, lanes, numbers, now, opened, trial)
         lanes, slot, added = _round(fixed, lanes, numbers, draws, u, now)
         sums = Sums(*(x + y for x, y in zip(sums, added, strict=True)))
         if len(trace):
@@ -459,8 +317,7 @@ def _play(
 def _compiled(mesh: Mesh) -> tuple[Any, Any]:
     """Open a stage, and play its rounds, on the devices of a mesh."""
     shard = functools.partial(jax.shard_map, mesh=mesh, check_vma=False)
-    observed = (_TABLE, _TABLE, _TABLE)
-    opening = shard(_open, in_specs=(_FIXED, observed, Spec()), out_specs=_STATE)
+    opening = shard(_open, in_specs=(*[_TABLE] * 4, _MEMORY, Spec()), out_specs=(_FIXED, _STATE))
     playing = shard(
         _play,
         in_specs=(_FIXED, _STATE, _SUMS, _TABLE, *[Spec()] * 6),
@@ -502,23 +359,34 @@ def open_stage(
     def known(values: Any, dtype: Any = np.float64) -> Any:
         return ws.put(np.where(model >= 0, values, 0.0), 0.0, dtype)
 
-    ws.fixed = Fixed(
+    learned = (memory.pulls, memory.sum_reward, memory.sum_cost, memory.plays)
+    opening, _ = _compiled(ws.mesh)
+    ws.fixed, ws.state = opening(
         ws.put(model, -1, np.int32),
         known(limit[model], ws.dtype),
         known(reward_mean[row, model]),
         known(cost_mean[row, model]),
+        (
+            *(known(x[model, trial]) for x in learned),
+            *(ws.put(x, 0.0, np.float64) for x in memory.state[:KEPT]),
+        ),
+        numbers_of(rules, ws.dtype),
     )
-    observed = tuple(known(x[model, trial]) for x in memory)
-    opening, _ = _compiled(ws.mesh)
-    ws.state = opening(ws.fixed, observed, _numbers(rules, ws.dtype))
 
 
-def close_stage(ws: Workspace, deployed: I8, memory: Memory) -> None:
-    """Write the observations of the stage back to ``memory``, in place."""
+def close_stage(ws: Workspace, deployed: I8, memory: Memory, rules: Rules) -> None:
+    """Write what was learned in the stage back to ``memory``, in place."""
     model = deployed.T
     slot, trial = np.nonzero(model >= 0)
-    for values, known in zip(memory, ws.state, strict=False):
-        values[model[slot, trial], trial] = np.asarray(known)[slot, trial]
+    entry = model[slot, trial], trial
+    before = memory.pulls[entry]
+    for values, known in zip(memory[:4], ws.state[:4], strict=True):
+        values[entry] = np.asarray(known)[slot, trial]
+    if rules.discount == 1.0:
+        # Only forgetting needs plays of its own.
+        memory.plays[entry] += memory.pulls[entry] - before
+    for row, kept in zip(memory.state[:KEPT], (ws.state.price, ws.state.pace), strict=True):
+        row[:] = np.asarray(kept)[: ws.trials]
 
 
 @in_double
@@ -533,7 +401,8 @@ def run_rounds(
     draws: Draws,
     sums: Sums,
     trace: NDArray[np.int16],
-) -> None:
+    custom: None,
+) -> int:
     """Play rounds ``start <= t < stop`` of the open stage for every trial.
 
     Parameters
@@ -553,13 +422,20 @@ def run_rounds(
         Written: sums over these rounds, [trials].
     trace : ndarray of int16, [stop - start, trials] or [0, 0]
         Written unless empty: the model pulled, -1 for none.
+    custom : None
+        Functions of the user are not called here.
+
+    Returns
+    -------
+    int
+        -1, as no such function can go wrong.
     """
-    del deployed
+    del deployed, custom
     if ws.draws is None:
         everywhere = NamedSharding(ws.mesh, Spec())
         ws.draws = jax.device_put(Draws(*map(np.asarray, draws)), everywhere)  # type: ignore[arg-type]
     _, playing = _compiled(ws.mesh)
-    numbers = _numbers(rules, ws.dtype)
+    numbers = numbers_of(rules, ws.dtype)
     added = Sums(*(ws.put(np.zeros(ws.trials), 0.0, np.float64) for _ in sums))
     rows = TRACED if len(trace) else 0
     for begin in range(start, stop, rows or stop - start):
@@ -573,3 +449,4 @@ def run_rounds(
             trace[begin - start : end - start] = np.asarray(played)[: end - begin, : ws.trials]
     for total_, part in zip(sums, added, strict=True):
         total_[:] = np.asarray(part)[: ws.trials]
+    return -1

@@ -297,10 +297,12 @@ def learn(w, rules):
 def spread(w, slots, lane):
     """Uniform shares of one lane within the limits: what a full model leaves, others share."""
     rest = 1.0
+    capacity = 0.0
     open_ = 0
     for m in range(slots):
         o = HEAD + m * STEP + lane
         w[o + S_FIXED] = 0.0
+        capacity += w[o + S_LIMIT]
         open_ += 1 if w[o + S_LIMIT] > 0.0 else 0
     moved = True
     level = 0.0
@@ -314,13 +316,14 @@ def spread(w, slots, lane):
                 rest -= w[o + S_LIMIT]
                 open_ -= 1
                 moved = True
-    filled = 1.0 - rest if open_ == 0 else 1.0
-    w[STATUS + lane] = np.float64(NO_CAPACITY if filled < 1.0 - MASS else OPTIMAL)
+    lacking = capacity < 1.0 - MASS
+    w[STATUS + lane] = np.float64(NO_CAPACITY if lacking else OPTIMAL)
     for m in range(slots):
         o = HEAD + m * STEP + lane
-        if w[o + S_LIMIT] > 0.0:
+        limit = w[o + S_LIMIT]
+        if limit > 0.0:
             fixed = level if w[o + S_FIXED] == 0.0 else w[o + S_FIXED]
-            w[o + S_FIXED] = fixed / filled
+            w[o + S_FIXED] = limit / capacity if lacking else fixed
     expect(w, slots, lane)
 
 

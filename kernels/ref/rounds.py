@@ -1,5 +1,7 @@
 """The rounds of a stage, one trial and one round after the other, as the definitions read."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -163,9 +165,13 @@ def run_rounds(
                 refused = now
             share, slot = _pick(trial, u[0], rules)
             if rules.init == INIT_FORCED:
-                short = [n for n in trial.count if n < rules.init_pulls]
-                if short:
-                    slot = trial.count.index(min(short))
+                # What was eliminated is not pulled again.
+                pulls = [
+                    n if a > 0.0 else math.inf
+                    for n, a in zip(trial.count, trial.limit, strict=True)
+                ]
+                if pulls and min(pulls) < rules.init_pulls:
+                    slot = pulls.index(min(pulls))
                     share = [1.0 if s == slot else 0.0 for s in range(len(share))]
             sums.expected_reward[t] += sum(
                 x * y for x, y in zip(share, trial.mean_reward, strict=True)
