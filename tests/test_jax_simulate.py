@@ -15,11 +15,11 @@ import pytest
 
 import fastroute as fr
 from fastroute.kernels.jax_ import rounds
-from fastroute.policy import POLICIES, Policy
+from fastroute.policy import Policy
 from fastroute.scenario import Scenario
 from fastroute.simulate import Run
 from fastroute.solve import backend as backends
-from naive import HORIZON, SMALL_WORLDS
+from naive import ANYWHERE, HORIZON, SMALL_WORLDS
 from test_simulate_backends import OPTIONS
 
 #: Worlds of the default run; all of them are run with the mark ``slow``.
@@ -52,7 +52,7 @@ def assert_same(mine: Run, theirs: Run) -> None:
 
 
 @pytest.mark.parametrize("name", FEW)
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", ANYWHERE)
 def test_every_policy(policy: str, name: str) -> None:
     scenario, settings = world(name)
     assert_same(
@@ -63,7 +63,7 @@ def test_every_policy(policy: str, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL_WORLDS)
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", ANYWHERE)
 def test_every_policy_in_every_world(policy: str, name: str) -> None:
     scenario, settings = world(name)
     settings["trials"] = scenario.instances
@@ -185,7 +185,7 @@ def test_compiled_once_per_shape() -> None:
         forced = fr.policy("stageroute", init="forced", init_pulls=3)
         run(scenario, forced, **{**settings, **other})
         # Every estimator, deployer and router is the same program.
-        for policy in POLICIES:
+        for policy in ANYWHERE:
             run(scenario, fr.policy(policy), **settings)
         assert compiled == []
         jax.jit(lambda x: x + 1)(np.ones(3))
@@ -299,7 +299,7 @@ IN_SINGLE = ("thompson", "epsilon_greedy", "elimination", "pacer")
     "policy",
     [
         name if name in IN_SINGLE else pytest.param(name, marks=pytest.mark.slow)
-        for name in POLICIES
+        for name in ANYWHERE
     ],
 )
 def test_every_policy_in_single_precision(policy: str) -> None:

@@ -402,6 +402,7 @@ def run_rounds(
     sums: Sums,
     trace: NDArray[np.int16],
     custom: None,
+    contexts: F8,
 ) -> int:
     """Play rounds ``start <= t < stop`` of the open stage for every trial.
 
@@ -424,13 +425,15 @@ def run_rounds(
         Written unless empty: the model pulled, -1 for none.
     custom : None
         Functions of the user are not called here.
+    contexts : ndarray
+        Empty: there is no contextual estimator here.
 
     Returns
     -------
     int
         -1, as no such function can go wrong.
     """
-    del deployed, custom
+    del deployed, custom, contexts
     if ws.draws is None:
         everywhere = NamedSharding(ws.mesh, Spec())
         ws.draws = jax.device_put(Draws(*map(np.asarray, draws)), everywhere)  # type: ignore[arg-type]
