@@ -16,6 +16,7 @@ from fastroute.report.answers.baselines import answer as baselines_answer
 from fastroute.report.answers.paper import _deployed
 from fastroute.report.answers.words import best_words
 from fastroute.report.style import with_margin
+from fastroute.scenario import scenario
 from fastroute.study import StoredStudy, Study, load, run_study
 from fastroute.study.cells import lay_out
 
@@ -217,7 +218,7 @@ def test_initialisation_names_the_better_rule_and_equal_ones(studies: Any) -> No
 def test_waits_are_those_of_the_stages(studies: Any) -> None:
     stored = studies("initialisation")
     stages = stored.stages.select("policy", "trial", "opened", "deployed").collect()
-    arrival = stored.study and __import__("fastroute").scenario("sota").resolve(216, 12).arrival
+    arrival = scenario("sota").resolve(216, 12).arrival
     last = stages.get_column("opened").max()
     first: dict[tuple[str, int, int], int] = {}
     for policy, trial, opened, deployed in stages.sort("opened").iter_rows():
@@ -234,6 +235,23 @@ def test_waits_are_those_of_the_stages(studies: Any) -> None:
     table = _answer("initialisation", stored).tables[0].frame
     shown = table.filter(rule="formula").get_column("wait, rounds").item()
     assert shown.split(" ± ")[0] == with_margin(float(np.mean(waits)), float("nan"))
+
+
+def test_without_arrivals_nothing_is_said_of_waits(tmp_path: Path) -> None:
+    study = Study.from_dict(
+        {
+            "name": "none",
+            "answer": "initialisation",
+            "scenario": {**ROUTERBENCH, "initial": 11},
+            "policy": [STAGEROUTE, {**STAGEROUTE, "init": "forced", "label": "forced"}],
+            "setting": {"horizon": 60, "budget": "slack", "max_deployed": 5, "trials": 3},
+        }
+    )
+    run_study(study, tmp_path / "none", progress=False)
+    answer = _answer("initialisation", load(tmp_path / "none"))
+    assert "how soon arrivals are deployed cannot be answered" in answer.verdict[-1]
+    assert [figure.name for figure in answer.figures] == ["regret"]
+    assert "wait, rounds" not in answer.tables[0].frame.columns
 
 
 def test_throughput_tells_which_end_is_worse(studies: Any) -> None:

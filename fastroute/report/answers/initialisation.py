@@ -51,16 +51,15 @@ def answer(stored: StoredStudy) -> Answer:
     for place, _, group in groups(trials, [*places, "gamma"]):
         ranked = ranking(group, "rule")
         verdict.append(f"{place}: {best_words(ranked, 'rule', what='priced regret')}.")
-        waits = None
-        if delays is not None:
-            waits = group.select("cell", "trial", "rule").join(delays, on=["cell", "trial"])
+        waits = group.select("cell", "trial", "rule").join(delays, on=["cell", "trial"])
+        if waits.is_empty():
+            verdict.append(
+                f"{place}: how soon arrivals are deployed cannot be answered: the oracle deploys "
+                "none, is not in the study, or deployed sets of single trials were not kept."
+            )
+        else:
             verdict += _adoption(place, waits, ranked)
         rows += _rows(place, group, ranked, waits)
-    if delays is None:
-        verdict.append(
-            "How soon arrivals are deployed cannot be answered: there is no oracle in the study, "
-            "or deployed sets of single trials were not kept."
-        )
     figures = [
         AnswerFigure(
             "regret",
@@ -68,7 +67,7 @@ def answer(stored: StoredStudy) -> Answer:
             "Final priced regret by rule and γ. Whiskers: 95 % intervals of the mean.",
         )
     ]
-    if delays is not None and not delays.is_empty():
+    if not delays.is_empty():
         figures.append(
             AnswerFigure(
                 "delay",
@@ -80,8 +79,7 @@ def answer(stored: StoredStudy) -> Answer:
                 ),
                 "Mean rounds from the arrival of a model to its first deployment, over the "
                 "arrivals that the oracle deploys; a model that is never deployed waits until the "
-                "end. "
-                "Whiskers: 95 % intervals of the mean.",
+                "end. Whiskers: 95 % intervals of the mean.",
             )
         )
     note = (
@@ -119,20 +117,22 @@ def _with_rules(trials: "pl.DataFrame") -> "pl.DataFrame":
     )
 
 
-def _delays(stored: StoredStudy) -> "pl.DataFrame | None":
+def _delays(stored: StoredStudy) -> "pl.DataFrame":
     """Return waits per cell and trial, over the arrivals that the oracle of the world deploys.
 
-    Columns ``cell, trial, wait`` (rounds) and ``never`` (share of the models that
-    were never deployed); None without an oracle or without deployed sets.
+    Columns ``cell, trial, wait`` (rounds) and ``never`` (share of the models that were never
+    deployed); no rows where there is no oracle or deployed sets were not kept.
     """
     import polars as pl
 
     cells = stored.cells.select("cell", "world", "estimator", "stages_kept").collect()
     oracles = cells.filter(estimator="truth")
-    if oracles.is_empty() or (cells.get_column("stages_kept") == "means").any():
-        return None
-    found = []
-    for world in cells.get_column("world").unique(maintain_order=True):
+    kept = cells.group_by("world", maintain_order=True).agg(
+        (pl.col("stages_kept") == "trials").all(), (pl.col("estimator") == "truth").any()
+    )
+    schema = {"cell": pl.Int64, "trial": pl.Int64, "wait": pl.Float64, "never": pl.Float64}
+    found = [pl.DataFrame(schema=schema)]
+    for world in kept.filter("stages_kept", "estimator").get_column("world"):
         stages = (
             stored.stages.filter(world=world)
             .select("cell", "horizon", "trial", "stage", "opened", "deployed")
@@ -177,7 +177,7 @@ def _adoption(place: str, waits: "pl.DataFrame", ranked: "pl.DataFrame") -> list
 
 
 def _rows(
-    place: str, group: "pl.DataFrame", ranked: "pl.DataFrame", waits: "pl.DataFrame | None"
+    place: str, group: "pl.DataFrame", ranked: "pl.DataFrame", waits: "pl.DataFrame"
 ) -> list[dict[str, Any]]:
     starved = starvation_rate(group, by=["rule"])
     rows = []
@@ -196,7 +196,7 @@ def _rows(
             "regret": with_margin(regret.estimate, regret.high),
             "starved trials": share(rate["rate"], rate["low"], rate["high"]),
         }
-        if waits is not None:
+        if not waits.is_empty():
             one = waits.filter(rule=name)
             wait = mean_interval(one.get_column("wait").to_numpy())
             never = float(np.mean(one.get_column("never").to_numpy()))
