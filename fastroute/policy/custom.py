@@ -1,4 +1,4 @@
-"""Routers of your own: one compiled function, at the speed of the built-in ones.
+"""Routers of your own: one compiled function that the round loop calls for many trials at once.
 
 A router is a function that Numba can compile, with this signature::
 
@@ -57,7 +57,7 @@ def compile_router(function: Any) -> Any:
     from fastroute.kernels.numba_.routers import CUSTOM
 
     try:
-        return cfunc(CUSTOM)(plain_function(function))
+        return cfunc(CUSTOM, error_model="numpy")(plain_function(function))
     except NumbaError as error:
         raise ValueError(f"router {router_name(function)}: cannot be compiled: {error}") from error
 

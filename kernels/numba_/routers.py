@@ -28,6 +28,7 @@ from fastroute.kernels.codes import (
 from fastroute.kernels.normal import BITS, NORMAL
 from fastroute.kernels.numba_.bounds import bounds, posterior, radius, unobserved_below
 from fastroute.kernels.numba_.layout import (
+    BAD,
     BEFORE,
     CAPACITY,
     COST,
@@ -445,45 +446,69 @@ def ask(w, slots, lanes, now, rules, custom, tables, last, state):
     tables : f8 [5, slots, WIDTH]
         Buffers: upper, lower, limit, count, share.
     last : f8 [2, WIDTH]
+        Buffer: reward and cost of the last round.
     state : f8 [STATES, WIDTH]
     """
     upper, lower, limit, count, share = tables[0], tables[1], tables[2], tables[3], tables[4]
+    # One array at a time, so that each loop becomes a copy.
     for m in range(slots):
         o = HEAD + m * STEP
         for lane in range(LANES):
             upper[m, lane] = w[o + S_UPPER + lane]
+        for lane in range(LANES):
             lower[m, lane] = w[o + S_LOWER + lane]
+        for lane in range(LANES):
             limit[m, lane] = w[o + S_LIMIT + lane]
+        for lane in range(LANES):
             count[m, lane] = w[o + S_COUNT + lane]
+        for lane in range(LANES):
             share[m, lane] = 0.0
     for k in range(STATES):
+        o = STATE + np.uint64(k) * _ROW
         for lane in range(LANES):
-            state[k, lane] = w[STATE + np.uint64(k) * _ROW + lane]
+            state[k, lane] = w[o + lane]
     for lane in range(LANES):
         last[0, lane] = w[REWARD + lane]
+    for lane in range(LANES):
         last[1, lane] = w[COST + lane]
     custom(now, upper, lower, limit, count, rules.budget, last[0], last[1], state, share)
     for k in range(STATES):
+        o = STATE + np.uint64(k) * _ROW
         for lane in range(LANES):
-            w[STATE + np.uint64(k) * _ROW + lane] = state[k, lane]
+            w[o + lane] = state[k, lane]
+    for lane in range(LANES):
+        w[CAPACITY + lane] = 0.0
+        w[BEFORE + lane] = 0.0
+        w[BAD + lane] = 0.0
+        w[FIXED_REWARD + lane] = 0.0
+        w[FIXED_COST + lane] = 0.0
+        w[I_SHARE + lane] = 0.0
+        w[J_SHARE + lane] = 0.0
+    for m in range(slots):
+        o = HEAD + m * STEP
+        for lane in range(LANES):
+            # What the function may have written to ``limit`` is not the limit.
+            a, part = w[o + S_LIMIT + lane], share[m, lane]
+            capacity, total, bad = w[CAPACITY + lane], w[BEFORE + lane], w[BAD + lane]
+            w[CAPACITY + lane] = capacity + a
+            w[BEFORE + lane] = total + part
+            w[BAD + lane] = bad if (part >= 0.0) & (part <= a + SHARES) else 1.0
+    for m in range(slots):
+        o = HEAD + m * STEP
+        for lane in range(LANES):
+            a, part, capacity = w[o + S_LIMIT + lane], share[m, lane], w[CAPACITY + lane]
+            reward, cost = w[FIXED_REWARD + lane], w[FIXED_COST + lane]
+            mean, price = w[o + S_MEAN + lane], w[o + S_PRICE + lane]
+            part = a / capacity if capacity < 1.0 - MASS else part
+            part = part if a > 0.0 else 0.0
+            w[o + S_FIXED + lane] = part
+            w[FIXED_REWARD + lane] = reward + part * mean
+            w[FIXED_COST + lane] = cost + part * price
     refused = 0
     for lane in range(LANES):
-        total = 0.0
-        capacity = 0.0
-        within = True
-        for m in range(slots):
-            # What the function may have written there is not the limit.
-            a = w[HEAD + m * STEP + lane + S_LIMIT]
-            within &= 0.0 <= share[m, lane] <= a + SHARES
-            total += share[m, lane]
-            capacity += a
+        capacity, total, bad = w[CAPACITY + lane], w[BEFORE + lane], w[BAD + lane]
         lacking = capacity < 1.0 - MASS
-        for m in range(slots):
-            o = HEAD + m * STEP + lane
-            if w[o + S_LIMIT] > 0.0:
-                w[o + S_FIXED] = w[o + S_LIMIT] / capacity if lacking else share[m, lane]
+        off = (bad > 0.0) | (abs(total - 1.0) > SHARES)
         w[STATUS + lane] = np.float64(NO_CAPACITY if lacking else OPTIMAL)
-        if np.int64(lane) < lanes and not lacking:
-            refused += 0 if within and abs(total - 1.0) <= SHARES else 1
-        expect(w, slots, lane)
+        refused += 1 if (np.int64(lane) < lanes) & (not lacking) & off else 0
     return refused

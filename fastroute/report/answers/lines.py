@@ -125,15 +125,21 @@ def base_label(stored: "StoredStudy", label: str, *, policies: bool = False) -> 
 
 
 def overspending(stored: "StoredStudy") -> list[int]:
-    """Cells whose mean cost is above the budget, beyond what chance explains."""
+    """Cells that have spent beyond the budget, more than chance explains.
+
+    On the whole, or for a while: regret below zero was bought by overspending while the budget
+    counted, even where the mean cost is within it.
+    """
     import polars as pl
 
+    # A single trial has no interval, and NaN would count as large.
+    above = (pl.col("quantity") == "cost") & (pl.col("low").fill_nan(None) > pl.col("budget"))
+    bought = (pl.col("quantity") == "regret") & (pl.col("high").fill_nan(None) < 0.0)
+
     return (
-        # A single trial has no interval, and NaN would count as large.
-        stored.summary.filter(
-            pl.col("quantity") == "cost", pl.col("low").fill_nan(None) > pl.col("budget")
-        )
+        stored.summary.filter(above | bought)
         .select("cell")
+        .unique(maintain_order=True)
         .collect()
         .get_column("cell")
         .to_list()
