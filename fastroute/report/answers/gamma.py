@@ -53,7 +53,9 @@ def answer(stored: StoredStudy) -> Answer:
     if trials.get_column("gamma").n_unique() < 2:
         return Answer(_QUESTION, ("All cells have one γ: nothing can be compared.",), (), ())
     outer = varied(stored, trials, "budget", "budget_rule")
+    # The last setting first, as it is the one of the longest horizon; details at the end.
     verdict: list[str] = []
+    details: list[str] = []
     rows: list[dict[str, Any]] = []
     maps = []
     names = budget_names(trials)
@@ -64,15 +66,15 @@ def answer(stored: StoredStudy) -> Answer:
             for (budget,), one in group.group_by("budget", maintain_order=True)
         }
         for budget, table in ranked.items():
-            verdict.append(
+            details.append(
                 f"{at}b = {names[budget]}: {best_words(table, 'gamma', _gamma, 'priced regret')}."
             )
         powers = _powers(group)
-        verdict += [at + _scaling(powers, len(ranked)), at + _one_for_all(ranked, names)]
+        verdict[:0] = [at + _scaling(powers, len(ranked)), at + _one_for_all(ranked, names)]
         maps.append((place, ranked))
         rows += _rows(place, ranked, powers, names)
     starved = starvation_rate(trials, by=[*outer, "budget", "gamma"])
-    verdict += _starvation(starved, outer, names)
+    verdict += [*_starvation(starved, outer, names), *details]
     return Answer(
         _QUESTION,
         tuple(verdict),
