@@ -276,7 +276,8 @@ def test_findings_put_answers_with_their_runs_on_one_page(studies: Any, tmp_path
     page, *figures = write_findings(paths, tmp_path / "docs" / "findings.md")
     text = page.read_text()
     answers = [asked(name, studies(name)) for name in names]
-    assert text.index(answers[0].question) < text.index(f"## {answers[1].question}")
+    assert text.index(answers[0].question) < text.index(f"## {names[1]}\n")
+    assert f"- [{names[1]}](#{names[1]}): {answers[1].question}" in text
     for found, name in zip(answers, names, strict=True):
         assert all(sentence in text for sentence in found.verdict)
         for one in found.figures:

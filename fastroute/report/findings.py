@@ -80,14 +80,16 @@ def write_findings(
     folder.mkdir(parents=True, exist_ok=True)
     for name, (stored, answer) in found.items():
         text = markdown_answer(answer, f"{folder.name}/{name}-")
-        sections.append(f"## {answer.question}\n\n{text}\n\n{_provenance(stored)}")
+        description = stored.study.description
+        parts = [f"## {name}", f"**{answer.question}**", description, text, _provenance(stored)]
+        sections.append("\n\n".join(part for part in parts if part))
         for one in answer.figures:
             place = folder / f"{name}-{one.name}.svg"
             write_file(place, functools.partial(save_figure, one.figure))
             figures.append(place)
     contents = "\n".join(
-        f"- [{answer.question}](#{_anchor(answer.question)}) {answer.verdict[0]}"
-        for _, answer in found.values()
+        f"- [{name}](#{_anchor(name)}): {answer.question} {answer.verdict[0]}"
+        for name, (_, answer) in found.items()
     )
     content = "\n\n".join(["# Findings", _INTRODUCTION, contents, *sections]) + "\n"
     write_file(page, lambda place: place.write_text(content, encoding="utf-8"))
@@ -152,10 +154,9 @@ def _values(value: object) -> str:
     return ", ".join(f"`{one}`" if isinstance(one, str) else word(one) for one in every)
 
 
-def _anchor(heading: str) -> str:
-    """Return the anchor that Markdown viewers make of a heading."""
-    kept = "".join(c for c in heading.lower() if c.isalnum() or c in " -_")
-    return kept.replace(" ", "-")
+def _anchor(name: str) -> str:
+    """Return the anchor that Markdown viewers make of the name of a study, as a heading."""
+    return name.lower().replace(".", "")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,12 +1,15 @@
 """What an answer is made of, and how it is written."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.report.style import compact, word
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
+
+#: Tables of more rows than this are folded up in Markdown.
+_FOLDED: Final = 12
 
 
 class AnswerTable(NamedTuple):
@@ -60,8 +63,13 @@ def markdown_answer(answer: Answer, figures: str = "figures/answer-") -> str:
         caption = figure.caption.replace("*", "\\*")
         parts.append(f"![{figure.name}]({figures}{figure.name}.svg)\n\n*{caption}*")
     for table in answer.tables:
-        parts.append(f"**{table.title}**\n\n{_markdown_table(table.frame)}")
-        parts += [table.note] if table.note else []
+        shown = [_markdown_table(table.frame), *([table.note] if table.note else [])]
+        if table.frame.height > _FOLDED:
+            # Viewers that know HTML fold it up; the others show it all.
+            head = f"<details><summary>{table.title}: {table.frame.height} rows</summary>"
+            parts += [head, *shown, "</details>"]
+        else:
+            parts += [f"**{table.title}**", *shown]
     return "\n\n".join(parts)
 
 
