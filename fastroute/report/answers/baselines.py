@@ -227,7 +227,7 @@ def _ratio_figure(results: dict[str, dict[str, dict[str, Any]]], reference: str)
             values[i, j] = mean["mean"] / base if base > 0.0 else np.nan
             marks[i, j] = "▼" if difference.high < 0.0 else "▲" if difference.low > 0.0 else ""
     figure, axes = panels(
-        1, width=0.78 * len(places) + 2.6, height=0.33 * len(policies) + 1.9, legend=0.0
+        1, width=0.78 * len(places) + 2.6, height=0.33 * max(len(policies), 9) + 1.9, legend=0.0
     )
     image = heat(
         figure,
