@@ -32,7 +32,7 @@ from fastroute.kernels.codes import (
 )
 from fastroute.kernels.numba_ import lanes as problems
 from fastroute.kernels.numba_.basis import check, collect, mend, mend_one, share
-from fastroute.kernels.numba_.bounds import bounds, radius
+from fastroute.kernels.numba_.bounds import bounds, radius, unobserved_below
 from fastroute.kernels.numba_.layout import (
     BAD,
     COST,
@@ -226,7 +226,7 @@ def _update(w, rules):
     """Add to the sums, count the observation and renew the bounds of the pulled model."""
     gamma, discount, twice = rules.gamma, rules.discount, 2.0 * rules.cost_side
     scale = 1.0 / rules.cost_max
-    until = rules.init_pulls if rules.init == INIT_FORCED else 0.0
+    until = unobserved_below(rules.init, rules.init_pulls)
     for lane in range(LANES):
         count = discount * w[P_COUNT + lane] + 1.0
         sum_reward = discount * w[P_REWARD + lane] + w[REWARD + lane]

@@ -106,18 +106,16 @@ def no_custom(now, upper, lower, limit, count, budget, reward, cost, state, shar
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def believe(w, slots, seed, now, first_trial, rules):
-    """Renew the bounds that do not follow from the observations alone."""
+    """Renew what does not follow from the observations alone: posterior samples, or the truth."""
     if rules.estimator == ESTIMATOR_THOMPSON:
         _sample(w, slots, seed, now, first_trial, unobserved_below(rules.init, rules.init_pulls))
-    elif rules.estimator == ESTIMATOR_TRUTH:
+    else:
         for m in range(slots):
             o = HEAD + m * STEP
             for lane in range(LANES):
                 w[o + S_UPPER + lane] = w[o + S_MEAN + lane]
             for lane in range(LANES):
                 w[o + S_LOWER + lane] = w[o + S_PRICE + lane]
-    else:
-        return
     for lane in range(LANES):
         oi = HEAD + np.uint64(w[I_SLOT + lane]) * STEP + lane
         oj = HEAD + np.uint64(w[J_SLOT + lane]) * STEP + lane
@@ -219,12 +217,6 @@ def fill_by_score(w, slots, rules):
     router, gain = rules.router, rules.gain
     scale = 1.0 / rules.cost_max
     pace = min(rules.budget, rules.cost_max) * scale
-    for lane in range(LANES):
-        w[FIXED_REWARD + lane] = 0.0
-        w[FIXED_COST + lane] = 0.0
-        w[I_SHARE + lane] = 0.0
-        w[J_SHARE + lane] = 0.0
-        w[CAPACITY + lane] = 0.0
     for m in range(slots):
         o = HEAD + m * STEP
         for lane in range(LANES):
@@ -238,7 +230,6 @@ def fill_by_score(w, slots, rules):
             else:
                 score = u / max(price * c + pace, POSITIVE)
             w[o + S_SCORE + lane] = score
-            w[CAPACITY + lane] += w[o + S_LIMIT + lane]
     for m in range(slots):
         o = HEAD + m * STEP
         for lane in range(LANES):
@@ -257,14 +248,42 @@ def fill_by_score(w, slots, rules):
                 before, limit = w[BEFORE + lane], w[q + S_LIMIT + lane]
                 w[BEFORE + lane] = before + (limit if better else 0.0)
         for lane in range(LANES):
-            limit, total = w[o + S_LIMIT + lane], w[CAPACITY + lane]
-            share = min(limit, max(1.0 - w[BEFORE + lane], 0.0))
-            lacking = total < 1.0 - MASS
-            share = limit / total if lacking & (limit > 0.0) else share
+            before, limit = w[BEFORE + lane], w[o + S_LIMIT + lane]
+            w[o + S_FIXED + lane] = min(limit, max(1.0 - before, 0.0))
+    _settle(w, slots)
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _settle(w, slots):
+    """Make the shares in ``S_FIXED`` those of the round, with what they bring and cost.
+
+    Where limits add up to less than 1, shares follow them instead.
+    """
+    for lane in range(LANES):
+        w[CAPACITY + lane] = 0.0
+        w[FIXED_REWARD + lane] = 0.0
+        w[FIXED_COST + lane] = 0.0
+        w[I_SHARE + lane] = 0.0
+        w[J_SHARE + lane] = 0.0
+    for m in range(slots):
+        o = HEAD + m * STEP
+        for lane in range(LANES):
+            w[CAPACITY + lane] += w[o + S_LIMIT + lane]
+    for m in range(slots):
+        o = HEAD + m * STEP
+        for lane in range(LANES):
+            limit, share, capacity = (
+                w[o + S_LIMIT + lane],
+                w[o + S_FIXED + lane],
+                w[CAPACITY + lane],
+            )
             reward, cost = w[FIXED_REWARD + lane], w[FIXED_COST + lane]
+            mean, price = w[o + S_MEAN + lane], w[o + S_PRICE + lane]
+            share = limit / capacity if capacity < 1.0 - MASS else share
+            share = share if limit > 0.0 else 0.0
             w[o + S_FIXED + lane] = share
-            w[FIXED_REWARD + lane] = reward + share * w[o + S_MEAN + lane]
-            w[FIXED_COST + lane] = cost + share * w[o + S_PRICE + lane]
+            w[FIXED_REWARD + lane] = reward + share * mean
+            w[FIXED_COST + lane] = cost + share * price
     for lane in range(LANES):
         lacking = w[CAPACITY + lane] < 1.0 - MASS
         w[STATUS + lane] = np.float64(NO_CAPACITY if lacking else OPTIMAL)
@@ -477,38 +496,21 @@ def ask(w, slots, lanes, now, rules, custom, tables, last, state):
         for lane in range(LANES):
             w[o + lane] = state[k, lane]
     for lane in range(LANES):
-        w[CAPACITY + lane] = 0.0
         w[BEFORE + lane] = 0.0
         w[BAD + lane] = 0.0
-        w[FIXED_REWARD + lane] = 0.0
-        w[FIXED_COST + lane] = 0.0
-        w[I_SHARE + lane] = 0.0
-        w[J_SHARE + lane] = 0.0
     for m in range(slots):
         o = HEAD + m * STEP
         for lane in range(LANES):
             # What the function may have written to ``limit`` is not the limit.
             a, part = w[o + S_LIMIT + lane], share[m, lane]
-            capacity, total, bad = w[CAPACITY + lane], w[BEFORE + lane], w[BAD + lane]
-            w[CAPACITY + lane] = capacity + a
+            total, bad = w[BEFORE + lane], w[BAD + lane]
+            w[o + S_FIXED + lane] = part
             w[BEFORE + lane] = total + part
             w[BAD + lane] = bad if (part >= 0.0) & (part <= a + SHARES) else 1.0
-    for m in range(slots):
-        o = HEAD + m * STEP
-        for lane in range(LANES):
-            a, part, capacity = w[o + S_LIMIT + lane], share[m, lane], w[CAPACITY + lane]
-            reward, cost = w[FIXED_REWARD + lane], w[FIXED_COST + lane]
-            mean, price = w[o + S_MEAN + lane], w[o + S_PRICE + lane]
-            part = a / capacity if capacity < 1.0 - MASS else part
-            part = part if a > 0.0 else 0.0
-            w[o + S_FIXED + lane] = part
-            w[FIXED_REWARD + lane] = reward + part * mean
-            w[FIXED_COST + lane] = cost + part * price
+    _settle(w, slots)
     refused = 0
     for lane in range(LANES):
-        capacity, total, bad = w[CAPACITY + lane], w[BEFORE + lane], w[BAD + lane]
-        lacking = capacity < 1.0 - MASS
-        off = (bad > 0.0) | (abs(total - 1.0) > SHARES)
-        w[STATUS + lane] = np.float64(NO_CAPACITY if lacking else OPTIMAL)
+        off = (w[BAD + lane] > 0.0) | (abs(w[BEFORE + lane] - 1.0) > SHARES)
+        lacking = w[STATUS + lane] == NO_CAPACITY
         refused += 1 if (np.int64(lane) < lanes) & (not lacking) & off else 0
     return refused

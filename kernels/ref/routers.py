@@ -115,7 +115,7 @@ def reads_queries(rules: Rules) -> bool:
 def open_routing(trial: Trial, rules: Rules) -> None:
     """Set the shares with which a stage begins."""
     trial.even, short = spread(trial.limit)
-    if rules.router in (ROUTER_LP, ROUTER_TRUTH, ROUTER_GREEDY, ROUTER_EPSILON_GREEDY):
+    if rules.router <= ROUTER_EPSILON_GREEDY:
         _solve(trial, rules)
     else:
         trial.share, trial.status = trial.even, short
@@ -129,9 +129,7 @@ def route(
     ``epochs`` is the time since the stage opened, in rounds per slot.
     """
     _believe(trial, number, now, rules)
-    if rules.router in (ROUTER_LP, ROUTER_GREEDY, ROUTER_EPSILON_GREEDY):
-        _solve(trial, rules)
-    elif rules.router == ROUTER_EXPLORE_THEN_COMMIT:
+    if rules.router <= ROUTER_EPSILON_GREEDY or rules.router == ROUTER_EXPLORE_THEN_COMMIT:
         _solve(trial, rules)
     elif rules.router == ROUTER_ELIMINATION:
         _eliminate(trial, epochs, rules)
