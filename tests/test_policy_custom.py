@@ -23,18 +23,7 @@ def play(router: Any, backend: str = "numba", world: str = "retirement", **optio
 
 
 @njit
-def ratio(
-    now: Any,
-    upper: Any,
-    lower: Any,
-    limit: Any,
-    count: Any,
-    budget: Any,
-    reward: Any,
-    cost: Any,
-    state: Any,
-    share: Any,
-) -> None:
+def ratio(now, upper, lower, limit, count, budget, reward, cost, state, share):
     """Fill up by U / L; ties by higher U, then lower index (costs of these worlds are above 0)."""
     for lane in range(upper.shape[1]):
         rest = 1.0
@@ -56,18 +45,7 @@ def ratio(
 
 
 @njit
-def drift(
-    now: Any,
-    upper: Any,
-    lower: Any,
-    limit: Any,
-    count: Any,
-    budget: Any,
-    reward: Any,
-    cost: Any,
-    state: Any,
-    share: Any,
-) -> None:
+def drift(now, upper, lower, limit, count, budget, reward, cost, state, share):
     """Drift plus penalty with limits of 1: all to the best by U - 0.1 Q L."""
     for lane in range(upper.shape[1]):
         if now > 0:

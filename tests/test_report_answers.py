@@ -4,6 +4,8 @@ Tiny studies are run once; trials made up on their cells decide what the verdict
 """
 
 import functools
+import importlib
+import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fastroute.report import write_page, write_report
+from fastroute.report import answers, write_page, write_report
 from fastroute.report.answers import ANSWERS, Answer, answer_of
 from fastroute.report.findings import main, write_findings
 from fastroute.study import RunDirectoryError, StoredStudy, Study, load, preset_names, run_study
@@ -87,6 +89,13 @@ def test_the_study_file_knows_the_questions_that_the_report_answers() -> None:
     assert sorted(KNOWN) == sorted(ANSWERS)
     for name in ANSWERS:
         assert callable(ANSWERS[name])
+    modules = {found.name for found in pkgutil.iter_modules(answers.__path__)}
+    written = {
+        name.replace("_", "-")
+        for name in modules
+        if hasattr(importlib.import_module(f"{answers.__name__}.{name}"), "answer")
+    }
+    assert written == set(ANSWERS)
     assert {Study.preset(name).answer for name in preset_names()} - {None} <= set(ANSWERS)
 
 
@@ -275,10 +284,10 @@ def test_findings_put_answers_with_their_runs_on_one_page(studies: Any, tmp_path
     paths = [studies(name).path for name in names]
     page, *figures = write_findings(paths, tmp_path / "docs" / "findings.md")
     text = page.read_text()
-    answers = [asked(name, studies(name)) for name in names]
-    assert text.index(answers[0].question) < text.index(f"## {names[1]}\n")
-    assert f"- [{names[1]}](#{names[1]}): {answers[1].question}" in text
-    for found, name in zip(answers, names, strict=True):
+    given = [asked(name, studies(name)) for name in names]
+    assert text.index(given[0].question) < text.index(f"## {names[1]}\n")
+    assert f"- [{names[1]}](#{names[1]}): {given[1].question}" in text
+    for found, name in zip(given, names, strict=True):
         assert all(sentence in text for sentence in found.verdict)
         for one in found.figures:
             place = page.parent / "findings" / f"{name}-{one.name}.svg"

@@ -22,6 +22,7 @@ from fastroute.report.figures import save_figure
 from fastroute.report.style import word
 from fastroute.study import RunDirectoryError, StoredStudy, Study, load, preset_names
 from fastroute.study.files import write_file
+from fastroute.study.status import span_text
 
 # Versions that decide the bits of a result, and that of Python.
 _TELLING: Final = ("fastroute", "python", "numpy", "numba", "llvmlite", "scipy")
@@ -110,7 +111,7 @@ def _provenance(stored: StoredStudy) -> str:
         f"Study: {_command(stored)}, {cells.height} cells, {rounds:.3g} trial-rounds.",
         f"Settings: horizon {_ends(cells.get_column('horizon').to_list())}, trials "
         f"{_ends(cells.get_column('trials').to_list())}, {settings}.",
-        f"Run: {_minutes(manifest['sessions'])} of wall time in {sessions} "
+        f"Run: {_time(manifest['sessions'])} of wall time in {sessions} "
         f"session{'s' if sessions > 1 else ''} on {machine['processor']}, {machine['cores']} "
         f"cores, finished {manifest['finished']}, "
         f"{', '.join(f'{name} {versions[name]}' for name in _TELLING)}.",
@@ -132,7 +133,7 @@ def _command(stored: StoredStudy) -> str:
     return f"{name}, with settings of its own"
 
 
-def _minutes(sessions: Sequence[dict[str, str]]) -> str:
+def _time(sessions: Sequence[dict[str, str]]) -> str:
     """Add up the time from start to end of the sessions that ended."""
     seconds = sum(
         (
@@ -141,7 +142,7 @@ def _minutes(sessions: Sequence[dict[str, str]]) -> str:
         for one in sessions
         if one["ended"]
     )
-    return f"{seconds:.0f} s" if seconds < 120.0 else f"{seconds / 60.0:.1f} min"
+    return span_text(seconds)
 
 
 def _ends(numbers: Sequence[int]) -> str:

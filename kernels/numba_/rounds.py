@@ -466,6 +466,7 @@ def run_rounds(
                         believe(w, slots, seed, np.uint64(now), first, rules)
                     if reading:
                         here = slice(b * WIDTH, min((b + 1) * WIDTH, trials))
+                        # And once more below: to draw for all blocks up here slows down the others.
                         _draw(w, seed, np.uint64(now), first)
                         read_queries(w, deployed[here], contexts[here], draws, rules)
                     if solved and reading:

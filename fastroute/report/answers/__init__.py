@@ -9,6 +9,7 @@ from typing import Final
 
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.study import StoredStudy
+from fastroute.study.schema import ANSWERS as QUESTIONS
 
 __all__ = ["ANSWERS", "Answer", "AnswerFigure", "AnswerTable", "answer_of"]
 
@@ -33,20 +34,8 @@ class _Answers(Mapping[str, Callable[[StoredStudy], Answer]]):
         return len(self._names)
 
 
-#: The questions that can be answered; a study file knows the same names.
-ANSWERS: Final = _Answers(
-    "interval",
-    "multipliers",
-    "scaling",
-    "stage-exponent",
-    "gamma",
-    "initialisation",
-    "throughput",
-    "budget",
-    "concurrency",
-    "baselines",
-    "paper",
-)
+#: The questions that can be answered: those that a study file may ask.
+ANSWERS: Final = _Answers(*QUESTIONS)
 
 
 def answer_of(stored: StoredStudy) -> Answer | None:

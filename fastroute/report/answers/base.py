@@ -33,8 +33,8 @@ class Answer(NamedTuple):
 
     question: str
     verdict: tuple[str, ...]  #: sentences, the most important first
-    tables: tuple[AnswerTable, ...]
-    figures: tuple[AnswerFigure, ...]
+    tables: tuple[AnswerTable, ...] = ()
+    figures: tuple[AnswerFigure, ...] = ()
 
 
 def shown_cell(value: Any) -> str:

@@ -6,7 +6,14 @@ import numpy as np
 
 from fastroute.analyse import paired_difference, ranking
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.frames import finals, groups, means, varied
+from fastroute.report.answers.frames import (
+    NO_REFERENCE,
+    finals,
+    groups,
+    means,
+    reference_of,
+    varied,
+)
 from fastroute.report.answers.lines import listed
 from fastroute.report.answers.plots import dots, heat, panels, spread_axis
 from fastroute.report.answers.words import best_words, between
@@ -22,7 +29,6 @@ _QUESTION: Final = (
     "How does StageRoute compare with the other policies on every workload, on the same queries: "
     "in priced regret, in regret, and in overspending, which buys regret?"
 )
-_REFERENCE: Final = "stageroute"
 _QUANTITIES: Final = ("priced_regret", "regret", "excess")
 
 
@@ -41,15 +47,9 @@ def answer(stored: StoredStudy) -> Answer:
         (100.0 * (pl.col("cost") / pl.col("budget") - 1.0)).alias("excess"),
         pl.any_horizontal(pl.col("estimator", "deployer", "router") == "truth").alias("knows"),
     )
-    mine = trials.filter(policy_name=_REFERENCE).get_column("policy").unique(maintain_order=True)
-    if mine.is_empty() or trials.get_column("policy").n_unique() < 2:
-        return Answer(
-            _QUESTION,
-            ("The study has no stageroute and another policy: nothing to compare.",),
-            (),
-            (),
-        )
-    reference = mine[0]
+    reference = reference_of(trials)
+    if reference is None:
+        return Answer(_QUESTION, (NO_REFERENCE,))
     places = varied(stored, trials)
     verdict, rows, results = [], [], {}
     # All comparisons with the reference hold together, so that none is found by looking often.

@@ -50,7 +50,7 @@ def answer(stored: StoredStudy) -> Answer:
 
     trials = finals(stored, "estimator", "policy_options").filter(pl.col("estimator") != "truth")
     if trials.is_empty():
-        return Answer(_QUESTION, ("The study has no policy that learns.",), (), ())
+        return Answer(_QUESTION, ("The study has no policy that learns.",))
     trials = with_option(otherwise(stored, trials, "margin"), "margin").with_columns(
         (100.0 * (pl.col("cost") / pl.col("budget") - 1.0)).alias("excess")
     )

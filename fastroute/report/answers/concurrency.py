@@ -38,7 +38,7 @@ def answer(stored: StoredStudy) -> Answer:
     trials = finals(stored, "estimator", "policy_options")
     trials = trials.filter(pl.col("estimator") != "truth")
     if trials.is_empty():
-        return Answer(_QUESTION, ("No policy learns: nothing can be compared.",), (), ())
+        return Answer(_QUESTION, ("No policy learns: nothing can be compared.",))
     trials = with_option(otherwise(stored, trials, "fill"), "fill")
     axis = f"scenario_{_MODELS}"
     many = axis in trials.columns

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # What tells worlds apart beside the axes of their scenarios, in the order in which it is named.
 _PLACE: Final = ("scenario", "otherwise", "horizon", "budget", "max_deployed", "stages", "seed")
 
+#: What is said where there is no reference to compare with.
+NO_REFERENCE: Final = "The study has no stageroute and another policy: nothing to compare."
+
 _SYMBOLS: Final = {
     "horizon": "T",
     "budget": "b",
@@ -55,6 +58,17 @@ def finals(stored: StoredStudy, *facts: str) -> "pl.DataFrame":
     return trials.join(cells, on="cell", how="left", maintain_order="left").with_columns(
         pl.col("scenario").replace(labels)
     )
+
+
+def reference_of(trials: "pl.DataFrame") -> str | None:
+    """Return the label of the first StageRoute; None where it, or another policy, is missing.
+
+    `trials` has the column ``policy_name``.
+    """
+    mine = trials.filter(policy_name="stageroute").get_column("policy")
+    if mine.is_empty() or trials.get_column("policy").n_unique() < 2:
+        return None
+    return str(mine[0])
 
 
 def varied(stored: StoredStudy, trials: "pl.DataFrame", *without: str) -> list[str]:

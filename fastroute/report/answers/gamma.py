@@ -48,10 +48,10 @@ def answer(stored: StoredStudy) -> Answer:
     trials = finals(stored, "gamma", "estimator", "policy_options")
     trials = trials.filter(pl.col("estimator") != "truth")
     if trials.is_empty():
-        return Answer(_QUESTION, ("No policy learns: nothing can be compared.",), (), ())
+        return Answer(_QUESTION, ("No policy learns: nothing can be compared.",))
     trials = otherwise(stored, trials, "gamma", "delta")
     if trials.get_column("gamma").n_unique() < 2:
-        return Answer(_QUESTION, ("All cells have one γ: nothing can be compared.",), (), ())
+        return Answer(_QUESTION, ("All cells have one γ: nothing can be compared.",))
     outer = varied(stored, trials, "budget", "budget_rule")
     # The last setting first, as it is the one of the longest horizon; details at the end.
     verdict: list[str] = []

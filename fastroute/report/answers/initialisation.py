@@ -43,7 +43,7 @@ def answer(stored: StoredStudy) -> Answer:
 
     trials = _with_rules(finals(stored, "gamma", "estimator", "policy_options"))
     if trials.get_column("rule").n_unique() < 2:
-        return Answer(_QUESTION, ("There is one rule only: nothing to compare.",), (), ())
+        return Answer(_QUESTION, ("There is one rule only: nothing to compare.",))
     places = varied(stored, trials)
     delays = _delays(stored)
     verdict: list[str] = []

@@ -38,7 +38,7 @@ def answer(stored: "StoredStudy") -> Answer:
     swept = [line for line in lines if line.cells.height > 1]
     if not swept:
         words = "The study has one number of stages only; sweep stages to answer the question."
-        return Answer(QUESTION, (words,), (), ())
+        return Answer(QUESTION, (words,))
     verdict = [" ".join(_verdict(stored, line)) for line in swept]
     verdict += deployments_are_free(stored.cells.collect())
     tables = tuple(_table(stored, line) for line in swept)

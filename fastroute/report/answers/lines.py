@@ -35,8 +35,8 @@ class Line(NamedTuple):
     cells : polars.DataFrame
         Its cells, in the order of the parameter.
     measure : {"regret", "priced_regret"}
-        What to judge it by: priced regret where the budget is overspent in some cell, that is
-        where the 95 % interval of the mean cost is above it.
+        What to judge it by: priced regret where some cell has overspent, see
+        :func:`overspending`.
     """
 
     scenario: str
@@ -135,7 +135,6 @@ def overspending(stored: "StoredStudy") -> list[int]:
     # A single trial has no interval, and NaN would count as large.
     above = (pl.col("quantity") == "cost") & (pl.col("low").fill_nan(None) > pl.col("budget"))
     bought = (pl.col("quantity") == "regret") & (pl.col("high").fill_nan(None) < 0.0)
-
     return (
         stored.summary.filter(above | bought)
         .select("cell")

@@ -72,7 +72,7 @@ def answer(stored: "StoredStudy") -> Answer:
     kept = [line for line in lines if line.title not in means]
     if not kept:
         words = 'Only means of the stages were kept; run with [store] stages = "trials".'
-        return Answer(QUESTION, (words,), (), ())
+        return Answer(QUESTION, (words,))
     found = [_prices(stored, line) for line in kept]
     verdict = _verdict(found)
     if means:

@@ -6,7 +6,15 @@ import numpy as np
 
 from fastroute.analyse import curve_intervals, mean_interval, paired_difference
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.frames import arrivals, finals, groups, models_of, varied
+from fastroute.report.answers.frames import (
+    NO_REFERENCE,
+    arrivals,
+    finals,
+    groups,
+    models_of,
+    reference_of,
+    varied,
+)
 from fastroute.report.answers.lines import listed
 from fastroute.report.answers.plots import heat, legend_below, panels
 from fastroute.report.answers.words import between, difference_words
@@ -22,7 +30,6 @@ _QUESTION: Final = (
     "Does StageRoute follow the oracle when models arrive over time, and does it do better than "
     "greedy and uniform?"
 )
-_REFERENCE: Final = "stageroute"
 
 
 def answer(stored: StoredStudy) -> Answer:
@@ -36,15 +43,9 @@ def answer(stored: StoredStudy) -> Answer:
     import polars as pl
 
     trials = finals(stored, "policy_name", "estimator", "stages_kept")
-    mine = trials.filter(policy_name=_REFERENCE).get_column("policy").unique(maintain_order=True)
-    if mine.is_empty() or trials.get_column("policy").n_unique() < 2:
-        return Answer(
-            _QUESTION,
-            ("The study has no stageroute and another policy: nothing to compare.",),
-            (),
-            (),
-        )
-    reference = mine[0]
+    reference = reference_of(trials)
+    if reference is None:
+        return Answer(_QUESTION, (NO_REFERENCE,))
     places = varied(stored, trials)
     verdict: list[str] = []
     rows: list[dict[str, Any]] = []

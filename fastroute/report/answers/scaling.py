@@ -46,7 +46,7 @@ def answer(stored: "StoredStudy") -> Answer:
     lines = [line for line in lines if line.cells.height > 1]
     if not lines:
         words = "The study has one horizon only; sweep horizon to answer the question."
-        return Answer(QUESTION, (words,), (), ())
+        return Answer(QUESTION, (words,))
     found = [fitted(stored, line) for line in lines]
     tables = [_exponents(stored, lines, name) for name in _names(lines)]
     caption = (

@@ -57,11 +57,11 @@ def answer(stored: "StoredStudy") -> Answer:
     """Answer which power of the horizon is the best number of stages."""
     if _RULE not in stored.axes:
         words = 'The study does not sweep stages over rules "T^x", so there is nothing to compare.'
-        return Answer(QUESTION, (words,), (), ())
+        return Answer(QUESTION, (words,))
     sweeps = _sweeps(stored)
     if not sweeps:
         words = 'The study has fewer than two rules "T^x" that meet two horizons or more.'
-        return Answer(QUESTION, (words,), (), ())
+        return Answer(QUESTION, (words,))
     figures = (
         AnswerFigure(
             "stage-exponent-slope",

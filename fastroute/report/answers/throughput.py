@@ -34,9 +34,7 @@ def answer(stored: StoredStudy) -> Answer:
 
     trials = finals(stored, "estimator")
     if _LIMIT not in trials.columns or trials.get_column(_LIMIT).n_unique() < 2:
-        return Answer(
-            _QUESTION, ("The study has one throughput limit: nothing to compare.",), (), ()
-        )
+        return Answer(_QUESTION, ("The study has one throughput limit: nothing to compare.",))
     # The budget may go with the limit (it is worked out from the slack of each).
     places = varied(stored, trials, _LIMIT, "budget")
     verdict: list[str] = []
