@@ -52,6 +52,7 @@ def run(
     The results go to standard output, progress to standard error. A run that is interrupted or
     killed keeps what was done; the same command continues it. Exit code 1: some parts failed.
     """
+    from fastroute.report.answers import answer_of
     from fastroute.report.page import write_page
     from fastroute.study import run_study
 
@@ -63,7 +64,9 @@ def run(
         _print_plan(planned, executor, workers)
         return
     result = run_study(planned, out, executor=executor, workers=workers, progress=not quiet)
-    write_page(result.path)
+    # Seconds of bootstrap in some studies, and needed twice.
+    answer = answer_of(result)
+    write_page(result.path, answer=answer)
     if not result.complete:
         counts = result.manifest["shards"]
         typer.echo(
@@ -77,7 +80,7 @@ def run(
     if result.shards_run or unasked or not (result.path / "figures").exists():
         from fastroute.report import write_report
 
-        write_report(result.path)
+        write_report(result.path, answer=answer)
     if quiet:
         typer.echo(result.path)
         return

@@ -14,6 +14,9 @@ from fastroute.report.material import Material, World, gather
 from fastroute.report.notices import notices
 from fastroute.report.page_charts import parts_charts, regret_charts, spend_chart
 from fastroute.report.page_tables import (
+    Head,
+    Item,
+    Line,
     Table,
     adherence_table,
     cells_table,
@@ -56,6 +59,7 @@ def write_page(
     out: str | os.PathLike[str] | None = None,
     *,
     details: int = DETAILS,
+    answer: Answer | None = None,
 ) -> Path:
     """Write the page of a study that is complete, running, interrupted or killed.
 
@@ -68,6 +72,8 @@ def write_page(
     details : int
         Largest number of cells that are shown in detail; whole worlds, the first ones, and at
         least one. All others are in the tables of results and in the sweeps.
+    answer : Answer, optional
+        That of the study; it is worked out when not given.
 
     Returns
     -------
@@ -91,7 +97,7 @@ def write_page(
     stored = load(path)
     page = Path(path) / PAGE if out is None else Path(out)
     try:
-        content = render(gather(stored, details))
+        content = render(gather(stored, details), answer or answer_of(stored))
     except (DamagedError, pl.exceptions.PolarsError) as error:
         raise RunDirectoryError(
             f"{path}: {error}; run the study again, which computes anew what is damaged"
@@ -100,7 +106,7 @@ def write_page(
     return page
 
 
-def render(material: Material) -> str:
+def render(material: Material, answer: Answer | None) -> str:
     """Return the page as HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -125,7 +131,7 @@ def render(material: Material) -> str:
         facts=_facts(material),
         scenarios=material.stored.manifest["scenarios"],
         toml=material.stored.study.to_toml(),
-        answer=_answer(answer_of(material.stored)),
+        answer=_answer(answer),
         notices=notices(material),
         several=several,
         cells=cells_table(material, cells, "results", linked=several) if begun else None,
@@ -148,14 +154,20 @@ def _answer(answer: Answer | None) -> dict[str, Any] | None:
         "question": answer.question,
         "verdict": answer.verdict,
         "tables": [
-            {
-                "title": table.title,
-                "heads": table.frame.columns,
-                "numbers": [dtype.is_numeric() for dtype in table.frame.dtypes],
-                "rows": [[shown_cell(value) for value in row] for row in table.frame.rows()],
-                "note": table.note,
-            }
-            for table in answer.tables
+            Table(
+                f"answer-{place}",
+                table.title,
+                [
+                    Head(name, number=dtype.is_numeric())
+                    for name, dtype in table.frame.schema.items()
+                ],
+                [
+                    Line([Item(shown_cell(value)) for value in row])
+                    for row in table.frame.iter_rows()
+                ],
+                table.note,
+            )
+            for place, table in enumerate(answer.tables)
         ],
         "figures": [
             {

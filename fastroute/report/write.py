@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WORLDS_DRAWN: Final = 4
 
 
-def write_report(path: str | os.PathLike[str]) -> list[Path]:
+def write_report(path: str | os.PathLike[str], *, answer: Answer | None = None) -> list[Path]:
     """Draw the figures of a run directory and put its results into its README.
 
     Where the study names a question, its answer comes first, and is in ``answer.md`` too.
@@ -31,6 +31,8 @@ def write_report(path: str | os.PathLike[str]) -> list[Path]:
     ----------
     path : path-like
         The run directory of a complete study.
+    answer : Answer, optional
+        That of the study; it is worked out when not given.
 
     Returns
     -------
@@ -59,7 +61,7 @@ def write_report(path: str | os.PathLike[str]) -> list[Path]:
         if left := len(worlds) - _WORLDS_DRAWN:
             shown += [f"{left} more worlds have no figures here."] if left > 0 else []
     first = []
-    if (answer := answer_of(stored)) is not None:
+    if (answer := answer or answer_of(stored)) is not None:
         text = markdown_answer(answer)
         first = [f"**{answer.question}**", text]
         writers |= _answer_files(answer, text)

@@ -297,13 +297,13 @@ def _excess_figure(trials: "pl.DataFrame", places: list[str], names: dict[float,
         ):
             line = means(one, "budget", "excess")
             place_of = [budgets.index(b) for b in line.get_column("budget")]
-            whiskers(panel, place_of, line, index, f"margin {margin:g}")
+            whiskers(panel, place_of, line, f"margin {margin:g}", line_style(index))
         panel.set_xticks(range(len(budgets)), [names[b] for b in budgets], rotation=30, ha="right")
         panel.axhline(0.0, color="black", linewidth=0.8)
         panel.set_title(place)
         panel.set_ylabel("mean cost over budget (%)")
         panel.set_xlabel("budget")
-    legend_below(figure, axes[0], columns=5)
+    legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure
 
 
@@ -345,7 +345,7 @@ def _price_figure(trials: "pl.DataFrame", places: list[str], names: dict[float, 
             panel.set_title(place)
             panel.set_xlabel("mean cost over budget (%)")
             panel.set_ylabel(f"{quantity.replace('_', ' ')} (units of reward)")
-    legend_below(figure, axes[0], columns=3)
+    legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure
 
 
@@ -381,5 +381,5 @@ def _stages_figure(
         panel.set_title(place)
         panel.set_xlabel("stage")
         panel.set_ylabel("mean spend of the stage over budget (%)")
-    legend_below(figure, axes[0], columns=3)
+    legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure

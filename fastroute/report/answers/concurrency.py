@@ -9,7 +9,7 @@ from fastroute.report.answers.lines import listed
 from fastroute.report.answers.plots import legend_below, log_ticks, panels, whiskers
 from fastroute.report.answers.words import best_words, between
 from fastroute.report.figures import house_style
-from fastroute.report.style import with_margin
+from fastroute.report.style import line_style, with_margin
 from fastroute.study import StoredStudy
 
 if TYPE_CHECKING:
@@ -191,11 +191,11 @@ def _figure(trials: "pl.DataFrame", places: list[str]) -> "Figure":
             line = means(
                 group.filter(fill=rule).sort("max_deployed"), "max_deployed", "priced_regret"
             )
-            whiskers(panel, line.get_column("max_deployed"), line, index, _named(rule))
+            whiskers(panel, line.get_column("max_deployed"), line, _named(rule), line_style(index))
         log_ticks(panel, group.get_column("max_deployed").unique().sort().to_list())
         panel.set_ylim(bottom=0.0)
         panel.set_title(place)
         panel.set_xlabel("models deployed at once, M_max")
         panel.set_ylabel("priced regret (units of reward)")
-    legend_below(figure, axes[0])
+    legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure

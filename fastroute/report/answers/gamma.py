@@ -19,7 +19,7 @@ from fastroute.report.answers.plots import (
 )
 from fastroute.report.answers.words import best_words, between, share
 from fastroute.report.figures import house_style
-from fastroute.report.style import compact, percent, with_margin, word
+from fastroute.report.style import compact, line_style, percent, with_margin, word
 from fastroute.study import StoredStudy
 
 if TYPE_CHECKING:
@@ -265,9 +265,9 @@ def _regret_figure(trials: "pl.DataFrame", outer: list[str], names: dict[float, 
                     panel,
                     lines.get_column("gamma"),
                     lines,
-                    index,
                     f"b = {names[budget]}",
-                    log=logarithmic,
+                    line_style(index),
+                    positive=logarithmic,
                 )
             log_ticks(panel, group.get_column("gamma").unique().sort().to_list())
             if logarithmic:
@@ -278,7 +278,7 @@ def _regret_figure(trials: "pl.DataFrame", outer: list[str], names: dict[float, 
             panel.set_title(place)
             panel.set_xlabel("γ")
             panel.set_ylabel(f"{quantity.replace('_', ' ')} ({_UNIT})")
-    legend_below(figure, axes[0])
+    legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure
 
 
@@ -331,11 +331,13 @@ def _starvation_figure(
     for panel, (place, _, group) in zip(axes, places, strict=True):
         for index, ((budget,), one) in enumerate(group.group_by("budget", maintain_order=True)):
             line = one.sort("gamma").rename({"rate": "mean"})
-            whiskers(panel, line.get_column("gamma"), line, index, f"b = {names[budget]}")
+            whiskers(
+                panel, line.get_column("gamma"), line, f"b = {names[budget]}", line_style(index)
+            )
         log_ticks(panel, group.get_column("gamma").unique().sort().to_list())
         panel.set_ylim(-0.03, 1.03)
         panel.set_title(place)
         panel.set_xlabel("γ")
         panel.set_ylabel("share of trials with a starved model")
-    legend_below(figure, axes[0])
+    legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure

@@ -219,7 +219,7 @@ def _dots_figure(trials: "pl.DataFrame", places: list[str], quantity: str, label
         panel.set_title(place)
         panel.set_xlabel(label)
         spread_axis(panel, [one for _, one in series])
-    legend_below(figure, axes[0])
+    legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure
 
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from fastroute.analyse import best_of
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.draw import legend_below, log_axes, panels_of, whiskers
 from fastroute.report.answers.lines import (
     PARTS,
     Line,
@@ -18,13 +17,12 @@ from fastroute.report.answers.lines import (
     spoken,
     summary_of,
 )
+from fastroute.report.answers.plots import legend_below, log_axes, panels, part_lines
 from fastroute.report.figures import house_style
-from fastroute.report.style import PARTS as PART_LOOKS
 from fastroute.report.style import with_margin, word
 from fastroute.scenario.placement import power_stages
 
 if TYPE_CHECKING:
-    import polars as pl
     from matplotlib.figure import Figure
 
     from fastroute.study import StoredStudy
@@ -125,26 +123,16 @@ def _table(stored: "StoredStudy", line: Line) -> AnswerTable:
 def _figure(stored: "StoredStudy", lines: list[Line]) -> "Figure":
     priced = [line.measure == "priced_regret" for line in lines]
     titles = [f"{line.title}{', priced' * one}" for line, one in zip(lines, priced, strict=True)]
-    figure, panels = panels_of(titles, columns=2)
-    for axes, line in zip(panels, lines, strict=True):
+    figure, shown = panels(len(lines), columns=2, width=2.8, height=2.6)
+    for axes, line, title in zip(shown, lines, titles, strict=True):
         lengths = line.cells.get_column("stage_length").to_list()
-        looks = {part: colour for part, (colour, _) in PART_LOOKS.items()}
-        for name in (*PARTS, line.measure):
-            frame: pl.DataFrame = summary_of(stored, line.cells, name)
-            whiskers(
-                axes,
-                lengths,
-                frame,
-                label=name if name in PARTS else "regret",
-                colour=looks.get(name, "black"),
-                positive=True,
-            )
+        part_lines(axes, lengths, stored, line.cells, line.measure, positive=True)
+        axes.set_title(title)
         horizon = line.cells.get_column("horizon")[0]
         rule = power_stages("T^(1/3)", horizon) or 1
         axes.axvline(horizon / rule, color="black", linestyle=":", linewidth=1.0)
         log_axes(axes)
         axes.set_xlabel("update interval T/K (rounds)")
-    panels[0].set_ylabel("regret at the horizon (units of reward)")
-    handles, labels = panels[0].get_legend_handles_labels()
-    legend_below(figure, handles, labels)
+    shown[0].set_ylabel("regret at the horizon (units of reward)")
+    legend_below(figure, *shown[0].get_legend_handles_labels())
     return figure

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from fastroute.analyse import budget_prices, paired_difference, price_supremum
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.draw import legend_below, panels_of, whiskers
 from fastroute.report.answers.lines import Line, lines_of, ratio_text, shared, spoken
+from fastroute.report.answers.plots import legend_below, panels, whiskers
 from fastroute.report.figures import house_style
 from fastroute.report.style import NOTHING, compact, line_style, word
 
@@ -198,8 +198,10 @@ def _panels(found: list[Prices]) -> "tuple[Figure, dict[str, Any], dict[str, int
     """Return a figure with a panel for each scenario and policy, and the colours of the rest."""
     names = list(dict.fromkeys(_panel(one) for one in found))
     rest = list(dict.fromkeys(one.line.rest for one in found))
-    figure, panels = panels_of(names, columns=2)
-    return figure, dict(zip(names, panels, strict=True)), {name: k for k, name in enumerate(rest)}
+    figure, shown = panels(len(names), columns=2, width=2.8, height=2.6)
+    for axes, name in zip(shown, names, strict=True):
+        axes.set_title(name)
+    return figure, dict(zip(names, shown, strict=True)), {name: k for k, name in enumerate(rest)}
 
 
 def _panel(one: Prices) -> str:
@@ -208,28 +210,21 @@ def _panel(one: Prices) -> str:
 
 @house_style
 def _suprema(found: list[Prices]) -> "Figure":
-    figure, panels, places = _panels(found)
+    figure, shown, places = _panels(found)
     for one in found:
-        axes, style = panels[_panel(one)], line_style(places[one.line.rest])
-        whiskers(
-            axes,
-            one.horizons,
-            one.supremum,
-            label=one.line.rest or one.line.policy,
-            colour=style.colour,
-            linestyle=style.dashes,
-        )
+        axes, style = shown[_panel(one)], line_style(places[one.line.rest])
+        whiskers(axes, one.horizons, one.supremum, one.line.rest or one.line.policy, style)
         axes.set_xscale("log")
         largest = [float(values.max()) for values in one.samples]
         axes.plot(one.horizons, largest, color=style.colour, linestyle="", marker="x", markersize=5)
-    return _finished(figure, panels, "horizon T (rounds)", "largest price of a trial")
+    return _finished(figure, shown, "horizon T (rounds)", "largest price of a trial")
 
 
 @house_style
 def _by_stage(found: list[Prices]) -> "Figure":
-    figure, panels, places = _panels(found)
+    figure, shown, places = _panels(found)
     for one in found:
-        axes, style = panels[_panel(one)], line_style(places[one.line.rest])
+        axes, style = shown[_panel(one)], line_style(places[one.line.rest])
         opened = one.stages.get_column("opened").to_numpy() + 1.0
         middle, upper = (one.stages.get_column(name).to_numpy() for name in ("q50", "q95"))
         axes.fill_between(opened, middle, upper, color=style.colour, alpha=0.18, linewidth=0)
@@ -240,14 +235,14 @@ def _by_stage(found: list[Prices]) -> "Figure":
             linestyle=style.dashes,
             label=one.line.rest or one.line.policy,
         )
-    return _finished(figure, panels, "round at which the stage opens", "price of the stage")
+    return _finished(figure, shown, "round at which the stage opens", "price of the stage")
 
 
-def _finished(figure: "Figure", panels: dict[str, Any], x: str, y: str) -> "Figure":
-    for axes in panels.values():
+def _finished(figure: "Figure", shown: dict[str, Any], x: str, y: str) -> "Figure":
+    for axes in shown.values():
         axes.set_ylim(bottom=0.0)
         axes.set_xlabel(x)
         axes.set_ylabel(y)
-    first = next(iter(panels.values()))
+    first = next(iter(shown.values()))
     legend_below(figure, *first.get_legend_handles_labels())
     return figure

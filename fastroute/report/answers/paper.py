@@ -232,7 +232,7 @@ def _curves_figure(
         panel.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value else "0")
         panel.set_xlabel("rounds (queries)")
         panel.set_ylabel(f"cumulative {quantity.replace('_', ' ')}\n(units of reward)")
-    legend_below(figure, axes[0], columns=5)
+    legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure
 
 

@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.report.answers import draw
+from fastroute.report.answers.lines import summary_of
 from fastroute.report.figures import new_figure
-from fastroute.report.style import NOTHING, PANEL_RATIO, RC, compact, line_style
+from fastroute.report.style import NOTHING, PANEL_RATIO, PARTS, LineStyle, compact, line_style
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from fastroute.study import StoredStudy
+
+# How much text of a legend fits, and how much of it a key with its space takes.
+_CHARACTERS_PER_INCH: Final = 14.0
+_KEY_CHARACTERS: Final = 10
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 
 
@@ -34,13 +39,73 @@ def panels(
 
 
 def whiskers(
-    axes: "Axes", x: ArrayLike, frame: "pl.DataFrame", index: int, label: str, *, log: bool = False
+    axes: "Axes",
+    x: ArrayLike,
+    frame: "pl.DataFrame",
+    label: str,
+    style: LineStyle,
+    *,
+    positive: bool = False,
 ) -> None:
-    """Draw means with their intervals as the line of that index; see :func:`draw.whiskers`."""
-    style = line_style(index)
-    draw.whiskers(
-        axes, x, frame, label=label, colour=style.colour, positive=log, linestyle=style.dashes
+    """Draw means with their intervals over `x`, joined by a line.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    x : array_like, [points]
+        Places of the means.
+    frame : polars.DataFrame
+        ``mean``, ``low``, ``high``, one row per place.
+    label : str
+        Of the line.
+    style : LineStyle
+    positive : bool
+        Leave out what a logarithmic axis has no place for.
+    """
+    places = np.asarray(x, dtype=np.float64)
+    mean, low, high = (
+        frame.get_column(name).cast(float).fill_null(math.nan).to_numpy()
+        for name in ("mean", "low", "high")
     )
+    low, high = np.where(np.isnan(low), mean, low), np.where(np.isnan(high), mean, high)
+    if positive:
+        mean = np.where(mean > NOTHING, mean, np.nan)
+        low = np.maximum(low, 1e-2 * mean)
+    axes.errorbar(
+        places,
+        mean,
+        yerr=[mean - low, high - mean],
+        label=label,
+        color=style.colour,
+        linestyle=style.dashes,
+        marker="o",
+        markersize=3.0,
+        capsize=2.0,
+        elinewidth=0.9,
+    )
+
+
+def part_lines(
+    axes: "Axes",
+    x: ArrayLike,
+    stored: "StoredStudy",
+    cells: "pl.DataFrame",
+    measure: str,
+    *,
+    positive: bool = False,
+) -> None:
+    """Draw the parts of the regret, and in black the regret by some measure, of cells over `x`."""
+    looks = {part: LineStyle(colour, "-") for part, (colour, _) in PARTS.items()}
+    for name in (*PARTS, measure):
+        whiskers(
+            axes,
+            x,
+            summary_of(stored, cells, name),
+            name if name in PARTS else "regret",
+            looks.get(name, LineStyle("black", "-")),
+            positive=positive,
+        )
 
 
 def dots(
@@ -117,6 +182,13 @@ def log_ticks(axes: "Axes", values: Sequence[float]) -> None:
     axes.tick_params(axis="x", rotation=45)
 
 
+def log_axes(axes: "Axes") -> None:
+    """Make both axes logarithmic and end the vertical one where nothing matters any more."""
+    axes.set(xscale="log", yscale="log")
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom=max(bottom, 1e-5 * top))
+
+
 def symmetric_log(axes: "Axes", straight: float) -> None:
     """Make the vertical axis logarithmic on both sides of zero, and linear up to `straight`."""
     from matplotlib.ticker import NullLocator, SymmetricalLogLocator
@@ -182,17 +254,8 @@ def heat(
     return image
 
 
-def legend_below(figure: "Figure", axes: "Axes", note: str = "", columns: int = 4) -> None:
-    """Put one legend for all panels below them, with a note on the whiskers."""
-    from matplotlib.font_manager import FontProperties
-
-    handles, labels = axes.get_legend_handles_labels()
-    legend = figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=min(columns, len(labels)),
-        handlelength=3.2,
-    )
-    if note:
-        legend.set_title(note, prop=FontProperties(size=RC["legend.fontsize"]))
+def legend_below(figure: "Figure", handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """Put a legend under the panels, in as many columns as there is room for."""
+    room = figure.get_figwidth() * _CHARACTERS_PER_INCH
+    columns = max(1, min(len(labels), int(room // (max(map(len, labels)) + _KEY_CHARACTERS))))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=4.0)

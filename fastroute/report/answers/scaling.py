@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastroute.analyse import ScalingFit, fit_scaling, scaling_table
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.draw import legend_below, log_axes, panels_of, whiskers
 from fastroute.report.answers.lines import PARTS, Line, lines_of, listed, samples_of
+from fastroute.report.answers.plots import legend_below, log_axes, panels, whiskers
 from fastroute.report.figures import house_style
 from fastroute.report.style import NOTHING, line_style, word
 
@@ -252,22 +252,16 @@ def _figure(stored: "StoredStudy", found: list[Fitted]) -> "Figure":
 
     names = _names([one.line for one in found])
     policies = list(dict.fromkeys(one.line.policy for one in found))
-    figure, panels = panels_of(names, columns=2, height=3.0)
-    for axes, name in zip(panels, names, strict=True):
+    figure, shown = panels(len(names), columns=2, width=2.8, height=3.0)
+    for axes, name in zip(shown, names, strict=True):
+        axes.set_title(name)
         for line, fit, _ in found:
             if line.scenario != name or fit is None:
                 continue
             frame = _points(fit)
             style = line_style(policies.index(line.policy))
-            whiskers(
-                axes,
-                frame.get_column("horizon").to_list(),
-                frame,
-                label=exponent_text(fit),
-                colour=style.colour,
-                positive=True,
-                linestyle=style.dashes,
-            )
+            horizons = frame.get_column("horizon")
+            whiskers(axes, horizons, frame, exponent_text(fit), style, positive=True)
         drawn = [fit for line, fit, _ in found if line.scenario == name and fit is not None]
         if drawn:
             nearest = min(drawn, key=lambda fit: abs(fit.exponent.estimate - _TWO_THIRDS))

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from fastroute.analyse import BestOf, best_of
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.draw import legend_below, panels_of, whiskers
 from fastroute.report.answers.lines import (
     PARTS,
     Line,
@@ -20,9 +19,9 @@ from fastroute.report.answers.lines import (
     spoken,
     summary_of,
 )
+from fastroute.report.answers.plots import legend_below, panels, part_lines, whiskers
 from fastroute.report.answers.scaling import Fitted, exponent_text, fitted
 from fastroute.report.figures import house_style
-from fastroute.report.style import PARTS as PART_LOOKS
 from fastroute.report.style import line_style, word
 
 if TYPE_CHECKING:
@@ -204,7 +203,7 @@ def _table(stored: "StoredStudy", sweep: Sweep) -> AnswerTable:
 def _slopes(sweeps: list[Sweep]) -> "Figure":
     import polars as pl
 
-    figure, (axes,) = panels_of([""], height=3.6)
+    figure, (axes,) = panels(1, height=3.6)
     for index, sweep in enumerate(sweeps):
         rows = [
             (float(power), *one.fit.exponent[:1], one.fit.exponent.low, one.fit.exponent.high)
@@ -214,15 +213,7 @@ def _slopes(sweeps: list[Sweep]) -> "Figure":
         if not rows:
             continue
         frame = pl.DataFrame(rows, schema=["x", "mean", "low", "high"], orient="row")
-        style = line_style(index)
-        whiskers(
-            axes,
-            frame.get_column("x").to_list(),
-            frame,
-            label=sweep.title,
-            colour=style.colour,
-            linestyle=style.dashes,
-        )
+        whiskers(axes, frame.get_column("x"), frame, sweep.title, line_style(index))
     powers = sorted({float(power) for sweep in sweeps for power in sweep.powers})
     powers = sorted({*powers, float(_THIRD)})
     bound = [max(1.0 - x, 0.5 * (1.0 + x)) for x in powers]
@@ -238,21 +229,14 @@ def _slopes(sweeps: list[Sweep]) -> "Figure":
 def _regrets(stored: "StoredStudy", sweeps: list[Sweep]) -> "Figure":
     import polars as pl
 
-    figure, panels = panels_of([f"{s.title}, T = {word(s.horizon)}" for s in sweeps], columns=2)
-    looks = {part: colour for part, (colour, _) in PART_LOOKS.items()}
-    for axes, sweep in zip(panels, sweeps, strict=True):
-        cells = pl.concat(sweep.last)
-        for name in (*PARTS, sweep.measure):
-            whiskers(
-                axes,
-                [float(power) for power in sweep.powers],
-                summary_of(stored, cells, name),
-                label=name if name in PARTS else "regret",
-                colour=looks.get(name, "black"),
-            )
+    figure, shown = panels(len(sweeps), columns=2, width=2.8, height=2.6)
+    for axes, sweep in zip(shown, sweeps, strict=True):
+        powers = [float(power) for power in sweep.powers]
+        part_lines(axes, powers, stored, pl.concat(sweep.last), sweep.measure)
+        axes.set_title(f"{sweep.title}, T = {word(sweep.horizon)}")
         axes.axvline(float(_THIRD), color="black", linestyle=":", linewidth=1.0)
         axes.set_xlabel("x, where K = T^x")
         axes.set_ylabel("regret at the horizon")
         axes.axhline(0.0, color="black", linewidth=0.6)
-    legend_below(figure, *panels[0].get_legend_handles_labels())
+    legend_below(figure, *shown[0].get_legend_handles_labels())
     return figure

@@ -8,7 +8,7 @@ from fastroute.report.answers.frames import finals, groups, means, varied
 from fastroute.report.answers.plots import legend_below, log_ticks, panels, whiskers
 from fastroute.report.answers.words import between, difference_words
 from fastroute.report.figures import house_style
-from fastroute.report.style import with_margin
+from fastroute.report.style import line_style, with_margin
 from fastroute.study import StoredStudy
 
 if TYPE_CHECKING:
@@ -167,11 +167,11 @@ def _figure(trials: "pl.DataFrame", places: list[str]) -> "Figure":
         ):
             for index, policy in enumerate(policies):
                 line = means(group.filter(policy=policy).sort(_LIMIT), _LIMIT, quantity)
-                whiskers(panel, line.get_column(_LIMIT), line, index, policy)
+                whiskers(panel, line.get_column(_LIMIT), line, policy, line_style(index))
             log_ticks(panel, limits)
             panel.axhline(0.0, color="black", linewidth=0.6)
             panel.set_title(place)
             panel.set_xlabel("throughput limit α (share of the traffic)")
             panel.set_ylabel(f"{quantity.replace('_', ' ')} (units of reward)")
-    legend_below(figure, axes[0])
+    legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure
