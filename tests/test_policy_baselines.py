@@ -211,7 +211,7 @@ def last_tenth(router: Any, **options: Any) -> Any:
 )
 def test_prices_find_the_budget(router: str, options: dict[str, Any]) -> None:
     spent, _ = last_tenth(router, **options)
-    assert spent == pytest.approx(TIGHT, rel=0.03)
+    assert spent == pytest.approx(TIGHT, rel=1e-3)
 
 
 def test_drift_plus_penalty_finds_the_optimum() -> None:
