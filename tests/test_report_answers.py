@@ -256,6 +256,8 @@ def test_the_report_begins_with_the_answer(studies: Any, monkeypatch: pytest.Mon
     assert found.verdict[0] in section.text
     assert section.one("img").attrs["src"].startswith("data:image/svg+xml;base64,")
     assert len(section.all("table")) == len(found.tables)
+    # Captions are for screen readers; whoever looks needs a heading.
+    assert [head.text for head in section.all("h3")] == [table.title for table in found.tables]
 
 
 @pytest.mark.parametrize("name", STUDIES)
