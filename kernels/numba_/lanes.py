@@ -20,6 +20,7 @@ it.
 import numpy as np
 from numba import njit
 
+from fastroute.kernels.numba_ import CACHE
 from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, ROUNDING, TINY
 
 WIDTH = 32
@@ -63,7 +64,7 @@ def aligned_zeros(rows: int, columns: int) -> np.ndarray:
     return flat[start : start + rows * columns].reshape(rows, columns)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def rows(size):
     """Doubles needed for ``WIDTH`` problems over ``size`` models."""
     return (LANE_ROWS + SLOT_ROWS * size) * _STRIDE
@@ -74,7 +75,7 @@ def workspace(size: int) -> np.ndarray:
     return aligned_zeros(1, rows(size))[0]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def solve_lanes(w, size, lanes):
     """Solve the routing LPs of the first ``lanes`` lanes.
 
@@ -99,7 +100,7 @@ def solve_lanes(w, size, lanes):
         count = _pivot(w, lanes)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _prepare(w, size, lanes):
     """Find capacity, range of costs and tolerance; every model starts at zero."""
     for lane in range(lanes):
@@ -132,7 +133,7 @@ def _prepare(w, size, lanes):
         w[I_LIMIT + lane] = 0.0
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _fill(w, size, lanes):
     """Give what is left to the best empty model, at price 0; returns lanes that have more left."""
     for lane in range(lanes):
@@ -182,7 +183,7 @@ def _fill(w, size, lanes):
     return count
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _open(w, lanes):
     """Start the walk over prices at 0; returns the lanes that are over budget there."""
     count = 0
@@ -199,7 +200,7 @@ def _open(w, lanes):
     return count
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _find(w, size, lanes):
     """Find the nearest crossing of every lane's marginal model."""
     for lane in range(lanes):
@@ -231,7 +232,7 @@ def _find(w, size, lanes):
         w[K_LIMIT + lane] = w[o + LIMIT]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _pivot(w, lanes):
     """Move mass from the dearer model of the pair to the cheaper; returns the lanes still at it."""
     count = 0

@@ -15,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
+from fastroute.kernels.numba_ import CACHE
 from fastroute.kernels.numba_.lanes import (
     BUDGET,
     HARD,
@@ -50,7 +51,7 @@ from fastroute.kernels.types import Routing
 LARGEST = np.finfo(np.float64).max
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def solve_one(reward, cost, limit, size, budget, share, side):
     """Solve one routing LP; buffers ``share`` and ``side`` are written.
 
@@ -197,7 +198,7 @@ def solve_one(reward, cost, limit, size, budget, share, side):
     return status, min(price, LARGEST), max(marginal, -LARGEST), i, j
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _solve(w, reward, cost, limit, budget, share, value, price, marginal, status):
     batch, size = np.uint64(reward.shape[0]), np.uint64(reward.shape[1])
     u, c, a = np.empty(size), np.empty(size), np.empty(size)
@@ -227,7 +228,7 @@ def _solve(w, reward, cost, limit, budget, share, value, price, marginal, status
                 value[r] += p[m] * reward[r, m]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _load(w, reward, cost, limit, budget, start, lanes, size):
     """Copy problems ``start``, ``start + 1`` and so on to the lanes."""
     for m in range(size):
@@ -242,7 +243,7 @@ def _load(w, reward, cost, limit, budget, start, lanes, size):
         w[BUDGET + lane] = budget[start + lane]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _unload(w, share, value, price, marginal, status, start, lanes, size):
     """Write what the lanes' bases say; returns the number of lanes left to ``solve_one``."""
     for lane in range(lanes):
