@@ -12,21 +12,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from fastroute.cli_bench import bench
+from fastroute.cli_output import console, safe_output
 from fastroute.cli_study import presets, report, run, status
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
     from numpy.typing import NDArray
-    from rich.console import Console
 
-# Wide enough for every table when the output is a file or a pipe, whose width nobody knows.
-_PIPE_WIDTH: Final = 200
 _ROWS_ON_A_TERMINAL: Final = 60
+# Of an answer: what tells its rows apart, and what goes first where there is no room.
+_KEYS: Final = ("instance", "model")
+_RANKS: Final = {"simplex_price": 3, "budget_price": 2, "gap": 3, "method": 2, "value": 1}
+
+
+class _SafeGroup(TyperGroup):
+    """All commands, with output that cannot fail them."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line."""
+        with safe_output():
+            return super().main(*args, **kwargs)
+
 
 app = typer.Typer(
+    cls=_SafeGroup,
     help="Online deployment and routing of streaming language models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -263,6 +276,8 @@ def _read_table(file: str) -> "pl.DataFrame":
     try:
         if file == "-":
             return pl.read_csv(sys.stdin.buffer.read())
+        if Path(file).is_dir():
+            raise ValueError(f"{file}: is a directory; name a CSV or Parquet file")
         if not Path(file).is_file():
             raise ValueError(f"{file}: no such file")
         if Path(file).suffix.lower() == ".parquet":
@@ -315,22 +330,22 @@ def _emit(
     elif sys.stdout.isatty():
         _print_frame(frame)
     else:
-        sys.stdout.write(frame.write_csv())
+        typer.echo(frame.write_csv(), nl=False)
 
 
 def _print_frame(frame: "pl.DataFrame") -> None:
     """Print a frame as a table, its first rows when there are many."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+    from fastroute.report.terminal import Column, FittedTable
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, kind in frame.schema.items():
-        table.add_column(name, justify="right" if kind.is_numeric() else "left")
-    for row in frame.head(_ROWS_ON_A_TERMINAL).iter_rows():
-        cells = (f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row)
-        table.add_row(*map(Text, cells))
-    _console().print(table)
+    columns = [
+        Column(name, right=kind.is_numeric(), key=name in _KEYS, rank=_RANKS.get(name, 0))
+        for name, kind in frame.schema.items()
+    ]
+    rows = [
+        [f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row]
+        for row in frame.head(_ROWS_ON_A_TERMINAL).iter_rows()
+    ]
+    console().print(FittedTable(columns, rows))
     if frame.height > _ROWS_ON_A_TERMINAL:
         typer.echo(
             f"The first {_ROWS_ON_A_TERMINAL} of {frame.height:,} rows; --out FILE gets all",
@@ -342,26 +357,31 @@ def _print_frame(frame: "pl.DataFrame") -> None:
 def list_sources() -> None:
     """Show where the data of each scenario come from, and whether they are at hand."""
     with _user_errors():
-        from rich import box
-        from rich.table import Table
-        from rich.text import Text
-
+        from fastroute.report.terminal import Column, FittedTable
         from fastroute.scenario.check import list_data
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for head in ("scenario", "kind", "models", "queries", "source", "licence", "at hand"):
-            table.add_column(head, justify="right" if head in ("models", "queries") else "left")
-        for entry in list_data():
-            table.add_row(
+        rows = [
+            [
                 entry.scenario,
                 entry.kind,
                 "-" if entry.models is None else f"{entry.models:,}",
                 "-" if entry.queries is None else f"{entry.queries:,}",
-                Text(entry.source),
-                Text(entry.licence),
-                Text("; ".join(filter(None, ["yes" if entry.available else "no", entry.remedy]))),
-            )
-        _console().print(table)
+                entry.source,
+                entry.licence,
+                "; ".join(filter(None, ["yes" if entry.available else "no", entry.remedy])),
+            ]
+            for entry in list_data()
+        ]
+        columns = [
+            Column("scenario", key=True),
+            Column("kind"),
+            Column("models", right=True, rank=1),
+            Column("queries", right=True, rank=1),
+            Column("source", wraps=True),
+            Column("licence", wraps=True, rank=2),
+            Column("at hand", wraps=True),
+        ]
+        console().print(FittedTable(columns, rows))
 
 
 @data_app.command()
@@ -382,10 +402,3 @@ def check(
     typer.echo(str(report))
     if not report.ok:
         raise typer.Exit(1)
-
-
-def _console() -> "Console":
-    """Return the console on standard output; wide where the output has no width of its own."""
-    from rich.console import Console
-
-    return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)

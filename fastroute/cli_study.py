@@ -3,19 +3,16 @@
 As in ``cli.py``, only Typer is imported at the top.
 """
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from fastroute.cli_output import console
 
+if TYPE_CHECKING:
     from fastroute.study import StoredStudy, Study
 
-# Wide enough for every table when the output is a file or a pipe, whose width nobody knows.
-_PIPE_WIDTH: Final = 200
 # Exit code of a study of which some shards failed; the rest is done.
 _SOME_FAILED: Final = 1
 
@@ -86,9 +83,9 @@ def run(
         return
     from fastroute.report import stored_tables
 
-    console = _console()
-    console.print(stored_tables(result.path))
-    console.print(f"Everything is in {result.path}", markup=False, highlight=False, soft_wrap=True)
+    screen = console()
+    screen.print(stored_tables(result.path))
+    screen.print(f"Everything is in {result.path}", markup=False, highlight=False, soft_wrap=True)
 
 
 def status(
@@ -103,10 +100,10 @@ def status(
 
     stored = load(directory)
     found = status_of(stored)
-    console = _console()
+    screen = console()
     for line in found.lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    _print_cells(console, stored)
+        screen.print(line, markup=False, highlight=False, soft_wrap=True)
+    _print_cells(stored)
 
 
 def report(
@@ -131,26 +128,23 @@ def report(
 
 def presets() -> None:
     """List the studies that come with fastroute."""
-    from rich import box
-    from rich.table import Table
-
+    from fastroute.report.terminal import Column, FittedTable
     from fastroute.study import Study, preset_names
     from fastroute.study.grid import count_cells
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("name", "description", "cells", "rounds x trials", "--quick"):
-        table.add_column(head, justify="right" if head == "cells" else "left")
-    table.columns[3].no_wrap = table.columns[4].no_wrap = True
+    rows = []
     for name in preset_names():
         study = Study.preset(name)
-        table.add_row(
-            name,
-            study.description,
-            f"{count_cells(study):,}",
-            _size(study),
-            "-" if study.quick_setting is None else _size(study.quick()),
-        )
-    _console().print(table)
+        quick = "-" if study.quick_setting is None else _size(study.quick())
+        rows.append([name, study.description, f"{count_cells(study):,}", _size(study), quick])
+    columns = [
+        Column("name", key=True),
+        Column("description", key=True, wraps=True),
+        Column("cells", right=True),
+        Column("rounds x trials", wraps=True),
+        Column("--quick"),
+    ]
+    console().print(FittedTable(columns, rows))
 
 
 def _size(study: "Study") -> str:
@@ -190,12 +184,12 @@ def _attempts() -> int:
 def _print_plan(study: "Study", executor: str, workers: int | None) -> None:
     from fastroute.study.estimate import estimate
 
-    console = _console()
+    screen = console()
     for line in estimate(study, executor, workers).lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        screen.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _print_cells(console: "Console", stored: "StoredStudy") -> None:
+def _print_cells(stored: "StoredStudy") -> None:
     """Print the table of the cells that have trials."""
     import polars as pl
 
@@ -203,11 +197,4 @@ def _print_cells(console: "Console", stored: "StoredStudy") -> None:
 
     begun = stored.cells.filter(pl.col("trials_done") > 0).collect()
     if begun.height:
-        console.print(rich_overview(begun, stored.axes))
-
-
-def _console() -> "Console":
-    """Return the console on standard output; wide where the output has no width of its own."""
-    from rich.console import Console
-
-    return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+        console().print(rich_overview(begun, stored.axes))

@@ -57,7 +57,7 @@ def compile_router(function: Any) -> Any:
 
     from fastroute.kernels.numba_.routers import CUSTOM
 
-    if config.DISABLE_JIT:
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]  # set from the environment
         return plain_function(function)
     try:
         return cfunc(CUSTOM, error_model="numpy")(plain_function(function))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from fastroute.analyse import student_halfwidth
 from fastroute.report.style import compact, word
+from fastroute.report.terminal import Column, FittedTable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 # Nobody reads more rows than this; the frames have them all.
 _MOST_ROWS: Final = 60
+# The columns of results, and which of them goes first where there is no room: the highest.
+_ESTIMATES: Final = {"trials": 3, "regret": 0, "priced regret": 1, "cost / budget": 2}
 _SETTINGS: Final = ("scenario", "horizon", "budget", "max_deployed", "stages", "seed")
 
 
@@ -27,18 +30,21 @@ def rich_overview(cells: "pl.DataFrame", axes: Sequence[str], *, title: str = ""
     title : str
         Written above the table.
     """
-    from rich import box
     from rich.console import Group
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     heads, rows = _table(cells, axes)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for head in heads:
-        table.add_column(head, justify="left" if head in ("policy", "scenario") else "right")
-    for row in rows:
-        table.add_row(*map(Text, row))
+    columns = [
+        Column(
+            head,
+            right=head not in ("policy", "scenario"),
+            key=head not in _ESTIMATES,
+            rank=_ESTIMATES.get(head, 0),
+        )
+        for head in heads
+    ]
+    table = FittedTable(columns, rows)
     caption = Padding(Text(_caption(cells), style="dim"), (0, 0, 1, 0))
     return Group(Text(title, style="bold"), table, caption)
 
@@ -56,7 +62,7 @@ def markdown_overview(cells: "pl.DataFrame", axes: Sequence[str]) -> str:
 def _table(cells: "pl.DataFrame", axes: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """Return heads and rows: what varies, the policy, and the estimates."""
     varied = [name for name in (*_SETTINGS, *axes) if cells.get_column(name).n_unique() > 1]
-    heads = [*varied, "policy", "trials", "regret", "priced regret", "cost / budget"]
+    heads = [*varied, "policy", *_ESTIMATES]
     rows = []
     for cell in cells.head(_MOST_ROWS).iter_rows(named=True):
         done = cell["trials_done"]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.analyse import Interval, PairedDifference, mean_interval, paired_difference
 from fastroute.report.style import compact, reward, with_margin
+from fastroute.report.terminal import Column, FittedTable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -117,7 +118,7 @@ def table_rows(
 
 
 def rich_tables(rows: Sequence[Row], *, title: str = "", cost_unit: str = "cost") -> "Group":
-    """Lay the rows out for a terminal, as two tables that fit 80 columns.
+    """Lay the rows out for a terminal, as two tables that fit its width.
 
     Parameters
     ----------
@@ -133,22 +134,18 @@ def rich_tables(rows: Sequence[Row], *, title: str = "", cost_unit: str = "cost"
     rich.console.Group
         What is printed with ``rich.console.Console().print``.
     """
-    from rich import box
     from rich.console import Group
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     heads, cells = _heads(rows), [_cells(row) for row in rows]
-    tables = []
-    for columns in _HALVES:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for column in columns:
-            table.add_column(heads[column], justify="right" if column else "left", overflow="fold")
-        for line in cells:
-            # Text, not markup: a label may hold square brackets.
-            table.add_row(*(Text(line[column]) for column in columns))
-        tables.append(table)
+    tables = [
+        FittedTable(
+            [Column(heads[i], right=i > 0, key=i == 0) for i in columns],
+            [[line[i] for i in columns] for line in cells],
+        )
+        for columns in _HALVES
+    ]
     caption = Padding(Text(_caption(rows, cost_unit), style="dim"), (0, 0, 1, 0))
     return Group(Text(title, style="bold"), *tables, caption)
 

@@ -10,6 +10,6 @@ from fastroute.kernels.numba_.cache import settle
 #: Whether compiled kernels are kept for the next process; every kernel's decorator asks.
 CACHE: Final = settle()
 
-if config.DISABLE_JIT:
+if config.DISABLE_JIT:  # type: ignore[attr-defined]  # set from the environment
     # Compiled code divides by zero in silence and looks later; so does the same code interpreted.
     warnings.filterwarnings("ignore", category=RuntimeWarning, module=__name__.replace(".", r"\."))
