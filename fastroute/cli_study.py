@@ -109,7 +109,11 @@ def status(
 def report(
     directory: Annotated[Path, typer.Argument(help="A run directory.")],
     out: Annotated[
-        Path | None, typer.Option(help="The file to write. Default: report.html in DIRECTORY.")
+        Path | None,
+        typer.Option(
+            help="The file to write, or a directory for the page and the figures. "
+            "Default: report.html in DIRECTORY."
+        ),
     ] = None,
     details: Annotated[
         int | None, typer.Option(min=1, help="Most cells that are shown in detail. Default: 120.")
@@ -120,9 +124,14 @@ def report(
     Works on a study that is complete, still running, interrupted or killed; the page says what is
     missing. It needs no network and can be read without JavaScript and printed.
     """
-    from fastroute.report.page import DETAILS, write_page
+    from fastroute.report import write_figures
+    from fastroute.report.page import DETAILS, PAGE, write_page
+    from fastroute.study import load
 
-    page = write_page(directory, out, details=DETAILS if details is None else details)
+    place = out / PAGE if out is not None and out.is_dir() else out
+    page = write_page(directory, place, details=DETAILS if details is None else details)
+    if out is not None and place != out and load(directory).complete:
+        write_figures(directory, out)
     typer.echo(page)
 
 

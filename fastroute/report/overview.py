@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from fastroute.analyse import student_halfwidth
 from fastroute.report.style import compact, word
 from fastroute.report.terminal import Column, FittedTable
+from fastroute.study.markdown import markdown_rows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,10 +53,7 @@ def rich_overview(cells: "pl.DataFrame", axes: Sequence[str], *, title: str = ""
 def markdown_overview(cells: "pl.DataFrame", axes: Sequence[str]) -> str:
     """Write the overview as Markdown, its caption below."""
     heads, rows = _table(cells, axes)
-    lines = [heads, ["---:"] * len(heads), *rows]
-    body = "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+    body = markdown_rows(heads, ["---:"] * len(heads), rows)
     return f"{body}\n\n{_caption(cells)}"
 
 

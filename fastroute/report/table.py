@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from fastroute.analyse import Interval, PairedDifference, mean_interval, paired_difference
 from fastroute.report.style import compact, reward, with_margin
 from fastroute.report.terminal import Column, FittedTable
+from fastroute.study.markdown import markdown_rows, plain
 
 if TYPE_CHECKING:
     import polars as pl
@@ -166,11 +167,9 @@ def markdown_table(rows: Sequence[Row], *, cost_unit: str = "cost") -> str:
         Markdown, ending in a line break.
     """
     heads = _heads(rows)
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *(_cells(row) for row in rows)]
-    body = "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
-    return f"{body}\n\n{_caption(rows, cost_unit)}\n"
+    rules = ["---", *["---:"] * (len(heads) - 1)]
+    body = markdown_rows(heads, rules, map(_cells, rows))
+    return f"{body}\n\n{plain(_caption(rows, cost_unit))}\n"
 
 
 def _heads(rows: Sequence[Row]) -> list[str]:

@@ -145,6 +145,11 @@ def _axes(options: Mapping[str, Any], native: set[str]) -> dict[str, tuple[Any, 
 def _parameters(name: str) -> list[inspect.Parameter]:
     from fastroute.scenario import SCENARIOS
 
+    if name not in SCENARIOS:
+        raise ValueError(
+            f"scenario {name!r} is not registered in this process: add its builder to "
+            "fastroute.scenario.SCENARIOS first"
+        )
     parameters = inspect.signature(SCENARIOS[name]).parameters.values()
     return [p for p in parameters if p.kind is not p.VAR_KEYWORD]
 
