@@ -29,6 +29,7 @@ SUMMARY: Final = (
     "cost",
     "violation",
     "worst_stage_violation",
+    "late_cost",
 )
 #: Quantities of the frame `curves` that the charts show.
 CURVES: Final = ("regret", "discovery", "deployment", "routing", "priced_regret")

@@ -125,19 +125,27 @@ def stages_frame(
     )
 
 
+def mean_with_margin(x: F8) -> tuple[float, float | None, float | None]:
+    """Mean, standard error, and half the 95 % Student interval; None for a single value."""
+    from scipy.special import stdtrit
+
+    mean = float(x.mean())
+    if len(x) < 2:
+        return mean, None, None
+    se = float(x.std(ddof=1) / np.sqrt(len(x)))
+    return mean, se, float(stdtrit(len(x) - 1, 0.975)) * se
+
+
 def summary_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
     """Mean, standard error, 95 % Student interval and quantiles of every column of `finals`."""
     import polars as pl
-    from scipy.special import stdtrit
 
     rows = []
     for name, values in finals.items():
         if name == "trial":
             continue
         x = np.asarray(values, dtype=np.float64)
-        mean = float(x.mean())
-        se = float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else None
-        half = None if se is None else float(stdtrit(len(x) - 1, 0.975)) * se
+        mean, se, half = mean_with_margin(x)
         low, middle, high = (float(q) for q in np.quantile(x, [0.05, 0.5, 0.95]))
         rows.append(
             {

@@ -17,6 +17,7 @@ from fastroute.simulate.blocks import (
     merge_stages,
 )
 from fastroute.simulate.engine import ChunkResult, Task
+from fastroute.simulate.frames import mean_with_margin
 from fastroute.simulate.plan import Plan
 from fastroute.simulate.run import Run
 
@@ -139,7 +140,7 @@ def make_run(
         sets,
         accounts.picks.T,
         seconds,
-        warnings(accounts, plan.horizon, policy.estimator),
+        warnings(accounts, plan.horizon, settings["budget"], policy.estimator),
     )
 
 
@@ -156,7 +157,7 @@ def summed(accounts: Accounts) -> tuple[F8 | Moments, F8, NDArray[np.int16]]:
 def _finals(task: Task, result: ChunkResult, first: int) -> dict[str, NDArray[Any]]:
     book = result.ledger
     horizon = task.plan.horizon
-    regret = book.discovery + book.deployment + book.routing
+    regret = book.regret
     return {
         "regret": regret,
         "discovery": book.discovery,
@@ -164,11 +165,12 @@ def _finals(task: Task, result: ChunkResult, first: int) -> dict[str, NDArray[An
         "routing": book.routing,
         "noise": book.noise,
         "realised_regret": regret + book.noise,
-        "priced_regret": book.priced,
+        "priced_regret": book.priced_regret(horizon),
         "reward": book.reward / horizon,
         "cost": book.cost / horizon,
         "violation": np.maximum(book.cost - task.budget * horizon, 0.0),
         "worst_stage_violation": book.worst_violation,
+        "late_cost": book.late_spend / book.late_rounds,
         "starved": _starved(task, result, first),
         "over_budget_rounds": book.over_budget.astype(np.int64),
         "no_capacity_rounds": book.no_capacity.astype(np.int64),
@@ -190,7 +192,7 @@ def _starved(task: Task, result: ChunkResult, first: int) -> NDArray[np.int64]:
     return (wanted & (result.pulls.T < STARVED * mine)).sum(axis=1)
 
 
-def warnings(accounts: Accounts, horizon: int, estimator: str) -> list[str]:
+def warnings(accounts: Accounts, horizon: int, budget: float, estimator: str) -> list[str]:
     """Return what a reader of the numbers must know."""
     found = []
     finals = accounts.finals
@@ -207,10 +209,31 @@ def warnings(accounts: Accounts, horizon: int, estimator: str) -> list[str]:
         share = float(finals[name].sum()) / rounds
         if share > 0.0:
             found.append(f"In {share:.2%} of the rounds {what}.")
+    # An estimator that knows the truth overspends and starves by chance alone.
+    if estimator == "truth":
+        return found
+    found += _overspending(finals, budget)
     starving = float((finals["starved"] > 0).mean())
-    if starving > 0.0 and estimator != "truth":
+    if starving > 0.0:
         found.append(
             f"Starvation in {starving:.1%} of the trials: a model of the true optimum got less "
             f"than {STARVED:.0%} of the pulls the oracle gives it. A larger gamma explores more."
         )
     return found
+
+
+def _overspending(finals: dict[str, NDArray[Any]], budget: float) -> list[str]:
+    """Say where the mean cost is above the budget, its whole 95 % interval included."""
+    for name, when, then in (
+        ("cost", "", "Compare the priced regret, which charges it."),
+        (
+            "late_cost",
+            " over the last half of the stages, after a cheaper start",
+            "A longer run would overspend.",
+        ),
+    ):
+        mean, _, half = mean_with_margin(finals[name])
+        if half is not None and mean - half > budget:
+            ends = f"{mean / budget - 1.0:.2%} (± {half / budget:.2%})" if budget else f"{mean:.3g}"
+            return [f"The mean cost is {ends} above the budget{when}. {then}"]
+    return []

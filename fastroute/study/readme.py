@@ -21,7 +21,7 @@ _FILES: Final = {
     "(`figures/answer-*`).",
     "figures/regret.svg": "Cumulative regret of each policy over rounds, with 95 % bands "
     "(`regret.png`: the same).",
-    "figures/priced_regret.svg": "The same with overspending charged at what it is worth "
+    "figures/priced_regret.svg": "The same plus overspending at what it is worth "
     "(`priced_regret.png`: the same).",
     "figures/parts.svg": "The parts of each policy's regret over rounds: discovery, "
     "deployment, routing (`parts.png`: the same).",

@@ -211,7 +211,7 @@ def with_parameters(
 
 def cell_warnings(row: Mapping[str, Any], accounts: Accounts) -> list[str]:
     """Return what a reader of a cell's numbers must know."""
-    return warnings(accounts, row["horizon"], row["estimator"])
+    return warnings(accounts, row["horizon"], row["budget"], row["estimator"])
 
 
 def _checkpoints(row: Mapping[str, Any]) -> NDArray[np.int64]:
@@ -239,6 +239,7 @@ def schemas() -> "dict[str, dict[str, Kind]]":
                     "cost",
                     "violation",
                     "worst_stage_violation",
+                    "late_cost",
                 ),
                 number,
             ),
