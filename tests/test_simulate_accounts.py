@@ -301,7 +301,7 @@ class TestPricedRegret:
 
     @pytest.mark.parametrize(("pick", "each"), [(cheapest, 0.21), (dearest, 0.65)])
     def test_both_grow_linearly_where_a_third_model_is_better(self, pick: Any, each: float) -> None:
-        # V(b) goes from (0.5, 0.5) over (1, 0.85) to (2, 0.9); at b = 0.8 it is 0.71, the price 0.7.
+        # V(b) goes from (0.5, 0.5) over (1, 0.85) to (2, 0.9): 0.71 at b = 0.8, the price 0.7.
         # Always the cheap one loses 0.21 a round. The dear one gains 0.19 and overspends by 1.2,
         # charged 0.84: a loss of 0.65.
         three = Scenario([0.9, 0.5, 0.85], [2.0, 0.5, 1.0], cost_law="fixed")

@@ -217,7 +217,7 @@ def _caption(rows: Sequence[Row], cost_unit: str) -> str:
         f"Means over {regret.n:,} trials ± half the {regret.level:.0%} interval. Regret = "
         f"discovery + deployment + routing, in units of reward. vs {first}: difference in regret, "
         "paired by trial; lower: share of trials with a lower regret. Priced regret adds "
-        "overspending at what it is worth and credits no unspent budget. Worst stage: largest overspend of a stage, in "
-        f"{cost_unit}. Starved: trials in which a model starved. Seconds and ns (per "
-        "trial and round): compilation apart."
+        "overspending at what it is worth and credits no unspent budget. Worst stage: largest "
+        f"overspend of a stage, in {cost_unit}. Starved: trials in which a model starved. Seconds "
+        "and ns (per trial and round): compilation apart."
     )

@@ -23,6 +23,8 @@ QUANTITIES: Final = (
     "cost",
     "violation",
 )
+#: Numbers kept for every model, summed up over trials.
+MODEL_COLUMNS: Final = ("share", "deployed", "oracle_share", "reward_mean", "cost_mean")
 #: Numbers kept for every stage and trial.
 STAGE_COLUMNS: Final = (
     "pool_value",
@@ -53,6 +55,7 @@ class Ledger:
     curves: F8  #: [quantity, trials, checkpoint]
     stage_table: F8  #: [column, stage, trials]
     stage_sets: NDArray[np.int16]  #: [stage, trials, slots], empty when sets are not kept
+    models: int  #: N
     discovery: F8 = field(init=False)
     deployment: F8 = field(init=False)
     routing: F8 = field(init=False)
@@ -67,6 +70,7 @@ class Ledger:
     #: Stages whose deployed set cannot meet the budget under the true means.
     over_budget_stages: F8 = field(init=False)
     deployments: F8 = field(init=False)
+    stages_deployed: F8 = field(init=False)  #: stages in which each model is deployed, [trials, N]
     worst_violation: F8 = field(init=False)
     #: Spent in the last half of the stages, and the rounds of these.
     late_spend: F8 = field(init=False)
@@ -92,10 +96,12 @@ class Ledger:
             "late_spend",
         ):
             setattr(self, name, np.zeros(self.trials))
+        self.stages_deployed = np.zeros((self.trials, self.models))
 
     def open_stage(self, deployed: NDArray[np.bool_], previous: NDArray[np.bool_]) -> None:
         """Count new deployments and start the accounts of a stage."""
         self.deployments += (deployed & ~previous).sum(axis=1)
+        self.stages_deployed += deployed
         self.stage = Sums(*(np.zeros(self.trials) for _ in Sums._fields))
 
     def add(
