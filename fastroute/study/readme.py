@@ -16,6 +16,8 @@ _FILES: Final = {
     "over trials after that many rounds.",
     "stages.parquet": "One row per cell, trial and stage (or per cell and stage, as means "
     "over trials, when there are many): what was deployed, its value, the spend.",
+    "models.parquet": "One row per cell and model: arrival, true means, the optimum's and the "
+    "policy's share of the traffic, the share of the stages in which it is deployed.",
     "shards.parquet": "One row per shard: which trials it holds, its SHA-256, time and backend.",
     "answer.md": "The answer to the question of the study: verdict, tables, figures "
     "(`figures/answer-*`).",
