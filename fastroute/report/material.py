@@ -29,6 +29,7 @@ SUMMARY: Final = (
     "cost",
     "violation",
     "worst_stage_violation",
+    "late_cost",
 )
 #: Quantities of the frame `curves` that the charts show.
 CURVES: Final = ("regret", "discovery", "deployment", "routing", "priced_regret")
@@ -52,6 +53,8 @@ class World:
     curves, spend, adherence, pairs : polars.DataFrame
         From the functions of :mod:`fastroute.analyse` on the frames of this world. `pairs` has a
         column `quantity`.
+    models : polars.DataFrame
+        The rows of the frame `models`.
     """
 
     number: int
@@ -61,6 +64,7 @@ class World:
     spend: "pl.DataFrame"
     adherence: "pl.DataFrame"
     pairs: "pl.DataFrame"
+    models: "pl.DataFrame"
 
 
 @dataclass(frozen=True)
@@ -221,6 +225,7 @@ def _worlds(
         .select("world", "cell", "policy", "trial", "regret", "priced_regret")
         .collect()
     )
+    models = stored.models.filter(mine).collect()
     worlds = []
     for number in chosen:
         here = cells.filter(world=number)
@@ -241,6 +246,7 @@ def _worlds(
                 spend=spend,
                 adherence=budget_adherence(spend),
                 pairs=pl.concat(pairs),
+                models=models.filter(world=number),
             )
         )
     return worlds

@@ -88,6 +88,6 @@ def _caption(cells: "pl.DataFrame") -> str:
     left = cells.height - _MOST_ROWS
     more = f" {left:,} more cells are in the frames." if left > 0 else ""
     return (
-        "Means over trials ± half the 95% interval, one row per cell. Priced regret charges "
-        f"overspending at what it is worth.{more}"
+        "Means over trials ± half the 95% interval, one row per cell. Priced regret adds "
+        f"overspending at what it is worth, and credits no unspent budget.{more}"
     )

@@ -11,6 +11,7 @@ from fastroute.report.answers import answer_of
 from fastroute.report.answers.base import Answer, shown_cell
 from fastroute.report.figures import svg_text
 from fastroute.report.material import Material, World, gather
+from fastroute.report.model_tables import models_table
 from fastroute.report.notices import notices
 from fastroute.report.page_charts import parts_charts, regret_charts, spend_chart
 from fastroute.report.page_tables import (
@@ -46,6 +47,7 @@ class Section(NamedTuple):
     results: Table
     pairs: Table | None
     adherence: Table
+    models: Table | None
     regret: list[Chart]
     parts: list[Chart]
     parts_shared: bool
@@ -194,6 +196,7 @@ def _section(material: Material, world: World) -> Section:
         results=cells_table(material, world.cells, f"results-{world.number}"),
         pairs=pairs_table(material, world),
         adherence=adherence_table(material, world),
+        models=models_table(material, world),
         regret=regret_charts(material, world),
         parts=parts,
         parts_shared=shared,

@@ -122,8 +122,13 @@ def cells_table(
         Head("routing", "Part of the regret: the deployed set was used wrongly"),
         Head("vs first", "Difference in regret, paired by trial"),
         Head("lower", "Share of the trials with a lower regret than the first policy"),
-        Head("priced regret", "Regret with overspending charged at what it is worth"),
+        Head(
+            "priced regret",
+            "Regret plus what was spent beyond the budget, at the budget price; unspent budget is "
+            "not credited",
+        ),
         Head("cost / budget", "Mean cost per query over the budget"),
+        Head("last half", "The same in the last half of the stages, where no cheap start hides it"),
         Head("worst stage", f"Largest overspend of one stage, in {_plain(material)}"),
         Head("starved", "Share of the trials in which a model of the optimum starved"),
     ]
@@ -183,7 +188,10 @@ def _numbers(row: Row) -> list[Item]:
     def mean(name: str, write: Callable[[float], str] = reward) -> Item:
         return number(name, row[f"mean_{name}"], write)
 
-    cost = [_over(row[f"{stat}_cost"], row["budget"]) for stat in ("mean", "low", "high")]
+    cost, late = (
+        [_over(row[f"{stat}_{name}"], row["budget"]) for stat in ("mean", "low", "high")]
+        for name in ("cost", "late_cost")
+    )
     return [
         of("regret"),
         *(mean(part) for part in ("discovery", "deployment", "routing")),
@@ -193,6 +201,7 @@ def _numbers(row: Row) -> list[Item]:
         else Item(""),
         of("priced_regret"),
         number("cost_ratio", cost[0], compact, *cost[1:]),
+        number("late_cost_ratio", late[0], compact, *late[1:]),
         mean("worst_stage_violation", compact),
         number("starved", row["starved"], percent),
     ]

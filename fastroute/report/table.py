@@ -29,8 +29,8 @@ class Row(NamedTuple):
     discovery, deployment, routing : float
         Means of its parts; they add up to the regret.
     priced : Interval
-        Priced regret: overspending is charged at what it is worth, so that no policy looks good
-        for having spent more than the budget.
+        Priced regret: the regret plus what was spent beyond the budget, at the budget price, so
+        that no policy looks good for having spent more. Unspent budget is not credited.
     cost_ratio : Interval
         Mean cost per query over the budget; 1 is exactly on budget.
     worst_violation : float
@@ -212,8 +212,8 @@ def _caption(rows: Sequence[Row], cost_unit: str) -> str:
     return (
         f"Means over {regret.n:,} trials ± half the {regret.level:.0%} interval. Regret = "
         f"discovery + deployment + routing, in units of reward. vs {first}: difference in regret, "
-        "paired by trial; lower: share of trials with a lower regret. Priced regret charges "
-        "overspending at what it is worth. Worst stage: largest overspend of a stage, in "
-        f"{cost_unit}. Starved: trials in which a model starved. Seconds and ns (per "
-        "trial and round): compilation apart."
+        "paired by trial; lower: share of trials with a lower regret. Priced regret adds "
+        "overspending at what it is worth and credits no unspent budget. Worst stage: largest "
+        f"overspend of a stage, in {cost_unit}. Starved: trials in which a model starved. Seconds "
+        "and ns (per trial and round): compilation apart."
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastroute.report.answers import answer_of
 from fastroute.report.answers.base import Answer, markdown_answer
 from fastroute.report.figures import parts_figure, regret_figure, save_figure, spend_figure
+from fastroute.report.model_tables import markdown_models
 from fastroute.report.overview import markdown_overview, rich_overview
 from fastroute.report.table import Row, markdown_table, rich_tables, table_rows
 from fastroute.study import StoredStudy, load
@@ -54,6 +55,9 @@ def write_report(path: str | os.PathLike[str], *, answer: Answer | None = None) 
         shown += [f"![Regret](figures/{prefix}regret.svg)", f"![Spend](figures/{prefix}spend.svg)"]
     if len(worlds) == 1:
         results = markdown_table(_rows(stored, cells), cost_unit=_cost_unit(cells))
+        results += (
+            f"\n### Models\n\n{markdown_models(stored.models.collect(), _cost_unit(cells))}\n"
+        )
     else:
         results = markdown_overview(cells, stored.axes)
         if left := cells.get_column("world").n_unique() - len(worlds):

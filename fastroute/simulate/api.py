@@ -179,7 +179,7 @@ def simulate_part(
         trial.
     """
     started = time.perf_counter()
-    task, resolved, compile_seconds = _prepare(scenario, policy, **settings)
+    task, resolved, compile_seconds = _prepare(scenario, policy, (first, stop), **settings)
     task = task._replace(keep_curves=True, keep_stages=keep_stages)
     chunks = _chunks(first, stop - first, 1, task.backend)
     resolved |= {"threads": 1, "compile_seconds": compile_seconds + _warm_up(task, chunks)}
@@ -191,6 +191,7 @@ def simulate_part(
 def _prepare(
     scenario: Scenario,
     policy: Policy,
+    part: tuple[int, int] | None = None,
     *,
     horizon: int,
     budget: float,
@@ -205,6 +206,12 @@ def _prepare(
     trace: bool = False,
 ) -> tuple[Task, dict[str, Any], float]:
     """Check the arguments of :func:`simulate` and resolve them.
+
+    Parameters
+    ----------
+    part : (int, int), optional
+        First trial and end of what is simulated of the run; default all of it. Of a scenario
+        with an instance of its own for every trial, the other instances are left out.
 
     Returns
     -------
@@ -236,7 +243,8 @@ def _prepare(
     _typed("scenario", scenario, Scenario, "fastroute.scenario(name)")
     _typed("policy", policy, Policy, "fastroute.policy(name)")
 
-    world = scenario.resolve(horizon, trials)
+    first, stop = (0, trials) if part is None else part
+    world = scenario.resolve(horizon, trials, slice(first, stop))
     size = len(world.limit)
     count = resolve_stages(stages, horizon, size, max_deployed)
     plan = make_plan(world, horizon, count, _checkpoints(checkpoints, horizon))
@@ -251,6 +259,8 @@ def _prepare(
         world,
         policy,
         plan,
+        first,
+        scenario.models,
         best,
         make_rules(world, policy, budget, gamma, int(seed), plan),
         make_draws(world),
@@ -305,9 +315,9 @@ def _warm_up(task: Task, chunks: list[tuple[int, int]]) -> float:
     world = task.world
     plan = make_plan(world, 1, 1, np.array([1]))
     # Two trials: with one, rows and columns look alike and other types would be compiled.
-    sizes = {count: first for first, count in chunks} if task.backend == "jax" else {2: 0}
-    for count, first in sizes.items():
-        run_chunk(task._replace(plan=plan), first, count, lambda rounds: None)
+    sizes = {count for _, count in chunks} if task.backend == "jax" else {2}
+    for count in sizes:
+        run_chunk(task._replace(plan=plan), task.first_trial, count, lambda rounds: None)
     _warm.add(task.backend)
     return time.perf_counter() - started
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fastroute.policy import Policy
 from fastroute.scenario import Scenario
-from fastroute.simulate.blocks import Moments
-from fastroute.simulate.frames import curves_frame, stages_frame, summary_frame
+from fastroute.simulate.blocks import Models, Moments
+from fastroute.simulate.frames import curves_frame, models_frame, stages_frame, summary_frame
 from fastroute.simulate.ledger import QUANTITIES
 from fastroute.simulate.plan import Plan
 
@@ -42,6 +42,8 @@ class Run:
         Deployed models, then -1; empty when ``stage_array`` holds means.
     picks : ndarray, [trials, rounds]
         Model pulled in every round; empty unless traced.
+    model_account : Models
+        What :attr:`models` is made of.
     seconds : float
         Wall time of the simulation; ``settings["compile_seconds"]`` was spent besides on
         compiling kernels or loading them from their cache.
@@ -58,6 +60,7 @@ class Run:
     stage_array: F8
     stage_sets: NDArray[np.int16]
     picks: NDArray[np.int16]
+    model_account: Models
     seconds: float
     warnings: list[str] = field(default_factory=list)
 
@@ -78,12 +81,25 @@ class Run:
         return curves_frame(self.curve_array, self.plan.checkpoints, len(self.finals["trial"]))
 
     @cached_property
+    def models(self) -> "pl.DataFrame":
+        """One row per model: when it is there, its true means, and what became of it.
+
+        ``model`` (its number), ``name``, ``arrival`` and ``retirement`` (rounds),
+        ``reward_mean`` and ``cost_mean``, ``oracle_share`` (of the traffic that the optimum of
+        each stage sends to it), ``share`` (of the traffic that the policy sent to it) and
+        ``deployed`` (share of the stages in which it was), both with their standard errors
+        ``share_se`` and ``deployed_se``.  All are means over trials.
+        """
+        return models_frame(self.model_account, len(self.finals["trial"]))
+
+    @cached_property
     def stages(self) -> "pl.DataFrame":
         """One row per trial and stage, or per stage with means over trials (``trial`` is null)."""
         return stages_frame(
             self.stage_array,
             self.stage_sets,
             self.finals["trial"],
+            self.model_account.names,
             np.array([stage.opened for stage in self.plan.stages]),
             np.array([stage.rounds for stage in self.plan.stages]),
             budget=float(self.settings["budget"]),

@@ -18,12 +18,14 @@ _FILES: Final = {
     "over trials after that many rounds.",
     "stages.parquet": "One row per cell, trial and stage (or per cell and stage, as means "
     "over trials, when there are many): what was deployed, its value, the spend.",
+    "models.parquet": "One row per cell and model: arrival, true means, the optimum's and the "
+    "policy's share of the traffic, the share of the stages in which it is deployed.",
     "shards.parquet": "One row per shard: which trials it holds, its SHA-256, time and backend.",
     "answer.md": "The answer to the question of the study: verdict, tables, figures "
     "(`figures/answer-*`).",
     "figures/regret.svg": "Cumulative regret of each policy over rounds, with 95 % bands "
     "(`regret.png`: the same).",
-    "figures/priced_regret.svg": "The same with overspending charged at what it is worth "
+    "figures/priced_regret.svg": "The same plus overspending at what it is worth "
     "(`priced_regret.png`: the same).",
     "figures/parts.svg": "The parts of each policy's regret over rounds: discovery, "
     "deployment, routing (`parts.png`: the same).",

@@ -15,8 +15,14 @@ One row per trial. Columns:
     The counts of all trials of the shard, in the first row, further rows null.
 ``block_stages`` : list [column * stage]
     When means are kept: row k holds the sums over the k-th block of trials, further rows null.
+``model_name``, ``model_arrival``, ``model_retirement`` : list [N]
+    The models, in the first row, further rows null.
+``model_share`` and the other columns of models : array [N]
+    When the stages of every trial are kept.
+``block_models`` : list [2 * column * N]
+    When means are kept: row k holds the sums over the k-th block of trials, further rows null.
 ``pools``, ``late_pools`` : integer
-    Pools of models over the run, and those that no distribution can serve; the same in every row.
+    Pools of models over the run, the same in every row, and those that no distribution can serve.
 """
 
 import io
@@ -25,8 +31,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.simulate.blocks import BLOCK, Moments
-from fastroute.simulate.ledger import QUANTITIES, STAGE_COLUMNS
+from fastroute.simulate.blocks import BLOCK, Models, Moments
+from fastroute.simulate.ledger import MODEL_COLUMNS, QUANTITIES, STAGE_COLUMNS
 from fastroute.simulate.merge import Accounts
 from fastroute.simulate.sketch import Sketch
 
@@ -47,8 +53,9 @@ def to_parquet(accounts: Accounts) -> bytes:
     columns: dict[str, Any] = {
         **accounts.finals,
         "pools": np.full(count, accounts.pools, np.int64),
-        "late_pools": np.full(count, accounts.late_pools, np.int64),
+        "late_pools": accounts.late_pools,
     }
+    models = accounts.models
     blocks: dict[str, F8] = {}
     if isinstance(accounts.curves, Moments):
         for name in ("mean", "square"):
@@ -59,15 +66,23 @@ def to_parquet(accounts: Accounts) -> bytes:
             columns[f"curve_{name}"] = np.ascontiguousarray(curve)
     if accounts.sets is None:
         blocks["block_stages"] = accounts.stages.reshape(-1, accounts.stages.shape[-1])
+        blocks["block_models"] = models.values.reshape(-1, models.values.shape[-1])
     else:
         for name, column in zip(STAGE_COLUMNS, accounts.stages, strict=True):
             columns[f"stage_{name}"] = np.ascontiguousarray(column.T)
         sets = accounts.sets.transpose(1, 0, 2)
         columns["stage_deployed"] = np.ascontiguousarray(sets).reshape(count, -1)
+        for name, column in zip(MODEL_COLUMNS, models.values, strict=True):
+            columns[f"model_{name}"] = np.ascontiguousarray(column.T)
     lists = [pl.Series(name, values.T).arr.to_list() for name, values in blocks.items()]
+    once: dict[str, Any] = {
+        "model_name": list(models.names),
+        "model_arrival": models.arrival,
+        "model_retirement": models.retirement,
+    }
     if isinstance(accounts.curves, Moments):
-        counts: dict[str, NDArray[Any]] = dict(zip(_SKETCH, accounts.curves.sketch, strict=True))
-        lists += [pl.Series(name, values[None]).arr.to_list() for name, values in counts.items()]
+        once |= dict(zip(_SKETCH, accounts.curves.sketch, strict=True))
+    lists += [pl.Series(name, values).implode() for name, values in once.items()]
     frame = pl.DataFrame(columns).with_columns(
         column.extend_constant(None, count - len(column)) for column in lists
     )
@@ -99,12 +114,28 @@ def from_parquet(content: bytes) -> Accounts:
     sets = None
     if "block_stages" in frame.columns:
         stages = _blocks(frame, "block_stages", len(STAGE_COLUMNS))
+        values = _blocks(frame, "block_models", 2)
+        values = values.reshape(2, len(MODEL_COLUMNS), -1, values.shape[-1])
     else:
         stages = np.stack([frame[f"stage_{name}"].to_numpy().T for name in STAGE_COLUMNS])
         sets = frame["stage_deployed"].to_numpy().reshape(frame.height, stages.shape[1], -1)
         sets = np.ascontiguousarray(sets.transpose(1, 0, 2))
+        values = np.stack([frame[f"model_{name}"].to_numpy().T for name in MODEL_COLUMNS])
+    models = Models(
+        tuple(frame["model_name"][0]),
+        frame["model_arrival"][0].to_numpy(),
+        frame["model_retirement"][0].to_numpy(),
+        values,
+    )
     return Accounts(
-        finals, curves, stages, sets, np.zeros((0, 0), np.int16), *frame.select(_ABOUT).row(0)
+        finals,
+        curves,
+        stages,
+        sets,
+        np.zeros((0, 0), np.int16),
+        models,
+        frame["pools"][0],
+        frame["late_pools"].to_numpy(),
     )
 
 

@@ -11,7 +11,8 @@
       journal.jsonl       only while unfinished: one line per shard, with its checksum
       shards.parquet      the same, compacted
       failed/*.txt        why a shard could not be computed
-      trials.parquet  curves.parquet  stages.parquet  summary.parquet    when complete
+      trials.parquet  curves.parquet  stages.parquet  models.parquet  summary.parquet
+                          when complete
       figures/            drawn by the report
       report.html         the results as one page; a view, which the manifest does not list
 

@@ -110,6 +110,11 @@ class StoredStudy:
         return self._frame("stages")
 
     @property
+    def models(self) -> "pl.LazyFrame":
+        """One row per cell and model: arrival, true means, the oracle's and the policy's shares."""
+        return self._frame("models")
+
+    @property
     def summary(self) -> "pl.LazyFrame":
         """One row per cell and quantity: mean, standard error, 95 % interval, quantiles."""
         return self._frame("summary")
