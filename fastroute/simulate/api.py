@@ -24,9 +24,11 @@ from fastroute.simulate.engine import (
 )
 from fastroute.simulate.merge import Accounts, collect, join_all, make_run
 from fastroute.simulate.plan import log_spaced, make_plan, resolve_stages
+from fastroute.simulate.progress import shown_progress
 from fastroute.simulate.run import Run
 from fastroute.solve.backend import load_kernel, resolve_backend
 from fastroute.solve.validate import choice, number_array, positive_int
+from fastroute.warning import warn
 
 SIMULATION_BACKENDS = ("auto", "numba", "jax", "ref")
 PRECISIONS = ("float64", "float32")
@@ -61,7 +63,7 @@ def simulate(
     threads: int | None = None,
     deploy_cost: float = 0.0,
     trace: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: bool | Callable[[int, int], None] | None = None,
 ) -> Run:
     """Simulate a policy in a scenario.
 
@@ -100,12 +102,19 @@ def simulate(
         deployer and reported beside the regret.
     trace : bool
         Keep the model pulled in every round (``run.picks``).
-    progress : callable, optional
-        Called as ``progress(done, total)`` with trial-rounds.
+    progress : bool or callable, optional
+        True for a bar on standard error, shown on a terminal only; or a function, called as
+        ``progress(done, total)`` with trial-rounds.
 
     Returns
     -------
     Run
+
+    Warns
+    -----
+    FastrouteWarning
+        Once for everything in ``run.warnings``, such as starvation or overspending.  Studies do not
+        warn: their pages and frames say it.
 
     Raises
     ------
@@ -131,11 +140,15 @@ def simulate(
         trace=trace,
     )
     chunks = _chunks(0, settings["trials"], threads, task.backend)
-    compile_seconds += _warm_up(task, chunks)
-    accounts = _run_all(task, chunks, threads, progress)
+    with shown_progress(progress) as tell:
+        compile_seconds += _warm_up(task, chunks)
+        accounts = _run_all(task, chunks, threads, tell)
     seconds = time.perf_counter() - started - compile_seconds
     settings |= {"threads": threads, "compile_seconds": compile_seconds}
-    return make_run(scenario, policy, settings, task.plan, accounts, seconds)
+    run = make_run(scenario, policy, settings, task.plan, accounts, seconds)
+    if run.warnings:
+        warn(f"{policy.name} in {scenario.name}: {' '.join(run.warnings)}")
+    return run
 
 
 class Part(NamedTuple):

@@ -1,5 +1,6 @@
 """``Run``: what a simulation returns, as arrays and as Polars frames."""
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,13 @@ from numpy.typing import NDArray
 from fastroute.policy import Policy
 from fastroute.scenario import Scenario
 from fastroute.simulate.blocks import Models, Moments
-from fastroute.simulate.frames import curves_frame, models_frame, stages_frame, summary_frame
+from fastroute.simulate.frames import (
+    curves_frame,
+    mean_with_margin,
+    models_frame,
+    stages_frame,
+    summary_frame,
+)
 from fastroute.simulate.ledger import QUANTITIES
 from fastroute.simulate.plan import Plan
 
@@ -48,7 +55,7 @@ class Run:
         Wall time of the simulation; ``settings["compile_seconds"]`` was spent besides on
         compiling kernels or loading them from their cache.
     warnings : list of str
-        What a reader of the numbers must know.
+        What a reader of the numbers must know; :func:`fastroute.simulate` warns of it too.
     """
 
     scenario: Scenario
@@ -63,6 +70,22 @@ class Run:
     model_account: Models
     seconds: float
     warnings: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        """Say what was run and what came out: means, half their 95 % intervals, and warnings."""
+        trials, budget = self.settings["trials"], float(self.settings["budget"])
+        count = "1 trial" if trials == 1 else f"{trials:,} trials"
+        lines = [
+            f"Run of {self.policy.name} in {self.scenario.name}: "
+            f"T = {self.settings['horizon']:,}, {count}",
+            f"  regret         {_estimate(self.finals['regret'])}",
+            f"  priced regret  {_estimate(self.finals['priced_regret'])}",
+        ]
+        if 0.0 < budget < np.inf:
+            lines.append(f"  cost / budget  {_estimate(self.finals['cost'] / budget)}")
+        else:
+            lines.append(f"  cost           {_estimate(self.finals['cost'])}")
+        return "\n".join([*lines, *(f"  warning: {text}" for text in self.warnings)])
 
     @cached_property
     def trials(self) -> "pl.DataFrame":
@@ -113,9 +136,11 @@ class Run:
         -------
         polars.DataFrame
             Columns quantity, mean, se, low, high, q05, q50, q95; the interval is null for a
-            single trial.
+            single trial.  It prints all its rows.
         """
-        return summary_frame(self.finals)
+        from fastroute.simulate.summary import Summary
+
+        return Summary(summary_frame(self.finals))
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -140,3 +165,16 @@ class Run:
     def nanoseconds_per_round(self) -> float:
         """Wall time per trial-round in nanoseconds, compilation apart."""
         return 1e9 * self.seconds / (self.settings["trials"] * self.settings["horizon"])
+
+
+def _estimate(values: NDArray[Any]) -> str:
+    """Write a mean over trials with half its 95 % interval."""
+    mean, _, half = mean_with_margin(np.asarray(values, dtype=np.float64))
+    return _number(mean, 4) if half is None else f"{_number(mean, 4)} ± {_number(half, 2)}"
+
+
+def _number(value: float, digits: int) -> str:
+    """Write a number with so many significant digits, all of those before the point."""
+    if not 1e-4 <= abs(value) < np.inf:
+        return f"{value:.{digits}g}"
+    return f"{value:,.{max(digits - 1 - math.floor(math.log10(abs(value))), 0)}f}"
