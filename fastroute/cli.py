@@ -102,7 +102,10 @@ def main(
 
 
 _File = Annotated[
-    str, typer.Argument(help="CSV or Parquet, one row per instance and model; - reads CSV.")
+    str,
+    typer.Argument(
+        metavar="FILE", help="CSV or Parquet, one row per instance and model; - reads CSV."
+    ),
 ]
 _Out = Annotated[
     Path | None,
@@ -355,7 +358,10 @@ def _print_frame(frame: "pl.DataFrame") -> None:
 
 @data_app.command("list")
 def list_sources() -> None:
-    """Show where the data of each scenario come from, and whether they are at hand."""
+    """Show where the data of each scenario come from.
+
+    The last column says whether they are at hand, or what to do.
+    """
     with _user_errors():
         from fastroute.report.terminal import Column, FittedTable
         from fastroute.scenario.check import list_data

@@ -41,7 +41,7 @@ def bench(
         Path | None, typer.Option(help="Keep the results in this file, for the report.")
     ] = None,
 ) -> None:
-    """Measure fastroute and what one would use instead, on this machine.
+    """Measure fastroute, and what one would use instead.
 
     The short run takes about two minutes. The table goes to standard output, progress to standard
     error.

@@ -51,8 +51,9 @@ def safe_output() -> Iterator[None]:
     try:
         yield
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        for stream, given in zip((sys.stdout, sys.stderr), before, strict=False):
+            # Log handlers may hold the others for longer.
+            (stream.close if given is None else stream.flush)()
         sys.stdout, sys.stderr, warnings.formatwarning = before
 
 

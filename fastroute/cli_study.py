@@ -19,7 +19,8 @@ _SOME_FAILED: Final = 1
 
 def run(
     study: Annotated[
-        str, typer.Argument(help="A preset (see `fastroute presets`) or a study in TOML.")
+        str,
+        typer.Argument(metavar="STUDY", help="A preset (see `fastroute presets`) or a TOML file."),
     ],
     out: Annotated[
         Path | None,
@@ -44,10 +45,11 @@ def run(
         bool, typer.Option("--quiet", "-q", help="Print nothing but the run directory.")
     ] = False,
 ) -> None:
-    """Run a study, or continue one: simulate its cells, write a run directory, print the results.
+    """Run a study, or continue one, and print its results.
 
-    The results go to standard output, progress to standard error. A run that is interrupted or
-    killed keeps what was done; the same command continues it. Exit code 1: some parts failed.
+    Its cells are simulated, and frames, figures and a page are written to a run directory. The
+    results go to standard output, progress to standard error. A run that is interrupted or killed
+    keeps what was done; the same command continues it. Exit code 1: some parts failed.
     """
     from fastroute.report.answers import answer_of
     from fastroute.report.page import write_page
@@ -89,11 +91,12 @@ def run(
 
 
 def status(
-    directory: Annotated[Path, typer.Argument(help="A run directory.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="A run directory.")],
 ) -> None:
-    """Show how far a study is: cells, shards, speed, time left, running estimates, failures.
+    """Show how far a study is.
 
-    Works while it runs, from any terminal, and after it ended or was killed.
+    Prints cells, shards, speed, time left, running estimates and failures. Works while the study
+    runs, from any terminal, and after it ended or was killed.
     """
     from fastroute.study import load
     from fastroute.study.status import status_of
@@ -107,7 +110,7 @@ def status(
 
 
 def report(
-    directory: Annotated[Path, typer.Argument(help="A run directory.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="A run directory.")],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -119,10 +122,11 @@ def report(
         int | None, typer.Option(min=1, help="Most cells that are shown in detail. Default: 120.")
     ] = None,
 ) -> None:
-    """Write the results of a study as one HTML page, and print where it is.
+    """Write the results of a study as one HTML page.
 
-    Works on a study that is complete, still running, interrupted or killed; the page says what is
-    missing. It needs no network and can be read without JavaScript and printed.
+    Prints where the page is. Works on a study that is complete, still running, interrupted or
+    killed; the page says what is missing. It needs no network and can be read without JavaScript
+    and printed.
     """
     from fastroute.report import write_figures
     from fastroute.report.page import DETAILS, PAGE, write_page

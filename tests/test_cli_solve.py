@@ -152,6 +152,7 @@ def test_bad_tables_are_refused_by_name(old: str, new: str, words: str) -> None:
     ("arguments", "words"),
     [
         (["routing", "none.csv"], "none.csv: no such file"),
+        (["routing", "."], "error: .: is a directory; name a CSV or Parquet file"),
         (["routing", "table.csv", "--out", "x.json"], "ends in .csv or .parquet"),
         (["routing", "table.csv", "--out", "no/x.csv"], "there is no directory no"),
         (["routing", "table.csv", "--backend", "gurobi"], "backend='gurobi'"),
