@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 from fastroute.report.material import Material, World
 from fastroute.report.page_tables import Head, Item, Line, Table, number
 from fastroute.report.style import compact, percent
+from fastroute.study.markdown import markdown_rows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -83,7 +84,7 @@ def markdown_models(models: "pl.DataFrame", cost_unit: str) -> str:
 
     facts = rows.unique("model", keep="first", maintain_order=True).select(
         "model",
-        pl.col("name").str.replace_all("|", "\\|", literal=True).alias("name"),
+        "name",
         written("arrival", lambda value: f"{value:,}").alias("arrives"),
         written("reward_mean", lambda value: compact(value, 3)).alias("reward"),
         written("cost_mean", lambda value: compact(value, 3)).alias(f"cost ({cost_unit})"),
@@ -95,15 +96,7 @@ def markdown_models(models: "pl.DataFrame", cost_unit: str) -> str:
         (written("share", percent) + " (" + written("deployed", percent) + ")").alias("share"),
     ).pivot("policy", index="model", values="share", maintain_order=True)
     table = facts.join(shares, on="model", maintain_order="left", suffix=" ").drop("model")
-    with pl.Config(
-        tbl_formatting="MARKDOWN",
-        tbl_hide_column_data_types=True,
-        tbl_hide_dataframe_shape=True,
-        tbl_rows=-1,
-        tbl_cols=-1,
-        tbl_width_chars=-1,
-        fmt_str_lengths=10_000,
-    ):
-        body = str(table)
+    rules = ["---", *["---:"] * (table.width - 1)]
+    body = markdown_rows(table.columns, rules, table.rows())
     more = f" {left:,} more models are in `models.parquet`." if left else ""
     return f"{body}\n\n{_NOTE}{more}"
