@@ -1,9 +1,9 @@
-"""One page with the answers of several studies, each with the run that it was computed from.
+r"""One page with the answers of several studies, each with the run that it was computed from.
 
 ::
 
-    python -m fastroute.report.findings runs/scaling runs/interval --out docs/findings.md \\
-        --preface docs/findings-preface.md
+    python -m fastroute.report.findings --out docs/findings.md \
+        --preface docs/findings-preface.md runs/scaling runs/interval
 
 Run it again after the studies: everything on the page but the preface is computed from the run
 directories.
@@ -29,9 +29,10 @@ from fastroute.study.status import span_text
 # Versions that decide the bits of a result, and that of Python.
 _TELLING: Final = ("fastroute", "python", "numpy", "numba", "llvmlite", "scipy")
 _INTRODUCTION: Final = (
-    "What the packaged studies answer. Every sentence, table and figure below the list of studies "
-    "is computed from complete runs by `python -m fastroute.report.findings`; a study run again with the command "
-    "that stands with it gives the same numbers on the same versions. Intervals hold 95 %."
+    "What the packaged studies answer. Every sentence, table and figure from the list of studies "
+    "on is computed from complete runs by `python -m fastroute.report.findings`; a study run again "
+    "with the command that stands with it gives the same numbers on the same versions. Intervals "
+    "hold 95 %."
 )
 
 
