@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastroute.scenario import _checks as checks
 from fastroute.scenario.base import Scenario
 from fastroute.scenario.discovery import discovery
+from fastroute.scenario.means import means
 from fastroute.scenario.minimax import minimax
 from fastroute.scenario.paretobandit import paretobandit
 from fastroute.scenario.random_instances import random_instances
@@ -21,6 +22,7 @@ SCENARIOS: Final[dict[str, Callable[..., Scenario]]] = {
     "sota": sota,
     "routerbench": routerbench,
     "replay": replay,
+    "means": means,
     "paretobandit": paretobandit,
     "static": static,
     "minimax": minimax,
