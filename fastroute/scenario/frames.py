@@ -4,6 +4,7 @@ A file of text says nothing about types, and guessing them makes one id of ``007
 CSV and JSON are read as text throughout; the reader of a column decides what it holds.
 """
 
+import codecs
 import csv
 import json
 import sys
@@ -204,7 +205,7 @@ def _read_file(field: str, source: str | Path) -> Source:
             return Source(frame, np.arange(frame.height), path)
         if suffix == ".csv":
             return _read_csv(path)
-        return _read_json(field, path)
+        return _read_json(path)
     except (pl.exceptions.PolarsError, _Damaged) as error:
         why = str(error) if isinstance(error, _Damaged) else _why_damaged(path, error)
         raise ValueError(f"{field}={str(source)!r} cannot be read as {suffix[1:]}: {why}") from None
@@ -282,9 +283,11 @@ def _broken_text_column(path: Path) -> str | None:
     return None
 
 
-def _read_json(field: str, path: Path) -> Source:
+def _read_json(path: Path) -> Source:
     """Return the objects of a JSON list, or of JSON lines; numbers stay text, as written."""
-    content = path.read_bytes()
+    import polars as pl
+
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     if path.suffix.lower() == ".json":
         objects = _json(content, "the file")
         if not isinstance(objects, list):
@@ -301,13 +304,23 @@ def _read_json(field: str, path: Path) -> Source:
             raise _Damaged(f"entry {number + 1} is no object; write one object per row")
     names = dict.fromkeys(name for _, entry in numbered for name in entry)
     columns = {name: [_json_text(entry.get(name)) for _, entry in numbered] for name in names}
-    return Source(_frame(field, columns), np.array([number for number, _ in numbered]), path)
+    try:
+        frame = pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
+    except UnicodeEncodeError:
+        raise _Damaged(
+            "it holds text that is no valid Unicode; replace the broken characters"
+        ) from None
+    return Source(frame, np.array([number for number, _ in numbered]), path)
+
+
+# Numbers stay text, as they are written.
+_DECODER: Final = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
 
 
 def _json(content: bytes, place: str) -> Any:
     """Return JSON with its numbers as text."""
     try:
-        return json.loads(content, parse_float=str, parse_int=str, parse_constant=str)
+        return _DECODER.decode(content.decode())
     except UnicodeDecodeError:
         raise _Damaged(f"{place} is no valid UTF-8; save the file as UTF-8") from None
     except RecursionError:

@@ -249,11 +249,11 @@ def _value_problems(table: Table) -> list[Problem]:
 
 def _repeated_cells(table: Table) -> list[Problem]:
     """Return rows of a query and model that another row has too."""
-    frame = table.frame
-    again = frame.filter(~frame.select("query", "model").is_unique()) if frame.height else frame
-    repeated = frame.height - frame.select("query", "model").n_unique()
+    cells = table.frame.select("query", "model")
+    repeated = cells.height - cells.n_unique()
     if not repeated:
         return []
+    again = table.frame.filter(cells.is_duplicated())
     return [
         Problem(
             "duplicates",

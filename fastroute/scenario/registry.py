@@ -32,7 +32,7 @@ SCENARIOS: Final[dict[str, Callable[..., Scenario]]] = {
 """Builder of each registered scenario; its arguments are the scenario's options."""
 
 
-def scenario(name: str, **options: Any) -> Scenario:
+def scenario(name: str, /, **options: Any) -> Scenario:
     """Return a registered scenario.
 
     Parameters
@@ -40,7 +40,7 @@ def scenario(name: str, **options: Any) -> Scenario:
     name : str
         One of ``SCENARIOS``.
     **options
-        Options of the builder, as its docstring describes them.
+        Options of the builder, as its docstring describes them; one may be called ``name``.
 
     Returns
     -------
