@@ -138,7 +138,7 @@ def test_free_models_are_kept_on_demand() -> None:
 
 def test_a_leaderboard_is_a_scenario_of_a_study(tmp_path: Path) -> None:
     path = tmp_path / "board.csv"
-    BOARD.write_csv(path)
+    BOARD.rename({"score": "accuracy"}).write_csv(path)
     file = tmp_path / "study.toml"
     file.write_text(
         f"""
@@ -148,6 +148,7 @@ def test_a_leaderboard_is_a_scenario_of_a_study(tmp_path: Path) -> None:
         models = {str(path)!r}
         limit = 0.5
         initial = 2
+        columns = {{ score = "accuracy" }}
         exclude = ["d"]
         cost_law = ["fixed", "uniform"]
         [[policy]]

@@ -139,6 +139,8 @@ REFUSED: list[tuple[Any, dict[str, Any], list[str]]] = [
         ["cost: column 'cost' has type Date", "convert"],
     ),
     (outcomes()[:0], {}, ["no rows"]),
+    (outcomes(), {"exclude": 3}, ["exclude=3", "a name or a list of names"]),
+    (outcomes(), {"tasks": {"a": 1}}, ["tasks={'a': 1}", "a name or a list of names"]),
     (outcomes(), {"order": "random"}, ["order='random'", "iid, table"]),
     (outcomes(), {"missing": "keep"}, ["missing='keep'"]),
     (outcomes(), {"duplicates": "first"}, ["duplicates='first'"]),
@@ -280,6 +282,12 @@ def test_only_known_models_can_be_left_out() -> None:
     assert replay(outcomes(), {**DATES, "ghost": None}, exclude=["ghost"]).n_models == 3
     with pytest.raises(ValueError, match="leaves no model"):
         replay(outcomes(), exclude=list(DATES))
+
+
+def test_leaving_out_every_model_is_no_remedy() -> None:
+    for models in ({}, dict.fromkeys(DATES)):
+        (problem,) = check_table(outcomes(), models).problems
+        assert "exclude" not in problem.remedy
 
 
 def test_the_models_table_may_name_more_models() -> None:

@@ -198,6 +198,8 @@ HEAD = b"query,task,model,score,cost\n"
         ("t.csv", HEAD + b"q,t,a,1,1\nq,t,\xff,1,1\n", ["line 3", "UTF-8"]),
         ("t.csv", HEAD + b"q,t,a,1,1\n\nq,x,y,a,1,1\n", ["line 4 has 6 fields", "header has 5"]),
         ("t.csv", b"", ["cannot be read as csv", "repair"]),
+        ("t.csv", (HEAD + b"q,t,a,1,1").decode().encode("utf-16"), ["no UTF-8 text"]),
+        ("t.csv", HEAD.replace(b",", b";"), ["separated by ';'", "commas"]),
         ("t.csv", HEAD, ["the table has no rows"]),
         ("t.parquet", b"nonsense", ["cannot be read as parquet", "repair"]),
         ("t.jsonl", b'{"a": 1}\n{"a":\n', ["line 2 is no JSON", "repair"]),
@@ -249,6 +251,24 @@ def test_what_is_no_table_is_refused(table: Any, words: list[str]) -> None:
     with pytest.raises(ValueError, match=r"^outcomes: ") as error:
         check_table(table)
     assert [word for word in words if word not in str(error.value)] == []
+
+
+def test_names_of_a_pandas_index_are_columns() -> None:
+    built = scenario(
+        "replay",
+        outcomes=pandas_frame(ROWS).set_index(["query", "model"]),
+        models=pandas_frame(DATED).set_index("model"),
+        limit=0.5,
+    )
+    expect_rows(built)
+
+
+@pytest.mark.parametrize("columns", ["prompt", ["query"], 3])
+def test_names_of_columns_are_a_mapping(columns: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"columns=.* must be a mapping, such as \{'query': 'name'"
+    ):
+        check_table(ROWS, columns=columns)
 
 
 def test_a_repeated_column_of_pandas_is_refused() -> None:

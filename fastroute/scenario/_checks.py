@@ -1,7 +1,7 @@
 """Checks shared by the scenarios: every message names the field, the value and the remedy."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
 
@@ -14,6 +14,7 @@ __all__ = [
     "choice",
     "fraction",
     "is_missing",
+    "name_list",
     "nearest",
     "number_array",
     "positive",
@@ -75,6 +76,15 @@ def choice(field: str, value: str, valid: Sequence[str]) -> None:
     """Raise ValueError unless ``value`` is one of ``valid``."""
     if value not in valid:
         raise ValueError(f"{field}={value!r} is unknown{nearest(str(value), valid)}")
+
+
+def name_list(field: str, value: object) -> list[str]:
+    """Return one name, or a list of names, as a list; raise ValueError for anything else."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        raise ValueError(f"{field}={value!r} must be a name or a list of names")
+    return list(value)
 
 
 def whole(field: str, value: object, least: int) -> int:

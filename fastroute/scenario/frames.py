@@ -102,6 +102,8 @@ def _from_memory(field: str, source: Any) -> "pl.DataFrame":
     pandas = sys.modules.get("pandas")  # a pandas frame exists only where pandas was imported
     columns: dict[str, Any]
     if pandas is not None and isinstance(source, pandas.DataFrame):
+        if any(name is not None for name in source.index.names):
+            source = source.reset_index(allow_duplicates=True)
         names = [str(name) for name in source.columns]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -220,6 +222,11 @@ def _read_csv(path: Path) -> Source:
     import polars as pl
 
     frame = pl.read_csv(path, infer_schema=False)
+    head = frame.columns[0]
+    if "\0" in head:
+        raise _Damaged("it is no UTF-8 text; save the file as UTF-8")
+    if frame.width == 1 and (found := [mark for mark in ";\t" if mark in head]):
+        raise _Damaged(f"its fields are separated by {found[0]!r}; separate them by commas")
     # A blank line in the middle or at the end of a file is no row.
     filled = frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
     return Source(frame.filter(filled), np.flatnonzero(filled.to_numpy()), path)
@@ -361,6 +368,10 @@ def find_columns(
     ValueError
         Naming every role without a column, or what is wrong with ``given``.
     """
+    if not isinstance(given, Mapping | None):
+        raise ValueError(
+            f"columns={given!r} must be a mapping, such as {{{next(iter(roles))!r}: 'name'}}"
+        )
     for role, name in (given or {}).items():
         checks.choice("columns", role, tuple(roles))
         if name not in names:

@@ -115,7 +115,7 @@ def find_mean_problems(table: Table, released: Mapping[str, Release] | None) -> 
             Problem(
                 "missing",
                 f"score or cost is missing of {checks.several(models)}",
-                f"fill it in, or leave out with exclude={models!r}",
+                "fill it in" + _or_exclude(named, models),
             )
         )
     found += _free(named)
@@ -141,7 +141,7 @@ def _release_problems(table: Table, released: Mapping[str, Release]) -> list[Pro
             Problem(
                 "models",
                 f"models: {checks.several(unknown)} in the outcomes but not in the models table",
-                f"add a row with a release date, or leave out with exclude={unknown!r}",
+                "add a row with a release date" + _or_exclude(table, unknown),
             )
         )
     known = {model: released[model] for model in recorded if model in released}
@@ -162,10 +162,16 @@ def _release_problems(table: Table, released: Mapping[str, Release]) -> list[Pro
             Problem(
                 "release_date",
                 f"release_date: {checks.several(undated)} have none",
-                f"fill in YYYY-MM-DD, or leave out with exclude={undated!r}",
+                "fill in YYYY-MM-DD" + _or_exclude(table, undated),
             )
         )
     return found
+
+
+def _or_exclude(table: Table, models: Sequence[str]) -> str:
+    """Return the other remedy of models that lack something, where it leaves a model."""
+    rest = table.frame["model"].n_unique() - len(models)
+    return f", or leave out with exclude={list(models)!r}" if rest else ""
 
 
 def _empty(table: Table, ids: Sequence[str]) -> list[Problem]:

@@ -178,7 +178,9 @@ def _typed(
     import polars as pl
 
     _check_rows(field, read)
-    chosen = find_columns(field, read.frame.columns, roles, columns or {}, optional)
+    chosen = find_columns(
+        field, read.frame.columns, roles, {} if columns is None else columns, optional
+    )
     found: list[pl.Series] = []
     for role, column in chosen.items():
         if role in ("score", "cost"):
@@ -262,7 +264,7 @@ def keep_tasks(table: Table, tasks: str | Sequence[str]) -> Table:
     ValueError
         When a task is unknown, or none is named.
     """
-    wanted = [tasks] if isinstance(tasks, str) else list(tasks)
+    wanted = checks.name_list("tasks", tasks)
     if not wanted:
         raise ValueError("tasks=[] selects no query; name at least one task, or omit it")
     known = table.frame["task"].drop_nulls().unique(maintain_order=True).to_list()
@@ -287,7 +289,7 @@ def drop_models(table: Table, exclude: str | Sequence[str], released: Iterable[s
     ValueError
         When a model is unknown, or none would be left.
     """
-    left_out = [exclude] if isinstance(exclude, str) else list(exclude)
+    left_out = checks.name_list("exclude", exclude)
     models = table.frame["model"]
     known = list(dict.fromkeys([*models.drop_nulls().unique(maintain_order=True), *released]))
     for model in left_out:
