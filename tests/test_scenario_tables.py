@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fastroute.scenario import check_table, scenario
 from fastroute.scenario._checks import MISSING_WORDS, release_date
 from fastroute.scenario.frames import Source, numbers, read_source, texts
+from fastroute.study.build import scenario_axes
 
 ROWS: list[dict[str, Any]] = [
     {"query": query, "task": "t", "model": model, "score": score, "cost": cost}
@@ -88,6 +89,15 @@ def test_every_kind_of_file_gives_the_same(tmp_path: Path, suffix: str) -> None:
 def test_every_table_in_memory_gives_the_same(make: Callable[..., Any]) -> None:
     expect_rows(scenario("replay", outcomes=make(ROWS), models=make(DATED), limit=0.5))
     assert check_table(make(ROWS), make(DATED)).ok
+
+
+def test_a_list_of_files_is_an_axis_of_a_study() -> None:
+    files = ["a.csv", "b.csv"]
+    assert scenario_axes("replay", {"outcomes": files, "models": files}) == {
+        "outcomes": tuple(files),
+        "models": tuple(files),
+    }
+    assert scenario_axes("means", {"models": files, "exclude": files}) == {"models": tuple(files)}
 
 
 # Text
