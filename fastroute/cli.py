@@ -392,19 +392,52 @@ def list_sources() -> None:
 
 @data_app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="Table of outcomes: CSV, Parquet, or a pickle.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="Table of outcomes: CSV, Parquet, JSON lines, JSON, or a pickle."),
+    ],
     models: Annotated[
         Path | None, typer.Option(help="Table of models with their release dates.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=NAME",
+            help="Column that holds query, task, model, score or cost, where it has another name: "
+            "query=prompt,cost=usd. Can be given again.",
+        ),
     ] = None,
     trust_sha256: Annotated[
         str | None, typer.Option(help="Read a pickle of this SHA-256 that is not known.")
     ] = None,
 ) -> None:
-    """Check a table of outcomes for the scenario `replay`; exit code 1 when it has problems."""
+    """Check a table of outcomes for the scenario `replay`.
+
+    Exit code 1 when it has problems.
+    """
     with _user_errors():
         from fastroute.scenario.check import check_table
 
-        report = check_table(file, models, trust_sha256=trust_sha256)
+        names = _column_names(columns or [])
+        try:
+            report = check_table(file, models, columns=names, trust_sha256=trust_sha256)
+        except ValueError as error:
+            if "columns={" in str(error):
+                error.add_note("here columns={'query': 'prompt'} is --columns query=prompt")
+            raise
     typer.echo(str(report))
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _column_names(given: list[str]) -> dict[str, str]:
+    """Return the name of the column of each role, from ROLE=NAME and commas between them."""
+    names: dict[str, str] = {}
+    for pair in (pair for option in given for pair in option.split(",")):
+        role, equals, name = (part.strip() for part in pair.partition("="))
+        if not (role and equals and name):
+            raise ValueError(f"--columns {pair}: write ROLE=NAME, such as query=prompt")
+        if role in names:
+            raise ValueError(f"--columns {pair}: {role} is already {names[role]}; give it once")
+        names[role] = name
+    return names

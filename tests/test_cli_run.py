@@ -65,7 +65,7 @@ def test_every_width_keeps_what_tells_the_rows_apart(width: int) -> None:
     assert {"routerbench", "paretobandit", "synthetic"} <= set(sources.split())
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["report"], ["solve", "routing"]])
+@pytest.mark.parametrize("command", [[], ["data"], ["run"], ["solve", "routing"]])
 def test_help_fits_a_terminal(command: list[str]) -> None:
     text = runner.invoke(app, [*command, "--help"], env={"COLUMNS": "80"}).stdout
     assert max(map(len, text.splitlines())) <= 80

@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastroute.scenario import _checks as checks
 from fastroute.scenario.base import Scenario
 from fastroute.scenario.discovery import discovery
+from fastroute.scenario.means import means
 from fastroute.scenario.minimax import minimax
 from fastroute.scenario.paretobandit import paretobandit
 from fastroute.scenario.random_instances import random_instances
@@ -21,6 +22,7 @@ SCENARIOS: Final[dict[str, Callable[..., Scenario]]] = {
     "sota": sota,
     "routerbench": routerbench,
     "replay": replay,
+    "means": means,
     "paretobandit": paretobandit,
     "static": static,
     "minimax": minimax,
@@ -30,7 +32,7 @@ SCENARIOS: Final[dict[str, Callable[..., Scenario]]] = {
 """Builder of each registered scenario; its arguments are the scenario's options."""
 
 
-def scenario(name: str, **options: Any) -> Scenario:
+def scenario(name: str, /, **options: Any) -> Scenario:
     """Return a registered scenario.
 
     Parameters
@@ -38,7 +40,7 @@ def scenario(name: str, **options: Any) -> Scenario:
     name : str
         One of ``SCENARIOS``.
     **options
-        Options of the builder, as its docstring describes them.
+        Options of the builder, as its docstring describes them; one may be called ``name``.
 
     Returns
     -------

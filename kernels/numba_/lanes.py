@@ -13,15 +13,15 @@ their own, which are not vectorised and would spoil the rest.  Indices are unsig
 wraps negative signed ones, which hides the constant distances.
 
 The operations are those of ``solve_one`` in its order, so the answers are the same to the bit.
-What is rare there (no capacity, over budget, costs below 2**-800) is marked ``HARD`` and left to
-it.
+What is rare there (no capacity, over budget, costs below 2**-800 or far above the budget) is
+marked ``HARD`` and left to it.
 """
 
 import numpy as np
 from numba import njit
 
 from fastroute.kernels.numba_ import CACHE
-from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, ROUNDING, TINY
+from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, REACH, ROUNDING, TINY
 
 WIDTH = 32
 #: Doubles in a cache line, and in the widest vector.
@@ -121,10 +121,11 @@ def _prepare(w, size, lanes):
             w[o + SIDE + lane] = -1.0 if w[o + LIMIT + lane] > 0.0 else 0.0
     for lane in range(lanes):
         dearest, cheapest = w[DEAREST + lane], w[CHEAPEST + lane]
-        hard = (w[CAPACITY + lane] < 1.0 - MASS) | (dearest < TINY)
+        b = min(w[BUDGET + lane], dearest)
+        hard = (w[CAPACITY + lane] < 1.0 - MASS) | (dearest < TINY) | (dearest > REACH * b)
         w[HARD + lane] = 1.0 if hard else 0.0
         w[TOLERANCE + lane] = BUDGET_RANGE * (dearest - cheapest) + BUDGET_SCALE * dearest
-        w[EXCESS + lane] = cheapest - min(w[BUDGET + lane], dearest)
+        w[EXCESS + lane] = cheapest - b
         w[REST + lane] = 0.0 if hard else 1.0
         w[I_SLOT + lane] = 0.0
         w[I_SHARE + lane] = 0.0
@@ -213,7 +214,7 @@ def _find(w, size, lanes):
         slot = np.float64(m)
         for lane in range(lanes):
             upper, lower, side = w[o + UPPER + lane], w[o + LOWER + lane], w[o + SIDE + lane]
-            tolerance, crossing = w[TOLERANCE + lane], w[CROSSING + lane]
+            crossing = w[CROSSING + lane]
             k, k_lower, k_side = w[K_SLOT + lane], w[K_LOWER + lane], w[K_SIDE + lane]
             gap = w[I_LOWER + lane] - lower
             candidate = (w[I_UPPER + lane] - upper) / gap
@@ -221,7 +222,7 @@ def _find(w, size, lanes):
             first = (lower < k_lower) | ((lower == k_lower) & (side > 0.0))
             first = (side < k_side) | ((side == k_side) & first)
             better = (k < 0.0) | (candidate < crossing) | ((candidate == crossing) & first)
-            better = better & (side * gap < -tolerance)
+            better = better & (side * gap < 0.0)
             w[CROSSING + lane] = candidate if better else crossing
             w[K_LOWER + lane] = lower if better else k_lower
             w[K_SIDE + lane] = side if better else k_side
