@@ -67,16 +67,17 @@ def test_a_closed_output_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_outputs_in_memory_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    memory = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", memory)
     with safe_output():
         print("±")
-    assert sys.stdout.getvalue() == "±\n"
+    assert memory.getvalue() == "±\n"
 
 
 def test_a_warning_of_fastroute_takes_one_line() -> None:
     with safe_output():
-        ours = warnings.formatwarning("a thing to know", fr.FastrouteWarning, "file.py", 1)  # type: ignore[arg-type]
-        other = warnings.formatwarning("another", RuntimeWarning, "file.py", 1)  # type: ignore[arg-type]
+        ours = warnings.formatwarning("a thing to know", fr.FastrouteWarning, "file.py", 1)
+        other = warnings.formatwarning("another", RuntimeWarning, "file.py", 1)
     assert ours == "warning: a thing to know\n"
     assert other.startswith("file.py:1: RuntimeWarning: another\n")
 

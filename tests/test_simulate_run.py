@@ -24,8 +24,7 @@ def test_the_text_of_a_run_is_short_and_has_its_warnings() -> None:
     assert lines[0] == "Run of stageroute in sota: T = 500, 64 trials"
     assert [line.split()[0] for line in lines[1:4]] == ["regret", "priced", "cost"]
     assert all(" ± " in line for line in lines[1:4])
-    mean = f"{run.trials['regret'].mean():.4g}"
-    assert lines[1].split()[1] == mean
+    assert lines[1].split()[1] == f"{run.finals['regret'].mean():.4g}"
     assert run.warnings
     assert lines[4:] == [f"  warning: {text}" for text in run.warnings]
     assert str(run) == repr(run)
@@ -78,10 +77,11 @@ class Terminal(io.StringIO):
 
 
 def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     run_sota(progress=True)
-    assert "simulating" in sys.stderr.getvalue()
+    assert "simulating" in terminal.getvalue()
 
 
 def test_progress_is_quiet_elsewhere(capfd: pytest.CaptureFixture[str]) -> None:
