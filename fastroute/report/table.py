@@ -221,7 +221,7 @@ def _caption(rows: Sequence[Row], cost_unit: str) -> str:
         "reward. Priced regret adds overspending to the regret, at what it is worth, and credits "
         f"no unspent budget; vs {first}: its difference, paired by trial; lower: share of trials "
         f"in which it is lower. Worst stage: largest overspend of a stage, in {cost_unit}. "
-        "Starved: trials in which a model starved. Regret = discovery + deployment + routing; below zero, "
-        "reward was bought by overspending, or by a set that differs from stage to stage. Seconds "
-        "and ns (per trial and round): compilation apart."
+        "Starved: trials in which a model starved. Regret = discovery + deployment + routing; "
+        "below zero, reward was bought by overspending, or by sets that differ between stages. "
+        "Seconds and ns (per trial and round): compilation apart."
     )
