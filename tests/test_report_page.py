@@ -120,7 +120,7 @@ def test_differences_are_paired_by_trial(stored: StoredStudy, page: Node) -> Non
                 assert value(items[f"{name}_lower"]) == truth.share_lower
             if b == numbers[0]:
                 for row in table_cells(page, a):
-                    assert value(row["difference"]) == value(items["regret_difference"])
+                    assert value(row["difference"]) == value(items["priced_regret_difference"])
         assert all("difference" not in row for row in table_cells(page, numbers[0]))
 
 

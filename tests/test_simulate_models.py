@@ -7,6 +7,7 @@ import pytest
 
 import fastroute as fr
 from fastroute.scenario import Scenario
+from fastroute.scenario.optimum import optimum
 from fastroute.simulate import api
 from fastroute.simulate.api import simulate_part
 from fastroute.simulate.merge import join
@@ -41,7 +42,7 @@ def test_models_are_counted_as_they_were_played(policy: str, world: str) -> None
     np.testing.assert_allclose(models["share_se"], se, atol=1e-8)
     there = np.stack([(run.stage_sets == m).any(axis=2).mean(axis=0) for m in range(len(share))])
     np.testing.assert_allclose(models["deployed"], there.mean(axis=1), atol=1e-12)
-    np.testing.assert_allclose(models["oracle_share"].sum(), 1.0, atol=1e-9)
+    np.testing.assert_allclose(models["oracle_share"].to_numpy().sum(), 1.0, atol=1e-9)
     if policy == "oracle":
         # Draws scatter around the shares of the optimum.
         np.testing.assert_allclose(models["share"], models["oracle_share"], atol=0.05)
@@ -85,7 +86,7 @@ def test_a_cheap_start_does_not_hide_a_dear_end() -> None:
     run = fr.simulate(late_world(), fr.policy("greedy"), stages=10, **LATE)
     stages = run.stages.filter(trial=0)
     assert (run.finals["violation"] == 0.0).all()
-    late = stages.filter(stages["stage"] >= 5)["spend"].mean()
+    late = stages.filter(stages["stage"] >= 5)["spend"].to_numpy().mean()
     np.testing.assert_allclose(run.finals["late_cost"][0], late)
     assert late > 0.6
     (warning,) = [text for text in run.warnings if "above the budget" in text]
@@ -117,13 +118,12 @@ INSTANCES: dict[str, Any] = {"horizon": 200, "budget": 2.0, "max_deployed": 3, "
 def test_a_part_solves_the_optimum_of_its_own_instances(monkeypatch: pytest.MonkeyPatch) -> None:
     scenario = fr.scenario("random", trials=200, n_models=6)
     policy = fr.policy("stageroute")
-    solved = []
+    solved: list[int] = []
 
     def counting(world: Any, *rest: Any) -> Any:
         solved.append(len(world.reward_mean))
         return optimum(world, *rest)
 
-    optimum = api.optimum
     monkeypatch.setattr(api, "optimum", counting)
     cuts = [(0, 64), (64, 128), (128, 129), (129, 200)]
     parts = [

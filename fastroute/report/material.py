@@ -78,8 +78,8 @@ class Material:
     cells : polars.DataFrame
         One row per cell: parameters and progress as in the frame `cells`; for every quantity of
         ``SUMMARY`` ``mean_``, ``low_`` and ``high_``, as in the frame `summary`; the columns of
-        :func:`~fastroute.analyse.trial_diagnostics`; and the difference in regret from the first
-        policy of the world, ``mean_difference``, ``low_difference``, ``high_difference`` and
+        :func:`~fastroute.analyse.trial_diagnostics`; and the difference in priced regret from the
+        first policy of the world, ``mean_difference``, ``low_difference``, ``high_difference`` and
         ``share_lower``. Null where nothing is known yet.
     policies : list of str
         Labels, in the order of the study.
@@ -166,7 +166,7 @@ def _with_statistics(stored: StoredStudy, cells: "pl.DataFrame") -> "pl.DataFram
     # A first policy without trials is no other policy's to stand in for.
     firsts = cells.group_by("world").agg(pl.col("cell").min().alias("other_cell"))
     paired = (
-        paired_differences(stored.trials)
+        paired_differences(stored.trials, "priced_regret")
         .join(firsts, on=["world", "other_cell"])
         .select(
             "cell",
