@@ -48,11 +48,7 @@ def status_of(stored: StoredStudy) -> Status:
     rounds = int((cells["trials"] * cells["horizon"]).sum())
     done = int((cells["trials_done"] * cells["horizon"]).sum())
     holder = stored.holder
-    state = stored.manifest["status"]
-    if holder is not None:
-        state = "running"
-    elif state == "running":
-        state = "killed"
+    state = stored.state
     rate = _rate(stored, dict(cells.select("key", "horizon").iter_rows()), state == "running")
     failed = sorted(
         path.relative_to(stored.path).as_posix() for path in (stored.path / "failed").glob("*.txt")
@@ -60,7 +56,7 @@ def status_of(stored: StoredStudy) -> Status:
     cells_done = int(cells["complete"].sum())
     shards = int(cells["shards_done"].sum())
     lines = [
-        f"{stored.study.name} in {stored.path}: {_words(state, holder)}",
+        f"{stored.study.name} in {stored.path}: {_words(state, holder if state == "running" else None)}",
         f"{cells_done:,} of {cells.height:,} cells, {shards:,} shards, "
         f"{done / rounds:.1%} of {rounds:.3g} trial-rounds",
     ]
@@ -93,8 +89,11 @@ def _rate(stored: StoredStudy, horizons: dict[str, int], running: bool) -> float
     session = max(shards["session"])
     shards = shards.filter(pl.col("session") == session)
     end = time.time() if running else max(shards["at"])
-    begun = datetime.fromisoformat(stored.manifest["sessions"][session]["started"])
-    start = max(end - _RECENT_SECONDS, begun.timestamp())
+    # Of a session whose notes are lost the first shard tells when it began, nearly.
+    sessions, begun = stored.manifest["sessions"], min(shards["at"])
+    if session < len(sessions):
+        begun = datetime.fromisoformat(sessions[session]["started"]).timestamp()
+    start = max(end - _RECENT_SECONDS, begun)
     recent = shards.filter(pl.col("at") >= start)
     horizon = recent["key"].replace_strict(horizons, return_dtype=pl.Int64)
     rounds = int(((recent["stop"] - recent["first"]) * horizon).sum())
