@@ -47,8 +47,8 @@ def status_of(stored: StoredStudy) -> Status:
     ).collect()
     rounds = int((cells["trials"] * cells["horizon"]).sum())
     done = int((cells["trials_done"] * cells["horizon"]).sum())
-    holder = stored.holder
     state = stored.state
+    holder = stored.holder if state == "running" else None
     rate = _rate(stored, dict(cells.select("key", "horizon").iter_rows()), state == "running")
     failed = sorted(
         path.relative_to(stored.path).as_posix() for path in (stored.path / "failed").glob("*.txt")
@@ -56,7 +56,7 @@ def status_of(stored: StoredStudy) -> Status:
     cells_done = int(cells["complete"].sum())
     shards = int(cells["shards_done"].sum())
     lines = [
-        f"{stored.study.name} in {stored.path}: {_words(state, holder if state == "running" else None)}",
+        f"{stored.study.name} in {stored.path}: {_words(state, holder)}",
         f"{cells_done:,} of {cells.height:,} cells, {shards:,} shards, "
         f"{done / rounds:.1%} of {rounds:.3g} trial-rounds",
     ]
