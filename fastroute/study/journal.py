@@ -17,13 +17,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.study.errors import DamagedError, RunDirectoryError
 from fastroute.study.files import Inside, sync_directory
-from fastroute.study.names import COMPACTED, JOURNAL, leads_out
+from fastroute.study.names import leads_out
 from fastroute.study.seal import read_sealed, sealed
 
 if TYPE_CHECKING:
     import polars as pl
 
+JOURNAL: Final = "journal.jsonl"
+COMPACTED: Final = "shards.parquet"
 _LONGEST_LINE: Final = 1 << 16
+# What the checksum of a line comes after.
+_CRC: Final = b', "crc": '
 
 
 class Record(NamedTuple):
@@ -180,20 +184,19 @@ def _read_compacted(directory: Path) -> "pl.DataFrame":
 
 
 def _to_line(record: Record) -> str:
-    text = json.dumps(record._asdict())
-    return f'{text[:-1]}, "crc": {zlib.crc32(text.encode())}}}\n'
+    head = json.dumps(record._asdict())[:-1]
+    return f"{head}{_CRC.decode()}{zlib.crc32(head.encode())}}}\n"
 
 
 def _from_line(line: bytes) -> Record | None:
     """Read a line of the journal; None when it is damaged."""
-    try:
-        values = json.loads(line)
-        # Older versions wrote lines without it.
-        crc = values.pop("crc", None)
-        record = Record(**values)
-    except (ValueError, TypeError, AttributeError):
+    head, crc, digits = line.rpartition(_CRC)
+    # Lines of older versions have none.
+    if crc and digits != b"%d}" % zlib.crc32(head):
         return None
-    if crc is not None and crc != zlib.crc32(json.dumps(values).encode()):
+    try:
+        record = Record(**json.loads(head + b"}" if crc else line))
+    except (ValueError, TypeError):
         return None
     kinds = Record.__annotations__.values()
     whole = all(

@@ -3,8 +3,6 @@
 import re
 from typing import Final
 
-JOURNAL: Final = "journal.jsonl"
-COMPACTED: Final = "shards.parquet"
 LOCK: Final = ".lock"
 #: Where rows of large frames wait until the frame is written.
 PARTS: Final = ".parts"

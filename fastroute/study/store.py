@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from fastroute.study.cells import Cell
 from fastroute.study.errors import RunDirectoryError
 from fastroute.study.files import Inside, checksum, make_directory
-from fastroute.study.journal import Journal, Record
+from fastroute.study.journal import COMPACTED, JOURNAL, Journal, Record
 from fastroute.study.lock import Lock
 from fastroute.study.manifest import (
     CELLS,
@@ -46,8 +46,6 @@ from fastroute.study.manifest import (
     work_in,
 )
 from fastroute.study.names import (
-    COMPACTED,
-    JOURNAL,
     PARTS,
     final_name,
     is_failure,

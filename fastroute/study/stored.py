@@ -192,9 +192,9 @@ class StoredStudy:
         try:
             return read_sealed((self.path / CELLS).read_bytes(), CELLS)[0]
         except (OSError, DamagedError) as error:
+            reason = f"{CELLS}: {error.strerror}" if isinstance(error, OSError) else str(error)
             raise RunDirectoryError(
-                f"{self.path}: cells.parquet cannot be used ({error}); run the study again to "
-                "write it anew"
+                f"{self.path}: {reason}; run the study again, which writes it anew"
             ) from None
 
     def _frame(self, name: str) -> "pl.LazyFrame":
