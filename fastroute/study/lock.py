@@ -11,8 +11,8 @@ from typing import IO, Any, Final, Self
 
 from fastroute.study.errors import RunDirectoryError
 from fastroute.study.files import Inside
-from fastroute.study.names import LOCK
 
+LOCK: Final = ".lock"
 # Whoever asks for the status holds the lock for a moment.
 _PATIENCE: Final = 1.0
 

@@ -3,7 +3,6 @@
 import re
 from typing import Final
 
-LOCK: Final = ".lock"
 #: Where rows of large frames wait until the frame is written.
 PARTS: Final = ".parts"
 
