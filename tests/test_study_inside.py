@@ -474,3 +474,28 @@ def test_the_state_of_a_study(path: Path, status: str) -> None:
     # Someone ran it on and came to an end since it was loaded.
     run(path, 80)
     assert stored.state == status
+
+
+def test_a_damaged_journal_of_a_killed_run_costs_nothing(
+    whole: StoredStudy, tmp_path: Path
+) -> None:
+    """A line that is damaged is not believed, and its shard says what it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunDirectory, "finish", lambda *_: None)
+        patch.setattr("fastroute.study.run.write_frames", lambda _: [])
+        run(tmp_path / "killed")
+    content = (tmp_path / "killed" / JOURNAL).read_bytes()
+    draw = random.Random(7)
+    for place in draw.sample(range(len(content)), 5):
+        path = shutil.copytree(tmp_path / "killed", tmp_path / f"run-{place}")
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << draw.randrange(8)
+        (path / JOURNAL).write_bytes(damaged)
+        assert status_of(load(path)).state == "killed"
+        stored = run(path)
+        assert stored.shards_run == 0
+        assert_same_frames(stored, whole)
+        found, wanted = (
+            one.shards.select("sha256", "regret", "cost").collect() for one in (stored, whole)
+        )
+        assert found.equals(wanted)
