@@ -30,7 +30,8 @@ from fastroute.report.svg import Chart, Key
 from fastroute.report.sweeps import sweeps
 from fastroute.study import RunDirectoryError, load
 from fastroute.study.errors import DamagedError
-from fastroute.study.files import write_file
+from fastroute.study.files import Inside, write_file
+from fastroute.study.store import text_writer
 
 #: Name of the page in the run directory.
 PAGE: Final = "report.html"
@@ -88,7 +89,8 @@ def write_page(
     ValueError
         When `details` is below 1.
     RunDirectoryError
-        When the directory is not a run directory, or a frame or shard in it is damaged.
+        When the directory is not a run directory, a frame or shard in it is damaged, or the page
+        in it is a symbolic link.
     OSError
         When the page cannot be written.
     """
@@ -97,15 +99,19 @@ def write_page(
     if details < 1:
         raise ValueError(f"details: {details} cells cannot be shown; give at least 1")
     stored = load(path)
-    page = Path(path) / PAGE if out is None else Path(out)
+    stored.check_frames()
     try:
         content = render(gather(stored, details), answer or answer_of(stored))
     except (DamagedError, pl.exceptions.PolarsError) as error:
         raise RunDirectoryError(
             f"{path}: {error}; run the study again, which computes anew what is damaged"
         ) from None
-    write_file(page, lambda place: place.write_text(content, encoding="utf-8"))
-    return page
+    write = text_writer(content)
+    if out is None:
+        Inside(Path(path)).write(PAGE, write)
+        return Path(path) / PAGE
+    write_file(Path(out), write)
+    return Path(out)
 
 
 def render(material: Material, answer: Answer | None) -> str:

@@ -44,9 +44,11 @@ def write_report(path: str | os.PathLike[str], *, answer: Answer | None = None) 
     Raises
     ------
     RunDirectoryError
-        When the directory is not a run directory, or is being written to.
+        When the directory is not a run directory, is being written to, or a frame in it is
+        damaged; and when a link is in the place of a file or folder that is written.
     """
     stored = load(path)
+    stored.check_frames()
     cells = stored.cells.collect()
     worlds = _drawn(cells)
     writers = _all_figures(stored, cells)

@@ -1,5 +1,8 @@
 """A shard: the accounts of some trials of a cell, as bytes of Parquet and back.
 
+The file says itself what it is and whether it is whole (see :mod:`fastroute.study.seal`): the
+hash of the study that it was first computed for, the key of its cell, its trials, the backend.
+
 One row per trial. Columns:
 
 ``trial`` and the other columns of ``Run.trials``
@@ -26,6 +29,7 @@ One row per trial. Columns:
 """
 
 import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -35,6 +39,7 @@ from fastroute.simulate.blocks import BLOCK, Models, Moments
 from fastroute.simulate.ledger import MODEL_COLUMNS, QUANTITIES, STAGE_COLUMNS
 from fastroute.simulate.merge import Accounts
 from fastroute.simulate.sketch import Sketch
+from fastroute.study.seal import read_sealed, sealed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,11 +47,12 @@ if TYPE_CHECKING:
 F8 = NDArray[np.float64]
 
 _ABOUT: Final = ("pools", "late_pools")
+_SUMMED: Final = ("regret", "priced_regret", "cost")
 _SKETCH: Final = tuple(f"sketch_{field}" for field in Sketch._fields)
 
 
-def to_parquet(accounts: Accounts) -> bytes:
-    """Write accounts as Parquet."""
+def to_parquet(accounts: Accounts, about: Mapping[str, Any] | None = None) -> bytes:
+    """Write accounts as Parquet, with what the shard says that it is."""
     import polars as pl
 
     count = accounts.trials
@@ -86,10 +92,52 @@ def to_parquet(accounts: Accounts) -> bytes:
     frame = pl.DataFrame(columns).with_columns(
         column.extend_constant(None, count - len(column)) for column in lists
     )
-    file = io.BytesIO()
     # Doubles of a simulation hardly compress, and statistics of a shard are never asked for.
-    frame.write_parquet(file, compression="zstd", compression_level=1, statistics=False)
-    return file.getvalue()
+    return sealed(frame, about or {}, compression="zstd", compression_level=1, statistics=False)
+
+
+def facts_of(content: bytes, name: str) -> dict[str, Any] | None:
+    """Return what a shard that is whole says that it is, and what the journal notes of it.
+
+    Parameters
+    ----------
+    content : bytes
+        The shard.
+    name : str
+        Of the shard, for messages.
+
+    Returns
+    -------
+    dict or None
+        Times of the work are 0, as a shard does not tell them. None when the shard does not say
+        what it is, as those of older versions.
+
+    Raises
+    ------
+    DamagedError
+        When it is not what was written.
+    """
+    frame, about = read_sealed(content, name)
+    if about is None:
+        return None
+    return {
+        **about,
+        "moments": "block_mean" in frame.columns,
+        "means": "block_stages" in frame.columns,
+        **sums_of({column: frame[column].to_numpy() for column in _SUMMED}),
+        "seconds": 0.0,
+        "compile_seconds": 0.0,
+    }
+
+
+def sums_of(finals: Mapping[str, F8]) -> dict[str, float]:
+    """Add up over the trials of a shard what running estimates are made of."""
+    return {
+        "regret": float(finals["regret"].sum()),
+        "regret_square": float((finals["regret"] ** 2).sum()),
+        "priced_regret": float(finals["priced_regret"].sum()),
+        "cost": float(finals["cost"].sum()),
+    }
 
 
 def from_parquet(content: bytes) -> Accounts:
