@@ -128,8 +128,9 @@ def test_other_directories_are_refused(stored: StoredStudy, tmp_path: Path) -> N
         open_directory(tmp_path / "notes.txt")
     path = shutil.copytree(stored.path, tmp_path / "run")
     manifest = json.loads((path / "manifest.json").read_text())
-    (path / "manifest.json").write_text(json.dumps({**manifest, "format": 1}))
-    with pytest.raises(RunDirectoryError, match="not of format 2"):
+    # Format 2 holds a priced regret that credits unspent budget.
+    (path / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
+    with pytest.raises(RunDirectoryError, match="not of format 3"):
         open_directory(path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["notes.txt", "run"]
 

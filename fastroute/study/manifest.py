@@ -23,9 +23,10 @@ from fastroute.study.tables import FRAMES
 
 MANIFEST: Final = "manifest.json"
 CELLS: Final = "cells.parquet"
-FORMAT: Final = 2
-# Whoever wrote these knew nothing of what is needed to read them today.
-_OLDER: Final = (1,)
+FORMAT: Final = 3
+# Whoever wrote these knew nothing of what is needed to read them today, and format 2 holds a priced
+# regret of another definition.
+_OLDER: Final = (1, 2)
 #: What the study is. It does not depend on when, where and how often the study was run.
 FACTS: Final = ("format", "name", "content_hash", "cells", "axes", "scenarios", "study")
 #: How its sessions went.
@@ -187,8 +188,9 @@ def whole_manifest(directory: Path) -> dict[str, Any] | None:
         # A newer one, unless the other files are of this format.
         if manifest.get("format") in _OLDER or _facts(directory) is None:
             raise RunDirectoryError(
-                f"{directory}: manifest.json is not of format {FORMAT}; "
-                "read it with the version of fastroute that wrote it"
+                f"{directory}: manifest.json is not of format {FORMAT}: another version of "
+                "fastroute wrote it, with other definitions of what is reported; read it with that "
+                "version, or run its study.toml again into a new directory"
             )
         return None
     try:
