@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fastroute.kernels import codes
 from fastroute.kernels.normal import normal
-from fastroute.kernels.types import STATES, Draws, Memory, Routing, Rules, new_sums
+from fastroute.kernels.types import STATES, Draws, Memory, Models, Routing, Rules, new_sums
 from fastroute.policy import DEPLOYERS, ESTIMATORS, ROUTERS, Policy, StageProblem
 from fastroute.policy.custom import compile_router, plain_function, router_name
 from fastroute.policy.estimators import INIT_RULES, NO_RADIUS
@@ -52,7 +52,7 @@ class ChunkResult(NamedTuple):
     curves: F8 | Moments  #: [quantity, trials, checkpoint], or moments of blocks of trials
     stages: F8  #: [column, stage, trials], or sums over blocks of trials
     pulls: F8  #: real observations of every model, [N, trials]
-    trace: NDArray[np.int16]  #: [rounds, trials], empty unless traced
+    trace: Models  #: [rounds, trials], empty unless traced
 
 
 def make_rules(
@@ -152,6 +152,8 @@ def run_chunk(
     kernel = load_kernel("rounds", task.backend)
     size = len(world.limit)
     slots = min(task.max_deployed, size)
+    # Sets are stored with every stage: 16 bits wherever they can count the models.
+    numbers = np.int16 if size <= np.iinfo(np.int16).max else np.int32
     mine = slice(first_trial, first_trial + trials) if len(world.reward_mean) > 1 else slice(0, 1)
     reward_mean = np.ascontiguousarray(world.reward_mean[mine])
     cost_mean = np.ascontiguousarray(world.cost_mean[mine])
@@ -161,12 +163,12 @@ def run_chunk(
         task.budget,
         np.zeros((len(QUANTITIES), trials, len(plan.checkpoints))),
         np.zeros((len(STAGE_COLUMNS), len(plan.stages), trials)),
-        np.full((len(plan.stages) if task.keep_stages else 0, trials, slots), -1, np.int16),
+        np.full((len(plan.stages) if task.keep_stages else 0, trials, slots), -1, numbers),
     )
     precision = (task.dtype,) if task.backend == "jax" else ()
     workspace = kernel.workspace(trials, slots, *precision)
     sums = new_sums(trials)
-    trace = np.full((plan.horizon if task.trace else 0, trials if task.trace else 0), -1, np.int16)
+    trace = np.full((plan.horizon if task.trace else 0, trials if task.trace else 0), -1, np.int32)
     previous = np.zeros((trials, size), np.bool_)
     for k, stage in enumerate(plan.stages):
         problem = _problem(task, k, stage, memory, previous, reward_mean, cost_mean, first_trial)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastroute.kernels.types import Models
 from fastroute.simulate.blocks import Moments
 from fastroute.simulate.ledger import QUANTITIES, STAGE_COLUMNS
 from fastroute.simulate.sketch import sketch_quantiles
@@ -57,7 +58,7 @@ def curves_frame(
 
 def stages_frame(
     table: F8,
-    sets: NDArray[np.int16],
+    sets: Models,
     trials: NDArray[np.int64],
     opened: NDArray[np.int64],
     rounds: NDArray[np.int64],

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.kernels.types import Sums
+from fastroute.kernels.types import Models, Sums
 from fastroute.policy import Choice
 
 F8 = NDArray[np.float64]
@@ -52,7 +52,7 @@ class Ledger:
     budget: float
     curves: F8  #: [quantity, trials, checkpoint]
     stage_table: F8  #: [column, stage, trials]
-    stage_sets: NDArray[np.int16]  #: [stage, trials, slots], empty when sets are not kept
+    stage_sets: Models  #: [stage, trials, slots], empty when sets are not kept
     discovery: F8 = field(init=False)
     deployment: F8 = field(init=False)
     routing: F8 = field(init=False)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastroute.kernels.types import Models
 from fastroute.policy import Policy
 from fastroute.scenario import Scenario
 from fastroute.simulate.blocks import (
@@ -34,8 +35,8 @@ class Accounts(NamedTuple):
     finals: dict[str, NDArray[Any]]  #: columns of ``Run.trials``, [trials]
     curves: F8 | Moments  #: [quantity, trials, checkpoint], or moments of blocks of trials
     stages: F8  #: [column, stage, trials], or sums over blocks of trials
-    sets: NDArray[np.int16] | None  #: [stage, trials, slots]; None when ``stages`` holds sums
-    picks: NDArray[np.int16]  #: [rounds, trials], empty unless traced
+    sets: Models | None  #: [stage, trials, slots]; None when ``stages`` holds sums
+    picks: Models  #: [rounds, trials], empty unless traced
     pools: int  #: pools of models over the run
     late_pools: int  #: those after the first that no distribution can serve
 
@@ -143,7 +144,7 @@ def make_run(
     )
 
 
-def summed(accounts: Accounts) -> tuple[F8 | Moments, F8, NDArray[np.int16]]:
+def summed(accounts: Accounts) -> tuple[F8 | Moments, F8, Models]:
     """Return ``curve_array``, ``stage_array`` and ``stage_sets`` of a run."""
     trials, curves = accounts.trials, accounts.curves
     return (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastroute.kernels.types import Models
 from fastroute.policy import Policy
 from fastroute.scenario import Scenario
 from fastroute.simulate.blocks import Moments
@@ -56,8 +57,8 @@ class Run:
     finals: dict[str, NDArray[Any]]
     curve_array: F8 | Moments
     stage_array: F8
-    stage_sets: NDArray[np.int16]
-    picks: NDArray[np.int16]
+    stage_sets: Models
+    picks: Models
     seconds: float
     warnings: list[str] = field(default_factory=list)
 
