@@ -100,8 +100,8 @@ def unequal_limit_problems(count: int) -> Problems:
     drawn = 4 * count + 100
     limit = np.random.default_rng(3).uniform(0.2, 0.6, (drawn, 32))
     problems = _draw(drawn, 32, 4, limit, 1.0)
-    relaxed = solve_routing(*problems[:4])
-    deployed = solve_deployment(*problems[:4], cap)
+    relaxed = solve_routing(*problems[:4], infeasible="ignore")
+    deployed = solve_deployment(*problems[:4], cap, infeasible="ignore")
     keep = ((relaxed.share > 1e-9).sum(axis=1) > cap) & deployed.feasible
     rows = np.flatnonzero(keep)[:count]
     if len(rows) < count:

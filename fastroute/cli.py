@@ -131,7 +131,7 @@ def routing(
         table = _read_instances(file)
         parts = []
         for rows in table.batches():
-            answer = solve_routing(**table.arrays(rows), backend=backend)
+            answer = solve_routing(**table.arrays(rows), backend=backend, infeasible="ignore")
             names = ("share", "value", "budget_price", "simplex_price")
             parts.append((rows, {name: getattr(answer, name) for name in names}, answer))
         _emit(table, parts, out)
@@ -166,7 +166,9 @@ def deployment(
         for rows in table.batches():
             arrays: dict[str, Any] = table.arrays(rows)
             cap = max_deployed if max_deployed is not None else table.cap(rows)
-            answer = solve_deployment(**arrays, max_deployed=cap, fill=fill, backend=backend)
+            answer = solve_deployment(
+                **arrays, max_deployed=cap, fill=fill, backend=backend, infeasible="ignore"
+            )
             names = ("deployed", "weight", "value", "gap")
             columns = {name: getattr(answer, name) for name in names}
             columns["method"] = np.array([str(Method(int(code))) for code in answer.method])
@@ -325,7 +327,7 @@ def _emit(
     answers = pl.concat(frames).sort("row").drop("row")
     frame = pl.concat([table.names, answers], how="horizontal")
     status = np.concatenate([answer.status for _, _, answer in parts])
-    for code in (Status.NO_CAPACITY, Status.OVER_BUDGET):
+    for code in (Status.NO_CAPACITY, Status.OVER_BUDGET, Status.TIME_LIMIT):
         if count := int((status == code).sum()):
             typer.echo(f"{count} of {status.size} instances: {code}", err=True)
     if out is not None:

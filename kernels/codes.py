@@ -11,6 +11,7 @@ OPTIMAL: Final = 0
 NO_CAPACITY: Final = 1
 OVER_BUDGET: Final = 2
 NODE_LIMIT: Final = 3
+TIME_LIMIT: Final = 4
 
 # How a deployment problem was solved.
 VERTEX: Final = 0

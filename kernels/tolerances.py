@@ -26,7 +26,8 @@ SUPPORT: Final = 1e-11
 #: Deployment: handicap of the model of rank r in the tie order, times sqrt(r).  It decides between
 #: sets of equal value (irrational steps leave no ties) and costs at most HANDICAP sqrt(N).
 HANDICAP: Final = 1e-10
-#: Deployment: two values within this are equally good.
+#: Deployment: two values within this are equally good; of costs, this share of the dearest one
+#: (at most ``REACH`` times what the cheapest set costs).
 VALUE: Final = 1e-12
 #: Routing: what is left in a share, relative to its limit, up to this much is rounding, not mass.
 ROUNDING: Final = 1e-15

@@ -1,12 +1,14 @@
 """Named tuples of arrays that pass between the simulator and every backend."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
+#: Models by number, -1 for none.
+ModelNumbers = NDArray[np.signedinteger[Any]]
 
 #: Numbers that a router may keep for each trial.
 STATES = 8

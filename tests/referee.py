@@ -7,6 +7,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
 from fastroute.kernels.ref.routing import solve_one
+from fastroute.kernels.tolerances import REACH
 from fastroute.kernels.types import Deployment
 from strategies import F8, Problems
 
@@ -72,6 +73,8 @@ def assert_valid(
     c, budget = c * unit[:, None], budget * unit
     weight, deployed = answer.weight, answer.deployed
     top = np.where(a > 0.0, c, 0.0).max(1)
+    with np.errstate(over="ignore"):
+        reach = np.minimum(top, REACH * np.minimum(budget, top))
     someone = (a > 0.0).any(1)
     checks: dict[str, Any] = {
         "finite": np.isfinite(weight).all(1)
@@ -87,7 +90,7 @@ def assert_valid(
         "mass": np.abs(weight.sum(1) - someone) <= tolerance + 1e-10,
         "limit": (weight <= a * (1.0 + tolerance)).all(1) | (answer.status == NO_CAPACITY),
         "budget": (answer.status != OPTIMAL)
-        | ((weight * c).sum(1) <= np.minimum(budget, top) + tolerance * top),
+        | ((weight * c).sum(1) <= np.minimum(budget, top) + tolerance * reach),
         "over budget": (answer.status != OVER_BUDGET) | ((weight * c).sum(1) > budget),
         "value": np.abs(answer.value - (weight * u).sum(1) + (charge * deployed).sum(1)) <= 1e-12,
     }

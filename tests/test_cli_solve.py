@@ -52,6 +52,7 @@ def test_routing_answers_in_the_rows_of_the_file(
             one["limit"].to_numpy(),
             one["budget"][0],
             backend=backend,
+            infeasible="ignore",
         )
         mine = answer.filter(instance=name)
         assert np.allclose(mine["share"].to_numpy(), direct.share, atol=1e-12)
@@ -75,6 +76,7 @@ def test_deployment_with_caps_from_the_file() -> None:
             one["budget"][0],
             int(one["max_deployed"][0]),
             fill="none",
+            infeasible="ignore",
         )
         mine = answer.filter(instance=name)
         assert mine["deployed"].to_list() == direct.deployed.tolist()

@@ -32,6 +32,7 @@ from strategies import (
     Problems,
     deployment_problems,
     exact_problems,
+    mixed_problems,
     random_problems,
     stage_problems,
 )
@@ -151,6 +152,27 @@ def test_as_good_as_every_set(charged: bool) -> None:
         assert_valid(problems, charge, cap, found)
         assert_valid(problems, charge, cap, truth)
         assert_as_good(problems, found, truth)
+        seen.update(truth.status.tolist())
+    assert min(seen[OPTIMAL], seen[OVER_BUDGET], seen[NO_CAPACITY]) >= 20
+
+
+def test_costs_of_any_size_beside_each_other() -> None:
+    rng = np.random.default_rng(21)
+    seen: Counter[int] = Counter()
+    for k in range(60):
+        size = 2 + k % 5
+        cap = int(rng.integers(1, size + 1))
+        problems = mixed_problems(rng, 12, size)
+        charge = np.zeros_like(problems.reward)
+        found = compiled.solve(*problems, charge, cap)
+        truth = exhaustive.solve(*problems, charge, cap)
+        assert_valid(problems, charge, cap, found)
+        np.testing.assert_array_equal(found.status, truth.status)
+        met, over = truth.status == OPTIMAL, truth.status == OVER_BUDGET
+        np.testing.assert_allclose(found.value[met], truth.value[met], atol=1e-9)
+        np.testing.assert_allclose(
+            spend(problems, found)[over], spend(problems, truth)[over], rtol=1e-7
+        )
         seen.update(truth.status.tolist())
     assert min(seen[OPTIMAL], seen[OVER_BUDGET], seen[NO_CAPACITY]) >= 20
 

@@ -73,6 +73,11 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"cost_range": (2.0, 1.0)}, ["cost_range=(2.0, 1.0)", "c_min <= c_max"]),
     ({"cost_range": (0.0, 0.0), "cost_mean": [0.0, 0.0]}, ["cost_range", "c_max > 0"]),
     ({"cost_range": (0.0, 1.0, 2.0)}, ["cost_range", "pair"]),
+    ({"cost_range": 3.0}, ["cost_range=3.0", "pair (c_min, c_max)"]),
+    ({"cost_range": "ab"}, ["cost_range='ab'", "pair"]),
+    ({"cost_mean": np.ma.array([1.0, 9.0], mask=[False, True])}, ["cost_mean", "1 masked"]),
+    ({"cost_mean": np.array(["2020-01-01"] * 2, "M8[D]")}, ["cost_mean", "array of numbers"]),
+    ({"reward_mean": ["0.5", "0.6"]}, ["reward_mean", "array of numbers"]),
     (
         {"cost_law": "lognormal", "cost_sigma": 1.0, "cost_range": (0.0, 2.1)},
         ["cost_range=(0.0, 2.1)", "c_max >= 2.22"],

@@ -37,6 +37,16 @@ def play(scenario: Scenario, router: Any, backend: str = "numba", **settings: An
     return fr.simulate(scenario, policy, **{**given, **settings})
 
 
+def test_models_beyond_sixteen_bits_keep_their_numbers() -> None:
+    size = 33_000
+    reward = np.full(size, 0.1)
+    reward[-1] = 0.9
+    given = {"budget": 2.0, "max_deployed": 1, "horizon": 20, "stages": 2, "trace": True}
+    out = run(Scenario(reward, np.ones(size)), "oracle", **given)
+    assert out.stages["deployed"].to_list() == [[size - 1]] * 4
+    assert set(out.picks.ravel().tolist()) == {size - 1}
+
+
 class TestPartsAddUp:
     @pytest.fixture(params=[(p, w) for p in ANYWHERE for w in ("retirement", "table", "tight")])
     def out(self, request: pytest.FixtureRequest) -> Run:

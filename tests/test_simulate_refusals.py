@@ -94,7 +94,13 @@ class TestInfeasible:
     def test_budget(self) -> None:
         scenario = Scenario([0.5, 0.6], [0.8, 1.0], 0.5)
         self.refuse(r"budget=0\.85 is below 0\.9.*Raise budget", scenario, budget=0.85)
+        self.refuse('budget = "cheapest"', scenario, budget=0.85)
         fr.simulate(scenario, fr.policy("oracle"), **{**GOOD, "budget": 0.9})
+
+    def test_the_least_budget_can_be_copied(self) -> None:
+        scenario = Scenario([0.5], [1.2345649], cost_law="fixed")
+        self.refuse(r"budget=1\.0 is below 1\.23457,", scenario, budget=1.0)
+        fr.simulate(scenario, fr.policy("uniform"), **{**GOOD, "budget": 1.23457})
 
     def test_budget_of_the_models_that_fit(self) -> None:
         # Three models could meet the budget, but only two may be deployed.

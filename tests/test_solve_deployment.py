@@ -8,11 +8,25 @@ import pytest
 import fastroute as fr
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
 from fastroute.kernels.numba_ import deployment as compiled
-from fastroute.solve import DeploymentResult, Method, Status, solve_deployment
+from fastroute.solve import (
+    DeploymentResult,
+    InfeasibleWarning,
+    Method,
+    Status,
+    solve_deployment,
+)
 from fastroute.solve.highs import deployment as by_highs
 from referee import assert_valid
-from strategies import Problems, random_problems, stage_problems
+from strategies import (
+    Problems,
+    degenerate_problems,
+    exact_problems,
+    mixed_problems,
+    random_problems,
+    stage_problems,
+)
 
+pytestmark = pytest.mark.filterwarnings("ignore::fastroute.solve.InfeasibleWarning")
 BACKENDS = pytest.mark.parametrize("backend", ["auto", "numba", "ref", "highs"])
 RULES = ("reduced_cost", "none", "ucb", "least_pulled")
 GOOD: dict[str, Any] = {
@@ -141,6 +155,105 @@ def test_highs_does_not_charge_for_crumbs() -> None:
         theirs = by_highs(*each, charge, 5)
         assert ours.status[0] == theirs.status[0] == OPTIMAL
         assert theirs.value[0] == pytest.approx(ours.value[0], abs=1e-7)
+
+
+def test_highs_grants_the_tolerance_of_the_others_and_no_more() -> None:
+    """Its own tolerance, 1e-9, is wider than that of the budget row."""
+    for short in (0.9e-9, 1e-11, 1e-13):
+        for backend in ("numba", "ref", "highs"):
+            found = solve_deployment([0.5], [1.0], 1.0, 1.0 - short, 1, backend=backend)
+            assert found.status == OVER_BUDGET, (short, backend)
+    for backend in ("numba", "ref", "highs"):
+        assert solve_deployment([0.5], [1.0], 1.0, 1.0 - 1e-16, 1, backend=backend).feasible
+
+
+@pytest.mark.parametrize(
+    "kind", [random_problems, degenerate_problems, exact_problems, mixed_problems]
+)
+def test_highs_gives_the_statuses_and_values_of_the_others(kind: Any) -> None:
+    rng = np.random.default_rng(8)
+    for k in range(8):
+        problems: Problems = kind(rng, 8, int(rng.integers(1, 9)))
+        charge = rng.choice([0.0, 0.0, 0.05], problems.reward.shape)
+        theirs = by_highs(*problems, charge, 1 + k % 4)
+        ours = compiled.solve(*problems, charge, 1 + k % 4)
+        np.testing.assert_array_equal(theirs.status, ours.status)
+        met = ours.status == OPTIMAL
+        np.testing.assert_allclose(theirs.value[met], ours.value[met], rtol=0.0, atol=1e-8)
+
+
+def test_rewards_of_any_size_are_scaled_for_highs() -> None:
+    for unit in (1e-9, 1.0, 1e9, 1e200):
+        options: dict[str, Any] = {**GOOD, "reward": unit * np.array(GOOD["reward"])}
+        found = solve_deployment(**options, backend="highs", fill="none")
+        assert found.status == OPTIMAL
+        assert found.value == pytest.approx(unit * solve_deployment(**GOOD).value, rel=1e-9)
+
+
+# --- A time limit -----------------------------------------------------------------------------
+
+
+def subset_sum(size: int) -> dict[str, Any]:
+    """Every model is worth its cost, and two must meet the budget exactly: hard to prove."""
+    cost = np.random.default_rng(3).uniform(0.1, 1.0, size)
+    return {"reward": cost, "cost": cost, "limit": 0.5, "budget": 0.37, "max_deployed": 2}
+
+
+@pytest.mark.parametrize("backend", ["numba", "highs"])
+def test_a_time_limit_ends_with_a_set_and_its_proven_gap(backend: str) -> None:
+    """The limit is so short that HiGHS finds nothing: the branch and bound's set stands."""
+    problem = subset_sum(60)
+    best = solve_deployment(**problem, node_limit=10**9, fill="none")
+    found = solve_deployment(
+        **problem, backend=backend, node_limit=500, time_limit=1e-9, fill="none"
+    )
+    assert best.status == OPTIMAL
+    assert found.status == Status.TIME_LIMIT
+    assert "time_limit" in found.message
+    assert "TIME_LIMIT" in repr(found)
+    assert found.deployed.sum() <= 2
+    if backend == "highs":
+        assert not found.feasible or np.isfinite(found.gap)
+        return
+    assert found.feasible
+    assert found.weight @ problem["cost"] <= 0.37 * (1.0 + 1e-12)
+    assert found.value <= best.value <= found.value + found.gap + 1e-9
+
+
+def test_a_time_limit_that_is_long_enough_changes_nothing() -> None:
+    problem = subset_sum(12)
+    plain = solve_deployment(**problem, backend="highs")
+    for limit in (1e3, np.inf):
+        again = solve_deployment(**problem, backend="highs", time_limit=limit)
+        assert again.status == plain.status == OPTIMAL
+        assert again.gap == 0.0
+        np.testing.assert_array_equal(again.weight, plain.weight)
+
+
+# --- No solution ------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_cannot_be_met_is_said() -> None:
+    options: dict[str, Any] = {**GOOD, "budget": [0.5, 0.01]}
+    with pytest.warns(InfeasibleWarning, match=r"1 of 2 problems.*\(1,\): budget=0.01 is below"):
+        found = solve_deployment(**options)
+    with pytest.raises(ValueError, match="add a cheaper model"):
+        solve_deployment(**options, infeasible="raise")
+    quiet = solve_deployment(**options, infeasible="ignore")
+    np.testing.assert_array_equal(quiet.weight, found.weight)
+    assert "status=1 OPTIMAL, 1 OVER_BUDGET" in repr(found)
+    with pytest.warns(InfeasibleWarning, match="limits of the models add up to less than 1"):
+        solve_deployment(**{**GOOD, "limit": 0.1})
+
+
+@BACKENDS
+def test_any_cap_above_the_number_of_models_is_that_number(backend: str) -> None:
+    many: Any = 10**30
+    found = solve_deployment(**{**GOOD, "max_deployed": many}, backend=backend)
+    plain = solve_deployment(**{**GOOD, "max_deployed": 4}, backend=backend)
+    np.testing.assert_array_equal(found.weight, plain.weight)
+    np.testing.assert_array_equal(found.deployed, plain.deployed)
 
 
 @BACKENDS
@@ -298,6 +411,10 @@ def test_input_is_left_alone() -> None:
         ({"max_deployed": -1}, ["max_deployed", "-1"]),
         ({"max_deployed": 1.5}, ["max_deployed", "integer", "1.5"]),
         ({"max_deployed": True}, ["max_deployed", "True"]),
+        ({"max_deployed": np.True_}, ["max_deployed", "True"]),
+        ({"time_limit": 0.0}, ["time_limit", "> 0", "np.inf"]),
+        ({"time_limit": np.nan}, ["time_limit", "NaN"]),
+        ({"infeasible": "rais"}, ["infeasible", "Did you mean 'raise'?"]),
         ({"max_deployed": "2"}, ["max_deployed", "'2'"]),
         ({"max_deployed": [2]}, ["max_deployed", "[2]"]),
         ({"node_limit": 0}, ["node_limit", ">= 1", "0"]),

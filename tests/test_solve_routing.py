@@ -1,5 +1,6 @@
 """``solve_routing``: shapes, types, messages, backends, and HiGHS as a second opinion."""
 
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,26 @@ from certificates import assert_optimal
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
 from fastroute.kernels.numba_ import routing as compiled
 from fastroute.kernels.types import Routing
-from fastroute.solve import RoutingResult, Status, solve_deployment, solve_routing
+from fastroute.solve import (
+    InfeasibleWarning,
+    RoutingResult,
+    Status,
+    solve_deployment,
+    solve_routing,
+)
 from fastroute.solve.highs import routing as by_highs
+from fastroute.solve.status import at_least
 from fastroute.solve.validate import choice, number_array, positive_int
-from strategies import Problems, cheapest_mix, degenerate_problems, exact_problems, random_problems
+from strategies import (
+    Problems,
+    cheapest_mix,
+    degenerate_problems,
+    exact_problems,
+    mixed_problems,
+    random_problems,
+)
 
+pytestmark = pytest.mark.filterwarnings("ignore::fastroute.solve.InfeasibleWarning")
 BACKENDS = pytest.mark.parametrize("backend", ["auto", "numba", "ref", "highs"])
 GOOD: dict[str, Any] = {"reward": [0.9, 0.2], "cost": [1.0, 0.1], "limit": 1.0, "budget": 0.55}
 
@@ -44,6 +60,32 @@ def test_values_are_those_of_highs() -> None:
         slack = 1e-9 * (1.0 + ours.budget_price * np.ptp(problems.cost, axis=1))
         assert (np.abs(ours.value - theirs.value) <= slack)[same].all()
         compared += int(same.sum())
+
+
+@pytest.mark.parametrize(
+    "kind", [random_problems, degenerate_problems, exact_problems, mixed_problems]
+)
+def test_highs_gives_the_statuses_of_the_others_and_proven_values(kind: Any) -> None:
+    """Whatever the input: nothing is raised, and every answer is within the one tolerance."""
+    rng = np.random.default_rng(3)
+    for _ in range(10):
+        problems: Problems = kind(rng, 30, int(rng.integers(1, 12)))
+        theirs, ours = by_highs(*problems), compiled.solve(*problems)
+        np.testing.assert_array_equal(theirs.status, ours.status)
+        price = np.minimum(ours.budget_price * np.ptp(problems.cost, axis=1), 1e300)
+        assert (np.abs(theirs.value - ours.value) <= 2e-9 * (1.0 + price)).all()
+        assert (theirs.share <= problems.limit)[ours.status != NO_CAPACITY].all()
+
+
+def test_highs_answers_where_it_once_had_no_status() -> None:
+    reward = [-195080.1, -1347320.9, 1149155.2, 921010.0, 162802.9, -640869.6, -781035.0, 1135318.4]
+    cost = 1e4 + 1e-7 * np.array([289.7, 8817.2, 5705.6, 2142.3, 5049.2, 7086.0, 1095.8, 7503.5])
+    limit = [1.0, 0.25, 1.0, 0.5, 0.125, 0.25, 0.25, 1.0]
+    for budget, status in ((1e4 + 1.897e-5, OVER_BUDGET), (1e4 + 3e-5, OPTIMAL), (2e4, OPTIMAL)):
+        ours = solve_routing(reward, cost, limit, budget)
+        theirs = solve_routing(reward, cost, limit, budget, backend="highs")
+        assert ours.status == theirs.status == status
+        assert theirs.value == pytest.approx(float(ours.value), rel=1e-9)
 
 
 @BACKENDS
@@ -255,6 +297,41 @@ def test_statuses_read_as_sentences() -> None:
     assert alone.feasible
 
 
+@pytest.mark.filterwarnings("error")
+@BACKENDS
+def test_what_cannot_be_met_is_said(backend: str) -> None:
+    over: dict[str, Any] = {**GOOD, "budget": 0.05, "backend": backend}
+    with pytest.warns(InfeasibleWarning, match=r"budget=0.05 is below 0.1, the mean cost of"):
+        found = solve_routing(**over)
+    assert "status=OVER_BUDGET" in repr(found)
+    with pytest.raises(ValueError, match=r"budget=0.05 is below 0.1.*add a cheaper model"):
+        solve_routing(**over, infeasible="raise")
+    np.testing.assert_array_equal(solve_routing(**over, infeasible="ignore").share, found.share)
+    with pytest.warns(InfeasibleWarning, match=r"2 of 3 problems, the first at index \(1,\): No"):
+        found = solve_routing(
+            [0.9, 0.2], [1.0, 0.1], [[1.0], [0.25], [1.0]], [1.0, 1.0, 0.01], backend=backend
+        )
+    assert "status=1 OPTIMAL, 1 NO_CAPACITY, 1 OVER_BUDGET" in repr(found)
+    assert "status=OPTIMAL" in repr(solve_routing(**GOOD, backend=backend, infeasible="raise"))
+
+
+def test_the_least_budget_can_be_copied() -> None:
+    rng = np.random.default_rng(9)
+    for least in (1.2345649, 1.2345651, 0.1, 0.1 + 0.2, 1e-9 / 3.0, 2e300 / 3.0, 123456789.0):
+        text = at_least(least)
+        assert float(text) >= least * (1.0 - 2.0**-52)
+        assert float(text) <= least * (1.0 + 1e-5)
+        assert len(text.split("e")[0].replace(".", "").lstrip("0")) <= 6
+    for problems in (random_problems(rng, 20, 4), mixed_problems(rng, 20, 4)):
+        for reward, cost, limit, _ in zip(*problems, strict=True):
+            if limit.sum() < 1.0 - 1e-12:
+                continue
+            with pytest.raises(ValueError, match="is below") as caught:
+                solve_routing(reward, cost, limit, 0.0, infeasible="raise")
+            copied = float(str(caught.value).split("is below ")[1].split(",")[0])
+            solve_routing(reward, cost, limit, copied, infeasible="raise")
+
+
 # --- Refused input ----------------------------------------------------------------------------
 
 
@@ -285,6 +362,17 @@ def test_statuses_read_as_sentences() -> None:
         ({"budget": "cheap"}, ["budget", "numbers", "'cheap'"]),
         ({"reward": [[0.1, 0.2]] * 3, "budget": [0.1, 0.2]}, ["budget (2,)", "broadcast"]),
         ({"reward": [], "cost": []}, ["empty", "at least one model"]),
+        ({"reward": [1.7e308, -1.7e308]}, ["reward", "1e+300", "1.7e+308", "Scale"]),
+        ({"reward": ["0.9", "0.2"]}, ["reward", "numbers", "'0.9'"]),
+        (
+            {"reward": np.ma.array([0.9, 99.0], mask=[False, True])},
+            ["reward", "1 masked", ".filled("],
+        ),
+        ({"cost": np.array(["2020-01-01"] * 2, "M8[D]")}, ["cost", "numbers", "2020-01-01"]),
+        ({"cost": [np.timedelta64(1, "D")] * 2}, ["cost", "numbers", "timedelta64"]),
+        ({"budget": date(2020, 1, 1)}, ["budget", "numbers", "2020"]),
+        ({"reward": [0.9, date(2020, 1, 1)]}, ["reward", "numbers", "2020"]),
+        ({"infeasible": "stop"}, ["infeasible", "'stop'", "'warn'", "'raise'", "'ignore'"]),
         ({"backend": "gurobi"}, ["backend", "'gurobi'", "'auto'", "'numba'", "'ref'", "'highs'"]),
         ({"backend": "higs"}, ["'higs'", "Did you mean 'highs'?"]),
         ({"backend": None}, ["backend", "None"]),
@@ -307,7 +395,14 @@ def test_numbers_that_would_be_changed_on_the_way_are_refused(value: Any) -> Non
         number_array("reward", value)
 
 
-@pytest.mark.parametrize("value", [0, -3, 2.5, True, "3", [3], np.nan, np.inf, None, 3 + 0j])
+def test_a_masked_array_without_masked_entries_is_an_array() -> None:
+    found = solve_routing(np.ma.array([0.9, 0.2]), [1.0, 0.1], 1.0, 0.55)
+    np.testing.assert_array_equal(found.share, solve_routing(**GOOD).share)
+
+
+@pytest.mark.parametrize(
+    "value", [0, -3, 2.5, True, np.True_, "3", [3], np.nan, np.inf, None, 3 + 0j]
+)
 def test_positive_int_names_the_field_whatever_it_gets(value: Any) -> None:
     with pytest.raises(ValueError, match="slots must be an integer >= 1"):
         positive_int("slots", value)

@@ -8,8 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastroute.solve.validate import real_array, refuse_masked
+
 __all__ = [
     "MISSING_WORDS",
+    "MOST_MODELS",
     "ROUNDING",
     "choice",
     "fraction",
@@ -28,6 +31,9 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+
+#: Most models that a builder makes: every stage looks at all of them.
+MOST_MODELS: Final = 1_000_000
 
 MISSING_WORDS: Final = (
     *("", "-", "na", "n/a", "nan", "-nan", "nat", "null", "none", "<na>", "#na", "#n/a"),
@@ -87,10 +93,12 @@ def name_list(field: str, value: object) -> list[str]:
     return list(value)
 
 
-def whole(field: str, value: object, least: int) -> int:
+def whole(field: str, value: object, least: int, most: int | None = None) -> int:
     """Return ``value`` as an int of at least ``least``; raise ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{field}={value!r} must be a whole number >= {least}")
+    if most is not None and value > most:
+        raise ValueError(f"{field}={value!r} is too many; use at most {most:,}")
     return int(value)
 
 
@@ -136,9 +144,10 @@ def release_date(field: str, value: object) -> date | None:
 
 def number_array(field: str, value: ArrayLike, dims: tuple[int, ...]) -> Array:
     """Return ``value`` as a new C-contiguous float array, finite, with allowed dimensions."""
+    refuse_masked(field, value)
     try:
-        array = np.array(value, dtype=np.float64, order="C")
-    except (TypeError, ValueError):
+        array = np.array(real_array(value), order="C")
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"{field}={value!r} cannot be read as an array of numbers; pass rows of equal length"
         ) from None

@@ -575,9 +575,10 @@ def _span(
     if cost_range is None:
         # Policies divide by c_max, so a world where everything is free gets a unit range.
         return (low, high) if high > 0.0 else (0.0, 1.0)
-    if len(cost_range) != 2:
-        raise ValueError(f"cost_range={cost_range!r}; pass a pair (c_min, c_max)")
-    c_min, c_max = float(cost_range[0]), float(cost_range[1])
+    try:
+        c_min, c_max = (float(x) for x in cost_range)
+    except (TypeError, ValueError):
+        raise ValueError(f"cost_range={cost_range!r}; pass a pair (c_min, c_max)") from None
     if not (0.0 <= c_min <= c_max < np.inf and c_max > 0.0):
         raise ValueError(f"cost_range={cost_range!r}; pass 0 <= c_min <= c_max with c_max > 0")
     if sigma is not None:

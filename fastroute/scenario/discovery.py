@@ -61,7 +61,7 @@ def discovery(
     ValueError
         When an option is out of range.
     """
-    n_arrivals = checks.whole("n_arrivals", n_arrivals, 1)
+    n_arrivals = checks.whole("n_arrivals", n_arrivals, 1, checks.MOST_MODELS)
     gap = checks.fraction("gap", gap, zero=False)
     base = checks.fraction("base", base, zero=True)
     cost = checks.positive("cost", cost)

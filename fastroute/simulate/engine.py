@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fastroute.kernels import codes
 from fastroute.kernels.normal import normal
-from fastroute.kernels.types import STATES, Draws, Memory, Routing, Rules, new_sums
+from fastroute.kernels.types import STATES, Draws, Memory, ModelNumbers, Routing, Rules, new_sums
 from fastroute.policy import DEPLOYERS, ESTIMATORS, ROUTERS, Policy, StageProblem
 from fastroute.policy.custom import compile_router, plain_function, router_name
 from fastroute.policy.estimators import INIT_RULES, NO_RADIUS
@@ -64,7 +64,7 @@ class ChunkResult(NamedTuple):
     pulls: F8  #: real observations of every model, [N, trials]
     models: F8  #: as in :class:`~fastroute.simulate.blocks.Models`
     starved: NDArray[np.int64]  #: models of the optimum that starved, [trials]
-    trace: NDArray[np.int16]  #: [rounds, trials], empty unless traced
+    trace: ModelNumbers  #: [rounds, trials], empty unless traced
 
 
 def make_rules(
@@ -165,6 +165,8 @@ def run_chunk(
     size = len(world.limit)
     slots = min(task.max_deployed, size)
     mine = task.instances(first_trial, trials)
+    # Sets are stored with every stage: 16 bits wherever they can count the models.
+    numbers = np.int16 if size <= np.iinfo(np.int16).max else np.int32
     reward_mean = np.ascontiguousarray(world.reward_mean[mine])
     cost_mean = np.ascontiguousarray(world.cost_mean[mine])
     memory = _fresh_memory(task, trials)
@@ -173,13 +175,13 @@ def run_chunk(
         task.budget,
         np.zeros((len(QUANTITIES), trials, len(plan.checkpoints))),
         np.zeros((len(STAGE_COLUMNS), len(plan.stages), trials)),
-        np.full((len(plan.stages) if task.keep_stages else 0, trials, slots), -1, np.int16),
+        np.full((len(plan.stages) if task.keep_stages else 0, trials, slots), -1, numbers),
         size,
     )
     precision = (task.dtype,) if task.backend == "jax" else ()
     workspace = kernel.workspace(trials, slots, *precision)
     sums = new_sums(trials)
-    trace = np.full((plan.horizon if task.trace else 0, trials if task.trace else 0), -1, np.int16)
+    trace = np.full((plan.horizon if task.trace else 0, trials if task.trace else 0), -1, np.int32)
     previous = np.zeros((trials, size), np.bool_)
     for k, stage in enumerate(plan.stages):
         problem = _problem(task, k, stage, memory, previous, reward_mean, cost_mean, first_trial)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastroute.kernels.types import ModelNumbers
 from fastroute.simulate.blocks import Models, Moments, merge_models
 from fastroute.simulate.ledger import MODEL_COLUMNS, QUANTITIES, STAGE_COLUMNS
 from fastroute.simulate.sketch import sketch_quantiles
@@ -83,7 +84,7 @@ def models_frame(models: Models, trials: int) -> "pl.DataFrame":
 
 def stages_frame(
     table: F8,
-    sets: NDArray[np.int16],
+    sets: ModelNumbers,
     trials: NDArray[np.int64],
     names: Sequence[str],
     opened: NDArray[np.int64],

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.kernels.types import Sums
+from fastroute.kernels.types import ModelNumbers, Sums
 from fastroute.policy import Choice
 
 F8 = NDArray[np.float64]
@@ -54,7 +54,7 @@ class Ledger:
     budget: float
     curves: F8  #: [quantity, trials, checkpoint]
     stage_table: F8  #: [column, stage, trials]
-    stage_sets: NDArray[np.int16]  #: [stage, trials, slots], empty when sets are not kept
+    stage_sets: ModelNumbers  #: [stage, trials, slots], empty when sets are not kept
     models: int  #: N
     discovery: F8 = field(init=False)
     deployment: F8 = field(init=False)

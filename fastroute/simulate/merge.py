@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastroute.kernels.types import ModelNumbers
 from fastroute.policy import Policy
 from fastroute.scenario import Scenario
 from fastroute.simulate.blocks import (
@@ -35,8 +36,8 @@ class Accounts(NamedTuple):
     finals: dict[str, NDArray[Any]]  #: columns of ``Run.trials``, [trials]
     curves: F8 | Moments  #: [quantity, trials, checkpoint], or moments of blocks of trials
     stages: F8  #: [column, stage, trials], or sums over blocks of trials
-    sets: NDArray[np.int16] | None  #: [stage, trials, slots]; None when ``stages`` holds sums
-    picks: NDArray[np.int16]  #: [rounds, trials], empty unless traced
+    sets: ModelNumbers | None  #: [stage, trials, slots]; None when ``stages`` holds sums
+    picks: ModelNumbers  #: [rounds, trials], empty unless traced
     models: Models
     pools: int  #: pools of models over the run
     late_pools: NDArray[np.int64]  #: those after the first that no distribution serves, [trials]
@@ -153,7 +154,7 @@ def make_run(
     )
 
 
-def summed(accounts: Accounts) -> tuple[F8 | Moments, F8, NDArray[np.int16]]:
+def summed(accounts: Accounts) -> tuple[F8 | Moments, F8, ModelNumbers]:
     """Return ``curve_array``, ``stage_array`` and ``stage_sets`` of a run."""
     trials, curves = accounts.trials, accounts.curves
     return (

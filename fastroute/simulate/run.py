@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastroute.kernels.types import ModelNumbers
 from fastroute.policy import Policy
 from fastroute.scenario import Scenario
 from fastroute.simulate.blocks import Models, Moments
@@ -65,8 +66,8 @@ class Run:
     finals: dict[str, NDArray[Any]]
     curve_array: F8 | Moments
     stage_array: F8
-    stage_sets: NDArray[np.int16]
-    picks: NDArray[np.int16]
+    stage_sets: ModelNumbers
+    picks: ModelNumbers
     model_account: Models
     seconds: float
     warnings: list[str] = field(default_factory=list)

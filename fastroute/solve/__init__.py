@@ -2,10 +2,11 @@
 
 from fastroute.solve.deployment import DeploymentResult, solve_deployment
 from fastroute.solve.routing import RoutingResult, solve_routing
-from fastroute.solve.status import Method, Status
+from fastroute.solve.status import InfeasibleWarning, Method, Status
 
 __all__ = [
     "DeploymentResult",
+    "InfeasibleWarning",
     "Method",
     "RoutingResult",
     "Status",

@@ -9,8 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 from fastroute.kernels import codes
 from fastroute.kernels.types import Deployment
 from fastroute.solve.backend import load_kernel, resolve_backend
-from fastroute.solve.status import Status, messages
-from fastroute.solve.validate import Batch, choice, number_array, positive_int, prepare
+from fastroute.solve.status import INFEASIBLE, Status, described, messages, report_infeasible
+from fastroute.solve.validate import (
+    LARGEST_REWARD,
+    Batch,
+    choice,
+    number_array,
+    positive_int,
+    prepare,
+)
 
 DEPLOYMENT_BACKENDS = ("auto", "numba", "jax", "ref", "highs")
 FILL_RULES = {
@@ -22,9 +29,11 @@ FILL_RULES = {
 
 #: LPs that one branch and bound may solve before HiGHS takes over.
 NODE_LIMIT = 10_000
+#: Seconds that HiGHS may then take for one problem.
+TIME_LIMIT = 60.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DeploymentResult:
     """Answers of a batch of deployment problems; leading axes as in the input.
 
@@ -37,7 +46,7 @@ class DeploymentResult:
     value : ndarray, [...]
         Objective of ``weight``, its charges included; models that ``fill`` adds do not count.
     gap : ndarray, [...]
-        Proven distance of ``value`` to the best possible one.
+        Proven distance of ``value`` to the best possible one; 0 but at a time limit.
     budget_price, simplex_price : ndarray, [...]
         Multipliers of the LP relaxation.
     method : ndarray of int, [...]
@@ -55,6 +64,10 @@ class DeploymentResult:
     method: NDArray[np.int64]
     status: NDArray[np.int64]
 
+    def __repr__(self) -> str:
+        """Return the answers, with their status in words."""
+        return described(self)
+
     @property
     def message(self) -> Any:
         """Status in words: a string, or an array of strings over the leading axes."""
@@ -62,8 +75,9 @@ class DeploymentResult:
 
     @property
     def feasible(self) -> Any:
-        """Whether the budget and the limits can be met."""
-        return self.status == Status.OPTIMAL
+        """Whether the answer meets the budget and the limits."""
+        stopped = (self.status == Status.TIME_LIMIT) & np.isfinite(self.gap)
+        return (self.status == Status.OPTIMAL) | stopped
 
 
 def solve_deployment(
@@ -77,7 +91,9 @@ def solve_deployment(
     pulls: ArrayLike | None = None,
     deploy_cost: ArrayLike = 0.0,
     backend: str = "auto",
-    node_limit: int = 10_000,
+    node_limit: int = NODE_LIMIT,
+    time_limit: float = TIME_LIMIT,
+    infeasible: str = "warn",
 ) -> DeploymentResult:
     """Solve deployment problems exactly.
 
@@ -110,6 +126,13 @@ def solve_deployment(
         has an accelerator, else ``numba``.
     node_limit : int
         LPs that one branch and bound may solve.
+    time_limit : float
+        Seconds that each search by HiGHS may take (one for most problems, at most four where no
+        set clearly meets the budget); may be infinite.  A set that is not proven the
+        best by then has the status ``TIME_LIMIT``, and ``gap`` says how much better another can be.
+    infeasible : {"warn", "raise", "ignore"}
+        What to do where the limits or the budget cannot be met, besides the status: an
+        :class:`InfeasibleWarning`, a ``ValueError``, or nothing.
 
     Returns
     -------
@@ -119,30 +142,47 @@ def solve_deployment(
     ------
     ValueError
         For NaN, negative costs, limits outside (0, 1], an empty set of models, shapes that do not
-        broadcast, an unknown rule, or ``max_deployed < 1``.
+        broadcast, an unknown rule, or ``max_deployed < 1``; and where ``infeasible="raise"`` asks
+        for it.
 
     Notes
     -----
-    Infeasible problems do not raise: see :class:`Status` for what is returned.
+    Infeasible problems have an answer too: see :class:`Status` for what is returned.
     Source: Li & Li 2025 (arXiv 2506.17254), the stage problem of StageRoute.
+
+    A set is feasible by the rule of :func:`solve_routing`, over its own models.  Weights up to
+    1e-11 do not count: such a model is not deployed, which may cost its reward times 1e-11.  Two
+    values within 1e-12 count as equal, and to decide between equally good sets up to 1e-10 times
+    the square root of the number of models may be lost.  These tolerances are for rewards of order
+    1: rewards of order 1e-9 are compared to two or three digits only, so scale them up.
     """
     backend = resolve_backend(choice("backend", backend, DEPLOYMENT_BACKENDS))
     rule = FILL_RULES[choice("fill", fill, tuple(FILL_RULES))]
     max_deployed = positive_int("max_deployed", max_deployed)
     node_limit = positive_int("node_limit", node_limit)
+    time_limit = float(number_array("time_limit", time_limit))
+    if not time_limit > 0.0:
+        raise ValueError(f"time_limit must be > 0 seconds, got {time_limit}. Use np.inf for none.")
+    infeasible = choice("infeasible", infeasible, INFEASIBLE)
     batch = prepare(reward, cost, limit, budget)
     charge = _per_model("deploy_cost", deploy_cost, batch)
-    if (charge < 0.0).any() or np.isinf(charge).any():
-        wrong = charge[(charge < 0.0) | np.isinf(charge)][0]
-        raise ValueError(f"deploy_cost must be finite and >= 0, got {wrong}.")
+    bad = (charge < 0.0) | (charge > LARGEST_REWARD)
+    if bad.any():
+        raise ValueError(
+            f"deploy_cost must be finite, >= 0 and at most {LARGEST_REWARD:g}, "
+            f"got {charge[bad][0]}."
+        )
     if rule == codes.FILL_LEAST_PULLED and pulls is None:
         raise ValueError('fill="least_pulled" needs pulls: observations of each model so far.')
     counts = _per_model("pulls", 0.0 if pulls is None else pulls, batch)
-    answer = deploy(batch, charge, max_deployed, node_limit, backend)
+    answer = deploy(batch, charge, max_deployed, node_limit, backend, time_limit)
     deployed = fill_slots(
         answer.deployed, batch, answer.budget_price, counts, max_deployed, rule, backend
     )
     size = batch.reward.shape[1]
+    report_infeasible(
+        infeasible, batch.shape, answer.status, answer.weight, batch.cost, batch.budget
+    )
     return DeploymentResult(
         deployed.reshape(*batch.shape, size),
         answer.weight.reshape(*batch.shape, size),
@@ -161,16 +201,20 @@ def deploy(
     max_deployed: int,
     node_limit: int = NODE_LIMIT,
     backend: str = "numba",
+    time_limit: float = np.inf,
 ) -> Deployment:
     """Solve a prepared batch without fill; limits of 0 mark absent models.
 
-    Problems that the branch and bound leaves open go to HiGHS.
+    Problems that the branch and bound leaves open go to HiGHS.  Without a time limit, which is what
+    simulations need, the answer is a function of the data alone.
     """
+    # As many as there are is as good as more, and kernels count in 64 bits.
+    max_deployed = min(max_deployed, batch.reward.shape[1])
     if backend == "highs":
         from fastroute.solve import highs
 
         return highs.deployment(
-            batch.reward, batch.cost, batch.limit, batch.budget, charge, max_deployed
+            batch.reward, batch.cost, batch.limit, batch.budget, charge, max_deployed, time_limit
         )
     answer: Deployment = load_kernel("deployment", backend).solve(
         batch.reward, batch.cost, batch.limit, batch.budget, charge, max_deployed, node_limit
@@ -186,10 +230,37 @@ def deploy(
             batch.budget[open_],
             charge[open_],
             max_deployed,
+            time_limit,
         )
+        _keep_better(exact, answer, open_, batch, max_deployed)
         for mine, theirs in zip(answer, exact, strict=True):
             mine[open_] = theirs
     return answer
+
+
+def _keep_better(
+    stopped: Deployment,
+    first: Deployment,
+    rows: NDArray[np.intp],
+    batch: Batch,
+    max_deployed: int,
+) -> None:
+    """Where HiGHS ran out of time, let the branch and bound's set stand if it is the better one.
+
+    ``stopped`` has one entry for each of the ``rows`` of ``first`` and ``batch``.
+    """
+    deployed, weight, value, gap = (x[rows] for x in first[:4])
+    spend = (weight * batch.cost[rows]).sum(axis=1)
+    # Its gap is finite where it has found a set, which must be one within the budget.
+    found = np.isfinite(gap) & (deployed.sum(axis=1) <= max_deployed)
+    found &= spend <= batch.budget[rows] * (1.0 + 1e-8)
+    better = found & (stopped.status == codes.TIME_LIMIT)
+    better &= np.isinf(stopped.gap) | (value > stopped.value)
+    bound = np.minimum(value + gap, stopped.value + stopped.gap)
+    stopped.deployed[better] = deployed[better]
+    stopped.weight[better] = weight[better]
+    stopped.value[better] = value[better]
+    stopped.gap[better] = np.maximum(bound - value, 0.0)[better]
 
 
 def fill_slots(
@@ -202,6 +273,7 @@ def fill_slots(
     backend: str = "numba",
 ) -> NDArray[np.bool_]:
     """Give empty slots of a prepared batch to further models, by one of the ``FILL_*`` codes."""
+    max_deployed = min(max_deployed, batch.reward.shape[1])
     filled: NDArray[np.bool_] = load_kernel("deployment", backend).fill(
         deployed,
         batch.reward,

@@ -1,21 +1,31 @@
-"""HiGHS behind the same two calls: the fallback for hard deployments, and a second opinion."""
+"""HiGHS behind the same two calls: the fallback for hard deployments, and a second opinion.
+
+HiGHS works with absolute tolerances of its own (1e-10 for rows, 1e-9 with integers), so it gets
+costs and rewards of order 1 and only chooses: the basis of a routing LP, the set of a deployment.
+The numbers come from the two coupling rows, and what fails the rule of
+:mod:`fastroute.kernels.tolerances` or is not the best is left to the compiled kernels.
+"""
 
 import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels import codes
-from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, SUPPORT
+from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, REACH, SUPPORT, TINY
 from fastroute.kernels.types import Deployment, Routing
 
 F8 = NDArray[np.float64]
 LARGEST = float(np.finfo(np.float64).max)
+#: Largest loss of value, in units of the rewards, at which an answer still counts as the best.
+WORTH = 1e-9
+#: LPs that the branch and bound may solve where a set chosen by HiGHS is refused.
+NODES = 10_000
 _local = threading.local()
 _stdout_lock = threading.Lock()
 
@@ -52,110 +62,216 @@ def _solver() -> Any:
     return _local.solver
 
 
+class _Rows(NamedTuple):
+    """Rows of a model, entry by entry."""
+
+    lower: F8
+    upper: F8
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    value: F8
+
+
+class _Found(NamedTuple):
+    """What HiGHS says of one model."""
+
+    state: Any  #: its ``HighsModelStatus``
+    value: F8 | None  #: of the columns; None where it has found no solution
+    gap: float  #: distance to the dual bound
+    column: list[Any]  #: status of each column in the basis
+    dual: F8  #: of the rows
+
+
 def _run(
-    objective: F8, rows: F8, lower: F8, upper: F8, col_upper: F8, integer: NDArray[np.bool_]
-) -> Any:
-    """Maximise over a dense model; returns the solver, or None when infeasible."""
+    objective: F8,
+    rows: _Rows,
+    col_upper: F8,
+    integer: NDArray[np.bool_] | None = None,
+    time_limit: float = np.inf,
+) -> _Found:
+    """Maximise over columns that are at least 0."""
     import highspy
 
     lp = highspy.HighsLp()
-    count, size = rows.shape
-    lp.num_col_ = size
-    lp.num_row_ = count
+    lp.num_col_ = len(objective)
+    lp.num_row_ = len(rows.lower)
     lp.sense_ = highspy.ObjSense.kMaximize
     lp.col_cost_ = objective
-    lp.col_lower_ = np.zeros(size)
+    lp.col_lower_ = np.zeros(len(objective))
     lp.col_upper_ = col_upper
-    lp.row_lower_ = lower
-    lp.row_upper_ = upper
-    row, col = np.nonzero(rows)
+    lp.row_lower_ = rows.lower
+    lp.row_upper_ = rows.upper
     lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_ = np.searchsorted(row, np.arange(count + 1)).astype(np.int32)
-    lp.a_matrix_.index_ = col.astype(np.int32)
-    lp.a_matrix_.value_ = rows[row, col]
-    if integer.any():
+    start = np.searchsorted(rows.row, np.arange(len(rows.lower) + 1))
+    lp.a_matrix_.start_ = start.astype(np.int32)
+    lp.a_matrix_.index_ = rows.column.astype(np.int32)
+    lp.a_matrix_.value_ = rows.value
+    if integer is not None:
         kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
         lp.integrality_ = [kinds[int(k)] for k in integer]
     solver = _solver()
     # Set anew each time: a problem with integers leaves its own tolerance behind.
     solver.setOptionValue("primal_feasibility_tolerance", 1e-10)
+    solver.setOptionValue("time_limit", time_limit)
     solver.passModel(lp)
     solver.run()
-    status = solver.getModelStatus()
-    if status == highspy.HighsModelStatus.kOptimal:
-        return solver
-    if status in (
-        highspy.HighsModelStatus.kInfeasible,
-        highspy.HighsModelStatus.kUnboundedOrInfeasible,
-    ):
-        return None
-    raise RuntimeError(
-        f"HiGHS ended with {solver.modelStatusToString(status)!r} on a problem of {size} columns."
+    info, solution = solver.getInfo(), solver.getSolution()
+    found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    gap = abs(float(info.mip_dual_bound) - float(info.objective_function_value))
+    return _Found(
+        solver.getModelStatus(),
+        np.array(solution.col_value) if found else None,
+        gap,
+        list(solver.getBasis().col_status),
+        np.array(solution.row_dual),
     )
 
 
-def _scaled(cost: F8, limit: F8, budget: float) -> tuple[F8, float, float, float]:
-    """Costs and budget mapped to [0, 1] (exact in the LP, as shares add up to 1)."""
+class _Scale(NamedTuple):
+    """Costs from 0 to 1 (exact in the LP, as shares add up to 1)."""
+
+    cost: F8
+    budget: float
+    allowed: float  #: the budget and the tolerance that every backend grants
+    low: float
+    spread: float
+
+
+def _scale(cost: F8, limit: F8, budget: float) -> _Scale:
     present = limit > 0.0
     low = float(cost[present].min())
     high = float(cost[present].max())
-    spread = high - low if high > low else 1.0
-    # The tolerance that every backend grants the budget row.
-    slack = BUDGET_RANGE + BUDGET_SCALE * (high / spread)
-    return (cost - low) / spread, min((budget - low) / spread + slack, 2.0), low, spread
+    spread = high - low if high > low else max(high, TINY)
+    b = min(budget, high)
+    reach = min(high, REACH * b)
+    tolerance = BUDGET_RANGE * max(reach - low, 0.0) + BUDGET_SCALE * reach
+    c = np.where(present, (cost - low) / spread, 0.0)
+    left = max((b - low) / spread, -2.0)
+    return _Scale(c, left, left + tolerance / spread, low, spread)
+
+
+def _unit(*values: F8) -> float:
+    """Power of two that brings the largest of the values to order 1; 1 where it is about that."""
+    top = max((float(np.abs(x).max()) for x in values), default=0.0)
+    return 1.0 if top == 0.0 or 2.0**-10 <= top <= 2.0**10 else 2.0 ** -np.frexp(top)[1]
 
 
 def routing(reward: F8, cost: F8, limit: F8, budget: F8) -> Routing:
-    """Routing LPs one by one through HiGHS; arguments and result as in the kernels."""
-    batch, size = reward.shape
-    out = Routing(
-        np.zeros((batch, size)),
-        np.zeros(batch),
-        np.zeros(batch),
-        np.zeros(batch),
-        np.zeros(batch, np.int64),
-    )
-    continuous = np.zeros(size, np.bool_)
-    infinite = np.inf
-    for r in range(batch):
-        u, a = reward[r], limit[r]
-        if a.sum() < 1.0 - MASS:
-            out.status[r] = codes.NO_CAPACITY
-            out.share[r] = a / a.sum()
-            out.value[r] = out.share[r] @ u
-            continue
-        c, b, low, spread = _scaled(cost[r], a, float(budget[r]))
-        rows = np.vstack([np.ones(size), c])
-        mass = min(1.0, float(a.sum()))
-        low_rows = np.array([mass, -infinite])
-        solver = _run(u, rows, low_rows, np.array([mass, b]), a, continuous)
-        if solver is None:
-            out.status[r] = codes.OVER_BUDGET
-            solver = _run(-c, rows, low_rows, np.array([mass, infinite]), a, continuous)
-            # The best reward among the cheapest distributions, within HiGHS's own tolerance.
-            cheapest = -float(solver.getInfo().objective_function_value) + 1e-9
-            first = solver.getSolution()
-            solver = _run(u, rows, low_rows, np.array([mass, cheapest]), a, continuous)
-            solution = first if solver is None else solver.getSolution()
-        else:
-            solution = solver.getSolution()
-        out.share[r] = np.clip(solution.col_value, 0.0, a)
-        out.value[r] = out.share[r] @ u
-        # Prices of costs below 1e-300 exceed the largest number; they are cut there.
-        price = max(solution.row_dual[1], 0.0)
-        with np.errstate(over="ignore"):
-            out.budget_price[r] = min(np.float64(price) / spread, LARGEST)
-            shift = np.float64(price) * (low / spread)
-        out.simplex_price[r] = max(solution.row_dual[0] - min(shift, LARGEST), -LARGEST)
+    """Routing LPs one by one through HiGHS; arguments and result as in the kernels.
+
+    Problems without a distribution within the limits and the budget, and those whose basis HiGHS
+    does not find, have the answers of the compiled kernel.
+    """
+    from fastroute.kernels.numba_.routing import solve
+
+    out = solve(reward, cost, limit, budget)
+    for r in np.flatnonzero(out.status == codes.OPTIMAL):
+        found = _route(reward[r], cost[r], limit[r], float(budget[r]))
+        if found is not None:
+            out.share[r], out.value[r], out.budget_price[r], out.simplex_price[r] = found
     return out
 
 
+def _route(u: F8, cost: F8, a: F8, budget: float) -> tuple[F8, float, float, float] | None:
+    """Shares, value and prices of one LP, None where they are not proven to be the best."""
+    import highspy
+
+    size = len(u)
+    scale = _scale(cost, a, budget)
+    mass = min(1.0, float(a.sum()))
+    every = np.arange(size)
+    used = np.concatenate([np.full(size, True), scale.cost != 0.0])
+    rows = _Rows(
+        np.array([mass, -np.inf]),
+        np.array([mass, scale.allowed]),
+        np.repeat([0, 1], size)[used],
+        np.concatenate([every, every])[used],
+        np.concatenate([np.ones(size), scale.cost])[used],
+    )
+    unit = _unit(u)
+    found = _run(u * unit, rows, a)
+    if found.state != highspy.HighsModelStatus.kOptimal or found.value is None:
+        return None
+    share = _shares(found, cost, a, budget)
+    if share is None or float(share @ scale.cost) > scale.allowed:
+        return None
+    value = float(share @ u)
+    marginal, price = float(found.dual[0]) / unit, max(float(found.dual[1]), 0.0) / unit
+    # Weak duality, with costs from 0 to 1.
+    worth = np.maximum(u - marginal - price * scale.cost, 0.0)
+    best = price * scale.budget + marginal + float(np.where(a > 0.0, a * worth, 0.0).sum())
+    if abs(best - value) > WORTH * (1.0 / unit + price):
+        return None
+    # Prices of costs below 1e-300 exceed the largest number; they are cut there.
+    with np.errstate(over="ignore"):
+        marginal -= min(float(price * np.float64(scale.low / scale.spread)), LARGEST)
+        price = min(float(np.float64(price) / scale.spread), LARGEST)
+    return share, value, price, max(marginal, -LARGEST)
+
+
+def _shares(found: _Found, cost: F8, a: F8, budget: float) -> F8 | None:
+    """Shares of the basis from the two coupling rows, None where they leave the limits."""
+    import highspy
+
+    kinds = highspy.HighsBasisStatus
+    basic = np.array([k == kinds.kBasic for k in found.column]) & (a > 0.0)
+    full = np.array([k == kinds.kUpper for k in found.column])
+    share = np.where(full, a, 0.0)
+    rest = 1.0 - float(share.sum())
+    members = np.flatnonzero(basic)
+    members = members[np.argsort(cost[members], kind="stable")]
+    if len(members) == 2 and cost[members[0]] < cost[members[1]]:
+        cheap, dear = members
+        left = budget - cost[cheap] - float(share @ np.where(full, cost - cost[cheap], 0.0))
+        share[dear] = left / (cost[dear] - cost[cheap])
+        share[cheap] = rest - share[dear]
+    elif len(members) == 1:
+        share[members[0]] = rest
+    elif members.size:
+        return None
+    inside = np.clip(share, 0.0, a)
+    return inside if np.abs(inside - share).max() <= MASS else None
+
+
+class _Problem(NamedTuple):
+    """One deployment problem."""
+
+    reward: F8
+    cost: F8
+    limit: F8
+    budget: float
+    charge: F8
+    max_deployed: int
+
+    def rows(self) -> tuple[F8, F8, F8, F8]:
+        """Reward, cost, limit and budget as a batch of one."""
+        u, c, a = (x[None] for x in self[:3])
+        return u, c, a, np.array([self.budget])
+
+
+class _Choice(NamedTuple):
+    """Weights over the chosen set, and what is known of them."""
+
+    weight: F8
+    status: int
+    gap: float = 0.0
+
+
 def deployment(
-    reward: F8, cost: F8, limit: F8, budget: F8, charge: F8, max_deployed: int
+    reward: F8,
+    cost: F8,
+    limit: F8,
+    budget: F8,
+    charge: F8,
+    max_deployed: int,
+    time_limit: float = np.inf,
 ) -> Deployment:
     """Deployment problems one by one through HiGHS; result as in the kernels.
 
-    The multipliers are those of the LP relaxation, from the compiled routing kernel.
+    HiGHS chooses the sets; the exact LP over a set gives its weights and says whether it meets the
+    budget.  Where the two disagree, the branch and bound decides.  ``time_limit`` is what one
+    search may take, in seconds; a set that is not proven the best by then has the status
+    ``TIME_LIMIT``.  The multipliers are those of the LP relaxation.
     """
     from fastroute.kernels.numba_ import deployment as kernel
     from fastroute.kernels.numba_.routing import solve as relax
@@ -173,53 +289,118 @@ def deployment(
         np.zeros(batch, np.int64),
         np.ones(batch, np.int64),
     )
-    integer = np.repeat([False, True], size)
-    eye = np.eye(size)
     for r in range(batch):
-        u, a, f = reward[r], limit[r], charge[r]
-        if not (a > 0.0).any():
-            out.status[r] = codes.NO_CAPACITY
-            continue
-        c, b, _, _ = _scaled(cost[r], a, float(budget[r]))
-        zero = np.zeros(size)
-        rows = np.vstack(
-            [
-                np.concatenate([np.ones(size), zero]),
-                np.concatenate([c, zero]),
-                np.concatenate([zero, np.ones(size)]),
-                np.hstack([eye, -np.diag(a)]),
-            ]
-        )
-        lower = np.concatenate([[1.0], np.full(size + 2, -np.inf)])
-        upper = np.concatenate([[1.0, b, float(max_deployed)], zero])
-        top = np.concatenate([a, (a > 0.0).astype(np.float64)])
-        solver = _run(np.concatenate([u, -f]), rows, lower, upper, top, integer)
-        if solver is None:
-            out.status[r] = codes.OVER_BUDGET
-            upper[1] = np.inf
-            solver = _run(np.concatenate([-c, zero]), rows, lower, upper, top, integer)
-        if solver is None:
-            out.status[r] = codes.NO_CAPACITY
-            one = slice(r, r + 1)
-            widest = kernel.solve(
-                reward[one], cost[one], limit[one], budget[one], charge[one], max_deployed
-            )
-            weight = widest.weight[0]
-        else:
-            out.gap[r] = _gap(solver)
-            # HiGHS chooses the set; the exact LP over it gives weights free of its tolerances.
-            chosen = np.array(solver.getSolution().col_value[size:]) > 0.5
-            one = slice(r, r + 1)
-            inside = np.where(chosen, limit[one], 0.0)
-            weight = relax(reward[one], cost[one], inside, budget[one]).share[0]
-        out.weight[r] = np.where(weight > SUPPORT, weight, 0.0)
+        one = _Problem(reward[r], cost[r], limit[r], float(budget[r]), charge[r], max_deployed)
+        choice = None
+        widest = np.sort(limit[r])[::-1][:max_deployed]
+        if widest.sum() >= 1.0 - MASS:
+            bound = relaxed.value[r] if relaxed.status[r] == codes.OPTIMAL else np.inf
+            choice = _choose(one, float(bound), time_limit)
+        if choice is None:
+            decided = kernel.solve(*one.rows(), charge[r : r + 1], max_deployed, NODES)
+            if decided.status[0] != codes.NODE_LIMIT:
+                for mine, theirs in zip(out, decided, strict=True):
+                    mine[r] = theirs[0]
+                continue
+            choice = _strictly(one, time_limit)
+        out.weight[r] = np.where(choice.weight > SUPPORT, choice.weight, 0.0)
         out.deployed[r] = out.weight[r] > 0.0
-        out.value[r] = out.weight[r] @ u - f[out.deployed[r]].sum()
+        out.value[r] = out.weight[r] @ reward[r] - charge[r][out.deployed[r]].sum()
+        out.gap[r] = choice.gap
+        out.status[r] = choice.status
     return out
 
 
-def _gap(solver: Any) -> float:
-    """Distance between the answer and the dual bound, 0 below what HiGHS was asked to prove."""
-    info = solver.getInfo()
-    gap = abs(float(info.mip_dual_bound) - float(info.objective_function_value))
-    return gap if np.isfinite(gap) and gap > 1e-9 else 0.0
+def _choose(one: _Problem, bound: float, time_limit: float) -> _Choice | None:
+    """Best set by HiGHS, or the cheapest one where none meets the budget; None where in doubt.
+
+    ``bound`` is a value that no set exceeds.
+    """
+    import highspy
+
+    states = highspy.HighsModelStatus
+    unit = _unit(one.reward, one.charge)
+    found = _best(one, time_limit, unit)
+    if found.value is not None:
+        choice = _priced(one, found.value)
+        if choice.status != codes.OPTIMAL:
+            return None
+        if found.state == states.kOptimal:
+            gap = found.gap / unit
+            return choice._replace(gap=gap if WORTH < gap * unit < np.inf else 0.0)
+        if found.state == states.kTimeLimit:
+            value = choice.weight @ one.reward - one.charge[choice.weight > SUPPORT].sum()
+            gap = max(min(found.gap / unit, bound - float(value)), 0.0)
+            return choice._replace(gap=gap, status=codes.TIME_LIMIT)
+        return None
+    if found.state in (states.kInfeasible, states.kUnboundedOrInfeasible):
+        return _cheapest(one, time_limit)
+    return _out_of_time(one) if found.state == states.kTimeLimit else None
+
+
+def _strictly(one: _Problem, time_limit: float) -> _Choice:
+    """Set for a problem that neither HiGHS nor the branch and bound decides within tolerances.
+
+    What HiGHS accepts for a slightly smaller budget meets the budget itself.
+    """
+    unit = _unit(one.reward, one.charge)
+    found = _best(one, time_limit, unit, less=2.0 * WORTH)
+    if found.value is not None:
+        choice = _priced(one, found.value)
+        if choice.status == codes.OPTIMAL:
+            return choice._replace(gap=found.gap / unit)
+    return _cheapest(one, time_limit)
+
+
+def _best(one: _Problem, time_limit: float, unit: float, less: float = 0.0) -> _Found:
+    """Ask HiGHS for the best set within the budget."""
+    scale = _scale(one.cost, one.limit, one.budget)
+    objective = np.concatenate([one.reward, -one.charge]) * unit
+    return _ask(one, objective, scale.cost, scale.allowed - less, time_limit)
+
+
+def _cheapest(one: _Problem, time_limit: float) -> _Choice:
+    """Ask HiGHS for the cheapest set; it may meet the budget after all."""
+    import highspy
+
+    c = _scale(one.cost, one.limit, one.budget).cost
+    found = _ask(one, np.concatenate([-c, np.zeros(len(c))]), c, np.inf, time_limit)
+    if found.value is None or found.state != highspy.HighsModelStatus.kOptimal:
+        return _out_of_time(one)
+    choice = _priced(one, found.value)
+    return choice if choice.status != codes.NO_CAPACITY else _out_of_time(one)
+
+
+def _ask(one: _Problem, objective: F8, cost: F8, budget: float, time_limit: float) -> _Found:
+    """Run HiGHS over weights and binaries; columns are the weights, then the binaries."""
+    size = len(cost)
+    every = np.arange(size)
+    lower = np.concatenate([[1.0], np.full(size + 2, -np.inf)])
+    upper = np.concatenate([[1.0, budget, float(one.max_deployed)], np.zeros(size)])
+    row = np.concatenate([np.repeat([0, 1, 2], size), np.repeat(every + 3, 2)])
+    column = np.concatenate(
+        [every, every, every + size, np.stack([every, every + size], 1).ravel()]
+    )
+    links = np.stack([np.ones(size), -one.limit], 1).ravel()
+    value = np.concatenate([np.ones(size), cost, np.ones(size), links])
+    used = value != 0.0
+    rows = _Rows(lower, upper, row[used], column[used], value[used])
+    top = np.concatenate([one.limit, (one.limit > 0.0).astype(np.float64)])
+    return _run(objective, rows, top, np.repeat([False, True], size), time_limit)
+
+
+def _priced(one: _Problem, value: F8) -> _Choice:
+    """Weights of a set that HiGHS has chosen, free of its tolerances."""
+    from fastroute.kernels.numba_.routing import solve as relax
+
+    u, c, a, b = one.rows()
+    answer = relax(u, c, np.where(value[len(one.cost) :] > 0.5, a, 0.0), b)
+    return _Choice(answer.share[0], int(answer.status[0]))
+
+
+def _out_of_time(one: _Problem) -> _Choice:
+    """Set of the widest models, for want of a better one; nothing is proven of it."""
+    widest = np.argsort(-one.limit, kind="stable")[: one.max_deployed]
+    chosen = np.zeros(2 * len(one.limit))
+    chosen[len(one.limit) + widest] = 1.0
+    return _priced(one, chosen)._replace(status=codes.TIME_LIMIT, gap=np.inf)

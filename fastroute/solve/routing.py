@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastroute.kernels.types import Routing
 from fastroute.solve.backend import load_kernel, resolve_backend
-from fastroute.solve.status import Status, messages
+from fastroute.solve.status import INFEASIBLE, Status, described, messages, report_infeasible
 from fastroute.solve.validate import Batch, choice, common_shape, prepare
 
 ROUTING_BACKENDS = ("auto", "numba", "jax", "ref", "highs")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RoutingResult:
     """Answers of a batch of routing LPs; leading axes as in the input.
 
@@ -43,6 +43,10 @@ class RoutingResult:
     simplex_price: NDArray[np.float64]
     status: NDArray[np.int64]
 
+    def __repr__(self) -> str:
+        """Return the answers, with their status in words."""
+        return described(self)
+
     @property
     def message(self) -> Any:
         """Status in words: a string, or an array of strings over the leading axes."""
@@ -61,6 +65,7 @@ def solve_routing(
     budget: ArrayLike,
     *,
     backend: str = "auto",
+    infeasible: str = "warn",
 ) -> RoutingResult:
     """Solve routing LPs exactly.
 
@@ -84,8 +89,12 @@ def solve_routing(
         Largest mean cost, same unit as ``cost``; may be infinite.
     backend : {"auto", "numba", "jax", "ref", "highs"}
         Compiled kernel (``numba`` or ``jax``, with equal results), exact rational arithmetic, or
-        HiGHS, which may return another of several equally good distributions.  ``auto`` is
+        HiGHS, which may return another of several equally good distributions; answers of HiGHS are
+        checked, and where one fails the compiled kernel's takes its place.  ``auto`` is
         ``jax`` where any argument is a JAX array or JAX has an accelerator, else ``numba``.
+    infeasible : {"warn", "raise", "ignore"}
+        What to do where the limits or the budget cannot be met, besides the status: an
+        :class:`InfeasibleWarning`, a ``ValueError``, or nothing.
 
     Returns
     -------
@@ -95,22 +104,23 @@ def solve_routing(
     ------
     ValueError
         For NaN, negative costs, limits outside (0, 1], an empty set of models, or shapes that do
-        not broadcast.
+        not broadcast; and where ``infeasible="raise"`` asks for it.
 
     Notes
     -----
-    Infeasible problems do not raise: see :class:`Status` for what is returned.
+    Infeasible problems have an answer too: see :class:`Status` for what is returned.
     Source: Li & Li 2025 (arXiv 2506.17254), the per-query LP of StageRoute.
 
     Every backend calls the same problems feasible.  Limits may add up to ``1 - 1e-12``.  The
     cheapest distribution may cost ``budget`` plus 1e-12 of the spread of the costs plus 1e-15 of
     the largest one, where a cost above 8192 budgets counts as 8192 budgets: the budget is never
-    exceeded by more than 1e-8 of itself.  Models are compared without a tolerance.
+    exceeded by more than 1e-8 of itself.  Models are compared without a tolerance.  Values are
+    sums in double precision, accurate to about 1e-15 of the largest reward.
 
     With ``jax`` and a JAX array among the arguments the call may be traced, by ``jit``, ``vmap``
     or ``grad``.  It then checks shapes only, because the values of a traced array are not known:
-    what the other checks refuse gives a meaningless answer.  Answers are JAX arrays in the number
-    type of the input, so double precision is the caller's choice.
+    what the other checks refuse gives a meaningless answer, and nothing is warned of.  Answers are
+    JAX arrays in the number type of the input, so double precision is the caller's choice.
 
     ``value`` is differentiable.  By the envelope theorem its derivatives are the shares (with
     respect to ``reward``), ``-budget_price * share`` (``cost``), ``budget_price`` (``budget``) and
@@ -121,11 +131,20 @@ def solve_routing(
     derivatives (they are treated as constants).
     """
     backend = choice("backend", backend, ROUTING_BACKENDS)
+    infeasible = choice("infeasible", infeasible, INFEASIBLE)
     if backend in ("auto", "jax") and _any_jax(reward, cost, limit, budget):
+        if infeasible == "raise":
+            raise ValueError(
+                'infeasible="raise" needs the values of the answer, which JAX arrays may not have '
+                "yet. Leave it out and look at `status`."
+            )
         return _solve_jax(reward, cost, limit, budget)
     backend = resolve_backend(backend)
     batch = prepare(reward, cost, limit, budget)
     answer = route(batch, backend)
+    report_infeasible(
+        infeasible, batch.shape, answer.status, answer.share, batch.cost, batch.budget
+    )
     return RoutingResult(
         answer.share.reshape(*batch.shape, batch.reward.shape[1]),
         answer.value.reshape(batch.shape),

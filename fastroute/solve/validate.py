@@ -1,11 +1,14 @@
 """Checks of solver input; every message names the field, the value and the remedy."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 F8 = NDArray[np.float64]
+
+
+LARGEST_REWARD: Final = 1e300
 
 
 class Batch(NamedTuple):
@@ -18,12 +21,37 @@ class Batch(NamedTuple):
     budget: F8  # [B]
 
 
+def refuse_masked(name: str, value: Any) -> None:
+    """Raise ValueError for masked entries: NumPy would take what lies below the mask."""
+    count = int(np.ma.getmaskarray(value).sum()) if isinstance(value, np.ma.MaskedArray) else 0
+    if count:
+        raise ValueError(
+            f"{name} has {count} masked entries. Leave those models out, or give them a number "
+            f"with {name}.filled(number)."
+        )
+
+
+def real_array(value: ArrayLike) -> F8:
+    """Convert real numbers to float64; TypeError for dates, text and complex numbers.
+
+    NumPy by itself takes dates for counts of days, and text for the number that it spells.
+    """
+    array = np.asarray(value)
+    kind = array.dtype.kind
+    if kind == "O":
+        odd = any(isinstance(x, str | bytes | np.datetime64 | np.timedelta64) for x in array.flat)
+    else:
+        odd = kind not in "biuf"
+    if odd:
+        raise TypeError(f"{array.dtype} is no type of number")
+    return array.astype(np.float64, copy=False)
+
+
 def number_array(name: str, value: ArrayLike) -> F8:
     """Convert to float64, refusing what is not numeric or has a NaN."""
+    refuse_masked(name, value)
     try:
-        if np.iscomplexobj(value):
-            raise TypeError("complex")
-        array = np.asarray(value, dtype=np.float64)
+        array = real_array(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} must be numbers, got {_short(value)}.") from error
     bad = np.isnan(array)
@@ -61,6 +89,9 @@ def prepare(reward: ArrayLike, cost: ArrayLike, limit: ArrayLike, budget: ArrayL
     full = common_shape(u, c, a, b)
     for name, array in (("reward", u), ("cost", c)):
         _refuse(name, array, ~np.isfinite(array), "must be finite")
+    # Beyond, differences of rewards are no longer finite.
+    largest = f"must be at most {LARGEST_REWARD:g} in size"
+    _refuse("reward", u, np.abs(u) > LARGEST_REWARD, largest, "Scale the rewards down")
     _refuse("cost", c, c < 0.0, "must be >= 0", "Costs are spending per query")
     _refuse(
         "limit",
@@ -120,7 +151,11 @@ def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
 def positive_int(name: str, value: Any, remedy: str = "") -> int:
     """Return ``value`` as an int >= 1, refusing bools, fractions and text."""
     try:
-        whole = not isinstance(value, bool | str) and np.ndim(value) == 0 and int(value) == value
+        whole = (
+            not isinstance(value, bool | np.bool_ | str)
+            and np.ndim(value) == 0
+            and int(value) == value
+        )
     except (TypeError, ValueError, OverflowError):
         whole = False
     if not whole or int(value) < 1:

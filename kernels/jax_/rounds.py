@@ -51,7 +51,7 @@ from fastroute.kernels.jax_.layout import Fixed, Lanes, Numbers, numbers_of
 from fastroute.kernels.jax_.rng import uniforms
 from fastroute.kernels.jax_.routers import explore_evenly, learn, route, spread
 from fastroute.kernels.jax_.routing import solve_lanes
-from fastroute.kernels.types import F8, I8, Draws, Memory, Rules, Sums
+from fastroute.kernels.types import F8, I8, Draws, Memory, ModelNumbers, Rules, Sums
 
 #: Rows of ``Memory.state`` that the routers here use.
 KEPT = 2
@@ -400,7 +400,7 @@ def run_rounds(
     rules: Rules,
     draws: Draws,
     sums: Sums,
-    trace: NDArray[np.int16],
+    trace: ModelNumbers,
     custom: None,
     contexts: F8,
 ) -> int:
@@ -421,7 +421,7 @@ def run_rounds(
     draws : Draws
     sums : Sums
         Written: sums over these rounds, [trials].
-    trace : ndarray of int16, [stop - start, trials] or [0, 0]
+    trace : ndarray of int, [stop - start, trials] or [0, 0]
         Written unless empty: the model pulled, -1 for none.
     custom : None
         Functions of the user are not called here.
@@ -443,7 +443,7 @@ def run_rounds(
     rows = TRACED if len(trace) else 0
     for begin in range(start, stop, rows or stop - start):
         end = min(begin + rows, stop) if rows else stop
-        played = ws.put(np.zeros((rows, ws.trials)), 0, np.int16)
+        played = ws.put(np.zeros((rows, ws.trials)), 0, trace.dtype)
         span = (np.int64(x) for x in (opened, begin, end, first_trial))
         ws.state, added, played = playing(
             ws.fixed, ws.state, added, played, numbers, ws.draws, *span

@@ -25,7 +25,7 @@ from fastroute.kernels.codes import (
 )
 from fastroute.kernels.numba_ import CACHE
 from fastroute.kernels.numba_.routing import solve_one
-from fastroute.kernels.tolerances import HANDICAP, SUPPORT, VALUE
+from fastroute.kernels.tolerances import HANDICAP, POSITIVE, REACH, SUPPORT, VALUE
 from fastroute.kernels.types import Deployment
 
 _FREE, _IN, _OUT = 0, 1, 2
@@ -295,14 +295,22 @@ def _cheapest(u, c, a, none, size, max_deployed, node_limit, v, p):
     dearest = 0.0
     for m in range(size):
         dearest = max(dearest, c[m] if a[m] > 0.0 else 0.0)
-    for m in range(size):
-        v[m] = -c[m] / dearest
-    _, gap, nodes, found = _search(v, c, a, none, size, np.inf, max_deployed, node_limit, p)
-    if gap > 0.0 or not found:
-        return gap, nodes, found
-    spend = 0.0
-    for m in range(size):
-        spend += p[m] * c[m]
+    unit = dearest
+    nodes = 0
+    while True:
+        for m in range(size):
+            v[m] = -c[m] / unit
+        _, gap, more, found = _search(v, c, a, none, size, np.inf, max_deployed, node_limit, p)
+        nodes += more
+        if gap > 0.0 or not found:
+            return gap, nodes, found
+        spend = 0.0
+        for m in range(size):
+            spend += p[m] * c[m]
+        # Beside costs far above it the cheapest set is not yet known to many digits.
+        if unit <= REACH * spend or spend <= POSITIVE:
+            break
+        unit = spend
     _handicap(u, c, size, v)
     best = np.zeros(size)
     _, gap, more, found = _search(v, c, a, none, size, spend, max_deployed, node_limit, best)

@@ -418,7 +418,7 @@ def run_rounds(
     draws : Draws
     sums : Sums
         Written: sums over these rounds, [trials].
-    trace : i2 [stop - start, trials] or [0, 0]
+    trace : i4 [stop - start, trials] or [0, 0]
         Written unless empty: the model pulled, -1 for none.
     custom : function pointer of type ``routers.CUSTOM``
         Asked for the shares with ``ROUTER_CUSTOM``.

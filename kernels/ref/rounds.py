@@ -2,9 +2,6 @@
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fastroute.kernels.codes import (
     COST_FIXED,
     COST_TABLE,
@@ -33,7 +30,7 @@ from fastroute.kernels.ref.routers import (
     route,
     task_of,
 )
-from fastroute.kernels.types import F8, I8, Draws, Memory, Rules, Sums
+from fastroute.kernels.types import F8, I8, Draws, Memory, ModelNumbers, Rules, Sums
 
 
 def workspace(trials: int, slots: int) -> list[Trial]:
@@ -115,7 +112,7 @@ def run_rounds(
     rules: Rules,
     draws: Draws,
     sums: Sums,
-    trace: NDArray[np.int16],
+    trace: ModelNumbers,
     custom: Function,
     contexts: F8,
 ) -> int:
@@ -136,7 +133,7 @@ def run_rounds(
     draws : Draws
     sums : Sums
         Written: sums over these rounds, [trials].
-    trace : ndarray of int16, [stop - start, trials] or [0, 0]
+    trace : ndarray of int, [stop - start, trials] or [0, 0]
         Written unless empty: the model pulled, -1 for none.
     custom : callable
         Asked for the shares with ``ROUTER_CUSTOM``.
