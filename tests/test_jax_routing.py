@@ -138,6 +138,17 @@ def test_jax_in_jax_out(backend: str) -> None:
     assert found.message == "Solved to optimality."
 
 
+def test_infeasible_jax_arrays_say_so_in_their_status_only() -> None:
+    reward = jnp.array(GOOD["reward"])
+    found = solve_routing(reward, GOOD["cost"], 0.6, 0.01)
+    assert "status=OVER_BUDGET" in repr(found)
+    with pytest.raises(ValueError, match=r'infeasible="raise" needs.*`status`'):
+        solve_routing(reward, GOOD["cost"], 0.6, 0.01, infeasible="raise")
+    texts = []
+    jax.jit(lambda u: texts.append(repr(traced(u, GOOD["cost"], 0.6, 0.01))))(reward)
+    assert texts[0].startswith("RoutingResult(share=")
+
+
 def test_other_backends_take_jax_arrays_too() -> None:
     found = solve_routing(jnp.array(GOOD["reward"]), *list(GOOD.values())[1:], backend="numba")
     assert type(found.share) is np.ndarray

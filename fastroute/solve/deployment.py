@@ -154,7 +154,9 @@ def solve_deployment(
     1e-11 do not count: such a model is not deployed, which may cost its reward times 1e-11.  Two
     values within 1e-12 count as equal, and to decide between equally good sets up to 1e-10 times
     the square root of the number of models may be lost.  These tolerances are for rewards of order
-    1: rewards of order 1e-9 are compared to two or three digits only, so scale them up.
+    1: rewards of order 1e-9 are compared to two or three digits only, so scale them up.  HiGHS
+    sees weights from about 1e-9 on; where the best set needs a smaller one, it may pay the
+    ``deploy_cost`` of another model than the best.
     """
     backend = resolve_backend(choice("backend", backend, DEPLOYMENT_BACKENDS))
     rule = FILL_RULES[choice("fill", fill, tuple(FILL_RULES))]

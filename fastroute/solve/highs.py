@@ -24,6 +24,8 @@ F8 = NDArray[np.float64]
 LARGEST = float(np.finfo(np.float64).max)
 #: Largest loss of value, in units of the rewards, at which an answer still counts as the best.
 WORTH = 1e-9
+#: Values and budgets (both of order 1) this close are beyond what HiGHS can tell with integers.
+DOUBT = 1e-6
 #: LPs that the branch and bound may solve where a set chosen by HiGHS is refused.
 NODES = 10_000
 _local = threading.local()
@@ -77,7 +79,7 @@ class _Found(NamedTuple):
 
     state: Any  #: its ``HighsModelStatus``
     value: F8 | None  #: of the columns; None where it has found no solution
-    gap: float  #: distance to the dual bound
+    bound: float  #: no solution has a higher objective
     column: list[Any]  #: status of each column in the basis
     dual: F8  #: of the rows
 
@@ -117,11 +119,10 @@ def _run(
     solver.run()
     info, solution = solver.getInfo(), solver.getSolution()
     found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-    gap = abs(float(info.mip_dual_bound) - float(info.objective_function_value))
     return _Found(
         solver.getModelStatus(),
         np.array(solution.col_value) if found else None,
-        gap,
+        float(info.mip_dual_bound),
         list(solver.getBasis().col_status),
         np.array(solution.row_dual),
     )
@@ -269,9 +270,9 @@ def deployment(
     """Deployment problems one by one through HiGHS; result as in the kernels.
 
     HiGHS chooses the sets; the exact LP over a set gives its weights and says whether it meets the
-    budget.  Where the two disagree, the branch and bound decides.  ``time_limit`` is what one
-    search may take, in seconds; a set that is not proven the best by then has the status
-    ``TIME_LIMIT``.  The multipliers are those of the LP relaxation.
+    budget.  Where the two disagree, or nearly so, the branch and bound decides if it can.
+    ``time_limit`` is what one search may take, in seconds; a set that is not proven the best by
+    then has the status ``TIME_LIMIT``.  The multipliers are those of the LP relaxation.
     """
     from fastroute.kernels.numba_ import deployment as kernel
     from fastroute.kernels.numba_.routing import solve as relax
@@ -325,16 +326,18 @@ def _choose(one: _Problem, bound: float, time_limit: float) -> _Choice | None:
         choice = _priced(one, found.value)
         if choice.status != codes.OPTIMAL:
             return None
-        if found.state == states.kOptimal:
-            gap = found.gap / unit
-            return choice._replace(gap=gap if WORTH < gap * unit < np.inf else 0.0)
+        value = choice.weight @ one.reward - one.charge[choice.weight > SUPPORT].sum()
+        gap = max(min(found.bound / unit, bound) - float(value), 0.0)
         if found.state == states.kTimeLimit:
-            value = choice.weight @ one.reward - one.charge[choice.weight > SUPPORT].sum()
-            gap = max(min(found.gap / unit, bound - float(value)), 0.0)
             return choice._replace(gap=gap, status=codes.TIME_LIMIT)
-        return None
+        if found.state != states.kOptimal or gap * unit > DOUBT:
+            return None
+        return choice._replace(gap=gap if gap * unit > WORTH else 0.0)
     if found.state in (states.kInfeasible, states.kUnboundedOrInfeasible):
-        return _cheapest(one, time_limit)
+        choice = _cheapest(one, time_limit)
+        scale = _scale(one.cost, one.limit, one.budget)
+        beyond = float(choice.weight @ scale.cost) - scale.budget
+        return choice if choice.status == codes.OVER_BUDGET and beyond > DOUBT else None
     return _out_of_time(one) if found.state == states.kTimeLimit else None
 
 
@@ -348,7 +351,8 @@ def _strictly(one: _Problem, time_limit: float) -> _Choice:
     if found.value is not None:
         choice = _priced(one, found.value)
         if choice.status == codes.OPTIMAL:
-            return choice._replace(gap=found.gap / unit)
+            value = choice.weight @ one.reward - one.charge[choice.weight > SUPPORT].sum()
+            return choice._replace(gap=max(found.bound / unit - float(value), 0.0))
     return _cheapest(one, time_limit)
 
 
