@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import ValidationError
 
+from fastroute.rules import ALL_NAMES, Formula, formula
 from fastroute.study.axes import axis_of
-from fastroute.study.errors import key_path, plain_message, unknown
-from fastroute.study.grammar import Formula, formula
+from fastroute.study.errors import key_path, plain_message
 from fastroute.study.toml import shown
-from fastroute.study.values import ALL_NAMES
+from fastroute.words import unknown
 
 if TYPE_CHECKING:
     from fastroute.policy import Policy

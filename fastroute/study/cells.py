@@ -2,16 +2,15 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastroute.policy import resolve_gamma
+from fastroute.scenario.costs import budget_marks
 from fastroute.scenario.optimum import optimum, refuse_infeasible
 from fastroute.simulate.api import SIMULATION_BACKENDS
 from fastroute.solve.validate import choice
@@ -37,9 +36,6 @@ MOST_STAGE_ROWS: Final = 100_000
 SHARD_ROUNDS: Final = 20_000_000
 #: ... and at most this many trials.
 SHARD_TRIALS: Final = 4096
-# Digits to which slack and cheapest are rounded, so that a last bit of a solver on another
-# machine is no other study.
-_DIGITS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -343,14 +339,7 @@ class _Reader:
         key = (name, horizon, max_deployed)
         if key not in self._prices:
             world, _ = self._world(name, scenario, horizon)
-            # A pool for every round at which a model comes or goes.
-            changes = np.unique(np.concatenate([world.arrival, world.retirement]))
-            opened = changes[changes < horizon][:, None]
-            pools = (world.arrival <= opened) & (opened < world.retirement)
-            cheapest = _spend(world, pools[:1], 0.0, max_deployed)
-            slack = _spend(world, pools, math.inf, max_deployed)
-            # A budget just below the cheapest would be refused.
-            self._prices[key] = _rounded(cheapest, up=True), _rounded(slack, up=False)
+            self._prices[key] = budget_marks(world, horizon, max_deployed)
         return self._prices[key]
 
     def _check_feasible(self, name: str, scenario: "Scenario", settings: Mapping[str, Any]) -> None:
@@ -384,19 +373,6 @@ def shard_size(horizon: int) -> int:
     """Return the trials of a shard of automatic size: a power of two times ``BLOCK``."""
     blocks = min(SHARD_ROUNDS // horizon, SHARD_TRIALS) // BLOCK
     return BLOCK * (1 << max(blocks.bit_length() - 1, 0))
-
-
-def _spend(world: "World", pools: NDArray[np.bool_], budget: float, max_deployed: int) -> float:
-    """Return the largest mean cost of the best distribution, over pools and instances."""
-    best = optimum(world, pools, budget, max_deployed, "numba")
-    return float((best.weight * world.cost_mean).sum(axis=2).max())
-
-
-def _rounded(value: float, *, up: bool) -> float:
-    near = float(f"{value:.{_DIGITS - 1}e}")
-    if up and near < value:
-        near += 10.0 ** (math.floor(math.log10(abs(value))) - _DIGITS + 1)
-    return near
 
 
 def _digest(world: "World") -> str:

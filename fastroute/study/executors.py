@@ -11,8 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from fastroute.study.errors import unknown
 from fastroute.study.work import Done, Job, run_shard, start_worker
+from fastroute.words import unknown
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -56,9 +56,10 @@ from fastroute.study.build import (
     resolve_scenario,
     scenario_axes,
 )
-from fastroute.study.errors import StudyError, key_path, plain_message, unknown
+from fastroute.study.errors import StudyError, key_path, plain_message
 from fastroute.study.toml import read_toml, read_toml_file, shown, write_toml
 from fastroute.study.values import check_entry, check_value
+from fastroute.words import unknown
 
 #: Questions that a report can answer; the report has a module for each.
 ANSWERS: Final = (
