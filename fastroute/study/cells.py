@@ -14,11 +14,19 @@ from fastroute.scenario.costs import budget_marks
 from fastroute.scenario.optimum import optimum, refuse_infeasible
 from fastroute.simulate.api import SIMULATION_BACKENDS
 from fastroute.solve.validate import choice
-from fastroute.study.build import build_policy, build_scenario, run_options, work_out_policy
+from fastroute.study.build import (
+    build_policy,
+    build_scenario,
+    file_content,
+    identity_of,
+    kept_options,
+    run_options,
+    work_out_policy,
+)
 from fastroute.study.errors import StudyError
 from fastroute.study.grid import Point, points
 from fastroute.study.planning import Kept
-from fastroute.study.schema import BLOCK, Study
+from fastroute.study.schema import BLOCK, ScenarioSpec, Study
 from fastroute.study.toml import shown
 from fastroute.study.values import work_out
 from fastroute.study.work import Job
@@ -76,8 +84,12 @@ class Cell:
         Of the scenario.
     models : tuple of str
         Of the scenario.
+    arrivals : tuple of int
+        First round of each model.
     digest : str
         Of the numbers behind the scenario.
+    content : bytes
+        Of the file of a saved scenario, which travels with the shards; else empty.
     """
 
     number: int
@@ -98,13 +110,17 @@ class Cell:
     cost_unit: str
     note: str
     models: tuple[str, ...]
+    arrivals: tuple[int, ...]
     digest: str
+    content: bytes = b""
 
     @cached_property
     def key(self) -> str:
         """Identifies the results of a trial: a hash of all they depend on but its number."""
+        # What is in the files of a scenario is in the digest; their names decide nothing.
+        options = identity_of(self.scenario_name, self.scenario_options, files=False)
         what = {
-            "scenario": [self.scenario_name, self.scenario_options, self.digest],
+            "scenario": [self.scenario_name, options, self.digest],
             "policy": self.policy_options,
             "settings": {k: v for k, v in self.settings.items() if k != "trials"},
         }
@@ -147,6 +163,7 @@ class Cell:
             settings,
             self.kept.moments,
             self.kept.means,
+            self.content,
         )
 
     def __str__(self) -> str:
@@ -235,6 +252,7 @@ class _Reader:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._scenarios: dict[str, Scenario] = {}
+        self._contents: dict[str, bytes] = {}
         self._worlds: dict[tuple[str, int], tuple[World, str]] = {}
         self._prices: dict[tuple[str, int, int], tuple[float, float]] = {}
         self._feasible: set[tuple[str, int, int, float]] = set()
@@ -263,15 +281,16 @@ class _Reader:
         store = self._study.store
         few = trials <= MOST_CURVE_TRIALS
         rows = trials * settings["stages"]
-        world = json.dumps([given, {k: v for k, v in settings.items() if k != "trials"}])
+        world, digest = self._world(name, scenario, horizon)
+        place = json.dumps([given, {k: v for k, v in settings.items() if k != "trials"}])
         return Cell(
             number=number,
-            world=self._world_numbers.setdefault(world, len(self._world_numbers)),
+            world=self._world_numbers.setdefault(place, len(self._world_numbers)),
             scenario=point.scenario.label,
             policy=point.policy.label,
             scenario_name=point.scenario.name,
             policy_name=point.policy.name,
-            scenario_options=options,
+            scenario_options=kept_options(point.scenario.name, options),
             policy_options=policy.model_dump(mode="json", exclude={"name"}),
             run_options=tuple(taken),
             settings=settings,
@@ -286,8 +305,15 @@ class _Reader:
             cost_unit=scenario.cost_unit,
             note=scenario.note,
             models=scenario.models,
-            digest=self._world(name, scenario, horizon)[1],
+            arrivals=tuple(world.arrival.tolist()),
+            digest=digest,
+            content=self._content(name, point.scenario),
         )
+
+    def _content(self, name: str, spec: ScenarioSpec) -> bytes:
+        if name not in self._contents:
+            self._contents[name] = file_content(spec.name, spec.options)
+        return self._contents[name]
 
     def _settings(
         self, point: Point, name: str, scenario: "Scenario"

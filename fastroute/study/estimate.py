@@ -1,11 +1,14 @@
 """What a study would take, before it runs."""
 
 import json
+import math
 from typing import Final, NamedTuple
 
+from fastroute.scenario.registry import is_own
 from fastroute.simulate.ledger import QUANTITIES, STAGE_COLUMNS
 from fastroute.study.cells import Cell, lay_out
 from fastroute.study.executors import cores
+from fastroute.study.grid import count_cells, points
 from fastroute.study.schema import BLOCK, Study
 from fastroute.study.status import span_text
 from fastroute.study.work import run_shard
@@ -32,7 +35,8 @@ class Estimate(NamedTuple):
     seconds : float
         Of work on one core, from a probe of a few thousand rounds per policy.
     bytes : float
-        On disk when complete.
+        On disk when complete. Shards, rounds, seconds and bytes are 0 or NaN where a scenario is a
+        function of the user's own, which is not imported to find out.
     lines : list of str
         All this in words.
     """
@@ -60,6 +64,9 @@ def estimate(study: Study, executor: str = "threads", workers: int | None = None
         When the study does not work.
     """
     study.check()
+    own = [spec.name for spec in study.scenario if is_own(spec.name)]
+    if own:
+        return _without_scenarios(study, own)
     cells = lay_out(study.resolved())
     different = list({cell.key: cell for cell in cells}.values())
     shards = sum(-(-cell.trials // cell.shard_trials) for cell in different)
@@ -80,6 +87,18 @@ def estimate(study: Study, executor: str = "threads", workers: int | None = None
         f"about {_size(size)} on disk",
     ]
     return Estimate(len(cells), shards, rounds, seconds, size, lines)
+
+
+def _without_scenarios(study: Study, own: list[str]) -> Estimate:
+    """Say what is known of a study without importing code of the user's."""
+    cells = count_cells(study)
+    points(study)  # refuses too many cells
+    lines = [
+        f"{study.name}: {cells:,} cells",
+        f"{', '.join(dict.fromkeys(own))}: code of your own, which is not imported before the "
+        "study runs; so there is no estimate of time and size",
+    ]
+    return Estimate(cells, 0, 0, math.nan, math.nan, lines)
 
 
 def _kind(cell: Cell) -> str:

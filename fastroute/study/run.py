@@ -1,11 +1,13 @@
 """Running a study, or what is left of it."""
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import fastroute
@@ -18,7 +20,12 @@ from fastroute.study.planning import CellPlan, plan_cell
 from fastroute.study.progress import CellState, Reporter, reporter
 from fastroute.study.schedule import run_jobs
 from fastroute.study.schema import Study
-from fastroute.study.store import RESULTS, RunDirectory, choose_directory, damaged_files
+from fastroute.study.store import (
+    RESULTS,
+    RunDirectory,
+    choose_directory,
+    damaged_files,
+)
 from fastroute.study.stored import StoredStudy, load
 from fastroute.study.verify import damaged_shards, resized_shards
 from fastroute.study.work import Done, Job
@@ -76,8 +83,10 @@ def run_study(
         When the disk is full; what was done is kept.
     """
     study.check()
+    # Saved scenarios are kept in the run directory; what is in them is in the cells.
     study = study.resolved()
     cells = lay_out(study)
+    study = study.kept()
     with (
         reporter(progress) as report,
         RunDirectory(choose_directory(study, out), study, cells) as directory,
@@ -90,6 +99,7 @@ def run_study(
             report.note(f"{directory.path}: this study is already complete; nothing to run")
             return load(directory.path)
         directory.start()
+        session.keep_scenarios()
         try:
             session.run(executor, workers)
         except BaseException as error:
@@ -116,6 +126,15 @@ class _Session:
         for cell in directory.cells:
             self._cells.setdefault(cell.key, cell)
         self._states: dict[str, tuple[int, float, float]] = {}
+        # What is in the files of saved scenarios, which the run directory keeps.
+        self._kept: dict[str, bytes] = {
+            cell.scenario_options["file"]: cell.content for cell in directory.cells if cell.content
+        }
+
+    def keep_scenarios(self) -> None:
+        """Write the files of saved scenarios, which the study file of the directory names."""
+        for name, content in self._kept.items():
+            self.directory.put(name, functools.partial(_write, content=content))
 
     def already_complete(self) -> bool:
         """Tell whether there is nothing to do; shards that turn out to be damaged are dropped."""
@@ -127,7 +146,7 @@ class _Session:
             return False
         if before["study"].get("answer") != now["study"].get("answer"):
             return False
-        damaged = damaged_files(self.directory.path, before, RESULTS)
+        damaged = damaged_files(self.directory.path, before, (*RESULTS, *self._kept))
         if damaged:
             self.report.note(f"{', '.join(damaged)}: missing or changed, and written again")
         return not damaged
@@ -273,3 +292,7 @@ class _Session:
         self.failures.append(name)
         cell = self._cells[job.key]
         self.report.note(f"{cell}: trials {job.first} to {job.stop - 1} failed; see {name}")
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

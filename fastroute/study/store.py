@@ -7,6 +7,7 @@
       study.toml          the resolved study, complete and runnable again
       manifest.json       versions, machine, sessions, counts, and a checksum of every file
       cells.parquet       one row per cell of the grid, with all its parameters
+      scenarios/*.npz     scenarios that were given as objects or files of their own
       shards/KEY/*.parquet  one per block of trials of a cell, never changed once written
       journal.jsonl       only while unfinished: one line per shard, with its checksum
       shards.parquet      the same, compacted
@@ -29,6 +30,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
+from fastroute.study.build import KEPT
 from fastroute.study.cells import Cell
 from fastroute.study.errors import RunDirectoryError
 from fastroute.study.files import checksum, make_directory, remove, write_file
@@ -257,6 +259,7 @@ class RunDirectory:
             for name in (*_BEGUN, "manifest.json", COMPACTED):
                 (self.path / name).unlink(missing_ok=True)
             shutil.rmtree(self.path / "shards", ignore_errors=True)
+            shutil.rmtree(self.path / KEPT, ignore_errors=True)
             self._lock.release()
             # Someone may have put a file there meanwhile; it is not ours to remove.
             if not any(self.path.iterdir()):
@@ -273,6 +276,7 @@ class RunDirectory:
         self.close()
 
     def _write(self, name: str, write: Callable[[Path], Any]) -> None:
+        make_directory((self.path / name).parent)
         self.manifest["files"][name] = write_file(self.path / name, write)
 
 

@@ -248,4 +248,4 @@ def load(path: str | os.PathLike[str]) -> StoredStudy:
     """
     directory = Path(path)
     manifest = read_manifest(directory)
-    return StoredStudy(directory, Study.model_validate(manifest["study"]), manifest)
+    return StoredStudy(directory, Study.read_back(manifest["study"], directory), manifest)

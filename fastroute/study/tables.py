@@ -86,6 +86,7 @@ def _row(cell: Cell) -> dict[str, Any]:
         "policy_name": cell.policy_name,
         "policy_options": json.dumps(cell.policy_options, sort_keys=True, default=str),
         "cost_unit": cell.cost_unit,
+        "arrivals": list(cell.arrivals),
     }
 
 

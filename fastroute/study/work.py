@@ -41,6 +41,7 @@ class Job(NamedTuple):
     settings: dict[str, Any]
     moments: bool  #: reduce curves to moments
     means: bool  #: reduce stages to sums
+    content: bytes = b""  #: of the file of a saved scenario, which the worker need not have
 
 
 class Done(NamedTuple):
@@ -73,7 +74,7 @@ def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> D
     from fastroute.study.shard import to_parquet
 
     part = simulate_part(
-        _scenario(job.scenario, job.scenario_options),
+        _scenario(job.scenario, job.scenario_options, job.content),
         Policy(**job.policy_options),
         job.first,
         job.stop,
@@ -101,11 +102,14 @@ def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> D
 
 
 @lru_cache(maxsize=64)
-def _scenario(name: str, options: str) -> "Scenario":
+def _scenario(name: str, options: str, content: bytes) -> "Scenario":
     import json
 
+    from fastroute.scenario.saved import read_scenario
     from fastroute.study.build import build_scenario
 
+    if content:
+        return read_scenario(content, name)
     return build_scenario(name, json.loads(options))
 
 

@@ -11,12 +11,10 @@ from fastroute.analyse import mean_interval
 from fastroute.report.answers.lines import base_label
 from fastroute.report.style import word
 from fastroute.study import StoredStudy
-from fastroute.study.build import build_scenario
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from fastroute.scenario import Scenario
 
 # What tells worlds apart beside the axes of their scenarios, in the order in which it is named.
 _PLACE: Final = ("scenario", "otherwise", "horizon", "budget", "max_deployed", "stages", "seed")
@@ -189,18 +187,17 @@ def with_option(trials: "pl.DataFrame", option: str) -> "pl.DataFrame":
 
 def models_of(stored: StoredStudy, cell: int) -> tuple[str, ...]:
     """Return the names of the models of a cell."""
-    return _scenario(stored, cell)[0].models
+    label = _row(stored, cell)["scenario"]
+    return tuple(stored.manifest["scenarios"][label]["models"])
 
 
 def arrivals(stored: StoredStudy, cell: int) -> NDArray[np.int64]:
     """Return the first round of every model of a cell, [N]."""
-    scenario, row = _scenario(stored, cell)
-    return scenario.resolve(row["horizon"], row["trials"]).arrival
+    return np.array(_row(stored, cell)["arrivals"], np.int64)
 
 
-def _scenario(stored: StoredStudy, cell: int) -> "tuple[Scenario, dict[str, Any]]":
-    row = stored.cells.filter(cell=cell).collect().row(0, named=True)
-    return build_scenario(row["scenario_name"], json.loads(row["scenario_options"])), row
+def _row(stored: StoredStudy, cell: int) -> dict[str, Any]:
+    return stored.cells.filter(cell=cell).collect().row(0, named=True)
 
 
 def means(frame: "pl.DataFrame", by: str, quantity: str) -> "pl.DataFrame":
