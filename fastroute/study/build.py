@@ -60,7 +60,8 @@ def build_policy(name: str, options: Mapping[str, Any]) -> "Policy":
     return policy(name, **options)
 
 
-def policy_formula(option: str, value: Any) -> Formula | None:
+@functools.lru_cache(maxsize=1024)
+def policy_formula(option: str, value: str) -> Formula | None:
     """Read a formula for an option of a policy; None where the value is none.
 
     Raises
@@ -71,7 +72,7 @@ def policy_formula(option: str, value: Any) -> Formula | None:
     from fastroute.policy import Policy, resolve_gamma
 
     field = Policy.model_fields.get(option)
-    if field is None or not isinstance(value, str):
+    if field is None:
         return None
     if not {int, float} & _kinds(field.annotation):
         return None
@@ -95,7 +96,19 @@ def _kinds(annotation: Any) -> set[Any]:
     return set().union(*map(_kinds, parts)) if parts else {annotation}
 
 
-def work_out_policy(options: Mapping[str, Any], names: Mapping[str, float]) -> dict[str, Any]:
+def policy_formulas(options: Mapping[str, Any]) -> dict[str, Formula]:
+    """Read those options of a policy that are formulas."""
+    texts = {option: value for option, value in options.items() if isinstance(value, str)}
+    return {
+        option: rule
+        for option, value in texts.items()
+        if (rule := policy_formula(option, value)) is not None
+    }
+
+
+def work_out_policy(
+    options: Mapping[str, Any], rules: Mapping[str, Formula], names: Mapping[str, float]
+) -> dict[str, Any]:
     """Return the options of a policy with formulas worked out for one cell.
 
     Raises
@@ -106,11 +119,10 @@ def work_out_policy(options: Mapping[str, Any], names: Mapping[str, float]) -> d
     from fastroute.policy import Policy
 
     found = dict(options)
-    for option, value in options.items():
-        if (rule := policy_formula(option, value)) is not None:
-            number = rule(names)
-            whole = Policy.model_fields[option].annotation is int
-            found[option] = round(number) if whole else number
+    for option, rule in rules.items():
+        number = rule(names)
+        whole = Policy.model_fields[option].annotation is int
+        found[option] = round(number) if whole else number
     return found
 
 
@@ -293,7 +305,8 @@ def resolve_policy(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     Axes and formulas stay as they are.
     """
     axes = policy_axes(options)
-    open_ = {k: v for k, v in options.items() if k in axes or policy_formula(k, v) is not None}
+    single = {key: value for key, value in options.items() if key not in axes}
+    open_ = {key: options[key] for key in (*axes, *policy_formulas(single))}
     fixed = {k: v for k, v in options.items() if k not in open_}
     fields = build_policy(name, fixed).model_dump(mode="json", exclude_none=True)
     fields.pop("name", None)
@@ -400,7 +413,7 @@ def _build_without_formulas(name: str, options: Mapping[str, Any]) -> None:
     known = {}
     for option, value in options.items():
         try:
-            rule = policy_formula(option, value)
+            rule = policy_formula(option, value) if isinstance(value, str) else None
         except ValueError as error:
             raise _OptionError(option, value, str(error)) from None
         if rule is None:
