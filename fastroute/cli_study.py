@@ -191,7 +191,7 @@ def _print_plan(study: "Study", executor: str, workers: int | None) -> None:
     from fastroute.study.estimate import estimate
 
     console = _console()
-    for line in estimate(study, executor, workers).lines:
+    for line in estimate(study, executor, workers, progress=True).lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -210,4 +210,4 @@ def _console() -> "Console":
     """Return the console on standard output; wide where the output has no width of its own."""
     from rich.console import Console
 
-    return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+    return Console(emoji=False) if sys.stdout.isatty() else Console(width=_PIPE_WIDTH, emoji=False)

@@ -10,6 +10,7 @@ from fastroute.simulate.plan import log_spaced
 from fastroute.study.cells import Cell, lay_out
 from fastroute.study.executors import cores
 from fastroute.study.grid import count_cells, points
+from fastroute.study.progress import reporter
 from fastroute.study.schema import BLOCK, Study
 from fastroute.study.shard import column_bytes
 from fastroute.study.status import span_text
@@ -54,7 +55,13 @@ class Estimate(NamedTuple):
     lines: list[str]
 
 
-def estimate(study: Study, executor: str = "threads", workers: int | None = None) -> Estimate:
+def estimate(
+    study: Study,
+    executor: str = "threads",
+    workers: int | None = None,
+    *,
+    progress: bool = False,
+) -> Estimate:
     """Work out what a study would take, without writing anything.
 
     Parameters
@@ -62,6 +69,8 @@ def estimate(study: Study, executor: str = "threads", workers: int | None = None
     study : Study
     executor, workers
         As in :func:`fastroute.run_study`; only how many there are is of interest.
+    progress : bool
+        Whether to report a plan that takes long on standard error.
 
     Raises
     ------
@@ -72,7 +81,8 @@ def estimate(study: Study, executor: str = "threads", workers: int | None = None
     own = [spec.name for spec in study.scenario if is_own(spec.name)]
     if own:
         return _without_scenarios(study, own)
-    cells = lay_out(study.resolved())
+    with reporter(progress) as report:
+        cells = lay_out(study.resolved(), report.plan)
     different = list({cell.key: cell for cell in cells}.values())
     shards = sum(-(-cell.trials // cell.shard_trials) for cell in different)
     rounds = sum(cell.rounds for cell in different)

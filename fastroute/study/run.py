@@ -85,12 +85,12 @@ def run_study(
     study.check()
     # Saved scenarios are kept in the run directory; what is in them is in the cells.
     study = study.resolved()
-    cells = lay_out(study)
-    study = study.kept()
-    with (
-        reporter(progress) as report,
-        RunDirectory(choose_directory(study, out), study, cells) as directory,
-    ):
+    with contextlib.ExitStack() as stack:
+        report = stack.enter_context(reporter(progress))
+        cells = lay_out(study, report.plan)
+        study = study.kept()
+        path = choose_directory(study, out)
+        directory = stack.enter_context(RunDirectory(path, study, cells))
         session = _Session(directory, report)
         for note in directory.notes:
             report.note(note)
