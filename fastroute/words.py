@@ -25,9 +25,11 @@ def unknown(word: str, allowed: Iterable[str], kind: str) -> str:
         For example ``unknown key; did you mean "horizon"? Allowed: budget, horizon``.
     """
     words = sorted(allowed)
-    symbol = _SYMBOLS.get(word)
+    longer = [allowed for allowed in words if word.lower().startswith(f"{allowed}_")]
     close = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.5)
-    meant = symbol if symbol in words else close[0] if close else None
-    guess = f'; did you mean "{meant}"?' if meant else "."
+    near = [name for name in (_SYMBOLS.get(word), *longer, *close) if name in words]
+    guess = f'; did you mean "{near[0]}"?' if near else "."
+    if word == "N" and not near:
+        guess = "; the number of models, N, is that of the scenario."
     listed = f" Allowed: {', '.join(words)}" if words else " None are allowed"
     return f"unknown {kind}{guess}{listed}"

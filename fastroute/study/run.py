@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import fastroute
 from fastroute.study.cells import Cell, lay_out
@@ -30,6 +30,10 @@ from fastroute.study.stored import StoredStudy, load
 from fastroute.study.verify import damaged_shards, resized_shards
 from fastroute.study.work import Done, Job
 
+if TYPE_CHECKING:
+    from distributed import Client
+    from distributed.deploy import Cluster
+
 # Rounds of computing damaged shards again before the disk is not trusted any more.
 _REPAIRS: Final = 3
 
@@ -38,7 +42,7 @@ def run_study(
     study: Study,
     out: str | os.PathLike[str] | None = None,
     *,
-    executor: str | Executor = "threads",
+    executor: "str | Executor | Client | Cluster" = "threads",
     workers: int | None = None,
     progress: bool = True,
 ) -> StoredStudy:
@@ -57,9 +61,10 @@ def run_study(
         The run directory: new, empty, or one that holds shards of this study, or of the same
         study with fewer trials, cells or shorter axes. Default ``runs/NAME`` in the working
         directory, with a number behind it when that holds something else.
-    executor : str or concurrent.futures.Executor
-        ``"threads"``, ``"processes"``, ``"dask"`` (a local cluster), ``"dask://HOST:PORT"``, or an
-        executor, for example that of ``mpi4py.futures``.
+    executor : str, concurrent.futures.Executor, or Dask client or cluster
+        ``"threads"``, ``"processes"``, ``"dask"`` (a local cluster), ``"dask://HOST:PORT"``; or an
+        executor, for example that of ``mpi4py.futures``, or a client or cluster of Dask, which
+        stay open.
     workers : int, optional
         Threads, processes or local Dask workers; default all cores.
     progress : bool
@@ -78,7 +83,8 @@ def run_study(
     RunDirectoryError
         When `out` holds something else, cannot be written to, or is being written to.
     ExecutorError
-        When the workers are gone.
+        When the workers are gone, or no process can be started, as from a script without
+        ``if __name__ == "__main__":``.
     OSError
         When the disk is full; what was done is kept.
     """
@@ -160,7 +166,7 @@ class _Session:
         for record in damaged:
             self.directory.records.drop(record)
 
-    def run(self, executor: str | Executor, workers: int | None) -> None:
+    def run(self, executor: Any, workers: int | None) -> None:
         """Compute what is missing and write the frames."""
         pool: Pool | None = None
         at_once = True

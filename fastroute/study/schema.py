@@ -542,7 +542,9 @@ def _explain(detail: Any, single: bool) -> str:
         return f"{path}: missing; {_purpose(location)}"
     if kind == "extra_forbidden":
         models: dict[Any, type[BaseModel]] = {"setting": Setting, "store": Store}
-        why = unknown(str(location[-1]), models.get(location[0], Study).model_fields, "key")
+        fields = models.get(location[0], Study).model_fields
+        names = [field.alias or name for name, field in fields.items()]
+        why = unknown(str(location[-1]), names, "key")
         return f"{path} = {shown(value)}: {why}"
     message = plain_message(detail)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
