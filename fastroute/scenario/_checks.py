@@ -46,10 +46,16 @@ def choice(field: str, value: str, valid: Sequence[str]) -> None:
         raise ValueError(f"{field}={value!r} is unknown{nearest(str(value), valid)}")
 
 
-def whole(field: str, value: object, least: int) -> int:
+#: Most models of a scenario that is made of options; one more array for each.
+MOST_MODELS = 100_000
+
+
+def whole(field: str, value: object, least: int, most: int | None = None) -> int:
     """Return ``value`` as an int of at least ``least``; raise ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{field}={value!r} must be a whole number >= {least}")
+    if most is not None and value > most:
+        raise ValueError(f"{field}={value!r} must be at most {most:,}")
     return int(value)
 
 

@@ -89,7 +89,7 @@ def random_instances(
         When an option is out of range.
     """
     trials = checks.whole("trials", trials, 1)
-    n_models = checks.whole("n_models", n_models, 2)
+    n_models = checks.whole("n_models", n_models, 2, checks.MOST_MODELS)
     initial = checks.whole("initial", initial, 1)
     best = checks.fraction("best", best, zero=False)
     gap = checks.fraction("gap", gap, zero=True)

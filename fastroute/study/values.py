@@ -10,9 +10,13 @@ from fastroute.rules import RULE_NAMES, FormulaError, rule, stages_of
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number")
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         raise ValueError("must be a finite number")
-    return float(value)
+    return number
 
 
 def _whole(value: Any) -> int:
@@ -32,12 +36,12 @@ def _word(value: Any) -> str:
 
 _RANGES: Final[dict[str, tuple[Callable[[Any], Any], dict[str, int]]]] = {
     "horizon": (_whole, {"ge": 1, "le": 2**32 - 1}),
-    "max_deployed": (_whole, {"ge": 1}),
+    "max_deployed": (_whole, {"ge": 1, "le": 2**31 - 1}),
     "budget": (_number, {"gt": 0}),
-    "stages": (_whole, {"ge": 1}),
+    "stages": (_whole, {"ge": 1, "le": 2**32 - 1}),
     "trials": (_whole, {"ge": 1, "le": 2**32 - 1}),
     "seed": (_whole, {"ge": 0, "le": 2**63 - 1}),
-    "checkpoints": (_whole, {"ge": 1}),
+    "checkpoints": (_whole, {"ge": 1, "le": 2**20}),
     "deploy_cost": (_number, {"ge": 0}),
     "backend": (_word, {}),
 }
