@@ -75,7 +75,7 @@ def test_processes_that_cannot_start_say_why(given: str, tmp_path: Path) -> None
 
 
 def test_what_is_no_executor_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="executor must be one of threads, .* not int 3"):
+    with pytest.raises(ValueError, match=r"executor must be one of threads, .* not int 3"):
         run(tmp_path / "run", executor=3)
 
 
