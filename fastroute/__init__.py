@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from fastroute.simulate import Run, simulate
     from fastroute.solve import solve_deployment, solve_routing
     from fastroute.study import Study, load, run_study
+    from fastroute.warning import FastrouteWarning
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "FastrouteWarning",
     "Policy",
     "Run",
     "Scenario",
@@ -48,8 +50,9 @@ __all__ = [
     "solve_routing",
 ]
 
-# Public name -> the room that defines it.
+# Public name -> the room or module that defines it.
 _HOME: Final = {
+    "FastrouteWarning": "warning",
     "Policy": "policy",
     "Run": "simulate",
     "Scenario": "scenario",

@@ -12,21 +12,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from fastroute.cli_bench import bench
+from fastroute.cli_output import console, safe_output
 from fastroute.cli_study import presets, report, run, status
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
     from numpy.typing import NDArray
-    from rich.console import Console
 
-# Wide enough for every table when the output is a file or a pipe, whose width nobody knows.
-_PIPE_WIDTH: Final = 200
 _ROWS_ON_A_TERMINAL: Final = 60
+# Of an answer: what tells its rows apart, and what goes first where there is no room.
+_KEYS: Final = ("instance", "model")
+_RANKS: Final = {"simplex_price": 3, "budget_price": 2, "gap": 3, "method": 2, "value": 1}
+
+
+class _SafeGroup(TyperGroup):
+    """All commands, with output that cannot fail them."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line."""
+        with safe_output():
+            return super().main(*args, **kwargs)
+
 
 app = typer.Typer(
+    cls=_SafeGroup,
     help="Online deployment and routing of streaming language models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -89,7 +102,10 @@ def main(
 
 
 _File = Annotated[
-    str, typer.Argument(help="CSV or Parquet, one row per instance and model; - reads CSV.")
+    str,
+    typer.Argument(
+        metavar="FILE", help="CSV or Parquet, one row per instance and model; - reads CSV."
+    ),
 ]
 _Out = Annotated[
     Path | None,
@@ -235,8 +251,9 @@ def _read_instances(file: str, *, with_cap: bool = False) -> _Instances:
         words, test = _RULES[name]
         if (wrong := np.flatnonzero(~test(value))).size:
             row = int(wrong[0])
+            shown = repr(given[row]) if np.isnan(value[row]) else float(value[row])
             raise ValueError(
-                f"{file}: row {row + 1}: {name} = {given[row]!r}, but it must be a number, {words}"
+                f"{file}: row {row + 1}: {name} = {shown}, but it must be a number, {words}"
             )
         if name in ("budget", "max_deployed"):
             other = np.flatnonzero(value != value[first][inverse])
@@ -262,13 +279,15 @@ def _read_table(file: str) -> "pl.DataFrame":
 
     try:
         if file == "-":
-            return pl.read_csv(sys.stdin.buffer.read())
+            return pl.read_csv(sys.stdin.buffer.read(), infer_schema=False)
+        if Path(file).is_dir():
+            raise ValueError(f"{file}: is a directory; name a CSV or Parquet file")
         if not Path(file).is_file():
             raise ValueError(f"{file}: no such file")
         if Path(file).suffix.lower() == ".parquet":
             return pl.read_parquet(file)
-        # Every row is looked at for the types, so that a late "1.5" is not an error.
-        return pl.read_csv(file, infer_schema_length=None)
+        # As text: instances 1.1 and 1.10 are two. Numbers are made of the columns that hold them.
+        return pl.read_csv(file, infer_schema=False)
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{file}: cannot be read as a table: {reason}") from None
@@ -315,22 +334,22 @@ def _emit(
     elif sys.stdout.isatty():
         _print_frame(frame)
     else:
-        sys.stdout.write(frame.write_csv())
+        typer.echo(frame.write_csv(), nl=False)
 
 
 def _print_frame(frame: "pl.DataFrame") -> None:
     """Print a frame as a table, its first rows when there are many."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+    from fastroute.report.terminal import Column, FittedTable
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, kind in frame.schema.items():
-        table.add_column(name, justify="right" if kind.is_numeric() else "left")
-    for row in frame.head(_ROWS_ON_A_TERMINAL).iter_rows():
-        cells = (f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row)
-        table.add_row(*map(Text, cells))
-    _console().print(table)
+    columns = [
+        Column(name, right=kind.is_numeric(), key=name in _KEYS, rank=_RANKS.get(name, 0))
+        for name, kind in frame.schema.items()
+    ]
+    rows = [
+        [f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row]
+        for row in frame.head(_ROWS_ON_A_TERMINAL).iter_rows()
+    ]
+    console().print(FittedTable(columns, rows))
     if frame.height > _ROWS_ON_A_TERMINAL:
         typer.echo(
             f"The first {_ROWS_ON_A_TERMINAL} of {frame.height:,} rows; --out FILE gets all",
@@ -340,52 +359,86 @@ def _print_frame(frame: "pl.DataFrame") -> None:
 
 @data_app.command("list")
 def list_sources() -> None:
-    """Show where the data of each scenario come from, and whether they are at hand."""
-    with _user_errors():
-        from rich import box
-        from rich.table import Table
-        from rich.text import Text
+    """Show where the data of each scenario come from.
 
+    The last column says whether they are at hand, or what to do.
+    """
+    with _user_errors():
+        from fastroute.report.terminal import Column, FittedTable
         from fastroute.scenario.check import list_data
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for head in ("scenario", "kind", "models", "queries", "source", "licence", "at hand"):
-            table.add_column(head, justify="right" if head in ("models", "queries") else "left")
-        for entry in list_data():
-            table.add_row(
+        rows = [
+            [
                 entry.scenario,
                 entry.kind,
                 "-" if entry.models is None else f"{entry.models:,}",
                 "-" if entry.queries is None else f"{entry.queries:,}",
-                Text(entry.source),
-                Text(entry.licence),
-                Text("; ".join(filter(None, ["yes" if entry.available else "no", entry.remedy]))),
-            )
-        _console().print(table)
+                entry.source,
+                entry.licence,
+                "; ".join(filter(None, ["yes" if entry.available else "no", entry.remedy])),
+            ]
+            for entry in list_data()
+        ]
+        columns = [
+            Column("scenario", key=True),
+            Column("kind"),
+            Column("models", right=True, rank=1),
+            Column("queries", right=True, rank=1),
+            Column("source", wraps=True),
+            Column("licence", wraps=True, rank=2),
+            Column("at hand", wraps=True),
+        ]
+        console().print(FittedTable(columns, rows))
 
 
 @data_app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="Table of outcomes: CSV, Parquet, or a pickle.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="Table of outcomes: CSV, Parquet, JSON lines, JSON, or a pickle."),
+    ],
     models: Annotated[
         Path | None, typer.Option(help="Table of models with their release dates.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=NAME",
+            help="Column that holds query, task, model, score or cost, where it has another name: "
+            "query=prompt,cost=usd. Can be given again.",
+        ),
     ] = None,
     trust_sha256: Annotated[
         str | None, typer.Option(help="Read a pickle of this SHA-256 that is not known.")
     ] = None,
 ) -> None:
-    """Check a table of outcomes for the scenario `replay`; exit code 1 when it has problems."""
+    """Check a table of outcomes for the scenario `replay`.
+
+    Exit code 1 when it has problems.
+    """
     with _user_errors():
         from fastroute.scenario.check import check_table
 
-        report = check_table(file, models, trust_sha256=trust_sha256)
+        names = _column_names(columns or [])
+        try:
+            report = check_table(file, models, columns=names, trust_sha256=trust_sha256)
+        except ValueError as error:
+            if "columns={" in str(error):
+                error.add_note("here columns={'query': 'prompt'} is --columns query=prompt")
+            raise
     typer.echo(str(report))
     if not report.ok:
         raise typer.Exit(1)
 
 
-def _console() -> "Console":
-    """Return the console on standard output; wide where the output has no width of its own."""
-    from rich.console import Console
-
-    return Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+def _column_names(given: list[str]) -> dict[str, str]:
+    """Return the name of the column of each role, from ROLE=NAME and commas between them."""
+    names: dict[str, str] = {}
+    for pair in (pair for option in given for pair in option.split(",")):
+        role, equals, name = (part.strip() for part in pair.partition("="))
+        if not (role and equals and name):
+            raise ValueError(f"--columns {pair}: write ROLE=NAME, such as query=prompt")
+        if role in names:
+            raise ValueError(f"--columns {pair}: {role} is already {names[role]}; give it once")
+        names[role] = name
+    return names

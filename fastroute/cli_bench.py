@@ -11,6 +11,8 @@ from typing import Annotated, Final
 
 import typer
 
+from fastroute.cli_output import console
+
 _NEEDED: Final = ("pytest", "pytest_benchmark")
 _SUITES: Final = ("routing", "deployment", "simulation", "startup")
 # Exit codes of pytest: cases ended in an error; it was interrupted.
@@ -39,7 +41,7 @@ def bench(
         Path | None, typer.Option(help="Keep the results in this file, for the report.")
     ] = None,
 ) -> None:
-    """Measure fastroute and what one would use instead, on this machine.
+    """Measure fastroute, and what one would use instead.
 
     The short run takes about two minutes. The table goes to standard output, progress to standard
     error.
@@ -91,28 +93,22 @@ def _run_suites(suites: list[str], file: Path, *, full: bool, full_memory: bool)
 
 
 def _print_table(file: Path) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     from fastroute.bench.headline import headline
     from fastroute.bench.results import disturbance_text, load, machine_text
+    from fastroute.report.terminal import Column, FittedTable
 
     results = load(file)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head, right in (
-        ("work", False),
-        ("fastroute", True),
-        ("instead", False),
-        ("takes", True),
-        ("ratio", True),
-    ):
-        table.add_column(head, justify="right" if right else "left", no_wrap=right)
-    for line in headline(results):
-        table.add_row(*(cell.replace("`", "") for cell in line))
-    console = Console() if sys.stdout.isatty() else Console(width=140)
-    console.print(table)
-    console.print(
+    columns = [
+        Column("work", key=True, wraps=True),
+        Column("fastroute", right=True),
+        Column("instead", key=True, wraps=True),
+        Column("takes", right=True),
+        Column("ratio", right=True),
+    ]
+    rows = [[cell.replace("`", "") for cell in line] for line in headline(results)]
+    screen = console()
+    screen.print(FittedTable(columns, rows))
+    screen.print(
         f"{machine_text(results)}. One core unless said otherwise, compilation apart, best of at "
         f"least five rounds. {disturbance_text(results)}".rstrip(),
         markup=False,

@@ -3,26 +3,24 @@
 As in ``cli.py``, only Typer is imported at the top.
 """
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from fastroute.cli_output import console
 
+if TYPE_CHECKING:
     from fastroute.study import StoredStudy, Study
 
-# Wide enough for every table when the output is a file or a pipe, whose width nobody knows.
-_PIPE_WIDTH: Final = 200
 # Exit code of a study of which some shards failed; the rest is done.
 _SOME_FAILED: Final = 1
 
 
 def run(
     study: Annotated[
-        str, typer.Argument(help="A preset (see `fastroute presets`) or a study in TOML.")
+        str,
+        typer.Argument(metavar="STUDY", help="A preset (see `fastroute presets`) or a TOML file."),
     ],
     out: Annotated[
         Path | None,
@@ -47,10 +45,11 @@ def run(
         bool, typer.Option("--quiet", "-q", help="Print nothing but the run directory.")
     ] = False,
 ) -> None:
-    """Run a study, or continue one: simulate its cells, write a run directory, print the results.
+    """Run a study, or continue one, and print its results.
 
-    The results go to standard output, progress to standard error. A run that is interrupted or
-    killed keeps what was done; the same command continues it. Exit code 1: some parts failed.
+    Its cells are simulated, and frames, figures and a page are written to a run directory. The
+    results go to standard output, progress to standard error. A run that is interrupted or killed
+    keeps what was done; the same command continues it. Exit code 1: some parts failed.
     """
     from fastroute.report.answers import answer_of
     from fastroute.report.page import write_page
@@ -86,71 +85,79 @@ def run(
         return
     from fastroute.report import stored_tables
 
-    console = _console()
-    console.print(stored_tables(result.path))
-    console.print(f"Everything is in {result.path}", markup=False, highlight=False, soft_wrap=True)
+    screen = console()
+    screen.print(stored_tables(result.path))
+    screen.print(f"Everything is in {result.path}", markup=False, highlight=False, soft_wrap=True)
 
 
 def status(
-    directory: Annotated[Path, typer.Argument(help="A run directory.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="A run directory.")],
 ) -> None:
-    """Show how far a study is: cells, shards, speed, time left, running estimates, failures.
+    """Show how far a study is.
 
-    Works while it runs, from any terminal, and after it ended or was killed.
+    Prints cells, shards, speed, time left, running estimates and failures. Works while the study
+    runs, from any terminal, and after it ended or was killed.
     """
     from fastroute.study import load
     from fastroute.study.status import status_of
 
     stored = load(directory)
     found = status_of(stored)
-    console = _console()
+    screen = console()
     for line in found.lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    _print_cells(console, stored)
+        screen.print(line, markup=False, highlight=False, soft_wrap=True)
+    _print_cells(stored)
 
 
 def report(
-    directory: Annotated[Path, typer.Argument(help="A run directory.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="A run directory.")],
     out: Annotated[
-        Path | None, typer.Option(help="The file to write. Default: report.html in DIRECTORY.")
+        Path | None,
+        typer.Option(
+            help="The file to write, or a directory for the page and the figures. "
+            "Default: report.html in DIRECTORY."
+        ),
     ] = None,
     details: Annotated[
         int | None, typer.Option(min=1, help="Most cells that are shown in detail. Default: 120.")
     ] = None,
 ) -> None:
-    """Write the results of a study as one HTML page, and print where it is.
+    """Write the results of a study as one HTML page.
 
-    Works on a study that is complete, still running, interrupted or killed; the page says what is
-    missing. It needs no network and can be read without JavaScript and printed.
+    Prints where the page is. Works on a study that is complete, still running, interrupted or
+    killed; the page says what is missing. It needs no network and can be read without JavaScript
+    and printed.
     """
-    from fastroute.report.page import DETAILS, write_page
+    from fastroute.report import write_figures
+    from fastroute.report.page import DETAILS, PAGE, write_page
+    from fastroute.study import load
 
-    page = write_page(directory, out, details=DETAILS if details is None else details)
+    place = out / PAGE if out is not None and out.is_dir() else out
+    page = write_page(directory, place, details=DETAILS if details is None else details)
+    if out is not None and place != out and load(directory).complete:
+        write_figures(directory, out)
     typer.echo(page)
 
 
 def presets() -> None:
     """List the studies that come with fastroute."""
-    from rich import box
-    from rich.table import Table
-
+    from fastroute.report.terminal import Column, FittedTable
     from fastroute.study import Study, preset_names
     from fastroute.study.grid import count_cells
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("name", "description", "cells", "rounds x trials", "--quick"):
-        table.add_column(head, justify="right" if head == "cells" else "left")
-    table.columns[3].no_wrap = table.columns[4].no_wrap = True
+    rows = []
     for name in preset_names():
         study = Study.preset(name)
-        table.add_row(
-            name,
-            study.description,
-            f"{count_cells(study):,}",
-            _size(study),
-            "-" if study.quick_setting is None else _size(study.quick()),
-        )
-    _console().print(table)
+        quick = "-" if study.quick_setting is None else _size(study.quick())
+        rows.append([name, study.description, f"{count_cells(study):,}", _size(study), quick])
+    columns = [
+        Column("name", key=True),
+        Column("description", key=True, wraps=True),
+        Column("cells", right=True),
+        Column("rounds x trials", wraps=True),
+        Column("--quick"),
+    ]
+    console().print(FittedTable(columns, rows))
 
 
 def _size(study: "Study") -> str:
@@ -190,12 +197,12 @@ def _attempts() -> int:
 def _print_plan(study: "Study", executor: str, workers: int | None) -> None:
     from fastroute.study.estimate import estimate
 
-    console = _console()
+    screen = console()
     for line in estimate(study, executor, workers, progress=True).lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        screen.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _print_cells(console: "Console", stored: "StoredStudy") -> None:
+def _print_cells(stored: "StoredStudy") -> None:
     """Print the table of the cells that have trials."""
     import polars as pl
 
@@ -203,11 +210,4 @@ def _print_cells(console: "Console", stored: "StoredStudy") -> None:
 
     begun = stored.cells.filter(pl.col("trials_done") > 0).collect()
     if begun.height:
-        console.print(rich_overview(begun, stored.axes))
-
-
-def _console() -> "Console":
-    """Return the console on standard output; wide where the output has no width of its own."""
-    from rich.console import Console
-
-    return Console(emoji=False) if sys.stdout.isatty() else Console(width=_PIPE_WIDTH, emoji=False)
+        console().print(rich_overview(begun, stored.axes))

@@ -1,7 +1,14 @@
 """Tolerances shared by every backend, so that all of them call the same instances feasible.
 
-Comparisons *between* models (which one is better at a given price) are exact everywhere; only the
-two coupling rows have a tolerance.
+Comparisons *between* models (which one is better at a given price, which one is cheaper) are exact
+everywhere; only the two coupling rows have a tolerance, and each has it once.  A problem has a
+distribution within the budget where its cheapest one costs at most ``b`` plus ::
+
+    BUDGET_RANGE * (reach - cheapest)+ + BUDGET_SCALE * reach,   reach = min(dearest, REACH * b)
+
+over the costs of the models that are there.  A model dearer than ``REACH * b`` carries next to
+nothing within the budget, so its cost does not widen the tolerance: the budget is never exceeded by
+more than 1e-8 of itself, whatever the costs.
 """
 
 from typing import Final
@@ -10,8 +17,10 @@ from typing import Final
 MASS: Final = 1e-12
 #: Budget row: spending may exceed the budget by this share of the spread of the costs ...
 BUDGET_RANGE: Final = 1e-12
-#: ... plus this share of the largest cost (the rounding of a sum of costs computed by the user).
+#: ... plus this share of the largest cost (the rounding of a sum of costs computed by the user) ...
 BUDGET_SCALE: Final = 1e-15
+#: ... where costs above this many budgets count as that much.
+REACH: Final = 8192.0
 #: Deployment: weights up to this much do not count as support.
 SUPPORT: Final = 1e-11
 #: Deployment: handicap of the model of rank r in the tie order, times sqrt(r).  It decides between

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
-from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS
+from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, REACH
 from fastroute.kernels.types import Routing
 from strategies import F8, Problems, cheapest_mix
 
@@ -33,7 +33,9 @@ def routing_faults(problems: Problems, answer: Routing) -> dict[str, NDArray[np.
     gap = np.where(here, c - low[:, None], 0.0)
     spread = gap.max(1)
     excess = (p * gap).sum(1) - (b - low)
-    allowed = (BUDGET_RANGE + ROUNDING) * spread + BUDGET_SCALE * top
+    with np.errstate(over="ignore"):
+        reach = np.minimum(top, REACH * b)
+    allowed = (BUDGET_RANGE + ROUNDING) * np.maximum(reach - low, 0.0) + BUDGET_SCALE * reach
     faults = {
         "not finite": ~(
             np.isfinite(p).all(1) & np.isfinite(value) & np.isfinite(price) & np.isfinite(nu)

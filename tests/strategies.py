@@ -7,6 +7,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fastroute.kernels.tolerances import MASS
+
 F8 = NDArray[np.float64]
 Rng = np.random.Generator
 
@@ -40,9 +42,10 @@ def cheapest_mix(cost: F8, limit: F8, reward: F8 | None = None) -> tuple[F8, F8]
     tie = np.zeros_like(cost) if reward is None else -reward
     order = np.lexsort((tie, cost))
     a = np.take_along_axis(limit, order, 1)
-    before = np.cumsum(a, 1) - a
+    rest = 1.0 - (np.cumsum(a, 1) - a)
     p = np.empty_like(a)
-    np.put_along_axis(p, order, np.clip(1.0 - before, 0.0, a), 1)
+    # A rest within the tolerance is not placed.
+    np.put_along_axis(p, order, np.where(rest > MASS, np.clip(rest, 0.0, a), 0.0), 1)
     return p, (p * cost).sum(1)
 
 
@@ -223,15 +226,29 @@ def exact_problems(rng: Rng, batch: int, size: int) -> Problems:
     return Problems(reward, cost, limit, budget)
 
 
+def mixed_problems(rng: Rng, batch: int, size: int) -> Problems:
+    """Costs over thirteen orders of magnitude, budgets around the least one that can be met."""
+    cost = 10.0 ** rng.uniform(-7.0, 6.0, (batch, size))
+    limit = LIMITS[rng.integers(len(LIMITS))](rng, batch, size)
+    kind = rng.integers(4)
+    if kind == 3:
+        budget = 10.0 ** rng.uniform(-8.0, 6.0, batch)
+    else:
+        near = cost.min(1) if kind == 0 else cheapest_mix(cost, limit)[1]
+        budget = near * (1.0 if kind == 1 else rng.uniform(0.5, 1.5, batch))
+    return Problems(_uniform(rng, batch, size), cost, limit, budget)
+
+
 SIZES = (1, 2, 3, 4, 5, 6, 8, 11, 16, 24, 32, 64)
 
 
 def many_problems(seed: int, total: int, batch: int = 250) -> Iterator[Problems]:
-    """About ``total`` LPs in batches, one part in five random and the others degenerate."""
+    """About ``total`` LPs in batches, one part in six each random and mixed, others degenerate."""
     rng = np.random.default_rng(seed)
     for k in range(-(-total // batch)):
         size = int(rng.choice(SIZES))
-        kind = (random_problems, *[degenerate_problems] * 3, exact_problems)[k % 5]
+        kinds = random_problems, *[degenerate_problems] * 3, exact_problems, mixed_problems
+        kind = kinds[k % len(kinds)]
         yield kind(rng, batch, size)
 
 

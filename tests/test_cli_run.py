@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 import fastroute
 from fastroute.cli import app
-from fastroute.study import Study, load, preset_names
+from fastroute.scenario import SCENARIOS
+from fastroute.study import Study, load, preset_names, run_study
 from fastroute.study.lock import Lock
 from fastroute.study.work import Done, Job, run_shard
 from studies import mini, stop_after
@@ -48,6 +49,34 @@ def test_presets_are_listed() -> None:
     for name in preset_names():
         assert name in result.stdout
     assert "100,000 x 256" in result.stdout
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_every_width_keeps_what_tells_the_rows_apart(width: int) -> None:
+    narrow = {"COLUMNS": str(width)}
+    text = runner.invoke(app, ["presets"], env=narrow).stdout
+    assert max(map(len, text.splitlines())) <= width
+    words = set(text.split())
+    for name in preset_names():
+        assert name in words
+        assert set(Study.preset(name).description.split()) <= words
+    sources = runner.invoke(app, ["data", "list"], env=narrow).stdout
+    assert max(map(len, sources.splitlines())) <= width
+    assert {"routerbench", "paretobandit", "synthetic"} <= set(sources.split())
+
+
+@pytest.mark.parametrize("command", [[], ["data"], ["run"], ["solve", "routing"]])
+def test_help_fits_a_terminal(command: list[str]) -> None:
+    text = runner.invoke(app, [*command, "--help"], env={"COLUMNS": "80"}).stdout
+    assert max(map(len, text.splitlines())) <= 80
+    # Every command is described in full on its line.
+    assert "..." not in text.replace("[ARGS]...", "")
+
+
+def test_the_package_is_a_command_too() -> None:
+    command = [sys.executable, "-m", "fastroute", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"fastroute {fastroute.__version__}\n"
 
 
 def test_run_a_preset_with_changes() -> None:
@@ -255,3 +284,42 @@ def test_a_report_is_written_by_a_run_and_on_demand(monkeypatch: pytest.MonkeyPa
         assert (result.exit_code, result.stdout) == (2, "")
         assert result.stderr.startswith("error: ")
         assert "nowhere" in result.stderr
+
+
+def test_a_report_goes_into_a_directory_with_its_figures() -> None:
+    run_study(mini(setting={"horizon": 60}), "here")
+    before = {path: path.stat().st_mtime_ns for path in Path("here").rglob("*")}
+    Path("else").mkdir()
+    result = runner.invoke(app, ["report", "here", "--out", "else"])
+    assert (result.exit_code, result.stdout) == (0, "else/report.html\n")
+    assert "Complete:" in Path("else/report.html").read_text()
+    drawn = {path.name for path in Path("else/figures").iterdir()}
+    assert {"regret.svg", "regret.png", "priced_regret.svg", "parts.svg", "spend.svg"} <= drawn
+    assert {path: path.stat().st_mtime_ns for path in Path("here").rglob("*")} == before
+
+
+def test_a_report_of_an_unknown_scenario_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(SCENARIOS, "mine", SCENARIOS["static"])
+        study = mini(scenario={"name": "mine"})
+        run_study(study, "here")
+    result = runner.invoke(app, ["report", "here"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: scenario 'mine' is not registered")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_what_others_wrote_into_a_study_is_no_html() -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    study = mini(
+        description=f"{evil} of",
+        scenario={"name": "static", "label": f"world {evil}"},
+        policy=[{"name": "uniform", "label": f"{evil}|`b"}, {"name": "stageroute"}],
+        setting={"horizon": 60},
+    )
+    Path("evil.toml").write_text(study.to_toml())
+    assert runner.invoke(app, ["run", "evil.toml", "-q", "--out", "here"]).exit_code == 0
+    for file in ("README.md", "report.html"):
+        text = Path("here", file).read_text()
+        assert "<img" not in text
+        assert text.count("&lt;img src=x onerror=alert(1)") >= 3

@@ -94,6 +94,20 @@ def test_the_cap_can_be_given_for_all() -> None:
     assert "missing columns: max_deployed" in missing.stderr
 
 
+def test_instances_and_models_are_read_as_they_are_written() -> None:
+    head, *lines = TABLE.splitlines()
+    given = [line for line in lines if line.startswith("a,")]
+    ids = [
+        line.replace("a,", f"{name},", 1) for name in ("1.1", "1.10", "007", "7") for line in given
+    ]
+    Path("ids.csv").write_text("\n".join([head, *ids]) + "\n")
+    result = runner.invoke(app, ["solve", "routing", "ids.csv"])
+    assert result.exit_code == 0, result.output
+    answer = pl.read_csv(result.stdout.encode(), infer_schema=False)
+    assert answer["instance"].unique(maintain_order=True).to_list() == ["1.1", "1.10", "007", "7"]
+    assert answer["share"].to_list() == answer["share"].head(len(given)).to_list() * 4
+
+
 @pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
 def test_answers_to_a_file(name: str) -> None:
     result = runner.invoke(app, ["solve", "routing", "table.csv", "--out", name])
@@ -152,6 +166,7 @@ def test_bad_tables_are_refused_by_name(old: str, new: str, words: str) -> None:
     ("arguments", "words"),
     [
         (["routing", "none.csv"], "none.csv: no such file"),
+        (["routing", "."], "error: .: is a directory; name a CSV or Parquet file"),
         (["routing", "table.csv", "--out", "x.json"], "ends in .csv or .parquet"),
         (["routing", "table.csv", "--out", "no/x.csv"], "there is no directory no"),
         (["routing", "table.csv", "--backend", "gurobi"], "backend='gurobi'"),

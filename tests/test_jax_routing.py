@@ -27,6 +27,7 @@ from strategies import (
     degenerate_problems,
     exact_problems,
     many_problems,
+    mixed_problems,
     random_problems,
     routing_problems,
 )
@@ -49,7 +50,8 @@ def test_proven_and_equal_to_numba(size: int) -> None:
     rng = np.random.default_rng(size)
     seen = np.zeros(3, np.int64)
     for k in range(20):
-        kind = (random_problems, *[degenerate_problems] * 3, exact_problems)[k % 5]
+        kinds = random_problems, *[degenerate_problems] * 3, exact_problems, mixed_problems
+        kind = kinds[k % len(kinds)]
         # The last blocks of lanes are filled up.
         problems = kind(rng, 600, size)
         answer = kernel.solve(*problems)

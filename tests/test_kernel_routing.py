@@ -13,6 +13,7 @@ from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
 from fastroute.kernels.numba_ import lanes
 from fastroute.kernels.numba_ import routing as compiled
 from fastroute.kernels.ref import routing as exact
+from fastroute.kernels.tolerances import REACH
 from fastroute.kernels.types import Routing
 from strategies import (
     F8,
@@ -21,6 +22,7 @@ from strategies import (
     degenerate_problems,
     exact_problems,
     many_problems,
+    mixed_problems,
     random_problems,
     routing_problems,
 )
@@ -85,7 +87,8 @@ def test_models_on_one_line_but_for_rounding() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "seed"), [(random_problems, 5), (degenerate_problems, 6), (exact_problems, 7)]
+    ("kind", "seed"),
+    [(random_problems, 5), (degenerate_problems, 6), (exact_problems, 7), (mixed_problems, 8)],
 )
 def test_exact_answers_are_proven_too(
     kind: Callable[[np.random.Generator, int, int], Problems], seed: int
@@ -163,6 +166,49 @@ def test_values_are_those_of_exact_arithmetic() -> None:
         same = found.status == truth.status
         assert same.mean() > 0.99
         assert (np.abs(found.value - truth.value) <= tolerated(problems, found, truth))[same].all()
+
+
+def test_the_budget_is_kept_beside_costs_of_any_size() -> None:
+    """One rule: the same status as in exact arithmetic, and never more than 1e-8 beyond it."""
+    rng = np.random.default_rng(13)
+    seen: Counter[int] = Counter()
+    for k in range(48):
+        problems = mixed_problems(rng, 50, (2, 3, 5, 8)[k % 4])
+        truth = exact.solve(*problems)
+        found = compiled.solve(*problems)
+        np.testing.assert_array_equal(found.status, truth.status)
+        np.testing.assert_allclose(found.value, truth.value, rtol=0.0, atol=1e-11)
+        np.testing.assert_allclose(found.share, truth.share, rtol=0.0, atol=1e-10)
+        met = found.status == OPTIMAL
+        for answer in (found, truth):
+            spend = (answer.share * problems.cost).sum(1)
+            assert (spend <= problems.budget * (1.0 + 1e-8))[met].all()
+        seen.update(found.status.tolist())
+    assert min(seen[OPTIMAL], seen[OVER_BUDGET]) > 500
+
+
+@BACKENDS
+@pytest.mark.parametrize(
+    ("budget", "status"), [(1e-7, OVER_BUDGET), (1e-6, OPTIMAL), (1.1e-6, OPTIMAL)]
+)
+def test_a_budget_far_below_the_dearest_cost(module: Any, budget: float, status: int) -> None:
+    problems = problem([0.9, 0.5], [1e6, 1e-6], 1.0, budget)
+    answer = module.solve(*problems)
+    assert answer.status[0] == status
+    spend = float((answer.share[0] * problems.cost[0]).sum())
+    assert spend == pytest.approx(max(budget, 1e-6), rel=1e-8)
+    # What the dear model may have of such a budget is still given to it.
+    assert answer.share[0, 0] == pytest.approx(max(budget - 1e-6, 0.0) / 1e6, abs=1e-20)
+
+
+def test_costs_that_differ_by_less_than_the_tolerance_still_differ() -> None:
+    """Moving mass between them may be what brings the budget within reach."""
+    cost = np.array([1.0, 1.0 + 8e-13, 2.0, 0.0])
+    problems = problem([0.5, 0.9, 1.0, 0.1], cost, [1.0, 1.0, 1.0, 1e-13], 1.0 - 1.5e-12)
+    for module in (compiled, exact):
+        answer = module.solve(*problems)
+        assert answer.status[0] == OPTIMAL
+        np.testing.assert_allclose(answer.share[0], [1.0, 0.0, 0.0, 1e-13], atol=1e-15)
 
 
 @pytest.mark.parametrize("size", [16, 40])
@@ -323,7 +369,9 @@ def shares_of_basis(problems: Problems, row: int, side: F8, i: int, j: int) -> F
     return share
 
 
-KINDS = pytest.mark.parametrize("kind", [random_problems, exact_problems, degenerate_problems])
+KINDS = pytest.mark.parametrize(
+    "kind", [random_problems, exact_problems, degenerate_problems, mixed_problems]
+)
 
 
 @KINDS
@@ -367,14 +415,15 @@ def test_lanes_answer_as_one_problem_alone_to_the_bit(
 
 
 def test_ordinary_problems_are_solved_in_lockstep() -> None:
-    """Only problems without a solution, or with tiny costs, are left to be solved one by one."""
+    """Left to be solved one by one: no solution, tiny costs, or costs far above the budget."""
     problems = random_problems(np.random.default_rng(83), lanes.WIDTH, 5)
     size, count = np.uint64(5), np.uint64(lanes.WIDTH)
     w = lanes.workspace(5)
     compiled._load(w, *problems, np.uint64(0), count, size)
     lanes.solve_lanes(w, size, count)
     hard = w[int(lanes.HARD) : int(lanes.HARD) + lanes.WIDTH] != 0.0
-    np.testing.assert_array_equal(hard, compiled.solve(*problems).status != OPTIMAL)
+    far = problems.cost.max(1) > REACH * problems.budget
+    np.testing.assert_array_equal(hard, far | (compiled.solve(*problems).status != OPTIMAL))
 
 
 # --- Lanes, order, absent models, scaling -----------------------------------------------------
@@ -382,7 +431,7 @@ def test_ordinary_problems_are_solved_in_lockstep() -> None:
 
 def batches(seed: int) -> list[Problems]:
     rng = np.random.default_rng(seed)
-    kinds = (random_problems, degenerate_problems, exact_problems, degenerate_problems)
+    kinds = (random_problems, degenerate_problems, exact_problems, mixed_problems)
     return [kind(rng, 60, size) for kind in kinds for size in (1, 3, 5, 8, 17)]
 
 

@@ -284,7 +284,9 @@ def test_no_question_and_no_answer(tmp_path: Path) -> None:
 def test_findings_put_answers_with_their_runs_on_one_page(studies: Any, tmp_path: Path) -> None:
     names = ("multipliers", "interval")
     paths = [studies(name).path for name in names]
-    page, *figures = write_findings(paths, tmp_path / "docs" / "findings.md")
+    out = tmp_path / "docs" / "findings.md"
+    page, *figures = write_findings(paths, out, "What was wrong.\n")
+    assert page.read_text(encoding="utf-8").index("\n\nWhat was wrong.\n\n") > 0
     text = page.read_text()
     given = [asked(name, studies(name)) for name in names]
     assert text.index(given[0].question) < text.index(f"## {names[1]}\n")

@@ -79,9 +79,27 @@ def test_tables_hold_exactly_the_numbers_of_the_frames(stored: StoredStudy, page
             assert value(row["cost_ratio"]) == cost["mean"] / cell["budget"]
             assert value(row["cost_ratio"], "high") == cost["high"] / cell["budget"]
             assert value(row["trials"]) == 100
+            late = mine.filter(quantity="late_cost").row(0, named=True)
+            assert value(row["late_cost_ratio"]) == late["mean"] / cell["budget"]
+            assert value(row["late_cost_ratio"], "low") == late["low"] / cell["budget"]
             starved = trials.filter(cell=cell["cell"])["starved"].to_numpy() > 0
             assert value(row["starved"]) == starved.mean()
             assert len({item.text for item in (rows[0]["regret"], rows[1]["regret"])}) == 1
+
+
+def test_models_are_named_with_their_shares(stored: StoredStudy, page: Node) -> None:
+    models = stored.models.collect()
+    for world in range(4):
+        mine = models.filter(world=world)
+        lines = page.one("table", id=f"models-{world}").one("tbody").all("tr")
+        names = mine.filter(policy="greedy")["name"].to_list()
+        assert [line.one("th").text.strip() for line in lines] == names
+        for line, name in zip(lines, names, strict=True):
+            one = mine.filter(name=name)
+            shown = [value(item) for item in line.all("td", data_name="share")]
+            assert shown == one["share"].to_list()
+            assert value(line.one("td", data_name="oracle_share")) == one["oracle_share"][0]
+            assert value(line.one("td", data_name="arrival")) == one["arrival"][0]
 
 
 def test_differences_are_paired_by_trial(stored: StoredStudy, page: Node) -> None:
@@ -102,7 +120,7 @@ def test_differences_are_paired_by_trial(stored: StoredStudy, page: Node) -> Non
                 assert value(items[f"{name}_lower"]) == truth.share_lower
             if b == numbers[0]:
                 for row in table_cells(page, a):
-                    assert value(row["difference"]) == value(items["regret_difference"])
+                    assert value(row["difference"]) == value(items["priced_regret_difference"])
         assert all("difference" not in row for row in table_cells(page, numbers[0]))
 
 

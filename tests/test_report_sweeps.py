@@ -177,6 +177,32 @@ def test_warnings_are_worked_out_from_the_frames(tmp_path: Path) -> None:
     assert "Surrogate: " in page.one(data_notice="scenario").text
 
 
+def test_overspending_that_a_cheap_start_hides_is_a_warning_of_its_own(swept: Material) -> None:
+    budget = pl.col("budget")
+    late, whole = pl.col("cell") == 1, pl.col("cell") == 0
+    cells = swept.cells.with_columns(
+        *(
+            pl.when(whole).then(budget * a).otherwise(budget * 0.9).alias(f"{stat}_cost")
+            for stat, a in (("low", 1.1), ("mean", 1.2), ("high", 1.3))
+        ),
+        *(
+            pl.when(late | whole).then(budget * a).otherwise(budget * b).alias(f"{stat}_late_cost")
+            for stat, a, b in (("low", 1.25, 0.9), ("mean", 1.5, 0.95), ("high", 1.75, 1.1))
+        ),
+    )
+    found = {n.kind: n for n in notices(dataclasses.replace(swept, cells=cells))}
+    assert [line.partition(": ")[2] for line in found["overspending"].items] == [
+        "spends 20% more than the budget (10% to 30%)"
+    ]
+    # The cell that overspends on the whole is not named twice.
+    assert [line.partition(": ")[2] for line in found["late-overspending"].items] == [
+        "spends 50% more than the budget in the last half of the stages (25% to 75%)"
+    ]
+    calm = swept.cells.with_columns(pl.lit(None, pl.Float64).alias("low_late_cost"))
+    kinds = {n.kind for n in notices(dataclasses.replace(swept, cells=calm))}
+    assert "late-overspending" not in kinds
+
+
 def test_infeasible_rounds_and_late_pools_are_passed_on(swept: Material) -> None:
     import fastroute as fr
 

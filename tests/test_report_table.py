@@ -31,7 +31,7 @@ def test_rows_are_the_statistics_of_the_trials(trials: pl.DataFrame) -> None:
     assert (uniform.seconds, uniform.ns_per_trial_round) == (1.5, 31.0)
     assert uniform.difference is not None
     assert uniform.difference.mean == pytest.approx(
-        uniform.regret.estimate - rows[0].regret.estimate
+        uniform.priced.estimate - rows[0].priced.estimate
     )
 
 

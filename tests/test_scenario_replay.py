@@ -1,3 +1,6 @@
+import re
+from ast import literal_eval
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 
 from fastroute.kernels import codes
 from fastroute.scenario import SCENARIOS, check_table, list_data, scenario
+from fastroute.study.build import option_problems
 
 DATES = {"new": "2024-06-01", "old": "2023-01-01", "mid": "2023-05-01"}
 
@@ -113,11 +117,6 @@ REFUSED: list[tuple[Any, dict[str, Any], list[str]]] = [
     (change(4, task="other"), {}, ["task: 1 queries", "'q1'"]),
     (change(4, model=None), {}, ["model", "empty in 1 row"]),
     (outcomes(), {"models": {"old": "2023-01-01"}}, ["'new', 'mid'", "not in the models table"]),
-    (
-        outcomes(),
-        {"models": {**DATES, "ghost": "2023-01-01"}},
-        ["'ghost'", "not in the outcomes", "drop"],
-    ),
     (outcomes(), {"models": {**DATES, "old": ""}}, ["release_date: 'old'", "YYYY-MM-DD"]),
     (outcomes(), {"models": {**DATES, "old": "May 2023"}}, ["release_date", "'May 2023'"]),
     (outcomes(), {"models": None}, ["models=None", "release_date"]),
@@ -135,18 +134,20 @@ REFUSED: list[tuple[Any, dict[str, Any], list[str]]] = [
     (outcomes(), {"columns": {"price": "cost"}}, ["columns='price'", "cost"]),
     (outcomes(), {"columns": {"cost": "csot"}}, ["columns['cost']='csot'", "did you mean 'cost'"]),
     (
-        outcomes().with_columns(pl.col("cost").cast(pl.String)),
+        outcomes().with_columns(pl.lit(date(2024, 1, 1)).alias("cost")),
         {},
-        ["cost: column 'cost' has type String", "convert"],
+        ["cost: column 'cost' has type Date", "convert"],
     ),
     (outcomes()[:0], {}, ["no rows"]),
+    (outcomes(), {"exclude": 3}, ["exclude=3", "a name or a list of names"]),
+    (outcomes(), {"tasks": {"a": 1}}, ["tasks={'a': 1}", "a name or a list of names"]),
     (outcomes(), {"order": "random"}, ["order='random'", "iid, table"]),
     (outcomes(), {"missing": "keep"}, ["missing='keep'"]),
     (outcomes(), {"duplicates": "first"}, ["duplicates='first'"]),
     (outcomes(), {"zero_cost": "drop"}, ["zero_cost='drop'"]),
     (outcomes(), {"limit": 0.2}, ["limit=0.2"]),
     ("nowhere.parquet", {}, ["'nowhere.parquet'", "no such file"]),
-    ([1, 2], {}, ["list", "Polars frame"]),
+    ([1, 2], {}, ["list", "Polars"]),
 ]
 
 
@@ -180,6 +181,149 @@ def test_queries_with_missing_cells_are_dropped_on_demand() -> None:
         replay(outcomes(3)[[0, 4, 8]], missing="drop")
 
 
+def gappy(models: str = "abc") -> pl.DataFrame:
+    """Return four queries of two tasks; the last model has an outcome of the first query only."""
+    rows = [
+        (f"q{query}", f"t{1 + query // 2}", model, 1.0, 1.0)
+        for query in range(4)
+        for model in models
+        if model != models[-1] or query == 0
+    ]
+    return pl.DataFrame(rows, schema=["query", "task", "model", "score", "cost"], orient="row")
+
+
+def remedy_of(table: pl.DataFrame) -> str:
+    (problem,) = check_table(table).problems
+    assert problem.kind == "missing"
+    return problem.remedy
+
+
+def test_remedies_of_missing_cells_say_what_stays() -> None:
+    table = gappy()
+    assert remedy_of(table) == (
+        "fill them; or missing='drop' keeps 1 of 4 queries and no query of task 't2' (1 of 2 of "
+        "task 't1'); or exclude=['c'] keeps 4 of 4 queries"
+    )
+    days = dict.fromkeys("abc", "2024-01-01")
+    built = replay(table, days, missing="drop")
+    assert built.n_models == 3
+    assert built.note.endswith(
+        "3 queries with a missing cell dropped, and with them every query of task 't2'"
+    )
+    built = replay(table, days, exclude=["c"], limit=0.5)
+    assert built.models == ("a", "b")
+    assert built.table_score.shape == (4, 2)
+    assert built.note.endswith("of 4 queries")
+
+
+def test_a_remedy_that_leaves_nothing_is_not_offered() -> None:
+    cost = pl.when(pl.col("model") == "c").then(None).otherwise("cost")
+    unpriced = gappy().with_columns(cost=cost)
+    assert remedy_of(unpriced) == "fill them; or exclude=['c'] keeps 4 of 4 queries"
+    days = dict.fromkeys("abc", "2024-01-01")
+    with pytest.raises(
+        ValueError, match=r"leaves nothing.*; exclude=\['c'\] keeps 4 of 4 queries$"
+    ):
+        replay(unpriced, days, missing="drop")
+    # Without b and c a single model is left, between which nothing is routed.
+    assert remedy_of(unpriced.filter(pl.col("model") != "b")) == "fill them"
+    # Each query has its own model.
+    assert remedy_of(outcomes(3)[[0, 4, 8]]) == "fill them"
+    # c alone has outcomes of the third query, and of no other one.
+    cells = [("0", "a"), ("0", "b"), ("1", "a"), ("2", "c"), ("3", "a"), ("3", "b")]
+    lonely = pl.DataFrame(
+        [{"query": query, "model": model, "score": 1.0, "cost": 1.0} for query, model in cells]
+    )
+    assert remedy_of(lonely) == (
+        "fill them; or exclude=['c'] with missing='drop' keeps 2 of 4 queries"
+    )
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.sampled_from("abcd")), min_size=1, max_size=20, unique=True
+    )
+)
+def test_what_a_remedy_promises_is_what_it_gives(cells: list[tuple[int, str]]) -> None:
+    rows = [(str(query), f"t{query % 2}", model, 0.5, 1.0) for query, model in cells]
+    table = pl.DataFrame(rows, schema=["query", "task", "model", "score", "cost"], orient="row")
+    days = dict.fromkeys("abcd", "2024-01-01")
+    for problem in check_table(table, days).problems:
+        assert problem.kind == "missing"
+        for remedy in problem.remedy.split("; or ")[1:]:
+            words, _, stays = remedy.partition(" keeps ")
+            names = re.search(r"\[.*\]", words)
+            built = replay(
+                table,
+                days,
+                missing="drop" if "drop" in words else "error",
+                exclude=literal_eval(names[0]) if names else None,
+                limit=1.0,
+            )
+            assert built.n_models >= 2
+            assert built.table_score.shape[0] == int(stays.split()[0])
+
+
+def test_models_are_left_out_with_all_that_is_wrong_with_them() -> None:
+    rows = outcomes().to_dicts()
+    rows[0].update(score=7.0, cost=None)
+    rows[3].update(score="abc")
+    dates = {**DATES, "new": "soon"}
+    built = replay(rows, dates, exclude="new", limit=0.5)
+    assert built.models == ("old", "mid")
+    del dates["new"]
+    assert replay(rows, dates, exclude="new", limit=0.5).models == ("old", "mid")
+
+
+def test_only_known_models_can_be_left_out() -> None:
+    with pytest.raises(ValueError, match=r"exclude='odl' is unknown; did you mean 'old'\?"):
+        replay(outcomes(), exclude=["odl"])
+    # A model of the models table is known, whether it has outcomes or not.
+    assert replay(outcomes(), {**DATES, "ghost": None}, exclude=["ghost"]).n_models == 3
+    with pytest.raises(ValueError, match="leaves no model"):
+        replay(outcomes(), exclude=list(DATES))
+
+
+def test_leaving_out_every_model_is_no_remedy() -> None:
+    for models in ({}, dict.fromkeys(DATES)):
+        (problem,) = check_table(outcomes(), models).problems
+        assert "exclude" not in problem.remedy
+
+
+def test_the_models_table_may_name_more_models() -> None:
+    more = {"ghost": "1990-01-01", **DATES, "late": "soon"}
+    built = replay(outcomes(), more)
+    assert built.models == ("old", "mid", "new")
+    np.testing.assert_array_equal(built.arrival, replay(outcomes()).arrival)
+    report = check_table(outcomes(), more)
+    assert report.ok
+    assert report.notes == (
+        "'ghost', 'late' in the models table but not in the outcomes; not used",
+    )
+    assert f"note: {report.notes[0]}" in str(report)
+
+
+def test_a_table_without_tasks_is_of_one_task() -> None:
+    table = outcomes().drop("task")
+    np.testing.assert_array_equal(replay(table).table_score, replay(outcomes()).table_score)
+    report = check_table(table)
+    assert report.tasks == 1
+    assert report.notes == ("no column 'task', so every query is of the one task 'all'",)
+
+
+def test_models_are_left_out_in_a_study() -> None:
+    table = {
+        "name": "replay",
+        "outcomes": gappy(),
+        "models": dict.fromkeys("abc", "2024-01-01"),
+        "exclude": ["c"],
+        "limit": 0.5,
+    }
+    assert option_problems({"scenario": table}, {}) == []
+    (problem,) = option_problems({"scenario": {**table, "exclude": ["d"]}}, {})
+    assert "exclude='d' is unknown" in problem
+
+
 def test_duplicates_are_averaged_on_demand() -> None:
     table = pl.concat([outcomes(), change(0, score=1.0, cost=4.0)[:1]])
     built = replay(table, duplicates="mean")
@@ -199,7 +343,7 @@ def test_check_reports_every_problem_at_once() -> None:
     table = pl.concat([change(4, cost=0.0), change(0, score=1.5)[:1], outcomes(5)[12:14]])
     report = check_table(table, {"new": "2024-06-01", "old": "", "ghost": "2020-01-01"})
     kinds = [problem.kind for problem in report.problems]
-    expected = ["models", "models", "release_date", "score", "duplicates", "missing", "zero_cost"]
+    expected = ["models", "release_date", "score", "duplicates", "missing", "zero_cost"]
     assert kinds == expected
     assert (report.rows, report.queries, report.tasks, report.models) == (15, 5, 2, 3)
     assert (report.missing, report.duplicates, report.zero_costs) == (1, 1, 1)
@@ -208,6 +352,7 @@ def test_check_reports_every_problem_at_once() -> None:
     for problem in report.problems:
         assert problem.message in text
         assert problem.remedy in text
+    assert "'ghost' in the models table but not in the outcomes; not used" in report.notes
     assert report.sha256 is None
     assert not report.ok
 

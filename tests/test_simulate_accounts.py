@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import njit
 
 import fastroute as fr
+from fastroute.policy import Policy
 from fastroute.scenario import Scenario
 from fastroute.simulate import Run
 from naive import ANYWHERE, SMALL_WORLDS
@@ -14,6 +16,25 @@ from naive import ANYWHERE, SMALL_WORLDS
 def run(scenario: Scenario, policy: str, **settings: Any) -> Run:
     given = {"horizon": 200, "max_deployed": 3, "trials": 2}
     return fr.simulate(scenario, fr.policy(policy), **{**given, **settings})
+
+
+@njit
+def cheapest(now, upper, lower, limit, count, budget, reward, cost, state, share):
+    for lane in range(upper.shape[1]):
+        share[np.argmin(np.where(limit[:, lane] > 0.0, lower[:, lane], np.inf)), lane] = 1.0
+
+
+@njit
+def dearest(now, upper, lower, limit, count, budget, reward, cost, state, share):
+    for lane in range(upper.shape[1]):
+        share[np.argmax(np.where(limit[:, lane] > 0.0, lower[:, lane], -1.0)), lane] = 1.0
+
+
+def play(scenario: Scenario, router: Any, backend: str = "numba", **settings: Any) -> Run:
+    """Route by a function that knows the true means."""
+    given = {"horizon": 200, "max_deployed": 3, "trials": 2, "backend": backend}
+    policy = Policy(estimator="truth", deployer="mip", router=router)
+    return fr.simulate(scenario, policy, **{**given, **settings})
 
 
 class TestPartsAddUp:
@@ -180,8 +201,8 @@ class TestTwoModels:
         out = run(self.SCENARIO, "oracle", budget=1.0, max_deployed=1)
         np.testing.assert_allclose(out.stages["pool_value"], 0.5)
         np.testing.assert_allclose(out.finals["regret"], 0.0, atol=1e-12)
-        # Each round is 2/15 below the relaxation, and 0.5 below the budget: 0.5 * 4/15 = 2/15.
-        np.testing.assert_allclose(out.finals["priced_regret"], -200 * 0.5 * self.PRICE)
+        # Half the budget is left, and no set of one model can use it: nothing is credited for it.
+        np.testing.assert_allclose(out.finals["priced_regret"], 0.0, atol=1e-12)
         np.testing.assert_allclose(out.finals["cost"], 0.5)
 
     def test_shares(self) -> None:
@@ -218,7 +239,7 @@ class TestTwoModels:
                 np.testing.assert_allclose(out.finals["regret"], regret, rtol=1e-9, atol=1e-9)
                 np.testing.assert_allclose(
                     out.finals["priced_regret"],
-                    regret + 200 * best.budget_price * (spend - 1.15),
+                    regret + 200 * best.budget_price * max(spend - 1.15, 0.0),
                     rtol=1e-9,
                     atol=1e-9,
                 )
@@ -239,16 +260,87 @@ class TestTwoModels:
 class TestPricedRegret:
     @pytest.mark.parametrize("policy", ANYWHERE)
     @pytest.mark.parametrize("budget", [0.3, 0.7, 1.2, 3.0])
-    def test_no_round_is_negative_with_a_slot_for_each(self, policy: str, budget: float) -> None:
+    def test_is_never_negative_with_a_slot_for_each(self, policy: str, budget: float) -> None:
         every = np.arange(1, 301)
         out = run(
             FIVE, policy, budget=budget, max_deployed=5, horizon=300, checkpoints=every, trials=5
         )
-        steps = np.diff(out.arrays["priced_regret"], axis=1, prepend=0.0)
-        assert steps.min() > -1e-9
+        assert out.arrays["priced_regret"].min() > -1e-9
+
+    @pytest.mark.parametrize("policy", ANYWHERE)
+    @pytest.mark.parametrize("world", ["retirement", "table", "tight", "instances"])
+    def test_charges_net_overspending_and_credits_nothing(self, policy: str, world: str) -> None:
+        scenario, budget, max_deployed = SMALL_WORLDS[world]()
+        out = run(scenario, policy, budget=budget, max_deployed=max_deployed, horizon=1_000)
+        regret, priced = out.arrays["regret"], out.arrays["priced_regret"]
+        assert (priced >= regret).all()
+        if policy == "oracle":
+            np.testing.assert_allclose(priced, regret, rtol=1e-9, atol=1e-9)
+        # With costs that are their means, what was spent tells who is charged.
+        if scenario.cost_law == "fixed":
+            over = out.finals["violation"] > 1e-9
+            np.testing.assert_array_equal(priced[~over, -1], regret[~over, -1])
+
+    def test_leaving_budget_unspent_is_no_credit(self) -> None:
+        # V = 0.7 at b = 1.1; the dear model is worth its price in the relaxation only.
+        scenario = Scenario(
+            [0.70, 0.69, 0.68, 0.95], [0.1, 0.1, 0.1, 10.0], limit=0.4, cost_law="fixed"
+        )
+        out = run(scenario, "oracle", budget=1.1, horizon=10_000, stages=3)
+        np.testing.assert_array_equal(out.finals["priced_regret"], out.finals["regret"])
+        np.testing.assert_allclose(out.finals["regret"], 0.0, atol=1e-8)
+
+    @pytest.mark.parametrize("backend", ["numba", "ref"])
+    @pytest.mark.parametrize(("pick", "each"), [(cheapest, 4.0 / 30.0), (dearest, 0.0)])
+    def test_always_cheapest_and_always_dearest(self, pick: Any, each: float, backend: str) -> None:
+        # mu = (0.9, 0.5), c = (2, 0.5), b = 1: V = 19/30, price = 4/15. The cheap one alone loses
+        # 4/30 a round; the dear one gains 8/30 and overspends by 1, which costs 8/30.
+        out = play(Scenario([0.9, 0.5], [2.0, 0.5], cost_law="fixed"), pick, backend, budget=1.0)
+        rounds = np.tile(out.arrays["round"], (2, 1))
+        np.testing.assert_allclose(out.arrays["priced_regret"], each * rounds, atol=1e-9)
+
+    @pytest.mark.parametrize(("pick", "each"), [(cheapest, 0.21), (dearest, 0.65)])
+    def test_both_grow_linearly_where_a_third_model_is_better(self, pick: Any, each: float) -> None:
+        # V(b) goes from (0.5, 0.5) over (1, 0.85) to (2, 0.9): 0.71 at b = 0.8, the price 0.7.
+        # Always the cheap one loses 0.21 a round. The dear one gains 0.19 and overspends by 1.2,
+        # charged 0.84: a loss of 0.65.
+        three = Scenario([0.9, 0.5, 0.85], [2.0, 0.5, 1.0], cost_law="fixed")
+        out = play(three, pick, budget=0.8)
+        rounds = np.tile(out.arrays["round"], (2, 1))
+        np.testing.assert_allclose(out.arrays["priced_regret"], each * rounds, atol=1e-9)
+
+    def test_price_is_the_mean_over_the_rounds_so_far(self) -> None:
+        # A better model arrives in round 26, so both the optimum and the budget price change.
+        scenario = Scenario([0.5, 0.6, 0.95], [0.5, 1.5, 2.0], arrival=[0, 0, 26], cost_law="fixed")
+        every = np.arange(1, 101)
+        settings: dict[str, Any] = {"horizon": 100, "stages": 4, "checkpoints": every}
+        out = play(scenario, dearest, budget=1.0, **settings)
+        value, price, spent, earned = (np.empty(100) for _ in range(4))
+        for t in range(100):
+            here = scenario.arrival <= t
+            best = fr.solve_routing(scenario.reward_mean[here], scenario.cost_mean[here], 1.0, 1.0)
+            value[t], price[t] = best.value, best.budget_price
+            mine = 2 if t >= 50 else 1
+            spent[t], earned[t] = scenario.cost_mean[mine], scenario.reward_mean[mine]
+        regret = np.cumsum(value - earned)
+        over = np.maximum(np.cumsum(spent) - every, 0.0)
+        expected = regret + np.cumsum(price) / every * over
+        assert np.unique(price.round(9)).size == 2
+        np.testing.assert_allclose(out.arrays["priced_regret"][0], expected, atol=1e-9)
+
+    def test_price_at_a_kink_is_the_worth_of_one_more_unit(self) -> None:
+        # V(b) rises by 0.7 a unit up to b = 1, where the middle model answers all, by 0.05 beyond.
+        three = Scenario([0.9, 0.5, 0.85], [2.0, 0.5, 1.0], cost_law="fixed")
+        for backend in ("numba", "ref"):
+            out = play(three, dearest, backend, budget=1.0)
+            np.testing.assert_allclose(out.stages["budget_price"], 0.05, atol=1e-12)
+
+    def test_of_a_budget_beyond_all_numbers_is_the_regret(self) -> None:
+        out = run(fr.scenario("static", n_models=3), "uniform", budget=1e308, horizon=50)
+        np.testing.assert_array_equal(out.finals["priced_regret"], out.finals["regret"])
 
     @pytest.mark.parametrize("policy", ["stageroute", "uniform", "greedy", "oracle"])
-    def test_no_round_is_below_the_gap_of_the_relaxation(self, policy: str) -> None:
+    def test_is_never_below_the_gap_of_the_relaxation(self, policy: str) -> None:
         budget = 0.6
         relaxed = fr.solve_routing(FIVE.reward_mean, FIVE.cost_mean, FIVE.limit, budget).value
         exact = fr.solve_deployment(FIVE.reward_mean, FIVE.cost_mean, FIVE.limit, budget, 2).value
@@ -256,8 +348,8 @@ class TestPricedRegret:
         out = run(
             FIVE, policy, budget=budget, max_deployed=2, checkpoints=np.arange(1, 201), trials=5
         )
-        steps = np.diff(out.arrays["priced_regret"], axis=1, prepend=0.0)
-        assert steps.min() > exact - relaxed - 1e-9
+        least = out.arrays["round"] * (exact - relaxed) - 1e-9
+        assert (out.arrays["priced_regret"] > least).all()
 
 
 class TestTimes:

@@ -188,8 +188,9 @@ def _positive(values: F8, where: str) -> F8:
     mean, se = float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
     if mean <= 0.0:
         raise ValueError(
-            f"{where}: the mean {mean:.4g} has no logarithm. A policy that overspends can have a "
-            "regret below zero: fit its priced_regret, or leave this horizon out"
+            f"{where}: the mean {mean:.4g} has no logarithm. The regret of a policy that "
+            "overspends or mixes more models in time than are deployed at once can be below "
+            "zero: fit its priced_regret, which charges overspending, or leave this horizon out"
         )
     # Where no trial is below zero the mean is above it for sure, however wide the spread.
     if values.min() < 0.0 and se * CLEAR_OF_ZERO > mean:

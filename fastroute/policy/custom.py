@@ -45,17 +45,20 @@ def compile_router(function: Any) -> Any:
     Returns
     -------
     numba.core.ccallback.CFunc
+        Or the plain function where ``NUMBA_DISABLE_JIT=1`` has turned compilation off.
 
     Raises
     ------
     ValueError
         When Numba cannot compile it for those arguments; the message is Numba's.
     """
-    from numba import cfunc
+    from numba import cfunc, config
     from numba.core.errors import NumbaError
 
     from fastroute.kernels.numba_.routers import CUSTOM
 
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]  # set from the environment
+        return plain_function(function)
     try:
         return cfunc(CUSTOM, error_model="numpy")(plain_function(function))
     except NumbaError as error:

@@ -4,7 +4,7 @@ from fastroute.report.figures import parts_figure, regret_figure, spend_figure
 from fastroute.report.overview import markdown_overview, rich_overview
 from fastroute.report.page import write_page
 from fastroute.report.table import Row, markdown_table, rich_tables, table_rows
-from fastroute.report.write import stored_tables, write_report
+from fastroute.report.write import stored_tables, write_figures, write_report
 
 __all__ = [
     "Row",
@@ -17,6 +17,7 @@ __all__ = [
     "spend_figure",
     "stored_tables",
     "table_rows",
+    "write_figures",
     "write_page",
     "write_report",
 ]

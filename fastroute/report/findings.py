@@ -1,10 +1,12 @@
-"""One page with the answers of several studies, each with the run that it was computed from.
+r"""One page with the answers of several studies, each with the run that it was computed from.
 
 ::
 
-    python -m fastroute.report.findings runs/scaling runs/interval --out docs/findings.md
+    python -m fastroute.report.findings --out docs/findings.md \
+        --preface docs/findings-preface.md runs/scaling runs/interval
 
-Run it again after the studies: everything on the page is computed from the run directories.
+Run it again after the studies: everything on the page but the preface is computed from the run
+directories.
 """
 
 import argparse
@@ -27,14 +29,17 @@ from fastroute.study.status import span_text
 # Versions that decide the bits of a result, and that of Python.
 _TELLING: Final = ("fastroute", "python", "numpy", "numba", "llvmlite", "scipy")
 _INTRODUCTION: Final = (
-    "What the packaged studies answer. Every sentence, table and figure here is computed from "
-    "complete runs by `python -m fastroute.report.findings`; a study run again with the command "
-    "that stands with it gives the same numbers on the same versions. Intervals hold 95 %."
+    "What the packaged studies answer. Every sentence, table and figure from the list of studies "
+    "on is computed from complete runs by `python -m fastroute.report.findings`; a study run again "
+    "with the command that stands with it gives the same numbers on the same versions. Intervals "
+    "hold 95 %."
 )
 
 
 def write_findings(
-    directories: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]
+    directories: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    preface: str = "",
 ) -> list[Path]:
     """Put the answers of several run directories into one page of Markdown.
 
@@ -45,6 +50,8 @@ def write_findings(
     out : path-like
         The page. Its figures go, as SVG, into the folder beside it of the same name without the
         suffix.
+    preface : str
+        Markdown that comes first.
 
     Returns
     -------
@@ -92,7 +99,8 @@ def write_findings(
         f"- [{name}](#{_anchor(name)}): {answer.question} {answer.verdict[0]}"
         for name, (_, answer) in found.items()
     )
-    content = "\n\n".join(["# Findings", _INTRODUCTION, contents, *sections]) + "\n"
+    first = ["# Findings", _INTRODUCTION, *([preface.strip()] if preface else []), contents]
+    content = "\n\n".join([*first, *sections]) + "\n"
     write_file(page, lambda place: place.write_text(content, encoding="utf-8"))
     return [page, *figures]
 
@@ -168,9 +176,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("directories", nargs="+", help="run directories of complete studies")
     parser.add_argument("--out", required=True, help="the page, such as docs/findings.md")
+    parser.add_argument("--preface", type=Path, help="Markdown that comes first on the page")
     given = parser.parse_args(arguments)
     try:
-        page, *figures = write_findings(given.directories, given.out)
+        preface = given.preface.read_text(encoding="utf-8") if given.preface else ""
+        page, *figures = write_findings(given.directories, given.out, preface)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -29,6 +29,7 @@ SUMMARY: Final = (
     "cost",
     "violation",
     "worst_stage_violation",
+    "late_cost",
 )
 #: Quantities of the frame `curves` that the charts show.
 CURVES: Final = ("regret", "discovery", "deployment", "routing", "priced_regret")
@@ -52,6 +53,8 @@ class World:
     curves, spend, adherence, pairs : polars.DataFrame
         From the functions of :mod:`fastroute.analyse` on the frames of this world. `pairs` has a
         column `quantity`.
+    models : polars.DataFrame
+        The rows of the frame `models`.
     """
 
     number: int
@@ -61,6 +64,7 @@ class World:
     spend: "pl.DataFrame"
     adherence: "pl.DataFrame"
     pairs: "pl.DataFrame"
+    models: "pl.DataFrame"
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,8 @@ class Material:
     cells : polars.DataFrame
         One row per cell: parameters and progress as in the frame `cells`; for every quantity of
         ``SUMMARY`` ``mean_``, ``low_`` and ``high_``, as in the frame `summary`; the columns of
-        :func:`~fastroute.analyse.trial_diagnostics`; and the difference in regret from the first
-        policy of the world, ``mean_difference``, ``low_difference``, ``high_difference`` and
+        :func:`~fastroute.analyse.trial_diagnostics`; and the difference in priced regret from the
+        first policy of the world, ``mean_difference``, ``low_difference``, ``high_difference`` and
         ``share_lower``. Null where nothing is known yet.
     policies : list of str
         Labels, in the order of the study.
@@ -166,7 +170,7 @@ def _with_statistics(
     # A first policy without trials is no other policy's to stand in for.
     firsts = cells.group_by("world").agg(pl.col("cell").min().alias("other_cell"))
     paired = (
-        paired_differences(trials)
+        paired_differences(trials, "priced_regret")
         .join(firsts, on=["world", "other_cell"])
         .select(
             "cell",
@@ -229,6 +233,7 @@ def _worlds(
         .select("world", "cell", "policy", "trial", "regret", "priced_regret")
         .collect()
     )
+    models = stored.models.filter(mine).collect()
     worlds = []
     for number in chosen:
         here = cells.filter(world=number)
@@ -249,6 +254,7 @@ def _worlds(
                 spend=spend,
                 adherence=budget_adherence(spend),
                 pairs=pl.concat(pairs),
+                models=models.filter(world=number),
             )
         )
     return worlds

@@ -75,6 +75,7 @@ def notices(material: Material) -> list[Notice]:
         ),
         _late_pools(material),
         _overspending(material, begun),
+        _late_overspending(material, begun),
         _starvation(material, begun),
         _single_trials(material, begun),
     ]
@@ -177,27 +178,60 @@ def _starvation(material: Material, begun: "pl.DataFrame") -> Notice | None:
 
 
 def _overspending(material: Material, begun: "pl.DataFrame") -> Notice | None:
-    import polars as pl
-
-    rows = begun.filter(pl.col("low_cost") > pl.col("budget")).sort(
-        pl.col("mean_cost") / pl.col("budget"), descending=True, maintain_order=True
-    )
-    if rows.is_empty():
-        return None
-    return _named(
+    return _spend_notice(
         "overspending",
-        f"Overspending: {rows.height:,} of {begun.height:,} cells",
+        "Overspending",
         "The mean cost per query is above the budget, and its 95% interval too. The reward that "
         "was bought with it makes the regret look smaller, even negative; the priced regret "
         "charges it at what it is worth.",
         material,
-        rows,
-        lambda row: (
-            f"spends {percent(row['mean_cost'] / row['budget'] - 1.0)} more than the "
-            f"budget ({percent(row['low_cost'] / row['budget'] - 1.0)} to "
-            f"{percent(row['high_cost'] / row['budget'] - 1.0)})"
-        ),
+        begun.filter(_over_budget("cost")),
+        "cost",
     )
+
+
+def _late_overspending(material: Material, begun: "pl.DataFrame") -> Notice | None:
+    return _spend_notice(
+        "late-overspending",
+        "Overspending after a cheap start",
+        "Over the whole run the mean cost per query is not clearly above the budget, but over the "
+        "last half of the stages it is, and its 95% interval too: a cheap start hides it, and "
+        "neither the violation nor the priced regret shows it. A longer run would overspend.",
+        material,
+        begun.filter(_over_budget("late_cost"), ~_over_budget("cost")),
+        "late_cost",
+    )
+
+
+def _over_budget(name: str) -> "pl.Expr":
+    """Cells whose `cost` or `late_cost` is above the budget, its whole interval included."""
+    import polars as pl
+
+    # A single trial has no interval, and NaN would count as large.
+    return (pl.col(f"low_{name}").fill_nan(None) > pl.col("budget")).fill_null(False)
+
+
+def _spend_notice(
+    kind: str, title: str, text: str, material: Material, rows: "pl.DataFrame", name: str
+) -> Notice | None:
+    """Say by how much a mean cost is above the budget, the largest excess first."""
+    import polars as pl
+
+    if rows.is_empty():
+        return None
+    rows = rows.sort(
+        pl.col(f"mean_{name}") / pl.col("budget"), descending=True, maintain_order=True
+    )
+
+    def words(row: Row) -> str:
+        excess = [
+            percent(row[f"{stat}_{name}"] / row["budget"] - 1.0) for stat in ("mean", "low", "high")
+        ]
+        when = "" if name == "cost" else " in the last half of the stages"
+        return f"spends {excess[0]} more than the budget{when} ({excess[1]} to {excess[2]})"
+
+    begun = material.cells.drop_nulls("n").height
+    return _named(kind, f"{title}: {rows.height:,} of {begun:,} cells", text, material, rows, words)
 
 
 def _single_trials(material: Material, begun: "pl.DataFrame") -> Notice | None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Final
 
 from fastroute.analyse import student_halfwidth
 from fastroute.report.style import compact, word
+from fastroute.report.terminal import Column, FittedTable
+from fastroute.study.markdown import markdown_rows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
 # Nobody reads more rows than this; the frames have them all.
 _MOST_ROWS: Final = 60
+# The columns of results, and which of them goes first where there is no room: the highest.
+_ESTIMATES: Final = {"trials": 3, "regret": 0, "priced regret": 1, "cost / budget": 2}
 _SETTINGS: Final = ("scenario", "horizon", "budget", "max_deployed", "stages", "seed")
 
 
@@ -27,18 +31,21 @@ def rich_overview(cells: "pl.DataFrame", axes: Sequence[str], *, title: str = ""
     title : str
         Written above the table.
     """
-    from rich import box
     from rich.console import Group
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     heads, rows = _table(cells, axes)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for head in heads:
-        table.add_column(head, justify="left" if head in ("policy", "scenario") else "right")
-    for row in rows:
-        table.add_row(*map(Text, row))
+    columns = [
+        Column(
+            head,
+            right=head not in ("policy", "scenario"),
+            key=head not in _ESTIMATES,
+            rank=_ESTIMATES.get(head, 0),
+        )
+        for head in heads
+    ]
+    table = FittedTable(columns, rows)
     caption = Padding(Text(_caption(cells), style="dim"), (0, 0, 1, 0))
     return Group(Text(title, style="bold"), table, caption)
 
@@ -46,17 +53,14 @@ def rich_overview(cells: "pl.DataFrame", axes: Sequence[str], *, title: str = ""
 def markdown_overview(cells: "pl.DataFrame", axes: Sequence[str]) -> str:
     """Write the overview as Markdown, its caption below."""
     heads, rows = _table(cells, axes)
-    lines = [heads, ["---:"] * len(heads), *rows]
-    body = "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+    body = markdown_rows(heads, ["---:"] * len(heads), rows)
     return f"{body}\n\n{_caption(cells)}"
 
 
 def _table(cells: "pl.DataFrame", axes: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """Return heads and rows: what varies, the policy, and the estimates."""
     varied = [name for name in (*_SETTINGS, *axes) if cells.get_column(name).n_unique() > 1]
-    heads = [*varied, "policy", "trials", "regret", "priced regret", "cost / budget"]
+    heads = [*varied, "policy", *_ESTIMATES]
     rows = []
     for cell in cells.head(_MOST_ROWS).iter_rows(named=True):
         done = cell["trials_done"]
@@ -84,6 +88,6 @@ def _caption(cells: "pl.DataFrame") -> str:
     left = cells.height - _MOST_ROWS
     more = f" {left:,} more cells are in the frames." if left > 0 else ""
     return (
-        "Means over trials ± half the 95% interval, one row per cell. Priced regret charges "
-        f"overspending at what it is worth.{more}"
+        "Means over trials ± half the 95% interval, one row per cell. Priced regret adds "
+        f"overspending at what it is worth, and credits no unspent budget.{more}"
     )

@@ -11,6 +11,7 @@ from fastroute.report.answers import answer_of
 from fastroute.report.answers.base import Answer, shown_cell
 from fastroute.report.figures import svg_text
 from fastroute.report.material import Material, World, gather
+from fastroute.report.model_tables import models_table
 from fastroute.report.notices import notices
 from fastroute.report.page_charts import parts_charts, regret_charts, spend_chart
 from fastroute.report.page_tables import (
@@ -29,7 +30,8 @@ from fastroute.report.svg import Chart, Key
 from fastroute.report.sweeps import sweeps
 from fastroute.study import RunDirectoryError, load
 from fastroute.study.errors import DamagedError
-from fastroute.study.files import write_file
+from fastroute.study.files import Inside, write_file
+from fastroute.study.store import text_writer
 
 #: Name of the page in the run directory.
 PAGE: Final = "report.html"
@@ -46,6 +48,7 @@ class Section(NamedTuple):
     results: Table
     pairs: Table | None
     adherence: Table
+    models: Table | None
     regret: list[Chart]
     parts: list[Chart]
     parts_shared: bool
@@ -86,7 +89,8 @@ def write_page(
     ValueError
         When `details` is below 1.
     RunDirectoryError
-        When the directory is not a run directory, or a frame or shard in it is damaged.
+        When the directory is not a run directory, a frame or shard in it is damaged, or the page
+        in it is a symbolic link.
     OSError
         When the page cannot be written.
     """
@@ -95,15 +99,19 @@ def write_page(
     if details < 1:
         raise ValueError(f"details: {details} cells cannot be shown; give at least 1")
     stored = load(path)
-    page = Path(path) / PAGE if out is None else Path(out)
+    stored.check_frames()
     try:
         content = render(gather(stored, details), answer or answer_of(stored))
     except (DamagedError, pl.exceptions.PolarsError) as error:
         raise RunDirectoryError(
             f"{path}: {error}; run the study again, which computes anew what is damaged"
         ) from None
-    write_file(page, lambda place: place.write_text(content, encoding="utf-8"))
-    return page
+    write = text_writer(content)
+    if out is None:
+        Inside(Path(path)).write(PAGE, write)
+        return Path(path) / PAGE
+    write_file(Path(out), write)
+    return Path(out)
 
 
 def render(material: Material, answer: Answer | None) -> str:
@@ -194,6 +202,7 @@ def _section(material: Material, world: World) -> Section:
         results=cells_table(material, world.cells, f"results-{world.number}"),
         pairs=pairs_table(material, world),
         adherence=adherence_table(material, world),
+        models=models_table(material, world),
         regret=regret_charts(material, world),
         parts=parts,
         parts_shared=shared,

@@ -116,14 +116,19 @@ def cells_table(
     heads += [Head(column, number=column not in _WORDS) for column in varied]
     heads += [
         Head("trials", "Trials that are done" + (" and asked for" if unfinished else "")),
+        Head(
+            "priced regret",
+            "Regret plus what was spent beyond the budget, at the budget price; unspent budget is "
+            "not credited",
+        ),
+        Head("vs first", "Difference in priced regret, paired by trial"),
+        Head("lower", "Share of the trials with a lower priced regret than the first policy"),
         Head("regret", "Pseudo-regret over the run, in units of reward"),
         Head("discovery", "Part of the regret: a better model had arrived and waited"),
         Head("deployment", "Part of the regret: the wrong set was deployed"),
         Head("routing", "Part of the regret: the deployed set was used wrongly"),
-        Head("vs first", "Difference in regret, paired by trial"),
-        Head("lower", "Share of the trials with a lower regret than the first policy"),
-        Head("priced regret", "Regret with overspending charged at what it is worth"),
         Head("cost / budget", "Mean cost per query over the budget"),
+        Head("last half", "The same in the last half of the stages, where no cheap start hides it"),
         Head("worst stage", f"Largest overspend of one stage, in {_plain(material)}"),
         Head("starved", "Share of the trials in which a model of the optimum starved"),
     ]
@@ -183,16 +188,20 @@ def _numbers(row: Row) -> list[Item]:
     def mean(name: str, write: Callable[[float], str] = reward) -> Item:
         return number(name, row[f"mean_{name}"], write)
 
-    cost = [_over(row[f"{stat}_cost"], row["budget"]) for stat in ("mean", "low", "high")]
+    cost, late = (
+        [_over(row[f"{stat}_{name}"], row["budget"]) for stat in ("mean", "low", "high")]
+        for name in ("cost", "late_cost")
+    )
     return [
-        of("regret"),
-        *(mean(part) for part in ("discovery", "deployment", "routing")),
+        of("priced_regret"),
         of("difference") if row["mean_difference"] is not None else Item(""),
         number("share_lower", row["share_lower"], percent)
         if row["share_lower"] is not None
         else Item(""),
-        of("priced_regret"),
+        of("regret"),
+        *(mean(part) for part in ("discovery", "deployment", "routing")),
         number("cost_ratio", cost[0], compact, *cost[1:]),
+        number("late_cost_ratio", late[0], compact, *late[1:]),
         mean("worst_stage_violation", compact),
         number("starved", row["starved"], percent),
     ]

@@ -5,14 +5,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.analyse import Interval, PairedDifference, mean_interval, paired_difference
 from fastroute.report.style import compact, reward, with_margin
+from fastroute.report.terminal import Column, FittedTable
+from fastroute.study.markdown import markdown_rows, plain
 
 if TYPE_CHECKING:
     import polars as pl
     from rich.console import Group
 
-# Columns of the two tables on a terminal: regret, then spend, diagnostics and time.
+# Columns of the two tables on a terminal: what to compare by, then parts of the regret and time.
 _HALVES: Final = ((0, 1, 2, 3, 4, 5, 6), (0, 7, 8, 9, 10, 11, 12))
 _PARTS: Final = ("discovery", "deployment", "routing")
+# Columns that go first where there is no room.
+_SPARE: Final = ("lower", "worst stage")
 
 
 class Row(NamedTuple):
@@ -27,8 +31,8 @@ class Row(NamedTuple):
     discovery, deployment, routing : float
         Means of its parts; they add up to the regret.
     priced : Interval
-        Priced regret: overspending is charged at what it is worth, so that no policy looks good
-        for having spent more than the budget.
+        Priced regret: the regret plus what was spent beyond the budget, at the budget price, so
+        that no policy looks good for having spent more. Unspent budget is not credited.
     cost_ratio : Interval
         Mean cost per query over the budget; 1 is exactly on budget.
     worst_violation : float
@@ -36,7 +40,7 @@ class Row(NamedTuple):
     starved : float
         Share of trials in which at least one model starved.
     difference : PairedDifference or None
-        Regret minus that of the first policy, paired by trial; None for the first policy.
+        Priced regret minus that of the first policy, paired by trial; None for the first policy.
     seconds : float
         Wall seconds of the run; NaN when not known.
     ns_per_trial_round : float
@@ -107,7 +111,9 @@ def table_rows(
                 worst_violation=means["worst_stage_violation"].estimate,
                 starved=float((one.get_column("starved").to_numpy() > 0).mean()),
                 difference=(
-                    None if policy == policies[0] else paired_difference(one, first, level=level)
+                    None
+                    if policy == policies[0]
+                    else paired_difference(one, first, "priced_regret", level=level)
                 ),
                 seconds=float(time.get("seconds", "nan")),
                 ns_per_trial_round=float(time.get("ns_per_trial_round", "nan")),
@@ -117,7 +123,7 @@ def table_rows(
 
 
 def rich_tables(rows: Sequence[Row], *, title: str = "", cost_unit: str = "cost") -> "Group":
-    """Lay the rows out for a terminal, as two tables that fit 80 columns.
+    """Lay the rows out for a terminal, as two tables that fit its width.
 
     Parameters
     ----------
@@ -133,22 +139,21 @@ def rich_tables(rows: Sequence[Row], *, title: str = "", cost_unit: str = "cost"
     rich.console.Group
         What is printed with ``rich.console.Console().print``.
     """
-    from rich import box
     from rich.console import Group
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     heads, cells = _heads(rows), [_cells(row) for row in rows]
-    tables = []
-    for columns in _HALVES:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for column in columns:
-            table.add_column(heads[column], justify="right" if column else "left", overflow="fold")
-        for line in cells:
-            # Text, not markup: a label may hold square brackets.
-            table.add_row(*(Text(line[column]) for column in columns))
-        tables.append(table)
+    tables = [
+        FittedTable(
+            [
+                Column(heads[i], right=i > 0, key=i == 0, rank=int(heads[i] in _SPARE))
+                for i in columns
+            ],
+            [[line[i] for i in columns] for line in cells],
+        )
+        for columns in _HALVES
+    ]
     caption = Padding(Text(_caption(rows, cost_unit), style="dim"), (0, 0, 1, 0))
     return Group(Text(title, style="bold"), *tables, caption)
 
@@ -169,24 +174,22 @@ def markdown_table(rows: Sequence[Row], *, cost_unit: str = "cost") -> str:
         Markdown, ending in a line break.
     """
     heads = _heads(rows)
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *(_cells(row) for row in rows)]
-    body = "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
-    return f"{body}\n\n{_caption(rows, cost_unit)}\n"
+    rules = ["---", *["---:"] * (len(heads) - 1)]
+    body = markdown_rows(heads, rules, map(_cells, rows))
+    return f"{body}\n\n{plain(_caption(rows, cost_unit))}\n"
 
 
 def _heads(rows: Sequence[Row]) -> list[str]:
     return [
         "policy",
-        "regret",
-        *_PARTS,
+        "priced regret",
         f"vs {rows[0].policy}",
         "lower",
-        "priced regret",
         "cost / budget",
         "worst stage",
         "starved",
+        "regret",
+        *_PARTS,
         "seconds",
         "ns",
     ]
@@ -197,14 +200,14 @@ def _cells(row: Row) -> list[str]:
     versus = row.difference
     return [
         row.policy,
-        with_margin(row.regret.estimate, row.regret.high),
-        *(reward(part) for part in (row.discovery, row.deployment, row.routing)),
+        with_margin(row.priced.estimate, row.priced.high),
         "" if versus is None else with_margin(versus.mean, versus.high),
         "" if versus is None else f"{versus.share_lower:.0%}",
-        with_margin(row.priced.estimate, row.priced.high),
         with_margin(row.cost_ratio.estimate, row.cost_ratio.high),
         compact(row.worst_violation, 3),
         f"{row.starved:.0%}",
+        with_margin(row.regret.estimate, row.regret.high),
+        *(reward(part) for part in (row.discovery, row.deployment, row.routing)),
         compact(row.seconds, 3),
         compact(row.ns_per_trial_round, 3),
     ]
@@ -214,10 +217,11 @@ def _caption(rows: Sequence[Row], cost_unit: str) -> str:
     """Explain the columns."""
     first, regret = rows[0].policy, rows[0].regret
     return (
-        f"Means over {regret.n:,} trials ± half the {regret.level:.0%} interval. Regret = "
-        f"discovery + deployment + routing, in units of reward. vs {first}: difference in regret, "
-        "paired by trial; lower: share of trials with a lower regret. Priced regret charges "
-        "overspending at what it is worth. Worst stage: largest overspend of a stage, in "
-        f"{cost_unit}. Starved: trials in which a model starved. Seconds and ns (per "
-        "trial and round): compilation apart."
+        f"Means over {regret.n:,} trials ± half the {regret.level:.0%} interval, in units of "
+        "reward. Priced regret adds overspending to the regret, at what it is worth, and credits "
+        f"no unspent budget; vs {first}: its difference, paired by trial; lower: share of trials "
+        f"in which it is lower. Worst stage: largest overspend of a stage, in {cost_unit}. "
+        "Starved: trials in which a model starved. Regret = discovery + deployment + routing; "
+        "below zero, reward was bought by overspending, or by sets that differ between stages. "
+        "Seconds and ns (per trial and round): compilation apart."
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastroute.report.answers import answer_of
 from fastroute.report.answers.base import Answer, markdown_answer
 from fastroute.report.figures import parts_figure, regret_figure, save_figure, spend_figure
+from fastroute.report.model_tables import markdown_models
 from fastroute.report.overview import markdown_overview, rich_overview
 from fastroute.report.table import Row, markdown_table, rich_tables, table_rows
 from fastroute.study import StoredStudy, load
@@ -43,30 +44,59 @@ def write_report(path: str | os.PathLike[str], *, answer: Answer | None = None) 
     Raises
     ------
     RunDirectoryError
-        When the directory is not a run directory, or is being written to.
+        When the directory is not a run directory, is being written to, or a frame in it is
+        damaged; and when a link is in the place of a file or folder that is written.
     """
     stored = load(path)
+    stored.check_frames()
     cells = stored.cells.collect()
-    worlds = cells.get_column("world").unique(maintain_order=True).to_list()
-    writers: dict[str, Callable[[Path], Any]] = {}
+    worlds = _drawn(cells)
+    writers = _all_figures(stored, cells)
     shown = []
-    for world in worlds[:_WORLDS_DRAWN]:
-        prefix = "" if len(worlds) == 1 else f"world-{world}-"
-        writers |= _figures(stored, cells.filter(world=world), prefix)
+    for prefix in worlds.values():
         shown += [f"![Regret](figures/{prefix}regret.svg)", f"![Spend](figures/{prefix}spend.svg)"]
     if len(worlds) == 1:
         results = markdown_table(_rows(stored, cells), cost_unit=_cost_unit(cells))
+        results += (
+            f"\n### Models\n\n{markdown_models(stored.models.collect(), _cost_unit(cells))}\n"
+        )
     else:
         results = markdown_overview(cells, stored.axes)
-        if left := len(worlds) - _WORLDS_DRAWN:
-            shown += [f"{left} more worlds have no figures here."] if left > 0 else []
+        if left := cells.get_column("world").n_unique() - len(worlds):
+            shown.append(f"{left} more worlds have no figures here.")
     first = []
     if (answer := answer or answer_of(stored)) is not None:
         text = markdown_answer(answer)
         first = [f"**{answer.question}**", text]
-        writers |= _answer_files(answer, text)
+        writers |= _answer_figures(answer)
+        writers["answer.md"] = text_writer(f"# {answer.question}\n\n{text}\n")
     add_files(path, writers, "\n\n".join([*first, results, *shown]))
     return [Path(path) / file for file in writers]
+
+
+def write_figures(path: str | os.PathLike[str], folder: Path) -> list[Path]:
+    """Draw the figures of a complete run directory, its answer's too, into ``figures`` elsewhere.
+
+    Parameters
+    ----------
+    path : path-like
+        The run directory; nothing in it is changed.
+    folder : pathlib.Path
+        Where to.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The figures.
+    """
+    stored = load(path)
+    writers = _all_figures(stored, stored.cells.collect())
+    if (answer := answer_of(stored)) is not None:
+        writers |= _answer_figures(answer)
+    (folder / "figures").mkdir(exist_ok=True)
+    for file, write in writers.items():
+        write(folder / file)
+    return [folder / file for file in writers]
 
 
 def stored_tables(path: str | os.PathLike[str]) -> "Group":
@@ -76,6 +106,21 @@ def stored_tables(path: str | os.PathLike[str]) -> "Group":
     if cells.get_column("world").n_unique() > 1:
         return rich_overview(cells, stored.axes, title=stored.study.name)
     return rich_tables(_rows(stored, cells), title=stored.study.name, cost_unit=_cost_unit(cells))
+
+
+def _drawn(cells: "pl.DataFrame") -> dict[int, str]:
+    """Return the worlds that get figures, and how the names of their files begin."""
+    worlds = cells.get_column("world").unique(maintain_order=True).to_list()
+    several = len(worlds) > 1
+    return {world: f"world-{world}-" if several else "" for world in worlds[:_WORLDS_DRAWN]}
+
+
+def _all_figures(stored: StoredStudy, cells: "pl.DataFrame") -> dict[str, Callable[[Path], Any]]:
+    """Draw the figures of every world that gets some."""
+    writers: dict[str, Callable[[Path], Any]] = {}
+    for world, prefix in _drawn(cells).items():
+        writers |= _figures(stored, cells.filter(world=world), prefix)
+    return writers
 
 
 def _figures(
@@ -104,14 +149,13 @@ def _figures(
     }
 
 
-def _answer_files(answer: Answer, text: str) -> dict[str, Callable[[Path], Any]]:
-    """Return file names of an answer and what writes them."""
-    figures = {
+def _answer_figures(answer: Answer) -> dict[str, Callable[[Path], Any]]:
+    """Return file names of the figures of an answer and what writes them."""
+    return {
         f"figures/answer-{one.name}{suffix}": functools.partial(save_figure, one.figure)
         for one in answer.figures
         for suffix in (".svg", ".png")
     }
-    return {**figures, "answer.md": text_writer(f"# {answer.question}\n\n{text}\n")}
 
 
 def _rows(stored: StoredStudy, cells: "pl.DataFrame") -> list[Row]:

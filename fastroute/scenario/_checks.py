@@ -1,18 +1,24 @@
 """Checks shared by the scenarios: every message names the field, the value and the remedy."""
 
 import difflib
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "MISSING_WORDS",
+    "ROUNDING",
     "choice",
     "fraction",
+    "is_missing",
+    "name_list",
     "nearest",
     "number_array",
     "positive",
+    "quoted",
     "read_only",
     "reject",
     "release_date",
@@ -22,6 +28,32 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+
+MISSING_WORDS: Final = (
+    *("", "-", "na", "n/a", "nan", "-nan", "nat", "null", "none", "<na>", "#na", "#n/a"),
+    *("#n/a n/a", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+)
+"""Texts in lower case that mean that a number or a date is missing, as for pandas, and "-"."""
+
+ROUNDING: Final = 1e-9
+"""How far a score may leave [0, 1]: a mean of scores, or a sum of floats, does so by rounding."""
+
+_LONGEST: Final = 60
+
+
+def is_missing(value: object) -> bool:
+    """Return whether a cell is None, NaN, NaT or pandas' NA."""
+    try:
+        return value is None or bool(value != value)
+    except (TypeError, ValueError):
+        # Comparing NA gives NA, which is neither true nor false; an array gives an array.
+        return type(value).__name__ == "NAType"
+
+
+def quoted(value: object) -> str:
+    """Return a value as it is written in Python, shortened when it is long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]}...{text[-1]}"
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
@@ -35,7 +67,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 def several(names: Iterable[object], most: int = 5) -> str:
     """Return the first few names, quoted, and how many more there are."""
-    items = [repr(name) for name in names]
+    items = [quoted(name) for name in names]
     more = f" and {len(items) - most} more" if len(items) > most else ""
     return ", ".join(items[:most]) + more
 
@@ -44,6 +76,15 @@ def choice(field: str, value: str, valid: Sequence[str]) -> None:
     """Raise ValueError unless ``value`` is one of ``valid``."""
     if value not in valid:
         raise ValueError(f"{field}={value!r} is unknown{nearest(str(value), valid)}")
+
+
+def name_list(field: str, value: object) -> list[str]:
+    """Return one name, or a list of names, as a list; raise ValueError for anything else."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        raise ValueError(f"{field}={value!r} must be a name or a list of names")
+    return list(value)
 
 
 #: Most models of a scenario that is made of options; one more array for each.
@@ -76,14 +117,27 @@ def positive(field: str, value: object) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
-def release_date(field: str, value: object) -> date:
-    """Return a date given as a date or as ``"YYYY-MM-DD"``."""
+def release_date(field: str, value: object) -> date | None:
+    """Return the date of a date, a time, or text of either; None where there is none.
+
+    Text is ``YYYY-MM-DD``, which a time of day may follow, or a word for a missing value. A time
+    keeps the date it is written with, whatever its zone.
+    """
+    if is_missing(value):
+        return None
+    if isinstance(value, np.datetime64):
+        value = value.astype("datetime64[D]").item()
+    if isinstance(value, datetime):
+        return value.date()
     if isinstance(value, date):
         return value
+    text = str(value).strip()
+    if text.lower() in MISSING_WORDS:
+        return None
     try:
-        return date.fromisoformat(str(value))
+        return datetime.fromisoformat(text).date()
     except ValueError:
-        raise ValueError(f"{field}={value!r} is no date; write it as YYYY-MM-DD") from None
+        raise ValueError(f"{field}={quoted(value)} is no date; write it as YYYY-MM-DD") from None
 
 
 def number_array(field: str, value: ArrayLike, dims: tuple[int, ...]) -> Array:

@@ -292,7 +292,7 @@ class Scenario:
             f"cost_unit={self.cost_unit!r})"
         )
 
-    def resolve(self, horizon: int, trials: int) -> World:
+    def resolve(self, horizon: int, trials: int, part: slice = slice(None)) -> World:
         """Return the arrays of one run.
 
         Fractions of the horizon become rounds (rounded down), and continuous laws become
@@ -305,6 +305,8 @@ class Scenario:
             Number of rounds T >= 1.
         trials : int
             Number of trials >= 1; must equal the rows of means that have one row per trial.
+        part : slice
+            The trials of which rows of means are returned, where every trial has its own.
 
         Returns
         -------
@@ -357,9 +359,14 @@ class Scenario:
         elif self.table_cost is not None:
             cost_kind, cost_table = codes.COST_REPLAY, self.table_cost
 
+        mine = part if self.instances > 1 else slice(None)
+
+        def means(array: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.array(np.broadcast_to(array, shape)[mine], order="C")
+
         return World(
-            reward_mean=np.array(np.broadcast_to(self.reward_mean, shape), order="C"),
-            cost_mean=np.array(np.broadcast_to(self.cost_mean, shape), order="C"),
+            reward_mean=means(self.reward_mean),
+            cost_mean=means(self.cost_mean),
             limit=self.limit,
             arrival=arrival,
             retirement=retirement,

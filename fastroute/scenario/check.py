@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastroute.scenario import _checks as checks
 from fastroute.scenario.paretobandit import paretobandit
+from fastroute.scenario.problems import Problem, find_problems
 from fastroute.scenario.routerbench import published_means
 from fastroute.scenario.routerbench_pickle import KNOWN_SHA256
 from fastroute.scenario.sota import MODELS
 from fastroute.scenario.tables import (
+    ONE_TASK,
     ModelTable,
     Outcomes,
-    Problem,
-    find_problems,
     is_pickle,
-    read_models,
     read_outcomes,
+    read_releases,
+    releases,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class Report:
         model, release_date (null when not given), rows, mean_score, mean_cost, zero_costs.
     problems : tuple of Problem
         Empty when the table can be replayed without options.
+    notes : tuple of str
+        What is no problem and may still surprise.
     """
 
     source: str
@@ -64,6 +68,7 @@ class Report:
     score_max: float | None
     per_model: "pl.DataFrame"
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -88,7 +93,7 @@ class Report:
             "",
         ]
         rows = list(self.per_model.iter_rows(named=True))
-        width = max(len("model"), *(len(row["model"]) for row in rows))
+        width = max(len("model"), *(len(row["model"]) for row in rows), 0)
         lines.append(
             f"{'model':<{width}}  {'released':<10}  {'rows':>7}  {'score':>7}  {'cost':>11}"
         )
@@ -98,6 +103,7 @@ class Report:
             for row in rows
         ]
         lines.append("")
+        lines += [f"note: {note}" for note in self.notes]
         if self.ok:
             lines.append("no problems found")
         for problem in self.problems:
@@ -121,9 +127,9 @@ def check_table(
 
     Parameters
     ----------
-    outcomes : str, Path or polars.DataFrame
+    outcomes : str, Path, frame, array, mapping or sequence
         As for the scenario "replay".
-    models : str, Path, polars.DataFrame or mapping, optional
+    models : str, Path, frame, array, mapping or sequence, optional
         Release dates; without them dates are not checked (a RouterBench pickle has its own).
     columns : mapping, optional
         Names of the columns where they differ.
@@ -144,18 +150,23 @@ def check_table(
 
     table = read_outcomes(outcomes, columns, trust_sha256)
     if models is not None:
-        released = read_models(models)
+        released = read_releases(models)
     elif is_pickle(outcomes):
         means = published_means()
-        released = dict(zip(means.models, means.released, strict=True))
+        released = releases(means.models, means.released)
     else:
         released = None
-    cells = table.select("query", "model").n_unique()
-    full = table.drop_nulls(["score", "cost"]).select("query", "model").n_unique()
-    queries, n_models = table["query"].n_unique(), table["model"].n_unique()
-    dates = {model: day.isoformat() for model, day in (released or {}).items() if day is not None}
+    frame = table.named(["query", "task", "model"]).frame
+    cells = frame.select("query", "model").n_unique()
+    full = frame.drop_nulls(["score", "cost"]).select("query", "model").n_unique()
+    queries, n_models = frame["query"].n_unique(), frame["model"].n_unique()
+    dates = {
+        model: release.day.isoformat()
+        for model, release in (released or {}).items()
+        if release.day is not None
+    }
     per_model = (
-        table.group_by("model", maintain_order=True)
+        frame.group_by("model", maintain_order=True)
         .agg(
             rows=pl.len(),
             mean_score=pl.col("score").mean(),
@@ -167,21 +178,30 @@ def check_table(
         )
         .select("model", "release_date", "rows", "mean_score", "mean_cost", "zero_costs")
     )
-    low, high = table["score"].min(), table["score"].max()
+    low, high = frame["score"].min(), frame["score"].max()
+    notes = []
+    if "task" not in table.columns:
+        notes.append(f"no column 'task', so every query is of the one task {ONE_TASK!r}")
+    unused = [model for model in released or {} if model not in set(frame["model"])]
+    if unused:
+        notes.append(
+            f"{checks.several(unused)} in the models table but not in the outcomes; not used"
+        )
     return Report(
         source=str(outcomes) if isinstance(outcomes, str | Path) else "frame",
         sha256=_sha256(outcomes) if is_pickle(outcomes) else None,
-        rows=table.height,
+        rows=table.frame.height,
         queries=queries,
-        tasks=table["task"].n_unique(),
+        tasks=frame["task"].n_unique(),
         models=n_models,
         missing=queries * n_models - full,
-        duplicates=table.height - cells,
-        zero_costs=table.filter(pl.col("cost") == 0.0).height,
+        duplicates=frame.height - cells,
+        zero_costs=frame.filter(pl.col("cost") == 0.0).height,
         score_min=low if isinstance(low, float) else None,
         score_max=high if isinstance(high, float) else None,
         per_model=per_model,
         problems=tuple(find_problems(table, released)),
+        notes=tuple(notes),
     )
 
 
@@ -262,6 +282,16 @@ def list_data() -> list[DataSource]:
             models=None,
             available=True,
             remedy="pass outcomes=FILE and models=FILE",
+        ),
+        DataSource(
+            scenario="means",
+            kind="surrogate",
+            source="your own leaderboard: one row per model with its mean score and cost",
+            licence="that of the table",
+            queries=None,
+            models=None,
+            available=True,
+            remedy="pass models=FILE",
         ),
         DataSource(
             scenario="paretobandit",

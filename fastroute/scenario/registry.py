@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastroute.scenario import _checks as checks
 from fastroute.scenario.base import Scenario
 from fastroute.scenario.discovery import discovery
+from fastroute.scenario.means import means
 from fastroute.scenario.minimax import minimax
 from fastroute.scenario.paretobandit import paretobandit
 from fastroute.scenario.random_instances import random_instances
@@ -23,6 +24,7 @@ SCENARIOS: Final[dict[str, Callable[..., Scenario]]] = {
     "sota": sota,
     "routerbench": routerbench,
     "replay": replay,
+    "means": means,
     "paretobandit": paretobandit,
     "static": static,
     "minimax": minimax,
@@ -64,7 +66,7 @@ def is_own(name: str) -> bool:
     return bool(colon) and function.isidentifier() and all(map(str.isidentifier, module.split(".")))
 
 
-def scenario(name: str, **options: Any) -> Scenario:
+def scenario(name: str, /, **options: Any) -> Scenario:
     """Return a registered scenario.
 
     Parameters
@@ -73,7 +75,7 @@ def scenario(name: str, **options: Any) -> Scenario:
         One of ``SCENARIOS``, or ``"module:function"``: a function of your own that returns a
         :class:`Scenario`, in a module that can be imported.
     **options
-        Options of the builder, as its docstring describes them.
+        Options of the builder, as its docstring describes them; one may be called ``name``.
 
     Returns
     -------

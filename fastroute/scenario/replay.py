@@ -1,7 +1,6 @@
 """`replay`: recorded outcomes of real queries, with models arriving by release date."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,13 +10,17 @@ from numpy.typing import NDArray
 from fastroute.scenario import _checks as checks
 from fastroute.scenario.arrivals import arrivals_by_release, release_order
 from fastroute.scenario.base import Scenario
+from fastroute.scenario.problems import find_problems, missing_remedies, refuse
 from fastroute.scenario.tables import (
     ModelTable,
     Outcomes,
-    find_problems,
+    Release,
+    drop_models,
     is_pickle,
-    read_models,
+    keep_tasks,
     read_outcomes,
+    read_releases,
+    releases,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ def replay(
     *,
     columns: Mapping[str, str] | None = None,
     tasks: str | Sequence[str] | None = None,
+    exclude: str | Sequence[str] | None = None,
     order: Literal["iid", "table"] = "iid",
     limit: float = 0.4,
     initial: int = 5,
@@ -51,16 +55,21 @@ def replay(
 
     Parameters
     ----------
-    outcomes : str, Path or polars.DataFrame
-        One row per query and model with columns query, task, model, score in [0, 1], cost; or
-        a Parquet or CSV file of it; or a RouterBench pickle (``.pkl``).
-    models : str, Path, polars.DataFrame or mapping, optional
-        ``model`` and ``release_date`` of every model in the outcomes; a mapping from model to
-        date will do. May be omitted for a RouterBench pickle, whose dates are known.
+    outcomes : str, Path, frame, array, mapping or sequence
+        One row per query and model with columns query, task, model, score in [0, 1], cost: a
+        Parquet, CSV or JSON file, a Polars or pandas frame, a mapping of columns, a list of rows
+        that are mappings, a NumPy array with named fields; or a RouterBench pickle (``.pkl``).
+        Without a column of tasks all queries are of the task "all".
+    models : str, Path, frame, array, mapping or sequence, optional
+        ``model`` and ``release_date`` of every model in the outcomes, and of others if need be,
+        which are not used; a mapping from model to date will do. May be omitted for a
+        RouterBench pickle, whose dates are known.
     columns : mapping, optional
         Names of the columns where they differ, such as ``{"cost": "cost_filled"}``.
     tasks : str or sequence of str, optional
         Tasks to keep; default all.
+    exclude : str or sequence of str, optional
+        Models to leave out, with all their outcomes.
     order : {"iid", "table"}
         Draw queries with replacement, or in the order of their first row, again and again.
     limit : float
@@ -100,28 +109,24 @@ def replay(
     table = read_outcomes(outcomes, columns, trust_sha256)
     released = _released(outcomes, models)
     if tasks is not None:
-        table = _select(table, tasks)
-    allowed = {
-        kind
-        for kind, option in (
-            ("missing", missing == "drop"),
-            ("duplicates", duplicates == "mean"),
-            ("zero_cost", zero_cost == "keep"),
-        )
-        if option
+        table = keep_tasks(table, tasks)
+    if exclude is not None:
+        table = drop_models(table, exclude, released)
+    options = {
+        "missing": missing == "drop",
+        "duplicates": duplicates == "mean",
+        "zero_cost": zero_cost == "keep",
     }
-    for problem in find_problems(table, released):
-        if problem.kind not in allowed:
-            raise ValueError(f"outcomes: {problem}")
+    allowed = [kind for kind, option in options.items() if option]
+    refuse("outcomes", find_problems(table, released), allowed)
 
-    dates = {model: day for model, day in released.items() if day is not None}
+    recorded = set(table.frame["model"].unique())
+    dates = {m: r.day for m, r in released.items() if r.day is not None and m in recorded}
     listed = list(dates)
     names = [listed[index] for index in release_order(list(dates.values()))]
-    score, cost, dropped = _matrices(table, names)
+    score, cost, dropped = _matrices(table.frame, names)
     source = f" from {Path(outcomes).name}" if isinstance(outcomes, str | Path) else ""
-    note = f"recorded outcomes of {score.shape[0]} queries{source}"
-    if dropped:
-        note += f"; {dropped} queries with a missing cell dropped"
+    note = f"recorded outcomes of {score.shape[0]} queries{source}{dropped}"
     return Scenario(
         limit=limit,
         arrival=arrivals_by_release(
@@ -140,44 +145,35 @@ def replay(
     )
 
 
-def _released(outcomes: Outcomes, models: "ModelTable | None") -> dict[str, date | None]:
-    """Return release dates from the models table, or RouterBench's own."""
+def _released(outcomes: Outcomes, models: "ModelTable | None") -> Mapping[str, Release]:
+    """Return releases from the models table, or RouterBench's own."""
     if models is not None:
-        return read_models(models)
+        return read_releases(models)
     if is_pickle(outcomes):
         from fastroute.scenario.routerbench import published_means
 
         means = published_means()
-        return dict(zip(means.models, means.released, strict=True))
+        return releases(means.models, means.released)
     raise ValueError(
         "models=None; pass a table with columns model and release_date, or a mapping from model "
         "to date"
     )
 
 
-def _select(table: "pl.DataFrame", tasks: str | Sequence[str]) -> "pl.DataFrame":
-    """Return the rows of some tasks."""
-    import polars as pl
-
-    wanted = [tasks] if isinstance(tasks, str) else list(tasks)
-    if not wanted:
-        raise ValueError("tasks=[] selects no query; name at least one task, or omit it")
-    known = table["task"].unique(maintain_order=True).to_list()
-    for task in wanted:
-        checks.choice("tasks", task, known)
-    return table.filter(pl.col("task").is_in(wanted))
-
-
 def _matrices(
     table: "pl.DataFrame", names: Sequence[str]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Return scores and costs [Q, N] of the complete queries, and how many were not."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+    """Return scores and costs [Q, N] of the complete queries, and what to note of the others."""
     import polars as pl
 
     cells = table.group_by("query", "model", maintain_order=True).agg(
         pl.col("score").mean(), pl.col("cost").mean()
     )
-    queries = cells.select("query").unique(maintain_order=True).with_row_index("row")
+    queries = (
+        table.group_by("query", maintain_order=True)
+        .agg(pl.col("task").first())
+        .with_row_index("row")
+    )
     columns = pl.DataFrame({"model": list(names), "column": range(len(names))})
     placed = cells.join(queries, on="query").join(columns, on="model")
     at = placed["row"].to_numpy(), placed["column"].to_numpy()
@@ -186,9 +182,17 @@ def _matrices(
         matrix[at] = placed[field].to_numpy()
     complete = ~np.isnan(matrices).any(axis=(0, 2))
     if not complete.any():
+        remedies = missing_remedies(table) or ["fill the missing cells"]
         raise ValueError(
-            "outcomes: no query has a score and a cost for every model, so missing='drop' leaves "
-            "nothing; leave out the models with most missing cells"
+            "outcomes: missing='drop' leaves nothing, as no query has a score and a cost for every "
+            f"model; {'; or '.join(remedies)}"
         )
     score, cost = matrices[:, complete]
-    return score, cost, int(queries.height - complete.sum())
+    if complete.all():
+        return score, cost, ""
+    note = f"; {int((~complete).sum())} queries with a missing cell dropped"
+    kept = queries.filter(complete)["task"]
+    lost = [task for task in queries["task"].unique(maintain_order=True) if task not in set(kept)]
+    if lost:
+        note += f", and with them every query of task {checks.several(lost)}"
+    return score, cost, note

@@ -24,9 +24,11 @@ from fastroute.simulate.engine import (
 )
 from fastroute.simulate.merge import Accounts, collect, join_all, make_run
 from fastroute.simulate.plan import log_spaced, make_plan, resolve_rules
+from fastroute.simulate.progress import shown_progress
 from fastroute.simulate.run import Run
 from fastroute.solve.backend import load_kernel, resolve_backend
 from fastroute.solve.validate import choice, number_array, positive_int
+from fastroute.warning import warn
 
 SIMULATION_BACKENDS = ("auto", "numba", "jax", "ref")
 PRECISIONS = ("float64", "float32")
@@ -61,7 +63,7 @@ def simulate(
     threads: int | None = None,
     deploy_cost: float = 0.0,
     trace: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: bool | Callable[[int, int], None] | None = None,
 ) -> Run:
     """Simulate a policy in a scenario.
 
@@ -102,12 +104,19 @@ def simulate(
         deployer and reported beside the regret.
     trace : bool
         Keep the model pulled in every round (``run.picks``).
-    progress : callable, optional
-        Called as ``progress(done, total)`` with trial-rounds.
+    progress : bool or callable, optional
+        True for a bar on standard error, shown on a terminal only; or a function, called as
+        ``progress(done, total)`` with trial-rounds.
 
     Returns
     -------
     Run
+
+    Warns
+    -----
+    FastrouteWarning
+        Once for everything in ``run.warnings``, such as starvation or overspending.  Studies do not
+        warn: their pages and frames say it.
 
     Raises
     ------
@@ -133,11 +142,15 @@ def simulate(
         trace=trace,
     )
     chunks = _chunks(0, settings["trials"], threads, task.backend)
-    compile_seconds += _warm_up(task, chunks)
-    accounts = _run_all(task, chunks, threads, progress)
+    with shown_progress(progress) as tell:
+        compile_seconds += _warm_up(task, chunks)
+        accounts = _run_all(task, chunks, threads, tell)
     seconds = time.perf_counter() - started - compile_seconds
     settings |= {"threads": threads, "compile_seconds": compile_seconds}
-    return make_run(scenario, policy, settings, task.plan, accounts, seconds)
+    run = make_run(scenario, policy, settings, task.plan, accounts, seconds)
+    if run.warnings:
+        warn(f"{policy.name} in {scenario.name}: {' '.join(run.warnings)}")
+    return run
 
 
 class Part(NamedTuple):
@@ -181,7 +194,7 @@ def simulate_part(
         trial.
     """
     started = time.perf_counter()
-    task, resolved, compile_seconds = _prepare(scenario, policy, **settings)
+    task, resolved, compile_seconds = _prepare(scenario, policy, (first, stop), **settings)
     task = task._replace(keep_curves=True, keep_stages=keep_stages)
     chunks = _chunks(first, stop - first, 1, task.backend)
     resolved |= {"threads": 1, "compile_seconds": compile_seconds + _warm_up(task, chunks)}
@@ -193,6 +206,7 @@ def simulate_part(
 def _prepare(
     scenario: Scenario,
     policy: Policy,
+    part: tuple[int, int] | None = None,
     *,
     horizon: int,
     budget: Any,
@@ -207,6 +221,12 @@ def _prepare(
     trace: bool = False,
 ) -> tuple[Task, dict[str, Any], float]:
     """Check the arguments of :func:`simulate` and resolve them.
+
+    Parameters
+    ----------
+    part : (int, int), optional
+        First trial and end of what is simulated of the run; default all of it. Of a scenario
+        with an instance of its own for every trial, the other instances are left out.
 
     Returns
     -------
@@ -239,7 +259,8 @@ def _prepare(
     _typed("scenario", scenario, Scenario, "fastroute.scenario(name)")
     _typed("policy", policy, Policy, "fastroute.policy(name)")
 
-    world = scenario.resolve(horizon, trials)
+    first, stop = (0, trials) if part is None else part
+    world = scenario.resolve(horizon, trials, slice(first, stop))
     size = len(world.limit)
     budget, count = resolve_rules(budget, stages, world, horizon, max_deployed)
     plan = make_plan(world, horizon, count, _checkpoints(checkpoints, horizon))
@@ -254,6 +275,8 @@ def _prepare(
         world,
         policy,
         plan,
+        first,
+        scenario.models,
         best,
         make_rules(world, policy, budget, gamma, int(seed), plan),
         make_draws(world),
@@ -308,9 +331,9 @@ def _warm_up(task: Task, chunks: list[tuple[int, int]]) -> float:
     world = task.world
     plan = make_plan(world, 1, 1, np.array([1]))
     # Two trials: with one, rows and columns look alike and other types would be compiled.
-    sizes = {count: first for first, count in chunks} if task.backend == "jax" else {2: 0}
-    for count, first in sizes.items():
-        run_chunk(task._replace(plan=plan), first, count, lambda rounds: None)
+    sizes = {count for _, count in chunks} if task.backend == "jax" else {2}
+    for count in sizes:
+        run_chunk(task._replace(plan=plan), task.first_trial, count, lambda rounds: None)
     _warm.add(task.backend)
     return time.perf_counter() - started
 

@@ -28,6 +28,17 @@ class Moments(NamedTuple):
     sketch: Sketch
 
 
+class Models(NamedTuple):
+    """The models of a run, and what became of them."""
+
+    names: tuple[str, ...]
+    arrival: NDArray[np.int64]  #: first round, [N]
+    retirement: NDArray[np.int64]  #: first round without it, [N]
+    #: MODEL_COLUMNS of every trial, [column, N, trials], or sums over blocks of trials of them and
+    #: of their squares, [2, column, N, block].
+    values: F8
+
+
 def block_curves(curves: F8) -> Moments:
     """Reduce curves [quantity, trials, checkpoint] to moments [quantity, checkpoint, block]."""
     parts = _split(curves, 1)
@@ -94,6 +105,32 @@ def merge_stages(sums: F8, trials: int) -> F8:
         agreed = (sums[code] == sums[code, :, :1]).all(axis=-1)
         means[code] = np.where(agreed, sums[code, :, 0], np.nan)
     return means[:, :, None]
+
+
+def block_models(values: F8) -> F8:
+    """Reduce numbers of models [column, N, trials] to sums of them and of their squares.
+
+    Returns
+    -------
+    ndarray, [2, column, N, block]
+    """
+    parts = _split(values, 2)
+    return np.stack(
+        [np.stack([part.sum(axis=2), (part**2).sum(axis=2)]) for part in parts], axis=-1
+    )
+
+
+def merge_models(values: F8, trials: int) -> F8:
+    """Means over all trials and their standard errors, [2, column, N].
+
+    Of the numbers of trials or of the sums of blocks, as in :class:`Models`; the same either way.
+    A standard error is NaN for a single trial.
+    """
+    sums = values if values.ndim == 4 else block_models(values)
+    mean, square = np.add.reduce(np.ascontiguousarray(sums), axis=-1) / trials
+    with np.errstate(invalid="ignore"):
+        spread = np.sqrt(np.maximum(square - mean**2, 0.0) / np.float64(trials - 1))
+    return np.stack([mean, spread])
 
 
 def _split(array: F8, axis: int) -> list[F8]:

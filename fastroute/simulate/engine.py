@@ -15,8 +15,8 @@ from fastroute.policy.estimators import INIT_RULES, NO_RADIUS
 from fastroute.policy.routers import first_state, resolve_explore, resolve_gain
 from fastroute.scenario import World
 from fastroute.scenario.optimum import Optimum
-from fastroute.simulate.blocks import Moments, block_curves, block_stages
-from fastroute.simulate.ledger import QUANTITIES, STAGE_COLUMNS, Ledger
+from fastroute.simulate.blocks import Moments, block_curves, block_models, block_stages
+from fastroute.simulate.ledger import MODEL_COLUMNS, QUANTITIES, STAGE_COLUMNS, Ledger
 from fastroute.simulate.plan import Plan, Stage
 from fastroute.solve.backend import load_kernel
 from fastroute.solve.routing import route
@@ -24,13 +24,18 @@ from fastroute.solve.validate import Batch
 
 F8 = NDArray[np.float64]
 
+#: A model of the optimum starves when it gets less than this share of the oracle's pulls.
+STARVED = 0.01
+
 
 class Task(NamedTuple):
     """A run as every chunk sees it."""
 
-    world: World
+    world: World  #: its rows of means, and those of the optimum, are the trials of this task
     policy: Policy
     plan: Plan
+    first_trial: int  #: trial of the first row, where every trial has an instance of its own
+    names: tuple[str, ...]  #: of the models
     optimum: Optimum
     rules: Rules
     draws: Draws
@@ -44,6 +49,11 @@ class Task(NamedTuple):
     keep_stages: bool  #: with the deployed sets; else sums over trials
     trace: bool
 
+    def instances(self, first_trial: int, trials: int) -> slice:
+        """Return the rows of means of some trials; the only row where all trials share it."""
+        first = first_trial - self.first_trial
+        return slice(first, first + trials) if len(self.world.reward_mean) > 1 else slice(0, 1)
+
 
 class ChunkResult(NamedTuple):
     """Accounts of a chunk; see :class:`~fastroute.simulate.ledger.Ledger`."""
@@ -52,6 +62,8 @@ class ChunkResult(NamedTuple):
     curves: F8 | Moments  #: [quantity, trials, checkpoint], or moments of blocks of trials
     stages: F8  #: [column, stage, trials], or sums over blocks of trials
     pulls: F8  #: real observations of every model, [N, trials]
+    models: F8  #: as in :class:`~fastroute.simulate.blocks.Models`
+    starved: NDArray[np.int64]  #: models of the optimum that starved, [trials]
     trace: NDArray[np.int16]  #: [rounds, trials], empty unless traced
 
 
@@ -152,7 +164,7 @@ def run_chunk(
     kernel = load_kernel("rounds", task.backend)
     size = len(world.limit)
     slots = min(task.max_deployed, size)
-    mine = slice(first_trial, first_trial + trials) if len(world.reward_mean) > 1 else slice(0, 1)
+    mine = task.instances(first_trial, trials)
     reward_mean = np.ascontiguousarray(world.reward_mean[mine])
     cost_mean = np.ascontiguousarray(world.cost_mean[mine])
     memory = _fresh_memory(task, trials)
@@ -162,6 +174,7 @@ def run_chunk(
         np.zeros((len(QUANTITIES), trials, len(plan.checkpoints))),
         np.zeros((len(STAGE_COLUMNS), len(plan.stages), trials)),
         np.full((len(plan.stages) if task.keep_stages else 0, trials, slots), -1, np.int16),
+        size,
     )
     precision = (task.dtype,) if task.backend == "jax" else ()
     workspace = kernel.workspace(trials, slots, *precision)
@@ -219,9 +232,37 @@ def run_chunk(
         previous = choice.deployed
     curves: F8 | Moments = ledger.curves if task.keep_curves else block_curves(ledger.curves)
     table = ledger.stage_table if task.keep_stages else block_stages(ledger.stage_table)
+    models, starved = _of_models(task, ledger, memory.plays, mine)
+    models = models if task.keep_stages else block_models(models)
     # The tables are large; only what is kept leaves this function.
     ledger.curves = ledger.stage_table = np.empty((0, 0, 0))
-    return ChunkResult(ledger, curves, table, memory.plays, trace)
+    ledger.stages_deployed = np.empty((0, 0))
+    return ChunkResult(ledger, curves, table, memory.plays, models, starved, trace)
+
+
+def _of_models(task: Task, ledger: Ledger, pulls: F8, mine: slice) -> tuple[F8, NDArray[np.int64]]:
+    """Return what became of every model, [column, N, trials], and how many of them starved.
+
+    The oracle deploys the true optimum of the models that are there when a stage opens.
+    """
+    plan, world = task.plan, task.world
+    oracle = np.zeros(task.optimum.weight.shape[1:])
+    for stage in plan.stages:
+        oracle += stage.rounds * task.optimum.weight[stage.pool]
+    oracle = oracle[mine]
+    values = np.empty((len(MODEL_COLUMNS), *pulls.shape))
+    for k, column in enumerate(
+        (
+            pulls / plan.horizon,
+            ledger.stages_deployed.T / len(plan.stages),
+            oracle.T / plan.horizon,
+            world.reward_mean[mine].T,
+            world.cost_mean[mine].T,
+        )
+    ):
+        values[k] = column
+    wanted = oracle >= 1.0
+    return values, (wanted & (pulls.T < STARVED * oracle)).sum(axis=1)
 
 
 def slot_table(deployed: NDArray[np.bool_], slots: int) -> NDArray[np.int64]:

@@ -4,13 +4,14 @@ The arrays are those that :class:`~fastroute.simulate.run.Run` describes; a stud
 frames of arrays that it reads from disk.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.simulate.blocks import Moments
-from fastroute.simulate.ledger import QUANTITIES, STAGE_COLUMNS
+from fastroute.simulate.blocks import Models, Moments, merge_models
+from fastroute.simulate.ledger import MODEL_COLUMNS, QUANTITIES, STAGE_COLUMNS
 from fastroute.simulate.sketch import sketch_quantiles
 from fastroute.solve.status import Method, Status
 
@@ -55,10 +56,36 @@ def curves_frame(
     )
 
 
+def models_frame(models: Models, trials: int) -> "pl.DataFrame":
+    """One row per model; see :attr:`fastroute.simulate.run.Run.models`."""
+    import polars as pl
+
+    mean, se = (
+        dict(zip(MODEL_COLUMNS, x, strict=True)) for x in merge_models(models.values, trials)
+    )
+    return pl.DataFrame(
+        {
+            "model": np.arange(len(models.names)),
+            "name": list(models.names),
+            "arrival": models.arrival,
+            "retirement": models.retirement,
+            "reward_mean": mean["reward_mean"],
+            "cost_mean": mean["cost_mean"],
+            "oracle_share": mean["oracle_share"],
+            "share": mean["share"],
+            "share_se": se["share"],
+            "deployed": mean["deployed"],
+            "deployed_se": se["deployed"],
+        },
+        schema_overrides={"name": pl.String},
+    ).with_columns(pl.col("share_se", "deployed_se").fill_nan(None))
+
+
 def stages_frame(
     table: F8,
     sets: NDArray[np.int16],
     trials: NDArray[np.int64],
+    names: Sequence[str],
     opened: NDArray[np.int64],
     rounds: NDArray[np.int64],
     *,
@@ -75,6 +102,8 @@ def stages_frame(
         Deployed models, then -1; empty when the table holds means.
     trials : ndarray, [trials]
         Numbers of the trials.
+    names : sequence of str
+        Of the models.
     opened, rounds : ndarray, [stage]
         Round in which each stage opens, and its length.
     budget : float
@@ -104,7 +133,10 @@ def stages_frame(
         frame = frame.with_columns(pl.lit(None, dtype=pl.Int64).alias("trial"))
         deployed = pl.Series("deployed", [None] * len(frame), dtype=pl.List(pl.Int64))
     numbers = {name: column[name].ravel() for name in STAGE_COLUMNS}
-    frame = frame.with_columns(deployed.alias("deployed"))
+    named = deployed.list.eval(pl.lit(pl.Series(list(names))).gather(pl.element()))
+    frame = frame.with_columns(
+        deployed.alias("deployed"), named.cast(pl.List(pl.String)).alias("deployed_names")
+    )
     frame = frame.with_columns(
         [pl.Series(n, numbers[n]) for n in ("pool_value", "deployed_value", "budget_price")]
     )
@@ -125,19 +157,27 @@ def stages_frame(
     )
 
 
+def mean_with_margin(x: F8) -> tuple[float, float | None, float | None]:
+    """Mean, standard error, and half the 95 % Student interval; None for a single value."""
+    from scipy.special import stdtrit
+
+    mean = float(x.mean())
+    if len(x) < 2:
+        return mean, None, None
+    se = float(x.std(ddof=1) / np.sqrt(len(x)))
+    return mean, se, float(stdtrit(len(x) - 1, 0.975)) * se
+
+
 def summary_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
     """Mean, standard error, 95 % Student interval and quantiles of every column of `finals`."""
     import polars as pl
-    from scipy.special import stdtrit
 
     rows = []
     for name, values in finals.items():
         if name == "trial":
             continue
         x = np.asarray(values, dtype=np.float64)
-        mean = float(x.mean())
-        se = float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else None
-        half = None if se is None else float(stdtrit(len(x) - 1, 0.975)) * se
+        mean, se, half = mean_with_margin(x)
         low, middle, high = (float(q) for q in np.quantile(x, [0.05, 0.5, 0.95]))
         rows.append(
             {

@@ -23,6 +23,8 @@ QUANTITIES: Final = (
     "cost",
     "violation",
 )
+#: Numbers kept for every model, summed up over trials.
+MODEL_COLUMNS: Final = ("share", "deployed", "oracle_share", "reward_mean", "cost_mean")
 #: Numbers kept for every stage and trial.
 STAGE_COLUMNS: Final = (
     "pool_value",
@@ -44,8 +46,8 @@ class Ledger:
 
     The regret of round t is ``V(M_t) - mu . p_t`` and splits into discovery
     ``V(M_t) - V(M_tau)``, deployment ``V(M_tau) - V(A_k)`` and routing ``V(A_k) - mu . p_t``; the
-    realised regret adds the noise ``mu . p_t - r_t``.  The priced regret charges spending beyond
-    the budget at ``lam_t``, the budget price of the LP relaxation under the true means.
+    realised regret adds the noise ``mu . p_t - r_t``.  The priced regret adds to the regret what
+    was spent beyond the budget, see :meth:`priced_regret`.
     """
 
     trials: int
@@ -53,11 +55,14 @@ class Ledger:
     curves: F8  #: [quantity, trials, checkpoint]
     stage_table: F8  #: [column, stage, trials]
     stage_sets: NDArray[np.int16]  #: [stage, trials, slots], empty when sets are not kept
+    models: int  #: N
     discovery: F8 = field(init=False)
     deployment: F8 = field(init=False)
     routing: F8 = field(init=False)
     noise: F8 = field(init=False)
-    priced: F8 = field(init=False)
+    #: Sums over rounds of c . p_t, and of the budget price over M_t.
+    expected_cost: F8 = field(init=False)
+    budget_price: F8 = field(init=False)
     reward: F8 = field(init=False)
     cost: F8 = field(init=False)
     over_budget: F8 = field(init=False)
@@ -65,7 +70,11 @@ class Ledger:
     #: Stages whose deployed set cannot meet the budget under the true means.
     over_budget_stages: F8 = field(init=False)
     deployments: F8 = field(init=False)
+    stages_deployed: F8 = field(init=False)  #: stages in which each model is deployed, [trials, N]
     worst_violation: F8 = field(init=False)
+    #: Spent in the last half of the stages, and the rounds of these.
+    late_spend: F8 = field(init=False)
+    late_rounds: int = field(init=False, default=0)
     stage: Sums = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +84,8 @@ class Ledger:
             "deployment",
             "routing",
             "noise",
-            "priced",
+            "expected_cost",
+            "budget_price",
             "reward",
             "cost",
             "over_budget",
@@ -83,12 +93,15 @@ class Ledger:
             "over_budget_stages",
             "deployments",
             "worst_violation",
+            "late_spend",
         ):
             setattr(self, name, np.zeros(self.trials))
+        self.stages_deployed = np.zeros((self.trials, self.models))
 
     def open_stage(self, deployed: NDArray[np.bool_], previous: NDArray[np.bool_]) -> None:
         """Count new deployments and start the accounts of a stage."""
         self.deployments += (deployed & ~previous).sum(axis=1)
+        self.stages_deployed += deployed
         self.stage = Sums(*(np.zeros(self.trials) for _ in Sums._fields))
 
     def add(
@@ -101,18 +114,17 @@ class Ledger:
         rounds : int
             Length of the piece.
         value, pool_value, deployed_value, price : ndarray, [trials] or [1]
-            V(M_t), V(M_tau), V(A_k) and the budget price over M_t, constant in the piece.
+            V(M_t), V(M_tau), V(A_k) and the budget price of the LP relaxation over M_t under the
+            true means, constant in the piece.
         sums : Sums
             What the round loop added up.
         """
-        routing = rounds * deployed_value - sums.expected_reward
         self.discovery += rounds * (value - pool_value)
         self.deployment += rounds * (pool_value - deployed_value)
-        self.routing += routing
+        self.routing += rounds * deployed_value - sums.expected_reward
         self.noise += sums.expected_reward - sums.reward
-        self.priced += rounds * (value - deployed_value) + routing
-        if np.isfinite(self.budget):
-            self.priced += price * (sums.expected_cost - rounds * self.budget)
+        self.expected_cost += sums.expected_cost
+        self.budget_price += rounds * price
         self.reward += sums.reward
         self.cost += sums.cost
         self.over_budget += sums.over_budget
@@ -120,9 +132,23 @@ class Ledger:
         for total, piece in zip(self.stage, sums, strict=True):
             total += piece
 
+    @property
+    def regret(self) -> F8:
+        """Pseudo-regret so far, [trials]."""
+        return self.discovery + self.deployment + self.routing
+
+    def priced_regret(self, rounds_done: int) -> F8:
+        """Regret, and what was spent beyond the budget at the mean budget price, [trials].
+
+        After t rounds ``R_t + mean(lam_s) (sum c . p_s - b t)^+``: only what is spent beyond the
+        budget net over the run is charged, and nothing is credited for what is left unspent.
+        """
+        over = np.maximum(self.expected_cost - self.budget * rounds_done, 0.0)
+        return self.regret + self.budget_price / rounds_done * over
+
     def mark(self, checkpoint: int, rounds_done: int) -> None:
         """Write the state of the accounts at a checkpoint."""
-        regret = self.discovery + self.deployment + self.routing
+        regret = self.regret
         row = (
             regret,
             self.discovery,
@@ -130,7 +156,7 @@ class Ledger:
             self.routing,
             self.noise,
             regret + self.noise,
-            self.priced,
+            self.priced_regret(rounds_done),
             self.cost / rounds_done,
             np.maximum(self.cost - self.budget * rounds_done, 0.0),
         )
@@ -143,6 +169,9 @@ class Ledger:
         """Write the row of a stage."""
         over = np.maximum(self.stage.cost - self.budget * rounds, 0.0)
         self.worst_violation = np.maximum(self.worst_violation, over)
+        if 2 * stage >= self.stage_table.shape[1] - 1:
+            self.late_spend += self.stage.cost
+            self.late_rounds += rounds
         row = (
             pool_value,
             deployed_value,

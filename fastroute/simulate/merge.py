@@ -9,21 +9,22 @@ from numpy.typing import NDArray
 from fastroute.policy import Policy
 from fastroute.scenario import Scenario
 from fastroute.simulate.blocks import (
+    Models,
     Moments,
     block_curves,
+    block_models,
     block_stages,
     join_moments,
     merge_moments,
     merge_stages,
 )
-from fastroute.simulate.engine import ChunkResult, Task
+from fastroute.simulate.engine import STARVED, ChunkResult, Task
+from fastroute.simulate.frames import mean_with_margin
 from fastroute.simulate.plan import Plan
 from fastroute.simulate.run import Run
 
 F8 = NDArray[np.float64]
 
-#: A model of the optimum starves when it gets less than this share of the oracle's pulls.
-STARVED = 0.01
 # Parts that are joined at once.
 _JOINED = 16
 
@@ -36,8 +37,9 @@ class Accounts(NamedTuple):
     stages: F8  #: [column, stage, trials], or sums over blocks of trials
     sets: NDArray[np.int16] | None  #: [stage, trials, slots]; None when ``stages`` holds sums
     picks: NDArray[np.int16]  #: [rounds, trials], empty unless traced
+    models: Models
     pools: int  #: pools of models over the run
-    late_pools: int  #: those after the first that no distribution can serve
+    late_pools: NDArray[np.int64]  #: those after the first that no distribution serves, [trials]
 
     @property
     def trials(self) -> int:
@@ -53,7 +55,8 @@ class Accounts(NamedTuple):
         if curves and not isinstance(kept.curves, Moments):
             kept = kept._replace(curves=block_curves(kept.curves))
         if stages and kept.sets is not None:
-            kept = kept._replace(stages=block_stages(kept.stages), sets=None)
+            models = kept.models._replace(values=block_models(kept.models.values))
+            kept = kept._replace(stages=block_stages(kept.stages), sets=None, models=models)
         return kept
 
 
@@ -62,21 +65,24 @@ def collect(task: Task, results: list[ChunkResult], first_trial: int = 0) -> Acc
     parts = []
     first = first_trial
     status = task.optimum.status
-    late = sum(bool((status[pool] != 0).any()) for pool in range(1, len(status)))
+    late = (status[1:] != 0).sum(axis=0)
+    world = task.world
     for result in results:
         book = result.ledger
+        rows = task.instances(first, book.trials)
         parts.append(
             Accounts(
                 {
                     "trial": np.arange(first, first + book.trials),
-                    **_finals(task, result, first),
+                    **_finals(task, result),
                 },
                 result.curves,
                 result.stages,
                 book.stage_sets if task.keep_stages else None,
                 result.trace,
+                Models(task.names, world.arrival, world.retirement, result.models),
                 len(status),
-                late,
+                np.array(np.broadcast_to(late[rows], book.trials)),
             )
         )
         first += book.trials
@@ -94,8 +100,11 @@ def join(parts: list[Accounts]) -> Accounts:
         np.concatenate([part.stages for part in parts], axis=2),
         np.concatenate(sets, axis=1) if sets else None,
         np.concatenate([part.picks for part in parts], axis=1),
+        parts[0].models._replace(
+            values=np.concatenate([part.models.values for part in parts], axis=-1)
+        ),
         parts[0].pools,
-        parts[0].late_pools,
+        np.concatenate([part.late_pools for part in parts]),
     )
 
 
@@ -138,8 +147,9 @@ def make_run(
         stages,
         sets,
         accounts.picks.T,
+        accounts.models,
         seconds,
-        warnings(accounts, plan.horizon, policy.estimator),
+        warnings(accounts, plan.horizon, settings["budget"], policy.estimator),
     )
 
 
@@ -153,10 +163,10 @@ def summed(accounts: Accounts) -> tuple[F8 | Moments, F8, NDArray[np.int16]]:
     )
 
 
-def _finals(task: Task, result: ChunkResult, first: int) -> dict[str, NDArray[Any]]:
+def _finals(task: Task, result: ChunkResult) -> dict[str, NDArray[Any]]:
     book = result.ledger
     horizon = task.plan.horizon
-    regret = book.discovery + book.deployment + book.routing
+    regret = book.regret
     return {
         "regret": regret,
         "discovery": book.discovery,
@@ -164,12 +174,13 @@ def _finals(task: Task, result: ChunkResult, first: int) -> dict[str, NDArray[An
         "routing": book.routing,
         "noise": book.noise,
         "realised_regret": regret + book.noise,
-        "priced_regret": book.priced,
+        "priced_regret": book.priced_regret(horizon),
         "reward": book.reward / horizon,
         "cost": book.cost / horizon,
         "violation": np.maximum(book.cost - task.budget * horizon, 0.0),
         "worst_stage_violation": book.worst_violation,
-        "starved": _starved(task, result, first),
+        "late_cost": book.late_spend / book.late_rounds,
+        "starved": result.starved,
         "over_budget_rounds": book.over_budget.astype(np.int64),
         "no_capacity_rounds": book.no_capacity.astype(np.int64),
         "over_budget_stages": book.over_budget_stages.astype(np.int64),
@@ -178,25 +189,15 @@ def _finals(task: Task, result: ChunkResult, first: int) -> dict[str, NDArray[An
     }
 
 
-def _starved(task: Task, result: ChunkResult, first: int) -> NDArray[np.int64]:
-    """Models of the true optimum that got under 1 % of the pulls the oracle gives them."""
-    weight = task.optimum.weight
-    oracle = sum(s.rounds * weight[s.pool] for s in task.plan.stages)  # [R, N]
-    trials = result.pulls.shape[1]
-    mine = np.asarray(oracle)
-    if len(mine) > 1:
-        mine = mine[first : first + trials]
-    wanted = mine >= 1.0
-    return (wanted & (result.pulls.T < STARVED * mine)).sum(axis=1)
-
-
-def warnings(accounts: Accounts, horizon: int, estimator: str) -> list[str]:
+def warnings(accounts: Accounts, horizon: int, budget: float, estimator: str) -> list[str]:
     """Return what a reader of the numbers must know."""
     found = []
     finals = accounts.finals
-    if accounts.late_pools:
+    late = accounts.late_pools
+    if late.any():
+        most = "" if (late == late[0]).all() else "up to "
         found.append(
-            f"In {accounts.late_pools} of {accounts.pools} pools no distribution meets the "
+            f"In {most}{late.max()} of {accounts.pools} pools no distribution meets the "
             "budget or the limits even under the true means; their value is that of the fallback."
         )
     rounds = accounts.trials * horizon
@@ -207,10 +208,31 @@ def warnings(accounts: Accounts, horizon: int, estimator: str) -> list[str]:
         share = float(finals[name].sum()) / rounds
         if share > 0.0:
             found.append(f"In {share:.2%} of the rounds {what}.")
+    # An estimator that knows the truth overspends and starves by chance alone.
+    if estimator == "truth":
+        return found
+    found += _overspending(finals, budget)
     starving = float((finals["starved"] > 0).mean())
-    if starving > 0.0 and estimator != "truth":
+    if starving > 0.0:
         found.append(
             f"Starvation in {starving:.1%} of the trials: a model of the true optimum got less "
             f"than {STARVED:.0%} of the pulls the oracle gives it. A larger gamma explores more."
         )
     return found
+
+
+def _overspending(finals: dict[str, NDArray[Any]], budget: float) -> list[str]:
+    """Say where the mean cost is above the budget, its whole 95 % interval included."""
+    for name, when, then in (
+        ("cost", "", "Compare the priced regret, which charges it."),
+        (
+            "late_cost",
+            " over the last half of the stages, after a cheaper start",
+            "A longer run would overspend.",
+        ),
+    ):
+        mean, _, half = mean_with_margin(finals[name])
+        if half is not None and mean - half > budget:
+            ends = f"{mean / budget - 1.0:.2%} (± {half / budget:.2%})" if budget else f"{mean:.3g}"
+            return [f"The mean cost is {ends} above the budget{when}. {then}"]
+    return []

@@ -66,7 +66,9 @@ def _forget_stale() -> None:
     """
     from fastroute.kernels.numba_ import routing
 
-    folder = routing.solve_one.stats.cache_path
+    # With NUMBA_DISABLE_JIT=1 it is the plain function, and nothing is kept.
+    compiled = getattr(routing.solve_one, "stats", None)
+    folder = None if compiled is None else compiled.cache_path
     if folder is None:
         return
     here = Path(routing.__file__).parent

@@ -102,6 +102,11 @@ def solve_routing(
     Infeasible problems do not raise: see :class:`Status` for what is returned.
     Source: Li & Li 2025 (arXiv 2506.17254), the per-query LP of StageRoute.
 
+    Every backend calls the same problems feasible.  Limits may add up to ``1 - 1e-12``.  The
+    cheapest distribution may cost ``budget`` plus 1e-12 of the spread of the costs plus 1e-15 of
+    the largest one, where a cost above 8192 budgets counts as 8192 budgets: the budget is never
+    exceeded by more than 1e-8 of itself.  Models are compared without a tolerance.
+
     With ``jax`` and a JAX array among the arguments the call may be traced, by ``jit``, ``vmap``
     or ``grad``.  It then checks shapes only, because the values of a traced array are not known:
     what the other checks refuse gives a meaningless answer.  Answers are JAX arrays in the number

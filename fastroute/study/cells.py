@@ -85,8 +85,6 @@ class Cell:
         Of the scenario.
     models : tuple of str
         Of the scenario.
-    arrivals : tuple of int
-        First round of each model.
     digest : str
         Of the numbers behind the scenario.
     content : bytes
@@ -111,7 +109,6 @@ class Cell:
     cost_unit: str
     note: str
     models: tuple[str, ...]
-    arrivals: tuple[int, ...]
     digest: str
     content: bytes = b""
 
@@ -164,7 +161,7 @@ class Cell:
             settings,
             self.kept.moments,
             self.kept.means,
-            self.content,
+            content=self.content,
         )
 
     def __str__(self) -> str:
@@ -276,7 +273,6 @@ class _Played(NamedTuple):
     taken: tuple[str, ...]
     settings: dict[str, Any]
     names: dict[str, float]  #: for the formulas of policies
-    arrivals: tuple[int, ...]
     digest: str
     content: bytes
 
@@ -296,7 +292,7 @@ class _Reader:
         self._study = study
         self._scenarios: dict[str, Scenario] = {}
         self._contents: dict[str, bytes] = {}
-        self._worlds: dict[tuple[str, int], tuple[World, str, tuple[int, ...]]] = {}
+        self._worlds: dict[tuple[str, int], tuple[World, str]] = {}
         self._marks: dict[tuple[str, int, int], BudgetMarks] = {}
         self._feasible: set[tuple[str, int, int, float]] = set()
         self._world_numbers: dict[str, int] = {}
@@ -346,7 +342,6 @@ class _Reader:
             cost_unit=played.scenario.cost_unit,
             note=played.scenario.note,
             models=played.scenario.models,
-            arrivals=played.arrivals,
             digest=played.digest,
             content=played.content,
         )
@@ -377,7 +372,7 @@ class _Reader:
         scenario = self._scenarios[name]
         settings, names = self._settings(point, name, scenario)
         self._check_feasible(name, scenario, settings)
-        _, digest, arrivals = self._world(name, scenario, settings["horizon"])
+        digest = self._world(name, scenario, settings["horizon"])[1]
         place = json.dumps([given, {k: v for k, v in settings.items() if k != "trials"}])
         return _Played(
             self._world_numbers.setdefault(place, len(self._world_numbers)),
@@ -386,7 +381,6 @@ class _Reader:
             tuple(taken),
             settings,
             names,
-            arrivals,
             digest,
             self._contents[name],
         )
@@ -443,14 +437,11 @@ class _Reader:
         found["stages"] = -(-found["horizon"] // length)
         return {setting: found[setting] for setting in given}, names
 
-    def _world(
-        self, name: str, scenario: "Scenario", horizon: int
-    ) -> "tuple[World, str, tuple[int, ...]]":
-        """Return the arrays of a scenario, their digest, and the first round of each model."""
+    def _world(self, name: str, scenario: "Scenario", horizon: int) -> "tuple[World, str]":
+        """Return the arrays of a scenario, and their digest."""
         if (name, horizon) not in self._worlds:
             world = scenario.resolve(horizon, scenario.instances)
-            arrivals = tuple(world.arrival.tolist())
-            self._worlds[name, horizon] = world, _digest(world), arrivals
+            self._worlds[name, horizon] = world, _digest(world)
         return self._worlds[name, horizon]
 
     def _budget_marks(

@@ -1,13 +1,123 @@
-"""Writing files so that whoever looks finds them whole: temporary name, flush, rename."""
+"""Writing files so that whoever looks finds them whole, and never outside the run directory."""
 
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
+
+from fastroute.study.errors import RunDirectoryError
+from fastroute.study.names import final_name, leads_out
 
 _SYSTEM_ERROR: Final = re.compile(r"\(os error (\d+)\)")
+
+
+class Inside:
+    """The inside of a run directory: all that is written or removed there goes through this.
+
+    A name that leads out of the directory is refused, and so is one that is a symbolic link or
+    goes through one: nothing outside is ever written, cut off or removed. The directory itself
+    may be reached through a link, as whoever names it means where it leads. Of hard links nothing
+    is known here: such a file is as much inside as it is elsewhere.
+
+    Parameters
+    ----------
+    directory : pathlib.Path
+        The run directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def file(self, name: str) -> Path:
+        """Return the path of a file that is there or can be made.
+
+        Raises
+        ------
+        RunDirectoryError
+            When the name leads out, when it or a folder above it is a symbolic link, and when
+            something else than a file has the name.
+        """
+        return self._checked(name, stat.S_ISREG, "file")
+
+    def folder(self, name: str) -> Path:
+        """Return the path of a folder; as :meth:`file`."""
+        return self._checked(name, stat.S_ISDIR, "folder")
+
+    def _checked(self, name: str, wanted: Callable[[int], bool], kind: str) -> Path:
+        if leads_out(name):
+            raise RunDirectoryError(
+                f'{self.directory}: "{name}" leads out of the run directory, and nothing outside '
+                "is ever written or removed; remove that name from the file that has it"
+            )
+        path = self.directory
+        parts = name.split("/")
+        for place, part in enumerate(parts, 1):
+            path = path / part
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:
+                break
+            if stat.S_ISLNK(mode):
+                raise RunDirectoryError(
+                    f"{path}: is a symbolic link, and nothing outside a run directory is ever "
+                    "written or removed; put what it points to in its place, or remove the link"
+                )
+            last = place == len(parts)
+            if not (wanted(mode) if last else stat.S_ISDIR(mode)):
+                raise RunDirectoryError(
+                    f"{path}: is not a {kind if last else 'folder'}; move it elsewhere"
+                )
+        return self.directory / name
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file to read it and to add to its end; it is made when it is not there."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.fdopen(os.open(self.file(name), flags, 0o666), "ab+")
+
+    def write(self, name: str, write: Callable[[Path], Any]) -> dict[str, Any]:
+        """Write a file, and the folder that it is in; as :func:`write_file`."""
+        path = self.file(name)
+        if "/" in name:
+            self.make_folder(name.rpartition("/")[0])
+        return write_file(path, write)
+
+    def make_folder(self, name: str) -> None:
+        """Make a folder and those above it."""
+        make_directory(self.folder(name))
+
+    def remove(self, name: str) -> None:
+        """Remove a file if it is there, and flush that to the disk."""
+        path = self.file(name)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return
+        sync_directory(path.parent)
+
+    def entries(self, folder: str = "") -> list["os.DirEntry[str]"]:
+        """Return what is in a folder, sorted by name; nothing when it is not there."""
+        path = self.folder(folder) if folder else self.directory
+        try:
+            with os.scandir(path) as entries:
+                return sorted(entries, key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return []
+
+    def clear(self, folder: str, ours: Callable[[str], bool]) -> None:
+        """Remove the files of a folder whose names are `ours`, and the folder if it is empty then.
+
+        Files half written under such a name go too; anything else stays.
+        """
+        entries = self.entries(folder)
+        for entry in entries:
+            if ours(final_name(entry.name) or entry.name):
+                self.remove(f"{folder}/{entry.name}")
+        if (path := self.directory / folder).is_dir() and not self.entries(folder):
+            path.rmdir()
+            sync_directory(path.parent)
 
 
 def write_file(path: Path, write: Callable[[Path], Any]) -> dict[str, Any]:
@@ -16,7 +126,7 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> dict[str, Any]:
     Parameters
     ----------
     path : pathlib.Path
-        The final place.
+        The final place. In a run directory it comes from :class:`Inside`.
     write : callable
         Writes the content to the path that it is given, which has the same suffix.
 
@@ -31,6 +141,10 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> dict[str, Any]:
         When the disk is full or fails; the file is then as it was before.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    # What has this name is of a process that was killed. The file is made here, so that the one
+    # that is written to is never one that a link leads to.
+    temporary.unlink(missing_ok=True)
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
         write(temporary)
         with temporary.open("rb+") as file:
@@ -56,12 +170,6 @@ def make_directory(path: Path) -> None:
         make_directory(path.parent)
         path.mkdir(exist_ok=True)
         sync_directory(path.parent)
-
-
-def remove(path: Path) -> None:
-    """Remove a file if it is there, and flush that to the disk."""
-    path.unlink(missing_ok=True)
-    sync_directory(path.parent)
 
 
 def checksum(path: Path) -> str:

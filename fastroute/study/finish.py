@@ -1,14 +1,14 @@
 """The frames of a complete study, written from its shards."""
 
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fastroute.simulate.merge import Accounts, join_all
 from fastroute.study.errors import DamagedError
-from fastroute.study.files import write_file
+from fastroute.study.files import Inside
 from fastroute.study.journal import Record
+from fastroute.study.names import PARTS, is_part
 from fastroute.study.planning import plan_cell
 from fastroute.study.store import RunDirectory
 from fastroute.study.tables import (
@@ -53,14 +53,12 @@ def write_frames(directory: RunDirectory) -> list[Record]:
 
     cells = cells_frame(directory.cells)
     parameters = {name: cells.schema[name] for name in (*PARAMETERS, *axis_names(directory.cells))}
-    parts = directory.path / ".parts"
-    shutil.rmtree(parts, ignore_errors=True)
-    parts.mkdir()
+    directory.inside.clear(PARTS, is_part)
     damaged: list[Record] = []
     warnings: list[list[str]] = []
     used: set[str] = set()
     try:
-        stacks = {name: _Stack(parts / name) for name in FRAMES}
+        stacks = {name: _Stack(directory.inside, name) for name in FRAMES}
         for row in cells.iter_rows(named=True):
             records = plan_cell(kept_of(row), directory.records.of(row["key"])).usable
             used.update(record.name for record in records)
@@ -75,9 +73,9 @@ def write_frames(directory: RunDirectory) -> list[Record]:
         for name, stack in stacks.items():
             directory.put(f"{name}.parquet", stack.write)
         cells = cells.with_columns(pl.Series("warnings", warnings, dtype=pl.List(pl.String)))
-        directory.put("cells.parquet", cells.write_parquet)
+        directory.put_cells(cells, complete=True)
     finally:
-        shutil.rmtree(parts, ignore_errors=True)
+        directory.inside.clear(PARTS, is_part)
     _remove_superseded(directory, used)
     return []
 
@@ -85,8 +83,9 @@ def write_frames(directory: RunDirectory) -> list[Record]:
 class _Stack:
     """A frame that grows; what does not fit into memory goes to files."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, inside: Inside, name: str) -> None:
+        self._inside = inside
+        self._name = name
         self._held: list[pl.DataFrame] = []
         self._bytes = 0.0
         self._files: list[Path] = []
@@ -97,9 +96,9 @@ class _Stack:
         if self._bytes > _HELD_BYTES:
             import polars as pl
 
-            file = self._path.with_name(f"{self._path.name}-{len(self._files)}.parquet")
-            write_file(file, pl.concat(self._held).write_parquet)
-            self._files.append(file)
+            file = f"{PARTS}/{self._name}-{len(self._files)}.parquet"
+            self._inside.write(file, pl.concat(self._held).write_parquet)
+            self._files.append(self._inside.file(file))
             self._held, self._bytes = [], 0.0
 
     def write(self, place: Path) -> None:
@@ -131,5 +130,5 @@ def _remove_superseded(directory: RunDirectory, used: set[str]) -> None:
     for key in directory.records.keys():
         for record in directory.records.of(key):
             if record.name not in used:
-                (directory.path / record.name).unlink(missing_ok=True)
+                directory.inside.remove(record.name)
                 directory.records.drop(record)

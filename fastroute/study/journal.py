@@ -3,16 +3,22 @@
 A line of JSON is added to ``journal.jsonl`` and flushed to the disk for every shard that was
 written. When a session ends, the lines become rows of ``shards.parquet`` and the journal starts
 anew; after a crash the next session finds both. A later record of the same trials takes the
-place of an earlier one.
+place of an earlier one. Both tell whether they are whole: every line ends with its CRC-32, and
+``shards.parquet`` is sealed (see :mod:`fastroute.study.seal`).
 """
 
+import functools
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from fastroute.study.files import remove, sync_directory, write_file
+from fastroute.study.errors import DamagedError, RunDirectoryError
+from fastroute.study.files import Inside, sync_directory
+from fastroute.study.names import leads_out
+from fastroute.study.seal import read_sealed, sealed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
 JOURNAL: Final = "journal.jsonl"
 COMPACTED: Final = "shards.parquet"
 _LONGEST_LINE: Final = 1 << 16
+# What the checksum of a line comes after.
+_CRC: Final = b', "crc": '
 
 
 class Record(NamedTuple):
@@ -68,11 +76,14 @@ class Records:
     ----------
     broken : int
         Lines of the journal that could not be read; a last line that was cut off is not one.
+    lost : bool
+        ``shards.parquet`` is damaged, or there is neither that file nor a journal.
     """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self._cells: dict[str, dict[tuple[int, int], Record]] = {}
         self.broken = 0
+        self.lost = False
         for record in records:
             self.add(record)
 
@@ -113,34 +124,95 @@ class Records:
 
 
 def read_records(directory: Path) -> Records:
-    """Read what is known of the shards of a run directory, without changing anything."""
-    import polars as pl
+    """Read what is known of the shards of a run directory, without changing anything.
 
-    records = Records()
-    if (directory / COMPACTED).exists():
-        for row in pl.read_parquet(directory / COMPACTED).select(Record._fields).iter_rows():
-            records.add(Record(*row))
+    Raises
+    ------
+    RunDirectoryError
+        When a record names a shard outside the directory.
+    """
+    # The journal first: when it is compacted in between, all of it is in the other file.
     try:
         content = (directory / JOURNAL).read_bytes()
+        begun = True
+    except OSError:
+        content, begun = b"", False
+    records = Records()
+    try:
+        for row in _read_compacted(directory).iter_rows():
+            records.add(Record(*row))
     except FileNotFoundError:
-        return records
+        records.lost = not begun
+    except (DamagedError, OSError):
+        records.lost = True
     # What is behind the last line break was being written when the writer died.
     for line in content[: content.rfind(b"\n") + 1].splitlines():
-        try:
-            records.add(Record(**json.loads(line)))
-        except (ValueError, TypeError):
+        record = _from_line(line)
+        if record is None:
             records.broken += 1
+        else:
+            records.add(record)
+    for key in records.keys():
+        if leads_out(name := f"shards/{key}"):
+            raise RunDirectoryError(
+                f'{directory}: {JOURNAL} or {COMPACTED} names "{name}", which leads out of the run '
+                "directory; remove the file that does, and run the study again"
+            )
     return records
+
+
+def work_before(directory: Path) -> dict[str, Any]:
+    """Return what the sessions noted of themselves in ``shards.parquet``; empty when it is lost."""
+    try:
+        content = (directory / COMPACTED).read_bytes()
+        return read_sealed(content, COMPACTED)[1] or {}
+    except (DamagedError, OSError):
+        return {}
+
+
+def _read_compacted(directory: Path) -> "pl.DataFrame":
+    import polars as pl
+
+    frame, _ = read_sealed((directory / COMPACTED).read_bytes(), COMPACTED)
+    try:
+        found = frame.select(pl.col(name).cast(kind) for name, kind in schema().items())
+    except pl.exceptions.PolarsError as error:
+        raise DamagedError(f"{COMPACTED}: {error}") from None
+    if found.null_count().sum_horizontal().sum():
+        raise DamagedError(f"{COMPACTED}: values are missing")
+    return found
+
+
+def _to_line(record: Record) -> str:
+    head = json.dumps(record._asdict())[:-1]
+    return f"{head}{_CRC.decode()}{zlib.crc32(head.encode())}}}\n"
+
+
+def _from_line(line: bytes) -> Record | None:
+    """Read a line of the journal; None when it is damaged."""
+    head, crc, digits = line.rpartition(_CRC)
+    # Lines of older versions have none.
+    if crc and digits != b"%d}" % zlib.crc32(head):
+        return None
+    try:
+        record = Record(**json.loads(head + b"}" if crc else line))
+    except (ValueError, TypeError):
+        return None
+    kinds = Record.__annotations__.values()
+    whole = all(
+        type(value) is kind or (kind is float and type(value) is int)
+        for value, kind in zip(record, kinds, strict=True)
+    )
+    return record if whole and 0 <= record.first < record.stop else None
 
 
 class Journal:
     """The journal of a session; the only one that writes it."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        path = directory / JOURNAL
-        new = not path.exists()
-        self._file = path.open("ab+")
+        self._inside = Inside(directory)
+        new = not self._inside.file(JOURNAL).exists()
+        self._file = self._inside.open(JOURNAL)
         self._cut_torn_line()
         if new:
             sync_directory(directory)
@@ -163,7 +235,7 @@ class Journal:
         OSError
             When the disk is full; the journal is then as it was before.
         """
-        lines = "".join(json.dumps(record._asdict()) + "\n" for record in records)
+        lines = "".join(map(_to_line, records))
         before = self._file.seek(0, os.SEEK_END)
         try:
             self._file.write(lines.encode())
@@ -173,18 +245,28 @@ class Journal:
             self._file.truncate(before)
             raise
 
-    def compact(self, records: Records) -> Mapping[str, Any]:
+    def compact(
+        self, records: Records, about: Mapping[str, Any] | None = None
+    ) -> Mapping[str, Any]:
         """Write all records in compacted form and start the journal anew.
+
+        Parameters
+        ----------
+        records : Records
+            All that are to be kept.
+        about : mapping, optional
+            What the sessions note of themselves, see :func:`work_before`.
 
         Returns
         -------
         mapping
             ``sha256`` and ``bytes`` of ``shards.parquet``.
         """
-        entry = write_file(self._directory / COMPACTED, records.frame().write_parquet)
+        content = sealed(records.frame(), about or {})
+        entry = self._inside.write(COMPACTED, functools.partial(Path.write_bytes, data=content))
         # In this order: a crash in between leaves records twice, which does no harm.
         self.close()
-        remove(self._directory / JOURNAL)
+        self._inside.remove(JOURNAL)
         return entry
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from fastroute.study.errors import RunDirectoryError
+from fastroute.study.files import Inside
 
 LOCK: Final = ".lock"
 # Whoever asks for the status holds the lock for a moment.
@@ -22,23 +23,24 @@ class Lock:
     Raises
     ------
     RunDirectoryError
-        When another process holds it.
+        When another process holds it, or its file is a link.
     """
 
     def __init__(self, directory: Path) -> None:
+        self._inside = Inside(directory)
         self._path = directory / LOCK
         deadline = time.monotonic() + _PATIENCE
-        while (file := _locked(self._path)) is None:
+        while (file := _locked(self._inside)) is None:
             if time.monotonic() > deadline:
                 raise RunDirectoryError(
                     f"{directory}: is being written to {_who(self._path)}; wait for it, or choose "
                     "another directory (`fastroute status` shows how far it is)"
                 )
             time.sleep(0.05)
-        self._file: IO[str] = file
+        self._file = file
         self._file.truncate(0)
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
-        self._file.write(json.dumps(holder))
+        self._file.write(json.dumps(holder).encode())
         self._file.flush()
 
     def release(self) -> None:
@@ -58,7 +60,8 @@ class Lock:
 def holder_of(directory: Path) -> dict[str, Any] | None:
     """Return ``pid``, ``host`` and ``since`` of the process that writes to a directory."""
     try:
-        with (directory / LOCK).open(encoding="utf-8") as file:
+        handle = os.open(directory / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, encoding="utf-8") as file:
             if _take(file, fcntl.LOCK_SH):
                 return None
             found = json.loads(file.read() or "{}")
@@ -67,13 +70,13 @@ def holder_of(directory: Path) -> dict[str, Any] | None:
         return None
 
 
-def _locked(path: Path) -> IO[str] | None:
+def _locked(inside: Inside) -> IO[bytes] | None:
     """Open and lock the file; None when another process holds it."""
-    file = path.open("a+", encoding="utf-8")
+    file = inside.open(LOCK)
     # The holder before removes the file: a lock on what is no longer there keeps nobody out.
     if _take(file, fcntl.LOCK_EX):
         try:
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            if os.path.samestat(os.fstat(file.fileno()), inside.file(LOCK).stat()):
                 return file
         except FileNotFoundError:
             pass
@@ -81,7 +84,7 @@ def _locked(path: Path) -> IO[str] | None:
     return None
 
 
-def _take(file: IO[str], kind: int) -> bool:
+def _take(file: IO[Any], kind: int) -> bool:
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:

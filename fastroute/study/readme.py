@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from fastroute.study.markdown import code, plain
+
 _FILES: Final = {
     "study.toml": "The study with every default written out; `fastroute run study.toml` "
     "runs it again.",
@@ -16,12 +18,14 @@ _FILES: Final = {
     "over trials after that many rounds.",
     "stages.parquet": "One row per cell, trial and stage (or per cell and stage, as means "
     "over trials, when there are many): what was deployed, its value, the spend.",
+    "models.parquet": "One row per cell and model: arrival, true means, the optimum's and the "
+    "policy's share of the traffic, the share of the stages in which it is deployed.",
     "shards.parquet": "One row per shard: which trials it holds, its SHA-256, time and backend.",
     "answer.md": "The answer to the question of the study: verdict, tables, figures "
     "(`figures/answer-*`).",
     "figures/regret.svg": "Cumulative regret of each policy over rounds, with 95 % bands "
     "(`regret.png`: the same).",
-    "figures/priced_regret.svg": "The same with overspending charged at what it is worth "
+    "figures/priced_regret.svg": "The same plus overspending at what it is worth "
     "(`priced_regret.png`: the same).",
     "figures/parts.svg": "The parts of each policy's regret over rounds: discovery, "
     "deployment, routing (`parts.png`: the same).",
@@ -66,9 +70,9 @@ def readme(manifest: Mapping[str, Any], results: str = "") -> str:
         "incomplete": f"Incomplete: {done:,} of {total:,} shards are done, and the folder `failed` "
         "says why the others could not be computed.",
     }[manifest["status"]]
-    lines = [f"# {study['name']}", ""]
+    lines = [f"# {plain(study['name'])}", ""]
     if study["description"]:
-        lines += [study["description"].strip(), ""]
+        lines += [plain(study["description"].strip()), ""]
     lines += [
         f"{_count(manifest['cells'], 'cell')} ({_listed(study['scenario'], 'scenario')}; "
         f"{_listed(study['policy'], 'policy')}). {_setting(study['setting'])}. Written by "
@@ -76,7 +80,7 @@ def readme(manifest: Mapping[str, Any], results: str = "") -> str:
         "",
     ]
     notes = dict.fromkeys(entry["note"] for entry in manifest["scenarios"].values())
-    lines += [line for note in notes if note for line in (f"About the scenario: {note}", "")]
+    lines += [line for note in notes if note for line in (f"About the scenario: {plain(note)}", "")]
     if results:
         lines += ["## Results", "", results.strip(), ""]
     present = {"manifest.json", *manifest["files"]}
@@ -111,12 +115,12 @@ def _setting(setting: Mapping[str, Any]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_value(entry) for entry in value[:4]) + (", ..." if value[4:] else "")
-    return f"`{value}`" if isinstance(value, str) else f"{value:,}"
+    return code(value) if isinstance(value, str) else f"{value:,}"
 
 
 def _listed(entries: Any, kind: str) -> str:
     tables = [entries] if isinstance(entries, Mapping) else entries
-    names = ", ".join(f"`{table['label']}`" for table in tables)
+    names = ", ".join(code(table["label"]) for table in tables)
     return f"{kind} {names}" if len(tables) == 1 else f"{_plural(kind)} {names}"
 
 

@@ -27,7 +27,7 @@ from fastroute.study.store import (
     damaged_files,
 )
 from fastroute.study.stored import StoredStudy, load
-from fastroute.study.verify import damaged_shards, resized_shards
+from fastroute.study.verify import damaged_shards
 from fastroute.study.work import Done, Job
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def run_study(
         session = _Session(directory, report)
         for note in directory.notes:
             report.note(note)
-        session.drop(resized_shards(directory.path, directory.records))
+        session.drop(directory.resized)
         if session.already_complete():
             report.note(f"{directory.path}: this study is already complete; nothing to run")
             return load(directory.path)
@@ -228,9 +228,10 @@ class _Session:
         return any(plan.missing for plan in self._plans().values())
 
     def _jobs(self, plans: Mapping[str, CellPlan]) -> Iterator[Job]:
+        study = self.directory.manifest["content_hash"]
         for key, plan in plans.items():
             for first, stop in plan.missing:
-                yield self._cells[key].job(first, stop)
+                yield self._cells[key].job(first, stop)._replace(study=study)
 
     def _begin(self, plans: Mapping[str, CellPlan]) -> None:
         """Tell the reporter what there is to do, and what was done before."""

@@ -1,5 +1,8 @@
 """A shard: the accounts of some trials of a cell, as bytes of Parquet and back.
 
+The file says itself what it is and whether it is whole (see :mod:`fastroute.study.seal`): the
+hash of the study that it was first computed for, the key of its cell, its trials, the backend.
+
 One row per trial. Columns:
 
 ``trial`` and the other columns of ``Run.trials``
@@ -15,20 +18,28 @@ One row per trial. Columns:
     The counts of all trials of the shard, in the first row, further rows null.
 ``block_stages`` : list [column * stage]
     When means are kept: row k holds the sums over the k-th block of trials, further rows null.
+``model_name``, ``model_arrival``, ``model_retirement`` : list [N]
+    The models, in the first row, further rows null.
+``model_share`` and the other columns of models : array [N]
+    When the stages of every trial are kept.
+``block_models`` : list [2 * column * N]
+    When means are kept: row k holds the sums over the k-th block of trials, further rows null.
 ``pools``, ``late_pools`` : integer
-    Pools of models over the run, and those that no distribution can serve; the same in every row.
+    Pools of models over the run, the same in every row, and those that no distribution can serve.
 """
 
 import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.simulate.blocks import BLOCK, Moments
-from fastroute.simulate.ledger import QUANTITIES, STAGE_COLUMNS
+from fastroute.simulate.blocks import BLOCK, Models, Moments
+from fastroute.simulate.ledger import MODEL_COLUMNS, QUANTITIES, STAGE_COLUMNS
 from fastroute.simulate.merge import Accounts
 from fastroute.simulate.sketch import Sketch
+from fastroute.study.seal import read_sealed, sealed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,19 +48,21 @@ F8 = NDArray[np.float64]
 
 _ABOUT: Final = ("pools", "late_pools")
 _KINDS: Final = ("curve", "stage", "block", "block_stages", "sketch")
+_SUMMED: Final = ("regret", "priced_regret", "cost")
 _SKETCH: Final = tuple(f"sketch_{field}" for field in Sketch._fields)
 
 
-def to_parquet(accounts: Accounts) -> bytes:
-    """Write accounts as Parquet."""
+def to_parquet(accounts: Accounts, about: Mapping[str, Any] | None = None) -> bytes:
+    """Write accounts as Parquet, with what the shard says that it is."""
     import polars as pl
 
     count = accounts.trials
     columns: dict[str, Any] = {
         **accounts.finals,
         "pools": np.full(count, accounts.pools, np.int64),
-        "late_pools": np.full(count, accounts.late_pools, np.int64),
+        "late_pools": accounts.late_pools,
     }
+    models = accounts.models
     blocks: dict[str, F8] = {}
     if isinstance(accounts.curves, Moments):
         for name in ("mean", "square"):
@@ -60,19 +73,71 @@ def to_parquet(accounts: Accounts) -> bytes:
             columns[f"curve_{name}"] = np.ascontiguousarray(curve)
     if accounts.sets is None:
         blocks["block_stages"] = accounts.stages.reshape(-1, accounts.stages.shape[-1])
+        blocks["block_models"] = models.values.reshape(-1, models.values.shape[-1])
     else:
         for name, column in zip(STAGE_COLUMNS, accounts.stages, strict=True):
             columns[f"stage_{name}"] = np.ascontiguousarray(column.T)
         sets = accounts.sets.transpose(1, 0, 2)
         columns["stage_deployed"] = np.ascontiguousarray(sets).reshape(count, -1)
+        for name, column in zip(MODEL_COLUMNS, models.values, strict=True):
+            columns[f"model_{name}"] = np.ascontiguousarray(column.T)
     lists = [pl.Series(name, values.T).arr.to_list() for name, values in blocks.items()]
+    once: dict[str, Any] = {
+        "model_name": list(models.names),
+        "model_arrival": models.arrival,
+        "model_retirement": models.retirement,
+    }
     if isinstance(accounts.curves, Moments):
-        counts: dict[str, NDArray[Any]] = dict(zip(_SKETCH, accounts.curves.sketch, strict=True))
-        lists += [pl.Series(name, values[None]).arr.to_list() for name, values in counts.items()]
+        once |= dict(zip(_SKETCH, accounts.curves.sketch, strict=True))
+    lists += [pl.Series(name, values).implode() for name, values in once.items()]
     frame = pl.DataFrame(columns).with_columns(
         column.extend_constant(None, count - len(column)) for column in lists
     )
-    return _write(frame)
+    return _write(frame, about or {})
+
+
+def facts_of(content: bytes, name: str) -> dict[str, Any] | None:
+    """Return what a shard that is whole says that it is, and what the journal notes of it.
+
+    Parameters
+    ----------
+    content : bytes
+        The shard.
+    name : str
+        Of the shard, for messages.
+
+    Returns
+    -------
+    dict or None
+        Times of the work are 0, as a shard does not tell them. None when the shard does not say
+        what it is, as those of older versions.
+
+    Raises
+    ------
+    DamagedError
+        When it is not what was written.
+    """
+    frame, about = read_sealed(content, name)
+    if about is None:
+        return None
+    return {
+        **about,
+        "moments": "block_mean" in frame.columns,
+        "means": "block_stages" in frame.columns,
+        **sums_of({column: frame[column].to_numpy() for column in _SUMMED}),
+        "seconds": 0.0,
+        "compile_seconds": 0.0,
+    }
+
+
+def sums_of(finals: Mapping[str, F8]) -> dict[str, float]:
+    """Add up over the trials of a shard what running estimates are made of."""
+    return {
+        "regret": float(finals["regret"].sum()),
+        "regret_square": float((finals["regret"] ** 2).sum()),
+        "priced_regret": float(finals["priced_regret"].sum()),
+        "cost": float(finals["cost"].sum()),
+    }
 
 
 def column_bytes(content: bytes) -> dict[str, float]:
@@ -93,19 +158,17 @@ def column_bytes(content: bytes) -> dict[str, float]:
         kinds.setdefault(kind if kind in _KINDS else "trial", []).append(name)
     empty = frame.clear()
     return {
-        "shard": float(len(_write(empty))),
+        "shard": float(len(_write(empty, {}))),
         **{
-            kind: float(len(_write(frame.select(names))) - len(_write(empty.select(names))))
+            kind: float(len(_write(frame.select(names), {})) - len(_write(empty.select(names), {})))
             for kind, names in kinds.items()
         },
     }
 
 
-def _write(frame: "pl.DataFrame") -> bytes:
-    file = io.BytesIO()
+def _write(frame: "pl.DataFrame", about: Mapping[str, Any]) -> bytes:
     # Doubles of a simulation hardly compress, and statistics of a shard are never asked for.
-    frame.write_parquet(file, compression="zstd", compression_level=1, statistics=False)
-    return file.getvalue()
+    return sealed(frame, about, compression="zstd", compression_level=1, statistics=False)
 
 
 def from_parquet(content: bytes) -> Accounts:
@@ -130,12 +193,28 @@ def from_parquet(content: bytes) -> Accounts:
     sets = None
     if "block_stages" in frame.columns:
         stages = _blocks(frame, "block_stages", len(STAGE_COLUMNS))
+        values = _blocks(frame, "block_models", 2)
+        values = values.reshape(2, len(MODEL_COLUMNS), -1, values.shape[-1])
     else:
         stages = np.stack([frame[f"stage_{name}"].to_numpy().T for name in STAGE_COLUMNS])
         sets = frame["stage_deployed"].to_numpy().reshape(frame.height, stages.shape[1], -1)
         sets = np.ascontiguousarray(sets.transpose(1, 0, 2))
+        values = np.stack([frame[f"model_{name}"].to_numpy().T for name in MODEL_COLUMNS])
+    models = Models(
+        tuple(frame["model_name"][0]),
+        frame["model_arrival"][0].to_numpy(),
+        frame["model_retirement"][0].to_numpy(),
+        values,
+    )
     return Accounts(
-        finals, curves, stages, sets, np.zeros((0, 0), np.int16), *frame.select(_ABOUT).row(0)
+        finals,
+        curves,
+        stages,
+        sets,
+        np.zeros((0, 0), np.int16),
+        models,
+        frame["pools"][0],
+        frame["late_pools"].to_numpy(),
     )
 
 

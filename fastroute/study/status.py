@@ -47,12 +47,8 @@ def status_of(stored: StoredStudy) -> Status:
     ).collect()
     rounds = int((cells["trials"] * cells["horizon"]).sum())
     done = int((cells["trials_done"] * cells["horizon"]).sum())
-    holder = stored.holder
-    state = stored.manifest["status"]
-    if holder is not None:
-        state = "running"
-    elif state == "running":
-        state = "killed"
+    state = stored.state
+    holder = stored.holder if state == "running" else None
     rate = _rate(stored, dict(cells.select("key", "horizon").iter_rows()), state == "running")
     failed = sorted(
         path.relative_to(stored.path).as_posix() for path in (stored.path / "failed").glob("*.txt")
@@ -93,8 +89,11 @@ def _rate(stored: StoredStudy, horizons: dict[str, int], running: bool) -> float
     session = max(shards["session"])
     shards = shards.filter(pl.col("session") == session)
     end = time.time() if running else max(shards["at"])
-    begun = datetime.fromisoformat(stored.manifest["sessions"][session]["started"])
-    start = max(end - _RECENT_SECONDS, begun.timestamp())
+    # Of a session whose notes are lost the first shard tells when it began, nearly.
+    sessions, begun = stored.manifest["sessions"], min(shards["at"])
+    if session < len(sessions):
+        begun = datetime.fromisoformat(sessions[session]["started"]).timestamp()
+    start = max(end - _RECENT_SECONDS, begun)
     recent = shards.filter(pl.col("at") >= start)
     horizon = recent["key"].replace_strict(horizons, return_dtype=pl.Int64)
     rounds = int(((recent["stop"] - recent["first"]) * horizon).sum())

@@ -12,45 +12,73 @@
       journal.jsonl       only while unfinished: one line per shard, with its checksum
       shards.parquet      the same, compacted
       failed/*.txt        why a shard could not be computed
-      trials.parquet  curves.parquet  stages.parquet  summary.parquet    when complete
+      trials.parquet  curves.parquet  stages.parquet  models.parquet  summary.parquet
+                          when complete
       figures/            drawn by the report
       report.html         the results as one page; a view, which the manifest does not list
 
 Every file is written under a temporary name, flushed to the disk and renamed, so a file that is
-there is whole. One process writes at a time.
+there is whole. One process writes at a time. All that is written or removed goes through
+:class:`fastroute.study.files.Inside`, which refuses what leads out of the directory, and only files
+with names as above are ever removed.
 """
 
 import functools
 import json
 import os
-import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from fastroute.study.build import KEPT
 from fastroute.study.cells import Cell
 from fastroute.study.errors import RunDirectoryError
-from fastroute.study.files import checksum, make_directory, remove, write_file
-from fastroute.study.journal import COMPACTED, JOURNAL, Journal, Record, Records, read_records
+from fastroute.study.files import Inside, checksum, make_directory
+from fastroute.study.journal import COMPACTED, JOURNAL, Journal, Record
 from fastroute.study.lock import Lock
+from fastroute.study.manifest import (
+    CELLS,
+    FORMAT,
+    MANIFEST,
+    facts_in,
+    find_manifest,
+    read_manifest,
+    whole_manifest,
+    with_digest,
+    work_in,
+)
+from fastroute.study.names import (
+    PARTS,
+    final_name,
+    is_failure,
+    is_figure,
+    is_kept,
+    is_key,
+    is_part,
+    shard_range,
+)
 from fastroute.study.provenance import machine, versions
 from fastroute.study.readme import readme
 from fastroute.study.schema import WORDS, Study
+from fastroute.study.seal import sealed
 from fastroute.study.tables import FRAMES, axis_names, cells_frame
 from fastroute.study.toml import shown
+from fastroute.study.verify import known_records, survey_shards
 
-_FORMAT: Final = 2
+if TYPE_CHECKING:
+    import polars as pl
+
 # Made of all shards, once they are there.
-_DERIVED: Final = (*(f"{frame}.parquet" for frame in FRAMES), "report.html")
+_DERIVED: Final = tuple(f"{frame}.parquet" for frame in FRAMES)
 #: What a complete study consists of; figures and README may be redrawn or edited.
-RESULTS: Final = ("study.toml", "cells.parquet", *(f"{frame}.parquet" for frame in FRAMES))
-# A run that was killed before it wrote its manifest leaves these, in this order.
-_BEGUN: Final = ("cells.parquet", "study.toml", JOURNAL, "README.md")
-# A file that was being written when its writer was killed.
-_TEMPORARY: Final = re.compile(r"\..+\.\d+\.[a-z]+")
+RESULTS: Final = ("study.toml", CELLS, COMPACTED, *_DERIVED)
+# What a run writes before its first shard.
+_BEGUN: Final = (CELLS, "study.toml", JOURNAL, "README.md", MANIFEST)
+# Files beside the folders.
+_FILES: Final = (*RESULTS, JOURNAL, "README.md", MANIFEST, "answer.md", "report.html")
+# Folders beside that of the shards, and which of their files are the store's.
+_FOLDERS: Final = {"failed": is_failure, "figures": is_figure, KEPT: is_kept, PARTS: is_part}
 # Another version of one of these may give other digits.
 _TELLING: Final = ("fastroute", "numpy", "numba", "llvmlite", "scipy", "highspy", "jax")
 
@@ -67,37 +95,68 @@ class RunDirectory:
     cells : sequence of Cell
         Its cells.
 
+    Attributes
+    ----------
+    inside : Inside
+        Through which all files in it are written and removed.
+    records : Records
+        Its shards.
+    resized : list of Record
+        Those that are missing or have another size than they were written with.
+    before : dict or None
+        Its manifest as it was before; None when it was new or lost.
+
     Raises
     ------
     RunDirectoryError
-        When another process writes to it, or it holds something else.
+        When another process writes to it, it holds something else, or a file or folder of it is a
+        symbolic link.
     """
 
     def __init__(self, path: Path, study: Study, cells: Sequence[Cell]) -> None:
         self.path = path
+        self.inside = Inside(path)
         self.cells = cells
         self.notes: list[str] = []
         _make(path)
         self._lock = Lock(path)
         self._journal: Journal | None = None
         try:
-            _sweep(path)
-            self._new = not (path / "manifest.json").exists()
-            self.records = Records() if self._new else read_records(path)
-            self.before = None if self._new else self._check(study)
+            _sweep(self.inside)
+            self.records = known_records(path)
+            survey = survey_shards(self.inside, self.records)
+            self.resized = survey.resized
+            self.before = find_manifest(path)
+            self._new = self.before is None and not len(self.records) and not survey.unnoted
+            self._note_losses(len(survey.unnoted))
+            for record in survey.unnoted:
+                self.records.add(record)
+            self._check(study)
+            for name in survey.rubbish:
+                self.inside.remove(name)
             self.manifest = self._first_manifest(study, self.before)
         except BaseException:
             self._lock.release()
             raise
 
-    def _check(self, study: Study) -> dict[str, Any]:
-        """Refuse a directory whose shards are not all shards of this study."""
-        manifest = read_manifest(self.path)
+    def _note_losses(self, unnoted: int) -> None:
+        """Say what was damaged, and what is done about it."""
+        if self._new:
+            return
         if self.records.broken:
             self.notes.append(
-                f"{self.records.broken} lines of {JOURNAL} cannot be read; their shards are "
-                "computed again"
+                f"{self.records.broken} lines of {JOURNAL} cannot be read; their shards are used "
+                "where they are whole, and computed again where not"
             )
+        if self.records.lost and len(self.records):
+            self.notes.append(f"{COMPACTED}: missing or damaged, and made anew of the shards")
+        if unnoted:
+            self.notes.append(f"{unnoted:,} shards that nobody noted are whole, and are used")
+        if whole_manifest(self.path) is None:
+            self.notes.append(f"{MANIFEST}: missing or damaged, and made anew")
+
+    def _check(self, study: Study) -> None:
+        """Refuse a directory whose shards are not all shards of this study."""
         mine = {cell.key: cell for cell in self.cells}
         strangers = [key for key in self.records.keys() if key not in mine]
         longer = [
@@ -107,23 +166,23 @@ class RunDirectory:
             and (stop := max(record.stop for record in self.records.of(key))) > mine[key].trials
         ]
         if strangers or longer:
-            found = differences(manifest["study"], study.to_dict())
+            there = self.before["study"] if self.before else {}
+            found = differences(there, study.to_dict()) if there else ["the study file is lost"]
             if strangers and not found:
                 found = ["the numbers behind a scenario: its data or its code changed"]
             shown_ = "".join(f"\n  {line}" for line in (found or longer)[:12])
             raise RunDirectoryError(
-                f'{self.path}: holds results of another study, "{manifest["name"]}". A study can '
+                f'{self.path}: holds results of another study, "{there.get("name")}". A study can '
                 "be continued with more trials, cells or longer axes, but here cells or trials "
                 f"would be lost. What differs (there -> here):{shown_}\n"
                 "Choose another directory, or remove this one"
             )
-        return manifest
 
     def _first_manifest(self, study: Study, before: Mapping[str, Any] | None) -> dict[str, Any]:
         now = versions()
         sessions = list(before["sessions"]) if before else []
-        if sessions and len(self.records):
-            last = sessions[-1]["versions"]
+        last = sessions[-1]["versions"] if sessions else {}
+        if last and len(self.records):
             changed = [
                 f"{name} {last.get(name)} -> {now.get(name)}"
                 for name in _TELLING
@@ -135,7 +194,7 @@ class RunDirectory:
                     + ", ".join(changed)
                 )
         return {
-            "format": _FORMAT,
+            "format": FORMAT,
             "name": study.name,
             "status": "running",
             "content_hash": study.content_hash,
@@ -172,18 +231,20 @@ class RunDirectory:
 
     def start(self) -> None:
         """Write what is known before the first shard, and begin the journal."""
-        files = self.manifest["files"]
-        # They are of fewer trials or cells.
-        stale = [name for name in files if name in _DERIVED or name.startswith("figures/")]
-        for name in stale:
-            del files[name]
+        # Frames and figures that are there are of fewer trials or cells.
+        self.manifest["files"] = {
+            name: entry
+            for name, entry in self.manifest["files"].items()
+            if name not in _DERIVED and not name.startswith("figures/")
+        }
         if self.before is not None:
             # Before anything goes, the directory no longer says that it is complete.
             self.describe()
-        for name in stale:
-            remove(self.path / name)
+        for name in _DERIVED:
+            self.inside.remove(name)
+        self.inside.clear("figures", is_figure)
         study = Study.model_validate(self.manifest["study"])
-        self._write(_BEGUN[0], cells_frame(self.cells).write_parquet)
+        self.put_cells(cells_frame(self.cells), complete=False)
         self._write("study.toml", text_writer(study.to_toml()))
         self._journal = Journal(self.path)
         self.describe()
@@ -204,28 +265,35 @@ class RunDirectory:
         assert self._journal is not None
         written = []
         for record, content in shards:
-            path = self.path / record.name
-            make_directory(path.parent)
-            entry = write_file(path, functools.partial(_write_bytes, content=content))
-            written.append(record._replace(**entry))
-            self._failure(record.key, record.first, record.stop).unlink(missing_ok=True)
+            write = functools.partial(_write_bytes, content=content)
+            written.append(record._replace(**self.inside.write(record.name, write)))
+            self.inside.remove(_failure(record.key, record.first, record.stop))
         self._journal.append(written)
         for record in written:
             self.records.add(record)
 
     def add_failure(self, key: str, first: int, stop: int, trace: str) -> str:
         """Write down why a shard could not be computed; returns the name of the file."""
-        path = self._failure(key, first, stop)
-        path.parent.mkdir(exist_ok=True)
-        write_file(path, text_writer(trace))
-        return path.relative_to(self.path).as_posix()
-
-    def _failure(self, key: str, first: int, stop: int) -> Path:
-        return self.path / "failed" / f"{key}-{first}-{stop}.txt"
+        name = _failure(key, first, stop)
+        self.inside.write(name, text_writer(trace))
+        return name
 
     def put(self, name: str, write: Callable[[Path], Any]) -> None:
         """Write one of the files that the manifest lists."""
         self._write(name, write)
+
+    def put_cells(self, cells: "pl.DataFrame", *, complete: bool) -> None:
+        """Write the frame of the cells, and with it what the study is.
+
+        Parameters
+        ----------
+        cells : polars.DataFrame
+            One row per cell.
+        complete : bool
+            Whether all other frames are there.
+        """
+        content = sealed(cells, {**facts_in(self.manifest), "complete": complete})
+        self._write(CELLS, functools.partial(_write_bytes, content=content))
 
     def finish(self, status: str, shards: Mapping[str, Any]) -> None:
         """Compact the journal and write the manifest of a session that ended.
@@ -237,29 +305,32 @@ class RunDirectory:
         shards : mapping
             Counts for the manifest.
         """
-        if self._journal is not None:
-            self.manifest["files"][COMPACTED] = self._journal.compact(self.records)
-            self._journal = None
-        if status == "complete":
-            shutil.rmtree(self.path / "failed", ignore_errors=True)
         self.session["ended"] = _now()
         self.manifest |= {"status": status, "finished": _now(), "shards": dict(shards)}
+        if self._journal is not None:
+            entry = self._journal.compact(self.records, work_in(self.manifest))
+            self.manifest["files"][COMPACTED] = entry
+            self._journal = None
+        if status == "complete":
+            self.inside.clear("failed", is_failure)
         self.describe()
 
     def describe(self) -> None:
         """Bring README and manifest up to date; the manifest last, as it lists all others."""
         self._write("README.md", text_writer(readme(self.manifest)))
-        write_file(self.path / "manifest.json", text_writer(_json(self.manifest)))
+        self.inside.write(MANIFEST, text_writer(_json(self.manifest)))
 
     def close(self) -> None:
         """Let go of the directory; when nothing came of a new one, nothing is left of it."""
         if self._journal is not None:
             self._journal.close()
         if self._new and not len(self.records) and not (self.path / "failed").exists():
-            for name in (*_BEGUN, "manifest.json", COMPACTED):
-                (self.path / name).unlink(missing_ok=True)
-            shutil.rmtree(self.path / "shards", ignore_errors=True)
-            shutil.rmtree(self.path / KEPT, ignore_errors=True)
+            for name in (*_BEGUN, COMPACTED):
+                self.inside.remove(name)
+            for folder in filter(is_key, [entry.name for entry in self.inside.entries("shards")]):
+                self.inside.clear(f"shards/{folder}", lambda name: shard_range(name) is not None)
+            self.inside.clear("shards", lambda name: False)
+            self.inside.clear(KEPT, is_kept)
             self._lock.release()
             # Someone may have put a file there meanwhile; it is not ours to remove.
             if not any(self.path.iterdir()):
@@ -276,8 +347,7 @@ class RunDirectory:
         self.close()
 
     def _write(self, name: str, write: Callable[[Path], Any]) -> None:
-        make_directory((self.path / name).parent)
-        self.manifest["files"][name] = write_file(self.path / name, write)
+        self.manifest["files"][name] = self.inside.write(name, write)
 
 
 def choose_directory(study: Study, out: str | os.PathLike[str] | None) -> Path:
@@ -335,30 +405,6 @@ def _side(value: Any) -> str:
     return "nothing" if value is None else shown(value)
 
 
-def read_manifest(directory: Path) -> dict[str, Any]:
-    """Read the manifest of a run directory.
-
-    Raises
-    ------
-    RunDirectoryError
-        When there is none, or it is not one that this version can read.
-    """
-    file = directory / "manifest.json"
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise RunDirectoryError(
-            f"{directory}: not a run directory (manifest.json cannot be read); "
-            "give a directory that `fastroute run` wrote"
-        ) from None
-    if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
-        raise RunDirectoryError(
-            f"{directory}: manifest.json is not of format {_FORMAT}; "
-            "read it with the version of fastroute that wrote it"
-        )
-    return manifest
-
-
 def add_files(
     path: str | os.PathLike[str], writers: Mapping[str, Callable[[Path], Any]], results: str = ""
 ) -> None:
@@ -376,19 +422,20 @@ def add_files(
     Raises
     ------
     RunDirectoryError
-        When the directory is not a run directory, or is being written to.
+        When the directory is not a run directory, is being written to, or a file of it is a
+        symbolic link.
     """
     directory = Path(path)
+    inside = Inside(directory)
     read_manifest(directory)
     with Lock(directory):
         manifest = read_manifest(directory)
         for name, write in writers.items():
-            (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            manifest["files"][name] = write_file(directory / name, write)
-        manifest["files"]["README.md"] = write_file(
-            directory / "README.md", text_writer(readme(manifest, results))
+            manifest["files"][name] = inside.write(name, write)
+        manifest["files"]["README.md"] = inside.write(
+            "README.md", text_writer(readme(manifest, results))
         )
-        write_file(directory / "manifest.json", text_writer(_json(manifest)))
+        inside.write(MANIFEST, text_writer(_json(manifest)))
 
 
 def damaged_files(directory: Path, manifest: Mapping[str, Any], names: Iterable[str]) -> list[str]:
@@ -410,30 +457,40 @@ def _make(path: Path) -> None:
     """Make the directory, and refuse one that holds something else."""
     try:
         make_directory(path)
-        inside = {entry.name for entry in path.iterdir()}
+        others = [entry.name for entry in path.iterdir() if not entry.name.startswith(".")]
     except OSError as error:
         raise RunDirectoryError(
             f"{path}: cannot be used as a directory ({error.strerror}); choose another one"
         ) from None
-    begun = _BEGUN if _BEGUN[0] in inside else ()
-    others = [name for name in inside.difference(begun) if not name.startswith(".")]
-    if others and "manifest.json" not in inside:
+    if others and find_manifest(path) is None and not len(known_records(path)):
         raise RunDirectoryError(f"{path}: not empty; choose another directory, or empty it first")
 
 
-def _sweep(path: Path) -> None:
-    """Remove what killed writers left half written."""
-    for entry in path.iterdir():
-        if _TEMPORARY.fullmatch(entry.name):
-            entry.unlink(missing_ok=True)
+def _sweep(inside: Inside) -> None:
+    """Refuse links in the place of files, and remove what killed writers left half written."""
+    for folder in ("shards", *_FOLDERS):
+        inside.folder(folder)
+    for name in _FILES:
+        inside.file(name)
+    for folder, ours in {"": _FILES.__contains__, **_FOLDERS}.items():
+        for entry in inside.entries(folder):
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            if ours(entry.name):
+                inside.file(name)
+            elif ours(final_name(entry.name)):
+                inside.remove(name)
 
 
 def _write_bytes(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
+def _failure(key: str, first: int, stop: int) -> str:
+    return f"failed/{key}-{first}-{stop}.txt"
+
+
 def _json(manifest: Mapping[str, Any]) -> str:
-    return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(with_digest(manifest), indent=2, ensure_ascii=False) + "\n"
 
 
 def _now() -> str:

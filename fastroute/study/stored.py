@@ -7,13 +7,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from fastroute.simulate.merge import join_all
-from fastroute.study.errors import RunDirectoryError
-from fastroute.study.journal import Records, read_records
+from fastroute.study.errors import DamagedError, RunDirectoryError, key_path, plain_message
+from fastroute.study.journal import Records
 from fastroute.study.lock import holder_of
+from fastroute.study.manifest import CELLS, read_manifest, whole_manifest
 from fastroute.study.planning import plan_cell
 from fastroute.study.schema import Study
-from fastroute.study.store import damaged_files, read_manifest
+from fastroute.study.seal import read_sealed
+from fastroute.study.store import damaged_files
 from fastroute.study.tables import (
     FRAMES,
     PARAMETERS,
@@ -23,7 +27,7 @@ from fastroute.study.tables import (
     schemas,
     with_parameters,
 )
-from fastroute.study.verify import damaged_shards
+from fastroute.study.verify import damaged_shards, known_records
 
 if TYPE_CHECKING:
     import polars as pl
@@ -110,6 +114,11 @@ class StoredStudy:
         return self._frame("stages")
 
     @property
+    def models(self) -> "pl.LazyFrame":
+        """One row per cell and model: arrival, true means, the oracle's and the policy's shares."""
+        return self._frame("models")
+
+    @property
     def summary(self) -> "pl.LazyFrame":
         """One row per cell and quantity: mean, standard error, 95 % interval, quantiles."""
         return self._frame("summary")
@@ -132,6 +141,22 @@ class StoredStudy:
         """``pid``, ``host`` and ``since`` of the process that runs the study now, if any."""
         return holder_of(self.path)
 
+    @property
+    def state(self) -> str:
+        """How the study was when it was loaded.
+
+        ``running``, ``complete``, ``incomplete`` (some shards failed), ``interrupted``, or
+        ``killed``: nobody runs it, and it did not end by itself.
+        """
+        if self.holder is not None:
+            return "running"
+        found = str(self.manifest["status"])
+        # A run lets go of the directory after it wrote how it ended. When the manifest is still
+        # the same after that, nobody ended it.
+        if found == "running" and whole_manifest(self.path) == self.manifest:
+            return "killed"
+        return found
+
     def damaged(self) -> list[str]:
         """Return the files and shards that are missing or differ from their checksum.
 
@@ -140,10 +165,27 @@ class StoredStudy:
         files = damaged_files(self.path, self.manifest, self.manifest["files"])
         return files + [record.name for record in damaged_shards(self.path, self._records)]
 
+    def check_frames(self) -> None:
+        """Compare the frames of a complete study with their checksums; reads them.
+
+        Raises
+        ------
+        RunDirectoryError
+            When one is not what was written.
+        """
+        # Of a manifest that was lost nothing is listed; the shards are read in their place.
+        names = [name for name in map("{}.parquet".format, FRAMES) if self._has_its_size(name)]
+        damaged = damaged_files(self.path, self.manifest, names) if self.complete else []
+        if damaged:
+            raise RunDirectoryError(
+                f"{self.path}: {', '.join(damaged)}: damaged; run the study again, which writes "
+                "anew what is damaged"
+            )
+
     @cached_property
     def _records(self) -> Records:
         """Shards that the cells can use: when a study is extended, some may be superseded."""
-        every = read_records(self.path)
+        every = known_records(self.path)
         return Records(
             record
             for row in self._static.iter_rows(named=True)
@@ -152,22 +194,28 @@ class StoredStudy:
 
     @cached_property
     def _static(self) -> "pl.DataFrame":
-        import polars as pl
-
         try:
-            return pl.read_parquet(self.path / "cells.parquet")
-        except (OSError, pl.exceptions.PolarsError) as error:
+            return read_sealed((self.path / CELLS).read_bytes(), CELLS)[0]
+        except (OSError, DamagedError) as error:
+            reason = f"{CELLS}: {error.strerror}" if isinstance(error, OSError) else str(error)
             raise RunDirectoryError(
-                f"{self.path}: cells.parquet cannot be read ({error}); run the study again to "
-                "write it anew"
+                f"{self.path}: {reason}; run the study again, which writes it anew"
             ) from None
 
     def _frame(self, name: str) -> "pl.LazyFrame":
         import polars as pl
 
-        if self.complete and name in FRAMES:
+        if self.complete and name in FRAMES and self._has_its_size(f"{name}.parquet"):
             return pl.scan_parquet(self.path / f"{name}.parquet")
         return self._from_shards(name)
+
+    def _has_its_size(self, name: str) -> bool:
+        """Tell whether a file is there and as long as it was written."""
+        try:
+            size = (self.path / name).stat().st_size
+        except OSError:
+            return False
+        return bool(size == self.manifest["files"].get(name, {}).get("bytes"))
 
     def _from_shards(self, name: str) -> "pl.LazyFrame":
         """Make a frame of the shards on disk, cell by cell, when it is asked for."""
@@ -248,4 +296,12 @@ def load(path: str | os.PathLike[str]) -> StoredStudy:
     """
     directory = Path(path)
     manifest = read_manifest(directory)
-    return StoredStudy(directory, Study.read_back(manifest["study"], directory), manifest)
+    try:
+        study = Study.read_back(manifest["study"], directory)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RunDirectoryError(
+            f"{directory}: the study in manifest.json cannot be used ({key_path(first['loc'])}: "
+            f"{plain_message(first)}); read it with the version of fastroute that wrote it"
+        ) from None
+    return StoredStudy(directory, study, manifest)

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.simulate.frames import QUANTILES, curves_frame, stages_frame, summary_frame
+from fastroute.simulate.frames import (
+    QUANTILES,
+    curves_frame,
+    models_frame,
+    stages_frame,
+    summary_frame,
+)
 from fastroute.simulate.ledger import QUANTITIES
 from fastroute.simulate.merge import Accounts, summed, warnings
 from fastroute.simulate.plan import log_spaced
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
     Kind = pl.DataType | type[pl.DataType]
 
 #: Names of the frames that are written when a study is complete, in files of these names.
-FRAMES: Final = ("trials", "curves", "stages", "summary")
+FRAMES: Final = ("trials", "curves", "stages", "models", "summary")
 #: First columns of every frame.
 PARAMETERS: Final = (
     "cell",
@@ -86,7 +92,6 @@ def _row(cell: Cell) -> dict[str, Any]:
         "policy_name": cell.policy_name,
         "policy_options": json.dumps(cell.policy_options, sort_keys=True, default=str),
         "cost_unit": cell.cost_unit,
-        "arrivals": list(cell.arrivals),
     }
 
 
@@ -156,6 +161,7 @@ def stages_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
         table,
         sets,
         accounts.finals["trial"],
+        accounts.models.names,
         opened,
         rounds,
         budget=row["budget"],
@@ -163,6 +169,11 @@ def stages_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
     )
     # The budget of a row is that of its cell.
     return frame.drop("budget")
+
+
+def models_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
+    """One row per model, as means over trials."""
+    return models_frame(accounts.models, accounts.trials)
 
 
 def summary_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
@@ -193,6 +204,7 @@ TABLES: Final[dict[str, Callable[[Mapping[str, Any], Accounts], "pl.DataFrame"]]
     "trials": trials_table,
     "curves": curves_table,
     "stages": stages_table,
+    "models": models_table,
     "summary": summary_table,
     "trial_curves": trial_curves_table,
 }
@@ -212,7 +224,7 @@ def with_parameters(
 
 def cell_warnings(row: Mapping[str, Any], accounts: Accounts) -> list[str]:
     """Return what a reader of a cell's numbers must know."""
-    return warnings(accounts, row["horizon"], row["estimator"])
+    return warnings(accounts, row["horizon"], row["budget"], row["estimator"])
 
 
 def _checkpoints(row: Mapping[str, Any]) -> NDArray[np.int64]:
@@ -240,6 +252,7 @@ def schemas() -> "dict[str, dict[str, Kind]]":
                     "cost",
                     "violation",
                     "worst_stage_violation",
+                    "late_cost",
                 ),
                 number,
             ),
@@ -266,12 +279,30 @@ def schemas() -> "dict[str, dict[str, Kind]]":
         "stages": {
             **dict.fromkeys(("trial", "stage", "opened", "rounds"), whole),
             "deployed": pl.List(whole),
+            "deployed_names": pl.List(word),
             **dict.fromkeys(("pool_value", "deployed_value", "budget_price"), number),
             "method": word,
             "gap": number,
             "status": word,
             **dict.fromkeys(
                 ("spend", "violation", "over_budget_rounds", "no_capacity_rounds"), number
+            ),
+        },
+        "models": {
+            "model": whole,
+            "name": word,
+            **dict.fromkeys(("arrival", "retirement"), whole),
+            **dict.fromkeys(
+                (
+                    "reward_mean",
+                    "cost_mean",
+                    "oracle_share",
+                    "share",
+                    "share_se",
+                    "deployed",
+                    "deployed_se",
+                ),
+                number,
             ),
         },
         "summary": {

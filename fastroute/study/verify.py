@@ -1,35 +1,96 @@
-"""Looking for shards that are no longer what was written."""
+"""Looking for shards that are no longer what was written, and for shards that nobody noted."""
 
+import hashlib
 import os
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import NamedTuple
 
-from fastroute.study.files import checksum
-from fastroute.study.journal import Record, Records
+from fastroute.study.errors import DamagedError
+from fastroute.study.files import Inside, checksum
+from fastroute.study.journal import Record, Records, read_records
+from fastroute.study.names import final_name, is_key, shard_range
+from fastroute.study.shard import facts_of
 
 
-def resized_shards(directory: Path, records: Records) -> list[Record]:
-    """Return the shards that are missing or have another size; their content is not read.
+class Survey(NamedTuple):
+    """What the folder of the shards holds beside the shards that are noted and whole."""
 
-    For the writer of the directory only: it also removes what killed writers left half written,
-    and shards that they wrote and did not note.
+    resized: list[Record]  #: noted, but missing or of another size
+    unnoted: list[Record]  #: not noted, but whole and of the cell and trials of their names
+    rubbish: list[str]  #: shards that say nothing like that, and such as are half written
+
+
+def survey_shards(inside: Inside, records: Records) -> Survey:
+    """Compare the shards on disk with their records, without changing anything.
+
+    Of shards that are noted only the size is looked at. Files that have no name of a shard, and
+    folders that have none of a cell, are passed over.
+
+    Raises
+    ------
+    RunDirectoryError
+        When a shard, or the folder of a cell, is a link.
     """
     sizes: dict[str, int] = {}
-    shards = directory / "shards"
-    for key in sorted(os.listdir(shards)) if shards.is_dir() else ():
-        noted = {Path(record.name).name for record in records.of(key)}
-        with os.scandir(shards / key) as entries:
-            for entry in entries:
-                if entry.name in noted:
-                    sizes[f"shards/{key}/{entry.name}"] = entry.stat().st_size
-                else:
-                    os.unlink(entry.path)
-    return [
+    unnoted, rubbish = [], []
+    for folder in inside.entries("shards"):
+        if not is_key(folder.name):
+            continue
+        noted = {record.name for record in records.of(folder.name)}
+        for entry in inside.entries(f"shards/{folder.name}"):
+            name = f"shards/{folder.name}/{entry.name}"
+            if shard_range(entry.name) is None:
+                if shard_range(final_name(entry.name)) is not None:
+                    rubbish.append(name)
+                continue
+            if not entry.is_file(follow_symlinks=False):
+                inside.file(name)
+            if name in noted:
+                sizes[name] = entry.stat().st_size
+            elif (record := _record_of(inside.directory, name)) is not None:
+                unnoted.append(record)
+            else:
+                rubbish.append(name)
+    resized = [
         record
         for key in records.keys()
         for record in records.of(key)
         if sizes.get(record.name) != record.bytes
     ]
+    return Survey(resized, unnoted, rubbish)
+
+
+def known_records(directory: Path) -> Records:
+    """Read what is known of the shards; of the shards themselves where that is lost."""
+    records = read_records(directory)
+    if records.lost:
+        for record in survey_shards(Inside(directory), records).unnoted:
+            records.add(record)
+    return records
+
+
+def _record_of(directory: Path, name: str) -> Record | None:
+    """Note a shard anew; None when it is damaged, or is not what its name says."""
+    path = directory / name
+    try:
+        content = path.read_bytes()
+        facts = facts_of(content, name)
+    except (DamagedError, OSError):
+        return None
+    if facts is None:
+        return None
+    facts |= {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        "session": 0,
+        "at": path.stat().st_mtime,
+    }
+    try:
+        record = Record(**{field: facts[field] for field in Record._fields})
+    except KeyError:
+        return None
+    return record if record.name == name else None
 
 
 def damaged_shards(directory: Path, records: Records) -> list[Record]:

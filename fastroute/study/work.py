@@ -41,6 +41,7 @@ class Job(NamedTuple):
     settings: dict[str, Any]
     moments: bool  #: reduce curves to moments
     means: bool  #: reduce stages to sums
+    study: str = ""  #: hash of the study, which the shard names
     content: bytes = b""  #: of the file of a saved scenario, which the worker need not have
 
 
@@ -71,7 +72,7 @@ def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> D
     """
     from fastroute.policy import Policy
     from fastroute.simulate.api import simulate_part
-    from fastroute.study.shard import to_parquet
+    from fastroute.study.shard import sums_of, to_parquet
 
     part = simulate_part(
         _scenario(job.scenario, job.scenario_options, job.content),
@@ -84,18 +85,24 @@ def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> D
     )
     started = time.perf_counter()
     accounts = part.accounts.reduced(curves=job.moments, stages=job.means)
-    finals = accounts.finals
-    content = to_parquet(accounts)
+    backend = part.settings["backend"]
+    content = to_parquet(
+        accounts,
+        {
+            "study": job.study,
+            "key": job.key,
+            "first": job.first,
+            "stop": job.stop,
+            "backend": backend,
+        },
+    )
     return Done(
         content,
         {
             "seconds": part.seconds + time.perf_counter() - started,
             "compile_seconds": part.settings["compile_seconds"],
-            "backend": part.settings["backend"],
-            "regret": float(finals["regret"].sum()),
-            "regret_square": float((finals["regret"] ** 2).sum()),
-            "priced_regret": float(finals["priced_regret"].sum()),
-            "cost": float(finals["cost"].sum()),
+            "backend": backend,
+            **sums_of(accounts.finals),
         },
         fastroute.__version__,
     )

@@ -45,6 +45,7 @@ class Tolerances(NamedTuple):
     mass: float
     budget_range: float
     budget_scale: float
+    reach: float
     rounding: float
     tie: float
     dominated: float
@@ -54,11 +55,12 @@ _DOUBLE = Tolerances(
     double.MASS,
     double.BUDGET_RANGE,
     double.BUDGET_SCALE,
+    double.REACH,
     double.ROUNDING,
     double.TIE,
     double.DOMINATED,
 )
-_SINGLE = Tolerances(2e-6, 2e-6, 5e-7, 5e-7, 1e-5, 1e-5)
+_SINGLE = Tolerances(2e-6, 2e-6, 5e-7, double.REACH, 5e-7, 1e-5, 1e-5)
 
 
 def tolerances(dtype: np.dtype) -> Tolerances:
@@ -85,7 +87,7 @@ def in_double(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def rounded(x: jax.Array) -> jax.Array:
-    """Return ``x``, a product, with its own rounding.
+    """Return ``x``, a product or a difference, with its own rounding.
 
     XLA contracts a product and a following sum into one operation with one rounding, where it
     likes to; NumPy and Numba do not.  A selection between the two keeps them apart, and all

@@ -2,7 +2,8 @@
 
 The same steps in the same order as :mod:`..numba_.routing`, which explains them: first the models
 are filled in order of reward, then mass moves from dearer to cheaper models until the budget is
-met.  A lane that is done waits for the others.  Results are equal to the last bit.
+met.  A lane that is done waits for the others; lanes with costs far above the budget walk apart
+from the rest.  Results are equal to the last bit.
 
 Of the models other than the marginal one, every share is 0 or the limit; so the state of a lane is
 one number per model (``side``: +1 at the limit, -1 at zero, 0 marginal or absent) and the share of
@@ -26,10 +27,12 @@ from fastroute.kernels.jax_.lanes import (
     lanes_for,
     largest,
     least,
+    over_models,
     rounded,
     tolerances,
     total,
 )
+from fastroute.kernels.numba_ import routing as host
 from fastroute.kernels.tolerances import ENLARGE, TINY
 from fastroute.kernels.types import Routing
 
@@ -70,22 +73,25 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
     dearest = largest(jnp.where(here, cost, 0.0))
     cheapest = least(jnp.where(here, cost, jnp.inf))
     enough = capacity >= 1.0 - tol.mass
-    slack = rounded(tol.budget_range * (dearest - cheapest)) + rounded(tol.budget_scale * dearest)
-    excess = cheapest - jnp.minimum(budget, dearest)
-    side, i, held, excess = _fill(reward, cost, limit, cheapest, excess, enough, index)
-    side, i, held, excess, price, j = _walk(
-        reward,
-        cost,
-        limit,
-        slack,
-        (
-            side,
-            i,
-            held,
-            jnp.where(enough, excess, -jnp.inf),
-            jnp.zeros_like(held),
-            held * 0.0 - 1.0,
-        ),
+    b = jnp.minimum(budget, dearest)
+    # Costs far above the budget count as ``reach``.
+    reach = jnp.minimum(dearest, rounded(tol.reach * b))
+    far = enough & (dearest > reach)
+    spread = jnp.maximum(reach - cheapest, 0.0)
+    slack = rounded(tol.budget_range * spread) + rounded(tol.budget_scale * reach)
+    side, i, held, excess = _fill(reward, cost, limit, cheapest, cheapest - b, enough, index)
+    start = (
+        side,
+        i,
+        held,
+        jnp.where(enough & ~far, excess, -jnp.inf),
+        jnp.zeros_like(held),
+        held * 0.0 - 1.0,
+    )
+    side, i, held, excess, price, j = _walk(reward, cost, limit, slack, start)
+    state = side, i, held, jnp.zeros_like(held), price, j
+    side, i, held, rest, price, j = lax.cond(
+        jnp.any(far), lambda: _walk_far(reward, cost, limit, b, slack, far, state), lambda: state
     )
     status = jnp.where(enough, OPTIMAL, NO_CAPACITY).astype(jnp.int32)
     status = jnp.where(j == len(reward), OVER_BUDGET, status)
@@ -101,7 +107,8 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
     # Rounding may step over the limit.
     taken = jnp.minimum(held + needed, at(mine, limit))
     other = jnp.where(enters, jnp.minimum(needed, other), other - needed)
-    held = jnp.where(pair, jnp.where(enters, held - needed, taken), held)
+    other = jnp.where(far, rest, other)
+    held = jnp.where(pair & ~far, jnp.where(enters, held - needed, taken), held)
     crossing = (at(mine, reward) - at(theirs, reward)) / gap
     price = jnp.where(pair & (crossing > price), crossing, price)
     side = jnp.where(mine | theirs, 0.0, side)
@@ -192,18 +199,9 @@ def _walk(
     def step(state: Any) -> Any:
         side, i, held, excess, price, j = state
         mine = index == i
-        u, c, a = at(mine, reward), at(mine, cost), at(mine, limit)
-        gap = c - cost
-        # Unfilled models that are cheaper, filled ones that are dearer; a gap within the tolerance
-        # of the budget row cannot matter to it.
-        crossings = jnp.where(side * gap < -slack, (u - reward) / gap, jnp.inf)
-        crossing = least(crossings)
-        # Of equal crossings the cheapest model, then the first that enters or the last that leaves.
-        low = least(jnp.where(crossings == crossing, cost, jnp.inf))
+        c, a = at(mine, cost), at(mine, limit)
+        crossing, k, low = _nearest(reward, cost, side, mine, index)
         enters = low < c
-        sign = jnp.where(enters, -1.0, 1.0)
-        tied = (crossings == crossing) & (cost == low)
-        k = largest(jnp.where(tied, index * sign, -jnp.inf)) * sign
         theirs = index == k
         room_k = at(theirs, limit)
         given = jnp.where(enters, held, room_k)
@@ -233,6 +231,114 @@ def _walk(
         return side, i, held, excess, price, j
 
     return lax.while_loop(more, step, start)
+
+
+def _nearest(
+    reward: jax.Array, cost: jax.Array, side: jax.Array, mine: jax.Array, index: jax.Array
+) -> tuple[jax.Array, ...]:
+    """Nearest crossing of the marginal model, infinite if there is none, and whose it is."""
+    u, c = at(mine, reward), at(mine, cost)
+    gap = c - cost
+    # Unfilled models that are cheaper, filled ones that are dearer.
+    crossings = jnp.where(side * gap < 0.0, (u - reward) / gap, jnp.inf)
+    crossing = least(crossings)
+    # Of equal crossings the cheapest model, then the first that enters or the last that leaves.
+    low = least(jnp.where(crossings == crossing, cost, jnp.inf))
+    sign = jnp.where(low < c, -1.0, 1.0)
+    tied = (crossings == crossing) & (cost == low)
+    k = largest(jnp.where(tied, index * sign, -jnp.inf)) * sign
+    return crossing, k, low
+
+
+def _walk_far(
+    reward: jax.Array,
+    cost: jax.Array,
+    limit: jax.Array,
+    b: jax.Array,
+    slack: jax.Array,
+    far: jax.Array,
+    start: Any,
+) -> Any:
+    """Let the price rise in the lanes marked ``far``, where every basis is computed anew.
+
+    The state is ``(side, i, held, rest, price, j)``: as in :func:`_walk`, with the share of the
+    second model in the basis instead of the spending.
+    """
+    size = len(reward)
+    index = indices(reward)
+    tol = tolerances(reward.dtype)
+
+    def placed(rest: jax.Array, limit: jax.Array) -> jax.Array:
+        return jnp.where(rest > tol.mass, jnp.minimum(rest, limit), 0.0)
+
+    def step(state: Any) -> Any:
+        (side, i, held, rest, price, j), excess = state
+        going = far & (j < 0.0) & (excess > slack)
+        mine = index == i
+        c, a = at(mine, cost), at(mine, limit)
+        crossing, k, low = _nearest(reward, cost, side, mine, index)
+        theirs = index == k
+        enters = low < c
+        room_k = at(theirs, limit)
+        a_giver, a_taker = jnp.where(enters, a, room_k), jnp.where(enters, room_k, a)
+        c_giver, c_taker = jnp.where(enters, c, low), jnp.where(enters, low, c)
+        giver, taker = jnp.where(enters, i, k), jnp.where(enters, k, i)
+        left, spent = _without(cost, limit, side, theirs)
+        taken = placed(left, a_taker)
+        kept = placed(left - taken, a_giver)
+        after = spent + rounded(taken * c_taker) + rounded(kept * c_giver) - b
+        none = crossing == jnp.inf
+        last = going & ~none & (after <= 0.0)
+        go = going & ~none & ~last
+        # The share of the dearer one, from numbers no larger than the budget.
+        part = (b - spent - rounded(left * c_taker)) / (c_giver - c_taker)
+        part = jnp.minimum(jnp.minimum(jnp.maximum(part, kept), a_giver), left)
+        emptied = left <= a_taker
+        given = jnp.where(enters, held, room_k)
+        room = jnp.where(enters, room_k, a - held)
+        moved = jnp.where(emptied, given, room)
+        counts = go & (moved > rounded(tol.rounding * jnp.minimum(a, room_k)))
+        price = jnp.where(counts & (crossing > price), crossing, price)
+        stays = jnp.where(emptied, taker, giver)
+        gone = jnp.where(emptied, giver, taker)
+        new = jnp.where(index == gone, jnp.where(emptied, -1.0, 1.0), side)
+        side = jnp.where(go, jnp.where(index == stays, 0.0, new), side)
+        i = jnp.where(last, giver, jnp.where(go, stays, i))
+        j = jnp.where(going & none, float(size), jnp.where(last, taker, j))
+        rest = jnp.where(last, jnp.minimum(left - part, a_taker), rest)
+        held = jnp.where(go, jnp.where(emptied, taken, kept), held)
+        held = jnp.where(last, part, held)
+        return (side, i, held, rest, price, j), jnp.where(go, after, excess)
+
+    def more(state: Any) -> jax.Array:
+        (*_, j), excess = state
+        return jnp.any(far & (j < 0.0) & (excess > slack))
+
+    side, i, held, rest, price, j = start
+    mine = index == i
+    left, spent = _without(cost, limit, side, mine)
+    held = jnp.where(far, placed(left, at(mine, limit)), held)
+    excess = spent + rounded(held * at(mine, cost)) - b
+    start = (side, i, held, rest, price, j), excess
+    found, _ = lax.while_loop(more, step, start)
+    return found
+
+
+def _without(cost: jax.Array, limit: jax.Array, side: jax.Array, out: jax.Array) -> Any:
+    """Traffic and budget outside the basis; see :func:`..numba_.routing._without`."""
+
+    def step(state: Any, part: jax.Array, price: jax.Array) -> Any:
+        rest, lost, spent = state
+        # Kept apart, because XLA takes ``rest - part - rest`` for ``-part``.
+        less = rounded(rest - part)
+        back = rounded(less - rest)
+        lost = lost + ((rest - (less - back)) - (part + back))
+        return less, lost, spent + rounded(part * price)
+
+    full = jnp.where((side > 0.0) & ~out, limit, 0.0)
+    zero = jnp.zeros_like(full[0])
+    rest, lost, spent = over_models(step, (zero + 1.0, zero, zero), full, cost)
+    return jnp.maximum(rest + lost, 0.0), spent
 
 
 @jax.custom_jvp
@@ -319,11 +425,19 @@ def solve(
     """
     batch = len(reward)
     # XLA takes subnormal numbers for zero, so this is done before.
-    unit = np.where(np.where(limit > 0.0, cost, 0.0).max(axis=1) < TINY, ENLARGE, 1.0)
+    dearest = np.where(limit > 0.0, cost, 0.0).max(axis=1)
+    unit = np.where(dearest < TINY, ENLARGE, 1.0)
     fill = lanes_for(batch) - batch
     with np.errstate(over="ignore"):
         scaled = reward, cost * unit[:, None], limit, budget * unit
         padded = (np.pad(x, [(0, fill), *[(0, 0)] * (x.ndim - 1)]) for x in scaled)
         share, value, price, marginal, status = (np.array(x)[:batch] for x in solve_rows(*padded))
         price = np.minimum(price * unit, LARGEST)
-    return Routing(share, value, price, np.maximum(marginal, -LARGEST), status.astype(np.int64))
+    out = Routing(share, value, price, np.maximum(marginal, -LARGEST), status.astype(np.int64))
+    # Budgets that no power of two makes large enough beside the costs.
+    small = (budget < TINY) & (dearest >= TINY)
+    if small.any():
+        alone = host.solve(*(np.ascontiguousarray(x[small]) for x in (reward, cost, limit, budget)))
+        for mine, theirs in zip(out, alone, strict=True):
+            mine[small] = theirs
+    return out

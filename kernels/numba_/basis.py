@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
+from fastroute.kernels.numba_ import CACHE
 from fastroute.kernels.numba_ import lanes as problems
 from fastroute.kernels.numba_.layout import (
     BAD,
@@ -59,7 +60,7 @@ FEW = 8
 LINE = np.uint64(problems.LINE)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def check(w, slots, cost_max):
     """Find by how much every lane's basis is the best one for this round's bounds.
 
@@ -106,7 +107,7 @@ def check(w, slots, cost_max):
         _check_ties(w, slots)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _check_ties(w, slots):
     """Let ties at price 0 be decided by the tie order: lower cost, then lower index.
 
@@ -131,7 +132,7 @@ def _check_ties(w, slots):
             w[WORST + lane] = before if w[GUARD + lane] > 0.0 else worst
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def share(w, budget):
     """Shares of the basis from the two coupling rows; returns the number of lanes to mend.
 
@@ -167,7 +168,7 @@ def share(w, budget):
     return count
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def collect(w, first, lanes, who, count):
     """Add the lanes marked ``BAD`` of a block, whose first trial is ``first``, to the list ``who``.
 
@@ -183,7 +184,7 @@ def collect(w, first, lanes, who, count):
     return count
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def mend(ws, v, slots, budget, who, u, c, a, p, side):
     """Solve the listed trials anew and keep their bases.
 
@@ -210,7 +211,7 @@ def mend(ws, v, slots, budget, who, u, c, a, p, side):
         mend_one(w, slots, lane, budget, u, c, a, p, side)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _solve_together(ws, v, slots, budget, who, u, c, a, p, side):
     """Solve at most ``lanes.WIDTH`` trials in lockstep."""
     group = np.uint64(len(who))
@@ -240,7 +241,7 @@ def _solve_together(ws, v, slots, budget, who, u, c, a, p, side):
         _keep(w, slots, lane, budget, OPTIMAL, i, j, a, p, side)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def mend_one(w, slots, lane, budget, u, c, a, p, side):
     """Solve one lane anew and keep its basis."""
     for m in range(slots):
@@ -252,7 +253,7 @@ def mend_one(w, slots, lane, budget, u, c, a, p, side):
     _keep(w, slots, lane, budget, status, i, j, a, p, side)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _keep(w, slots, lane, budget, status, i, j, a, p, side):
     """Write the basis of one lane: its models, their sides, and its shares."""
     w[STATUS + lane] = np.float64(status)

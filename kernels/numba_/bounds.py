@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from fastroute.kernels.codes import INIT_FORCED, INIT_OPTIMISTIC
+from fastroute.kernels.numba_ import CACHE
 
 
 @njit(inline="always")
@@ -20,7 +21,7 @@ def unobserved_below(init, init_pulls):
     return 1.0 if init == INIT_OPTIMISTIC else init_pulls if init == INIT_FORCED else 0.0
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def bounds(
     count, sum_reward, sum_cost, gamma, cost_min, cost_max, init, init_pulls, cost_side=-1.0
 ):
@@ -35,7 +36,7 @@ def bounds(
     return min(max(upper, 0.0), 1.0), min(max(lower, cost_min), cost_max)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def bounds_batch(
     count,
     sum_reward,
@@ -73,7 +74,7 @@ def posterior(count, sum_reward, normal):
     return min(max(sample, 0.0), 1.0)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def posterior_batch(count, sum_reward, normal, init, init_pulls, upper):
     """Posterior samples of every model and trial, ``[N, trials]``; the last array is written."""
     until = unobserved_below(init, init_pulls)

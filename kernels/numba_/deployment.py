@@ -23,6 +23,7 @@ from fastroute.kernels.codes import (
     OVER_BUDGET,
     VERTEX,
 )
+from fastroute.kernels.numba_ import CACHE
 from fastroute.kernels.numba_.routing import solve_one
 from fastroute.kernels.tolerances import HANDICAP, SUPPORT, VALUE
 from fastroute.kernels.types import Deployment
@@ -30,7 +31,7 @@ from fastroute.kernels.types import Deployment
 _FREE, _IN, _OUT = 0, 1, 2
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _thin(u, c, a, f, size, max_deployed, state):
     """Take out models that at least ``max_deployed`` others are as good as in every respect.
 
@@ -51,7 +52,7 @@ def _thin(u, c, a, f, size, max_deployed, state):
         state[j] = _OUT if a[j] <= 0.0 or better >= max_deployed else _FREE
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _handicap(u, c, size, v):
     """Write to ``v`` the rewards less the handicap of each model's rank in the tie order."""
     for m in range(size):
@@ -62,7 +63,7 @@ def _handicap(u, c, size, v):
         v[m] = u[m] - HANDICAP * math.sqrt(rank)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _widest_first(a, size):
     """Models in order of their limits, the largest first."""
     # By insertion: few models, and NumPy's sort takes seconds to compile.
@@ -76,7 +77,7 @@ def _widest_first(a, size):
     return order
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _fits(a, widest, size, state, room):
     """Whether the models in and the ``room`` widest free ones can carry all traffic."""
     total = 0.0
@@ -90,7 +91,7 @@ def _fits(a, widest, size, state, room):
     return total >= 1.0 - 1e-12
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _search(u, c, a, f, size, b, max_deployed, node_limit, best):
     """Branch and bound; ``best`` receives the weights.
 
@@ -219,7 +220,7 @@ def _search(u, c, a, f, size, b, max_deployed, node_limit, best):
             depth -= 1
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _solve(
     reward,
     cost,
@@ -282,7 +283,7 @@ def _solve(
         value[r] = total
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _cheapest(u, c, a, none, size, max_deployed, node_limit, v, p):
     """Cheapest set that carries all traffic, and the best distribution of that cost.
 
@@ -310,7 +311,7 @@ def _cheapest(u, c, a, none, size, max_deployed, node_limit, v, p):
     return gap, nodes + more, True
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _widest(u, c, a, size, max_deployed, p):
     """Shares in proportion to the limits over the models with the largest ones."""
     for m in range(size):
@@ -381,7 +382,7 @@ def solve(
     return out
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def fill(deployed, reward, cost, limit, budget_price, pulls, max_deployed, rule):
     """Give the slots that the optimum leaves empty to further models; see the reference."""
     out = deployed.copy()

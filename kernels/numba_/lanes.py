@@ -13,14 +13,15 @@ their own, which are not vectorised and would spoil the rest.  Indices are unsig
 wraps negative signed ones, which hides the constant distances.
 
 The operations are those of ``solve_one`` in its order, so the answers are the same to the bit.
-What is rare there (no capacity, over budget, costs below 2**-800) is marked ``HARD`` and left to
-it.
+What is rare there (no capacity, over budget, costs below 2**-800 or far above the budget) is
+marked ``HARD`` and left to it.
 """
 
 import numpy as np
 from numba import njit
 
-from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, ROUNDING, TINY
+from fastroute.kernels.numba_ import CACHE
+from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, REACH, ROUNDING, TINY
 
 WIDTH = 32
 #: Doubles in a cache line, and in the widest vector.
@@ -63,7 +64,7 @@ def aligned_zeros(rows: int, columns: int) -> np.ndarray:
     return flat[start : start + rows * columns].reshape(rows, columns)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def rows(size):
     """Doubles needed for ``WIDTH`` problems over ``size`` models."""
     return (LANE_ROWS + SLOT_ROWS * size) * _STRIDE
@@ -74,7 +75,7 @@ def workspace(size: int) -> np.ndarray:
     return aligned_zeros(1, rows(size))[0]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def solve_lanes(w, size, lanes):
     """Solve the routing LPs of the first ``lanes`` lanes.
 
@@ -99,7 +100,7 @@ def solve_lanes(w, size, lanes):
         count = _pivot(w, lanes)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _prepare(w, size, lanes):
     """Find capacity, range of costs and tolerance; every model starts at zero."""
     for lane in range(lanes):
@@ -120,10 +121,11 @@ def _prepare(w, size, lanes):
             w[o + SIDE + lane] = -1.0 if w[o + LIMIT + lane] > 0.0 else 0.0
     for lane in range(lanes):
         dearest, cheapest = w[DEAREST + lane], w[CHEAPEST + lane]
-        hard = (w[CAPACITY + lane] < 1.0 - MASS) | (dearest < TINY)
+        b = min(w[BUDGET + lane], dearest)
+        hard = (w[CAPACITY + lane] < 1.0 - MASS) | (dearest < TINY) | (dearest > REACH * b)
         w[HARD + lane] = 1.0 if hard else 0.0
         w[TOLERANCE + lane] = BUDGET_RANGE * (dearest - cheapest) + BUDGET_SCALE * dearest
-        w[EXCESS + lane] = cheapest - min(w[BUDGET + lane], dearest)
+        w[EXCESS + lane] = cheapest - b
         w[REST + lane] = 0.0 if hard else 1.0
         w[I_SLOT + lane] = 0.0
         w[I_SHARE + lane] = 0.0
@@ -132,7 +134,7 @@ def _prepare(w, size, lanes):
         w[I_LIMIT + lane] = 0.0
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _fill(w, size, lanes):
     """Give what is left to the best empty model, at price 0; returns lanes that have more left."""
     for lane in range(lanes):
@@ -182,7 +184,7 @@ def _fill(w, size, lanes):
     return count
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _open(w, lanes):
     """Start the walk over prices at 0; returns the lanes that are over budget there."""
     count = 0
@@ -199,7 +201,7 @@ def _open(w, lanes):
     return count
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _find(w, size, lanes):
     """Find the nearest crossing of every lane's marginal model."""
     for lane in range(lanes):
@@ -212,7 +214,7 @@ def _find(w, size, lanes):
         slot = np.float64(m)
         for lane in range(lanes):
             upper, lower, side = w[o + UPPER + lane], w[o + LOWER + lane], w[o + SIDE + lane]
-            tolerance, crossing = w[TOLERANCE + lane], w[CROSSING + lane]
+            crossing = w[CROSSING + lane]
             k, k_lower, k_side = w[K_SLOT + lane], w[K_LOWER + lane], w[K_SIDE + lane]
             gap = w[I_LOWER + lane] - lower
             candidate = (w[I_UPPER + lane] - upper) / gap
@@ -220,7 +222,7 @@ def _find(w, size, lanes):
             first = (lower < k_lower) | ((lower == k_lower) & (side > 0.0))
             first = (side < k_side) | ((side == k_side) & first)
             better = (k < 0.0) | (candidate < crossing) | ((candidate == crossing) & first)
-            better = better & (side * gap < -tolerance)
+            better = better & (side * gap < 0.0)
             w[CROSSING + lane] = candidate if better else crossing
             w[K_LOWER + lane] = lower if better else k_lower
             w[K_SIDE + lane] = side if better else k_side
@@ -231,7 +233,7 @@ def _find(w, size, lanes):
         w[K_LIMIT + lane] = w[o + LIMIT]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _pivot(w, lanes):
     """Move mass from the dearer model of the pair to the cheaper; returns the lanes still at it."""
     count = 0

@@ -30,6 +30,7 @@ from fastroute.kernels.codes import (
     ROUTER_TRUTH,
     STREAM_ROUND,
 )
+from fastroute.kernels.numba_ import CACHE
 from fastroute.kernels.numba_ import lanes as problems
 from fastroute.kernels.numba_.basis import check, collect, mend, mend_one, share
 from fastroute.kernels.numba_.bounds import bounds, radius, unobserved_below
@@ -118,7 +119,7 @@ _STREAM = np.uint64(STREAM_ROUND)
 _INV_2_32 = 2.0**-32
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _draw(w, seed, now, first_trial):
     """Uniforms of the round for every lane."""
     k0 = seed & _MASK
@@ -131,7 +132,7 @@ def _draw(w, seed, now, first_trial):
         w[U_TASK + lane] = np.float64(x3) * _INV_2_32
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _choose(w, slots):
     """Draw the model of every lane from its shares: slot of the pull, ``slots`` for none."""
     for lane in range(LANES):
@@ -162,7 +163,7 @@ def _choose(w, slots):
         w[SUM_CAPACITY + lane] = capacity + (1.0 if status == NO_CAPACITY else 0.0)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _force(w, slots, init_pulls):
     """Give the round to a deployed model that still needs forced pulls, fewest pulls first."""
     for lane in range(LANES):
@@ -176,7 +177,7 @@ def _force(w, slots, init_pulls):
                 w[E_COST + lane] = w[o + S_PRICE]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _observe(w, b, lanes, deployed, draws, now):
     """Reward and cost of the pulled models."""
     for lane in range(LANES):
@@ -193,7 +194,7 @@ def _observe(w, b, lanes, deployed, draws, now):
         _observe_tables(w, b, lanes, deployed, draws, now)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _observe_tables(w, b, lanes, deployed, draws, now):
     """Overwrite rewards and costs by the laws that need a table or a model's index."""
     slots = deployed.shape[1]
@@ -221,7 +222,7 @@ def _observe_tables(w, b, lanes, deployed, draws, now):
             w[COST + lane] = draws.cost_table[row, m]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _update(w, rules):
     """Add to the sums, count the observation and renew the bounds of the pulled model."""
     gamma, discount, twice = rules.gamma, rules.discount, 2.0 * rules.cost_side
@@ -265,14 +266,14 @@ def _update(w, rules):
         w[o + S_LOWER] = w[P_PRICE + lane]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _count_plays(w):
     """Count the pull where forgetting keeps the observations from doing so."""
     for lane in range(LANES):
         w[HEAD + np.uint64(w[PICK + lane]) * STEP + lane + S_PLAYS] += 1.0
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def open_stage(ws, deployed, memory, reward_mean, cost_mean, limit, rules):
     """Load the deployed models of every trial and solve their first routing problem.
 
@@ -339,7 +340,7 @@ def open_stage(ws, deployed, memory, reward_mean, cost_mean, limit, rules):
             mend_one(w, np.uint64(slots), lane, budget, u, c, a, p, side)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def close_stage(ws, deployed, memory, rules):
     """Write what was learned in the stage back to ``memory``, in place."""
     trials, slots = deployed.shape
@@ -361,7 +362,7 @@ def close_stage(ws, deployed, memory, rules):
                 memory.sum_cost[m, t] = w[o + S_COST]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _due(elapsed, slots, rules):
     """Whether the router sets new shares, ``elapsed`` rounds after the stage opened."""
     router = rules.router
@@ -376,7 +377,7 @@ def _due(elapsed, slots, rules):
     return router >= ROUTER_RATIO and elapsed % rules.resolve_every == 0
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _plan(w, slots, lanes, elapsed, rules, u, c, a, p, side):
     """Set the shares that every lane keeps for some time."""
     for lane in range(lanes):
@@ -386,7 +387,7 @@ def _plan(w, slots, lanes, elapsed, rules, u, c, a, p, side):
             mend_one(w, slots, lane, rules.budget, u, c, a, p, side)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def run_rounds(
     ws,
     deployed,

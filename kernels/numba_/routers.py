@@ -26,6 +26,7 @@ from fastroute.kernels.codes import (
     STREAM_POSTERIOR,
 )
 from fastroute.kernels.normal import BITS, NORMAL
+from fastroute.kernels.numba_ import CACHE
 from fastroute.kernels.numba_.bounds import bounds, posterior, radius, unobserved_below
 from fastroute.kernels.numba_.layout import (
     BAD,
@@ -99,12 +100,12 @@ CUSTOM = types.void(
 )
 
 
-@cfunc(CUSTOM, cache=True)
+@cfunc(CUSTOM, cache=CACHE)
 def no_custom(now, upper, lower, limit, count, budget, reward, cost, state, share):
     """Stand in where no router of the user is asked."""
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def believe(w, slots, seed, now, first_trial, rules):
     """Renew what does not follow from the observations alone: posterior samples, or the truth."""
     if rules.estimator == ESTIMATOR_THOMPSON:
@@ -123,7 +124,7 @@ def believe(w, slots, seed, now, first_trial, rules):
         w[I_LOWER + lane], w[J_LOWER + lane] = w[oi + S_LOWER], w[oj + S_LOWER]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def reads_queries(rules):
     """Whether shares depend on the task of the query; not where they are held for many rounds."""
     router = rules.router
@@ -132,7 +133,7 @@ def reads_queries(rules):
     return rules.estimator == ESTIMATOR_CONTEXTUAL and not held
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def task_of(u, draws):
     """Task of a query, drawn from a table of aliases (Walker 1977)."""
     scaled = u * draws.task_prob.shape[0]
@@ -140,7 +141,7 @@ def task_of(u, draws):
     return k if scaled - k < draws.task_prob[k] else draws.task_alias[k]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def read_queries(w, deployed, contexts, draws, rules):
     """Look up the bounds, and the true means, for the task of every lane's query.
 
@@ -176,7 +177,7 @@ def read_queries(w, deployed, contexts, draws, rules):
             w[EVEN_REWARD + lane] += w[o + S_EVEN] * w[o + S_MEAN]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def note_queries(w, deployed, contexts):
     """Note the rewards of the round by task; arguments as in :func:`read_queries`."""
     lanes, slots = deployed.shape
@@ -189,7 +190,7 @@ def note_queries(w, deployed, contexts):
             seen[1] += w[REWARD + lane]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _sample(w, slots, seed, now, first_trial, until):
     """Posterior samples of all rewards; the rows of the round's uniforms serve as scratch."""
     k0 = seed & _MASK
@@ -211,7 +212,7 @@ def _sample(w, slots, seed, now, first_trial, until):
             w[o + S_UPPER + lane] = 1.0 if count < until else sample
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def fill_by_score(w, slots, rules):
     """As much as allowed to the model of highest score, then to the next."""
     router, gain = rules.router, rules.gain
@@ -253,7 +254,7 @@ def fill_by_score(w, slots, rules):
     _settle(w, slots)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _settle(w, slots):
     """Make the shares in ``S_FIXED`` those of the round, with what they bring and cost.
 
@@ -289,7 +290,7 @@ def _settle(w, slots):
         w[STATUS + lane] = np.float64(NO_CAPACITY if lacking else OPTIMAL)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def learn(w, rules):
     """Let prices follow the spending of the round."""
     router, gain = rules.router, rules.gain
@@ -313,7 +314,7 @@ def learn(w, rules):
             w[STATE + lane] = min(max(ratio, 1.0 / PRICE_RATIO), PRICE_RATIO)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def spread(w, slots, lane):
     """Uniform shares of one lane within the limits: what a full model leaves, others share."""
     rest = 1.0
@@ -347,7 +348,7 @@ def spread(w, slots, lane):
     expect(w, slots, lane)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def expect(w, slots, lane):
     """Leave nothing to the basis of one lane, and work out what its shares bring and cost."""
     reward = 0.0
@@ -362,7 +363,7 @@ def expect(w, slots, lane):
     w[J_SHARE + lane] = 0.0
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def keep_even(w, slots, lane):
     """Keep the uniform shares of one lane, which stand in ``S_FIXED``."""
     for m in range(slots):
@@ -372,7 +373,7 @@ def keep_even(w, slots, lane):
     w[EVEN_COST + lane] = w[FIXED_COST + lane]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def decide(w, explore):
     """Epsilon-greedy: the uniform of the choice first decides whether the round explores."""
     for lane in range(LANES):
@@ -382,7 +383,7 @@ def decide(w, explore):
         w[EXPLORING + lane] = 1.0 if exploring else 0.0
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def explore_evenly(w, slots, explore):
     """Epsilon-greedy: draw the models of the exploring lanes, and mix what is expected of all."""
     for lane in range(LANES):
@@ -401,7 +402,7 @@ def explore_evenly(w, slots, explore):
             w[PICK + lane] = pick + (1.0 if beyond else 0.0)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def eliminate(w, slots, lane, elapsed, rules, u, c, a, p, side):
     """Drop the models of one lane that are surely not needed; mix the LP with uniform routing."""
     size = np.int64(slots)
@@ -440,7 +441,7 @@ def eliminate(w, slots, lane, elapsed, rules, u, c, a, p, side):
     expect(w, slots, lane)
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _gather(w, slots, lane, u, c, a):
     """Copy the routing problem of one lane into buffers."""
     for m in range(slots):
@@ -450,7 +451,7 @@ def _gather(w, slots, lane, u, c, a):
         a[m] = w[o + S_LIMIT]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def ask(w, slots, lanes, now, rules, custom, tables, last, state):
     """Let a function of the user set the shares; the number of lanes where it gave none.
 

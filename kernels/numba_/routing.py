@@ -8,6 +8,11 @@ from the dearer to the cheaper of the two, until the budget is met.
 Ties at one price are taken in the order that gives most to the first model in the order higher
 reward, lower cost, lower index: first the cheapest unfilled models, then the last filled ones.
 The answer is therefore a function of the data alone and always a vertex.
+
+What is spent beyond the budget is carried along from pivot to pivot, with the rounding of the
+dearest costs.  Where some cost exceeds the budget ``REACH`` times, that rounding could be more than
+the tolerance; there the shares and the spending of every basis are computed anew from the two
+coupling rows, whose terms are no larger than the budget where it is met.
 """
 
 import numpy as np
@@ -15,6 +20,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
+from fastroute.kernels.numba_ import CACHE
 from fastroute.kernels.numba_.lanes import (
     BUDGET,
     HARD,
@@ -42,6 +48,7 @@ from fastroute.kernels.tolerances import (
     BUDGET_SCALE,
     ENLARGE,
     MASS,
+    REACH,
     ROUNDING,
     TINY,
 )
@@ -50,7 +57,7 @@ from fastroute.kernels.types import Routing
 LARGEST = np.finfo(np.float64).max
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def solve_one(reward, cost, limit, size, budget, share, side):
     """Solve one routing LP; buffers ``share`` and ``side`` are written.
 
@@ -99,7 +106,9 @@ def solve_one(reward, cost, limit, size, budget, share, side):
         dearest *= unit
         cheapest *= unit
         b *= unit
-    tolerance = BUDGET_RANGE * (dearest - cheapest) + BUDGET_SCALE * dearest
+    mixed = dearest > REACH * b
+    reach = REACH * b if mixed else dearest
+    tolerance = BUDGET_RANGE * max(reach - cheapest, 0.0) + BUDGET_SCALE * reach
 
     # Price 0: fill in order of reward, then cost, then index.  Costs are measured from the
     # cheapest one (shares add up to 1), which keeps small differences of large costs exact.
@@ -125,6 +134,10 @@ def solve_one(reward, cost, limit, size, budget, share, side):
                 i < 0 or reward[m] < reward[i] or (reward[m] == reward[i] and cost[m] >= cost[i])
             ):
                 i = m
+    if mixed:
+        rest, spent = _without(cost, limit, size, side, i, i)
+        share[i] = _placed(rest, limit[i])
+        excess = spent + share[i] * cost[i] - b
     j = i
     price = 0.0
     status = OPTIMAL
@@ -136,8 +149,7 @@ def solve_one(reward, cost, limit, size, budget, share, side):
             if m == i or limit[m] <= 0.0:
                 continue
             gap = cost[i] - cost[m]
-            # A gap within the tolerance of the budget row cannot matter to it.
-            if side[m] < 0.0 and gap > tolerance:
+            if side[m] < 0.0 and gap > 0.0:
                 candidate = (reward[i] - reward[m]) / gap
                 if (
                     k < 0
@@ -145,7 +157,7 @@ def solve_one(reward, cost, limit, size, budget, share, side):
                     or (candidate == crossing and (not enters or cost[m] < cost[k]))
                 ):
                     k, crossing, enters = m, candidate, True
-            elif side[m] > 0.0 and gap < -tolerance:
+            elif side[m] > 0.0 and gap < 0.0:
                 candidate = (reward[i] - reward[m]) / gap
                 if (
                     k < 0
@@ -159,6 +171,31 @@ def solve_one(reward, cost, limit, size, budget, share, side):
         # Mass moves from the dearer model of the pair to the cheaper one.
         giver, taker = (i, k) if enters else (k, i)
         step = cost[giver] - cost[taker]
+        if mixed:
+            rest, spent = _without(cost, limit, size, side, giver, taker)
+            taken = _placed(rest, limit[taker])
+            kept = _placed(rest - taken, limit[giver])
+            after = spent + taken * cost[taker] + kept * cost[giver] - b
+            if after <= 0.0:
+                # The share of the dearer one, from numbers no larger than the budget.
+                part = (b - spent - rest * cost[taker]) / step
+                part = min(max(part, kept), limit[giver], rest)
+                share[giver] = part
+                share[taker] = min(rest - part, limit[taker])
+                price = max(price, crossing)
+                i, j = giver, taker
+                break
+            emptied = rest <= limit[taker]
+            moved = share[giver] if emptied else limit[taker] - share[taker]
+            if moved > ROUNDING * min(limit[giver], limit[taker]):
+                price = max(price, crossing)
+            share[giver], share[taker] = kept, taken
+            side[giver] = -1.0 if emptied else 1.0
+            side[taker] = 1.0
+            i = taker if emptied else giver
+            j = i
+            excess = after
+            continue
         room = limit[taker] - share[taker]
         needed = excess / step
         if needed <= share[giver] and needed <= room:
@@ -197,7 +234,35 @@ def solve_one(reward, cost, limit, size, budget, share, side):
     return status, min(price, LARGEST), max(marginal, -LARGEST), i, j
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
+def _without(cost, limit, size, side, i, j):
+    """Traffic and budget outside the basis: what the full models leave, and what they spend.
+
+    The traffic has no rounding of its own: models far dearer than the budget may share the last of
+    it.
+    """
+    rest = 1.0
+    lost = 0.0
+    spent = 0.0
+    for m in range(size):
+        if side[m] > 0.0 and m != i and m != j:
+            part = limit[m]
+            less = rest - part
+            # What this difference has lost to rounding (Knuth's TwoSum).
+            back = less - rest
+            lost += (rest - (less - back)) - (part + back)
+            rest = less
+            spent += part * cost[m]
+    return max(rest + lost, 0.0), spent
+
+
+@njit(nogil=True, error_model="numpy", cache=CACHE)
+def _placed(rest, limit):
+    """Find what a model takes of the traffic left, of which less than the tolerance is nothing."""
+    return min(rest, limit) if rest > MASS else 0.0
+
+
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _solve(w, reward, cost, limit, budget, share, value, price, marginal, status):
     batch, size = np.uint64(reward.shape[0]), np.uint64(reward.shape[1])
     u, c, a = np.empty(size), np.empty(size), np.empty(size)
@@ -227,7 +292,7 @@ def _solve(w, reward, cost, limit, budget, share, value, price, marginal, status
                 value[r] += p[m] * reward[r, m]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _load(w, reward, cost, limit, budget, start, lanes, size):
     """Copy problems ``start``, ``start + 1`` and so on to the lanes."""
     for m in range(size):
@@ -242,7 +307,7 @@ def _load(w, reward, cost, limit, budget, start, lanes, size):
         w[BUDGET + lane] = budget[start + lane]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=CACHE)
 def _unload(w, share, value, price, marginal, status, start, lanes, size):
     """Write what the lanes' bases say; returns the number of lanes left to ``solve_one``."""
     for lane in range(lanes):

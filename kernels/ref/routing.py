@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
-from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS
+from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, REACH, ROUNDING
 from fastroute.kernels.types import Routing
 
 
@@ -75,7 +75,9 @@ def solve_one(
     dearest = max(c[m] for m in models)
     cheapest = min(c[m] for m in models)
     b = dearest if budget >= dearest else Fraction(float(budget))
-    tolerance = Fraction(BUDGET_RANGE) * (dearest - cheapest) + Fraction(BUDGET_SCALE) * dearest
+    reach = min(dearest, Fraction(REACH) * b)
+    tolerance = Fraction(BUDGET_RANGE) * max(reach - cheapest, Fraction(0))
+    tolerance += Fraction(BUDGET_SCALE) * reach
 
     def fill(price: Fraction) -> list[Fraction]:
         order = sorted(models, key=lambda m: (price * c[m] - u[m], c[m], m))
@@ -83,6 +85,23 @@ def solve_one(
 
     def spend(p: list[Fraction]) -> Fraction:
         return sum((c[m] * p[m] for m in models), Fraction(0))
+
+    share = _fill(sorted(models, key=lambda m: (c[m], -u[m], m)), a)
+    if spend(share) > b + tolerance:
+        # The smallest price at which nothing dearer is preferred to what is used.
+        price = max(
+            (
+                (u[j] - u[i]) / (c[j] - c[i])
+                for i in models
+                for j in models
+                if c[j] > c[i] and u[j] > u[i]
+                # What rounding leaves of a limit is no room.
+                if min(share[i], a[j] - share[j]) > Fraction(ROUNDING) * min(a[i], a[j])
+            ),
+            default=Fraction(0),
+        )
+        marginal = min(u[m] - price * c[m] for m in models if share[m] > 0)
+        return _answer(share, u, price, marginal, OVER_BUDGET)
 
     prices = sorted(
         {Fraction(0)}
@@ -94,23 +113,20 @@ def solve_one(
         }
     )
     # The smallest price whose cheapest fill is within budget; spending falls as the price rises.
-    target = max(b, spend(fill(prices[-1])))
     low, high = 0, len(prices) - 1
     while low < high:
         middle = (low + high) // 2
-        if spend(fill(prices[middle])) <= target + tolerance:
+        if spend(fill(prices[middle])) <= b + tolerance:
             high = middle
         else:
             low = middle + 1
     price = prices[low]
     share = fill(price)
-    # Nothing cheaper exists beyond the last crossing; ties in cost alone remain for the reward.
-    status = OVER_BUDGET if spend(share) > b + tolerance else OPTIMAL
     marginal = min(u[m] - price * c[m] for m in models if share[m] > 0)
-    if status == OPTIMAL and price > 0:
+    if price > 0:
         tied = [m for m in models if u[m] - price * c[m] == marginal]
         _spend_slack(share, tied, a, c, b - spend(share))
-    return _answer(share, u, price, marginal, status)
+    return _answer(share, u, price, marginal, OPTIMAL)
 
 
 def _fill(order: list[int], limit: list[Fraction]) -> list[Fraction]:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.report.style import compact, word
+from fastroute.study.markdown import markdown_rows, plain
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,13 +58,13 @@ def markdown_answer(answer: Answer, figures: str = "figures/answer-") -> str:
     str
         The verdict, then the figures, then the tables.
     """
-    parts = list(answer.verdict)
+    parts = [plain(text) for text in answer.verdict]
     for figure in answer.figures:
         # A star in the caption would end its emphasis.
-        caption = figure.caption.replace("*", "\\*")
+        caption = plain(figure.caption).replace("*", "\\*")
         parts.append(f"![{figure.name}]({figures}{figure.name}.svg)\n\n*{caption}*")
     for table in answer.tables:
-        shown = [_markdown_table(table.frame), *([table.note] if table.note else [])]
+        shown = [_markdown_table(table.frame), *([plain(table.note)] if table.note else [])]
         if table.frame.height > _FOLDED:
             # Viewers that know HTML fold it up; the others show it all.
             head = f"<details><summary>{table.title}: {table.frame.height} rows</summary>"
@@ -75,7 +76,4 @@ def markdown_answer(answer: Answer, figures: str = "figures/answer-") -> str:
 
 def _markdown_table(frame: "pl.DataFrame") -> str:
     rules = ["---:" if dtype.is_numeric() else "---" for dtype in frame.dtypes]
-    lines = [frame.columns, rules, *([shown_cell(value) for value in row] for row in frame.rows())]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+    return markdown_rows(frame.columns, rules, ([*map(shown_cell, row)] for row in frame.rows()))

@@ -187,17 +187,18 @@ def with_option(trials: "pl.DataFrame", option: str) -> "pl.DataFrame":
 
 def models_of(stored: StoredStudy, cell: int) -> tuple[str, ...]:
     """Return the names of the models of a cell."""
-    label = _row(stored, cell)["scenario"]
-    return tuple(stored.manifest["scenarios"][label]["models"])
+    import polars as pl
+
+    found = stored.models.filter(pl.col("cell") == cell).select("name").collect()
+    return tuple(found.get_column("name"))
 
 
 def arrivals(stored: StoredStudy, cell: int) -> NDArray[np.int64]:
     """Return the first round of every model of a cell, [N]."""
-    return np.array(_row(stored, cell)["arrivals"], np.int64)
+    import polars as pl
 
-
-def _row(stored: StoredStudy, cell: int) -> dict[str, Any]:
-    return stored.cells.filter(cell=cell).collect().row(0, named=True)
+    found = stored.models.filter(pl.col("cell") == cell).select("arrival").collect()
+    return found.get_column("arrival").to_numpy()
 
 
 def means(frame: "pl.DataFrame", by: str, quantity: str) -> "pl.DataFrame":

@@ -82,7 +82,7 @@ def answer(stored: StoredStudy) -> Answer:
             AnswerTable(
                 "Best γ by budget",
                 pl.DataFrame(rows),
-                "By priced regret (overspending charged at its worth), mean ± half the 95 % "
+                "By priced regret (regret plus overspending at its worth), mean ± half the 95 % "
                 "interval. Tied: cannot be told from the best in paired comparisons that hold "
                 "jointly at 95 %. Between grid points the best γ is where a parabola in log γ is "
                 "lowest, with its bootstrap interval.",

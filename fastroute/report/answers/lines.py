@@ -125,20 +125,25 @@ def base_label(stored: "StoredStudy", label: str, *, policies: bool = False) -> 
 
 
 def overspending(stored: "StoredStudy") -> list[int]:
-    """Cells that have spent beyond the budget, more than chance explains.
+    """Cells whose regret alone may flatter them, more than chance explains.
 
-    On the whole, or for a while: regret below zero was bought by overspending while the budget
-    counted, even where the mean cost is within it.
+    Their mean cost is above the budget, or their regret is below zero while some of their trials
+    overspent.  Where no trial overspends, the priced regret is the regret.
     """
     import polars as pl
 
     # A single trial has no interval, and NaN would count as large.
     above = (pl.col("quantity") == "cost") & (pl.col("low").fill_nan(None) > pl.col("budget"))
-    bought = (pl.col("quantity") == "regret") & (pl.col("high").fill_nan(None) < 0.0)
+    below = (pl.col("quantity") == "regret") & (pl.col("high").fill_nan(None) < 0.0)
+    mean = {
+        name: pl.col("mean").filter(pl.col("quantity") == name).first()
+        for name in ("regret", "priced_regret")
+    }
+    charged = mean["priced_regret"] > mean["regret"] + NOTHING
     return (
-        stored.summary.filter(above | bought)
-        .select("cell")
-        .unique(maintain_order=True)
+        stored.summary.group_by("cell", maintain_order=True)
+        .agg((above.any() | (below.any() & charged)).alias("over"))
+        .filter("over")
         .collect()
         .get_column("cell")
         .to_list()

@@ -68,8 +68,8 @@ def answer(stored: StoredStudy) -> Answer:
                 _figure(trials, places),
                 "Final regret (left) and priced regret (right) against the limit. Whiskers: 95 % "
                 "intervals of the mean. The regret of the oracle is the discovery part alone. "
-                "Where the cap on deployed models binds, no cap is in the price, and priced regret "
-                "can be below zero.",
+                "Regret can be below zero without overspending where the cap on deployed models "
+                "binds: a policy whose set differs between stages mixes more models in time.",
             ),
         ),
     )

@@ -1,0 +1,121 @@
+"""What the command line writes to: streams that cannot fail it, and the console for tables."""
+
+import codecs
+import contextlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Wide enough for every table when the output is a file or a pipe, whose width nobody knows.
+_PIPE_WIDTH: Final = 200
+# What stands for a character that the encoding of the output lacks; anything else becomes "?".
+_PLAIN: Final = {
+    "±": "+-",
+    "×": "x",
+    "−": "-",
+    "—": "-",
+    "…": "...",
+    "≤": "<=",
+    "≥": ">=",
+}
+_ERRORS: Final = "fastroute-plain"
+
+
+def console() -> "Console":
+    """Return the console on standard output; wide where the output has no width of its own."""
+    from rich.console import Console
+
+    return (
+        Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=_PIPE_WIDTH)
+    )
+
+
+@contextlib.contextmanager
+def safe_output() -> Iterator[None]:
+    """Keep what cannot be written from failing what was computed.
+
+    Characters that an output cannot say are written in plain ones, what is written to a closed
+    output or to a pipe that nobody reads any more is dropped, and warnings of fastroute take one
+    line.
+    """
+    codecs.register_error(_ERRORS, _plain)
+    before = sys.stdout, sys.stderr, warnings.formatwarning
+    sys.stdout, sys.stderr = _safe(sys.stdout), _safe(sys.stderr)
+    warnings.formatwarning = _format
+    try:
+        yield
+    finally:
+        for stream, given in zip((sys.stdout, sys.stderr), before, strict=False):
+            # Log handlers may hold the others for longer.
+            (stream.close if given is None else stream.flush)()
+        sys.stdout, sys.stderr, warnings.formatwarning = before
+
+
+class _Descriptor(io.FileIO):
+    """An open descriptor; what its reader no longer takes is dropped."""
+
+    _lost = False
+
+    def write(self, data: Any, /) -> int:
+        """Write, or pretend to; a disk that is full is told once."""
+        if not self._lost:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self._lost = True
+                if not isinstance(error, BrokenPipeError):
+                    raise
+        return len(memoryview(data).cast("B"))
+
+
+def _safe(stream: TextIO | None) -> TextIO:
+    """Return a stream that writes where ``stream`` does and never fails for its reader."""
+    if stream is None:
+        # Closed by the shell, as in `>&-`.
+        return open(os.devnull, "w", encoding="utf-8")
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    try:
+        descriptor = stream.fileno()
+    except OSError:
+        # In memory, as in tests.
+        return stream
+    stream.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Descriptor(descriptor, "w", closefd=False)),
+        encoding=stream.encoding,
+        errors=_ERRORS,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Write the characters that an encoding lacks in plain ones."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    if "\udc80" <= (first := error.object[error.start]) <= "\udcff":
+        # A byte of a file name that is no text: written as it is.
+        return bytes([ord(first) - 0xDC00]), error.start + 1
+    text = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(character, "?") for character in text), error.end
+
+
+def _format(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: Any = None
+) -> str:
+    """Write a warning of fastroute in one line, without the line of code it came from."""
+    from fastroute.warning import FastrouteWarning
+
+    if issubclass(category, FastrouteWarning):
+        return f"warning: {message}\n"
+    return _standard_format(message, category, filename, lineno, line)
+
+
+_standard_format: Final = warnings.formatwarning

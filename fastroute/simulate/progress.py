@@ -1,0 +1,50 @@
+"""Progress of one simulation: a bar on standard error, or a function of the user."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+Tell = Callable[[int, int], None]
+
+
+@contextlib.contextmanager
+def shown_progress(progress: bool | Tell | None) -> Iterator[Tell | None]:
+    """Show a bar where one is asked for; quiet where standard error is no terminal.
+
+    Yields
+    ------
+    callable or None
+        Called as ``tell(done, total)`` with trial-rounds.
+
+    Raises
+    ------
+    ValueError
+        When `progress` is neither True, False nor a function.
+    """
+    if progress is None or progress is False:
+        yield None
+        return
+    if progress is not True:
+        if not callable(progress):
+            raise ValueError(
+                f"progress must be True, False or a function of (done, total), got {progress!r}."
+            )
+        yield progress
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not (console.is_terminal or console.is_jupyter),
+    )
+    with bar:
+        task = bar.add_task("compiling", total=None)
+        yield lambda done, total: bar.update(
+            task, description="simulating", completed=done, total=total
+        )
