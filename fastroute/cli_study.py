@@ -198,7 +198,7 @@ def _print_plan(study: "Study", executor: str, workers: int | None) -> None:
     from fastroute.study.estimate import estimate
 
     screen = console()
-    for line in estimate(study, executor, workers).lines:
+    for line in estimate(study, executor, workers, progress=True).lines:
         screen.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -1,5 +1,6 @@
 """Named policies, their options, and the rules for gamma."""
 
+import functools
 import math
 from typing import Any
 
@@ -110,6 +111,26 @@ BAD: dict[str, list[Any]] = {
 def test_refused_values(option: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"policy option {option}="):
         fr.policy("stageroute", **{option: value})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"estimator": "ucbb"},
+        {"gama": 1},
+        {"gamma": "scald:1"},
+        {"estimator": "contextual", "resolve_every": 2},
+    ],
+    ids=repr,
+)
+def test_both_ways_to_build_a_policy_explain_alike(options: dict[str, Any]) -> None:
+    messages = []
+    for build in (fr.Policy, functools.partial(fr.policy, "stageroute")):
+        with pytest.raises(ValueError, match=r"^policy") as caught:
+            build(**options)
+        messages.append(str(caught.value))
+        assert "\n" not in messages[-1]
+    assert messages[0] == messages[1]
 
 
 def test_resolve_gamma() -> None:

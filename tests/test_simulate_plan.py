@@ -1,5 +1,6 @@
 """Stages, pools and checkpoints."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,17 @@ import pytest
 
 import fastroute as fr
 from fastroute.scenario import Scenario
-from fastroute.simulate.plan import LONGEST_PIECE, Plan, log_spaced, make_plan, resolve_stages
+from fastroute.scenario.costs import budget_marks
+from fastroute.simulate.plan import (
+    LONGEST_PIECE,
+    Plan,
+    log_spaced,
+    make_plan,
+    resolve_rules,
+    resolve_stages,
+)
+from fastroute.study import Study
+from fastroute.study.cells import lay_out
 
 
 @pytest.mark.parametrize(
@@ -21,7 +32,9 @@ from fastroute.simulate.plan import LONGEST_PIECE, Plan, log_spaced, make_plan, 
         ("T^(1/3)", 1_000_000, 100),
         ("T^(1/3)", 1_000, 10),
         ("T^(2/3)", 1_000, 100),
-        ("T^1/3", 1_000, 10),
+        ("(T^1)/3", 1_000, 333),
+        ("sqrt(T) / 2", 10_000, 50),
+        ("T^-1", 1_000, 1),
         ("T^0.5", 10_000, 100),
         ("T^.5", 10_000, 100),
         (" T^( 1 / 3 ) ", 1_000, 10),
@@ -60,7 +73,9 @@ BAD_STAGES = [
     "thoery",
     "T^",
     "T^x",
-    "T^-1",
+    "T^1/3",
+    "T^-1/3",
+    "slack",
     "t^(1/3)",
     "T^.",
     "T^0.3.3",
@@ -73,6 +88,53 @@ BAD_STAGES = [
 def test_refused_rules(rule: Any) -> None:
     with pytest.raises(ValueError, match="stages"):
         resolve_stages(rule, 100, 8, 4)
+
+
+def test_budget_and_stages_take_the_rules_of_studies() -> None:
+    world = fr.scenario("sota").resolve(2_000, 1)
+    cheapest, slack = budget_marks(world, 2_000, 3)
+    for rule, budget in [
+        ("cheapest", cheapest),
+        (" slack ", slack),
+        ("0.5 * slack", 0.5 * slack),
+        (0.25, 0.25),
+        (math.inf, math.inf),
+    ]:
+        assert resolve_rules(rule, 7, world, 2_000, 3) == (budget, 7)
+    assert resolve_rules("0.5 * slack", "20 * b / slack", world, 2_000, 3)[1] == 10
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        ("0.5 * slak", "position 7, 'slak': is an unknown name; did you mean \"slack\"?"),
+        ("1.5", "a plain number is written without quotes"),
+        ("K", "is an unknown name"),
+        ("1 / (N - N)", "has no value"),
+        ("-slack", "comes to .*, but must be >= 0"),
+    ],
+)
+def test_refused_rules_for_the_budget(budget: str, words: str) -> None:
+    world = fr.scenario("sota").resolve(2_000, 1)
+    with pytest.raises(ValueError, match=rf"^budget.*{words}"):
+        resolve_rules(budget, 7, world, 2_000, 3)
+
+
+def test_a_study_and_a_run_mean_the_same_by_a_rule() -> None:
+    setting = {"horizon": 500, "budget": "0.4 * slack", "max_deployed": 3, "stages": "sqrt(T)"}
+    (cell,) = lay_out(
+        Study.from_dict(
+            {
+                "name": "x",
+                "scenario": {"name": "sota"},
+                "policy": [{"name": "uniform"}],
+                "setting": setting,
+            }
+        ).resolved()
+    )
+    run = fr.simulate(fr.scenario("sota"), fr.policy("uniform"), trials=2, **setting)
+    for name in ("budget", "stages"):
+        assert run.settings[name] == cell.settings[name]
 
 
 def test_enormous_power_means_every_round() -> None:

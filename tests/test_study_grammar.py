@@ -1,4 +1,4 @@
-"""Formulas in studies: what they mean, and that nothing else gets through."""
+"""Rules for settings: what they mean, and that nothing else gets through."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastroute.study.grammar import FUNCTIONS, FormulaError, formula
+from fastroute.rules import FUNCTIONS, FormulaError, formula, rule, stages_of
 
 VALUES = {"T": 10_000.0, "N": 24.0, "slack": 0.25, "M_max": 5.0}
 
@@ -31,6 +31,10 @@ def value(text: str) -> float:
         ("(-2)^2", 4.0),
         ("2^3^2", 512.0),
         ("2^-1", 0.5),
+        ("2^(4/2)", 4.0),
+        ("(2^4)/2", 8.0),
+        ("2^(4)/2", 8.0),
+        ("N^2 / M_max", 115.2),
         ("2 * -3", -6.0),
         ("--+2", 2.0),
         ("log(N * T / 0.05)", math.log(24 * 10_000 / 0.05)),
@@ -63,6 +67,9 @@ def test_formulas_mean_what_they_mean_on_paper(text: str, expected: float) -> No
         ("(" * 60 + "1" + ")" * 60, "is nested too deeply"),
         ("-" * 60 + "1", "is nested too deeply"),
         ("1" * 201, "at most 200 characters"),
+        ("T^1/3", "position 4, '/': is ambiguous here; write ^(1/3) for a power that is a"),
+        ("N * T^ -1 / 3", "position 11, '/': is ambiguous here; write ^(-1/3)"),
+        ("2^T^1/2", "position 6, '/': is ambiguous here; write ^(1/2)"),
     ],
 )
 def test_what_cannot_be_read_is_pointed_at(text: str, words: str) -> None:
@@ -86,6 +93,20 @@ def test_what_has_no_value_is_pointed_at(text: str, words: str) -> None:
     with pytest.raises(FormulaError) as caught:
         value(text)
     assert words in str(caught.value)
+
+
+def test_stages_are_between_one_and_one_a_round() -> None:
+    names = {"T": 1000, "N": 8, "M_max": 5}
+    for text, stages in [("T^(1/3)", 10), ("1 / T", 1), ("2 * T", 1000), ("theory", 8)]:
+        assert stages_of(rule("stages", text), names) == stages
+    assert stages_of(rule("stages", "T^400"), names) == 1000
+    with pytest.raises(FormulaError, match="has no value"):
+        stages_of(rule("stages", "1 / T^400"), names)
+
+
+def test_a_plain_number_in_quotes_is_no_rule() -> None:
+    with pytest.raises(FormulaError, match="written without quotes"):
+        rule("budget", " 0.5 ")
 
 
 def test_a_formula_knows_what_it_needs() -> None:

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import fastroute as fr
-from fastroute.study import Study, StudyError
+from fastroute.study import Study, StudyError, run_study
+from fastroute.study.build import build_scenario
 from fastroute.study.cells import Cell, lay_out, shard_size
+from fastroute.study.estimate import estimate
 from fastroute.study.grid import count_cells, points
 from studies import mini
 
@@ -182,7 +184,10 @@ def test_slack_never_binds_and_cheapest_just_does() -> None:
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ({"budget": "cheapest / 2"}, "cell 0 (stageroute in static, horizon=60, budget="),
+        (
+            {"budget": "cheapest / 2"},
+            "cells (0, 1, 2, 3; the first is stageroute in static, ",
+        ),
         ({"budget": "cheapest / 2"}, "is below"),
         ({"budget": "slack - cheapest - 9"}, "comes to -9, but must be greater than 0"),
         ({"budget": "1 / (T - 60)"}, "position 3, '/': has no value for 1, 0"),
@@ -197,9 +202,52 @@ def test_cells_that_cannot_be_played_are_named(setting: dict[str, Any], words: s
 
 
 def test_only_the_first_problems_are_listed() -> None:
-    problems = problems_of(setting={"seed": list(range(50)), "budget": "cheapest / 2"})
+    budgets = [f"cheapest / {n}" for n in range(2, 52)]
+    problems = problems_of(setting={"budget": budgets})
     assert len(problems) == 6
-    assert problems[-1] == "and 195 more cells like these"
+    assert problems[-1] == "and 45 more problems like these"
+
+
+def test_what_is_wrong_with_several_cells_is_said_once() -> None:
+    (problem,) = problems_of(setting={"seed": list(range(50)), "budget": "cheapest / 2"})
+    assert problem.startswith("200 cells (0, 1, 2, 3, 4, ...; the first is stageroute in static, ")
+
+
+def test_policies_of_one_world_share_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+
+    def counting(name: str, options: Any) -> Any:
+        built.append(name)
+        return build_scenario(name, options)
+
+    monkeypatch.setattr("fastroute.study.cells.build_scenario", counting)
+    cells = cells_of(setting={"seed": list(range(20))})
+    assert len(cells) == 80
+    assert built == ["static"]
+    assert len({id(cell.settings) for cell in cells}) == 40
+
+
+@pytest.mark.parametrize(
+    ("setting", "store"),
+    [
+        ({"horizon": 300, "trials": 256}, {}),
+        ({"horizon": 300, "trials": 256, "stages": 100}, {}),
+        ({"horizon": 300, "trials": 256, "stages": 100}, {"stages": "means"}),
+        ({"horizon": 200, "trials": 512}, {"curves": "moments", "stages": "means"}),
+        ({"horizon": 60, "trials": 64, "seed": list(range(10))}, {}),
+    ],
+)
+def test_the_size_of_a_study_is_known_before_it_runs(
+    setting: dict[str, Any], store: dict[str, Any], tmp_path: Path
+) -> None:
+    study = mini(
+        scenario={"name": "sota"},
+        setting={"checkpoints": 64, **setting},
+        store={"shard_trials": "auto", **store},
+    )
+    run_study(study, tmp_path / "run", progress=False)
+    size = sum(file.stat().st_size for file in (tmp_path / "run").rglob("*") if file.is_file())
+    assert 0.5 < estimate(study).bytes / size < 2.0
 
 
 def test_the_key_is_of_what_the_results_depend_on() -> None:

@@ -78,8 +78,20 @@ def test_progress_on_a_terminal(
     assert err.rindex("policy [0]") < err.index("policy [6]")
 
 
+def test_a_plan_that_takes_long_is_reported(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reporter(True) as report:
+        report.plan(1, 1000)
+        monkeypatch.setattr("fastroute.study.progress._SECONDS_OF_PLAN", 0.0)
+        report.plan(700, 1000)
+        report.plan(701, 1000)
+    assert capfd.readouterr().err.splitlines() == ["planning: 700 of 1,000 cells"]
+
+
 def test_silence(capfd: pytest.CaptureFixture[str]) -> None:
     with reporter(False) as report:
+        report.plan(1, 1)
         report.begin(1, 0, 1, 0)
         report.advance(1)
         report.update(state(0, 100))

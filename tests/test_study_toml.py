@@ -60,6 +60,30 @@ def test_syntax_errors_have_line_and_column() -> None:
         read_toml('name = "x"\na = = 1\n', "some.toml")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = 1\nb = [1,\n2", "at the end of the document, line 3"),
+        ("[policy]\na = 1\n[policy]\na = 2", r"several .* are written \[\[policy\]\] each"),
+        ("[store]\na = 1\n[store]\nb = 2", "line 3.*; put both into one table"),
+        ("a = 1\nb = " + "9" * 5000, r"too many digits \(at line 2\)"),
+        ("a = " + "[" * 3000 + "]" * 3000, "nested too deeply"),
+        ("a = " + "{a = " * 3000 + "1" + "}" * 3000, "nested too deeply"),
+        ("x = 1\na" + ".b" * 50_000 + " = 1", r"more than 50 parts \(at line 2\)"),
+        ("[a" + ".b" * 50_000 + "]", "more than 50 parts"),
+    ],
+    ids=range(8),
+)
+def test_what_the_parser_cannot_take_is_explained(text: str, words: str) -> None:
+    with pytest.raises(StudyError, match=words) as caught:
+        read_toml(text, "x.toml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+    assert read_toml("\ufeffa = 1", "x.toml") == {"a": 1}
+
+
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"none\.toml: cannot be read"):
         read_toml_file(tmp_path / "none.toml")

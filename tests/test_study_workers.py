@@ -1,6 +1,8 @@
 """Workers that die: processes of this machine, and of a Dask cluster."""
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -42,6 +44,65 @@ def test_a_process_that_dies_costs_nothing(
     assert stored.complete
     assert_same_frames(stored, undisturbed)
     assert contents(stored.path) == contents(undisturbed.path)
+
+
+SCRIPT = """\
+import fastroute as fr
+from studies import mini
+fr.run_study(mini(), "run", executor="processes", workers=2, progress=False)
+print("returned")
+"""
+
+
+@pytest.mark.parametrize("given", ["standard input", "a script without a main guard"])
+def test_processes_that_cannot_start_say_why(given: str, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "-" if given == "standard input" else "script.py"],
+        input=SCRIPT,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "returned" not in done.stdout
+    assert "ExecutorError: processes x 2: no process can be started" in done.stderr
+    assert 'under `if __name__ == "__main__":`' in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_no_executor_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"executor must be one of threads, .* not int 3"):
+        run(tmp_path / "run", executor=3)
+
+
+@pytest.mark.slow
+def test_a_client_and_a_cluster_of_dask_stay_open(undisturbed: StoredStudy, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        for name, executor in (("cluster", cluster), ("client", client)):
+            assert_same_frames(run(tmp_path / name, executor=executor), undisturbed)
+        assert client.status == "running"
+        assert client.submit(int, "3").result() == 3
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_gone_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("fastroute.study.executors._DASK_SECONDS", 1)
+    with pytest.raises(ValueError, match="no Dask scheduler answers there"):
+        run(tmp_path / "run", executor="dask://127.0.0.1:9")
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.slow

@@ -1,11 +1,8 @@
 """Named policies."""
 
-from difflib import get_close_matches
 from typing import Any, Final
 
-from pydantic import ValidationError
-
-from fastroute.policy.spec import Policy
+from fastroute.policy.spec import Policy, one_of
 
 #: Name -> (what it is, the parts that differ from the defaults of :class:`Policy`).
 POLICIES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
@@ -125,24 +122,5 @@ def policy(name: str, /, **options: Any) -> Policy:
     'scaled:0.5'
     """
     if not isinstance(name, str) or name not in POLICIES:
-        raise ValueError(f"policy {name!r} is not one of {_listed(name, POLICIES)}")
-    unknown = set(options) - set(Policy.model_fields)
-    if unknown:
-        option = sorted(unknown)[0]
-        raise ValueError(
-            f"policy option {option}={options[option]!r} is not one of "
-            f"{_listed(option, Policy.model_fields)}"
-        )
-    try:
-        return Policy(**{"name": name, **POLICIES[name][1], **options})
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(x) for x in first["loc"][:1])
-        message = str(first["msg"]).removeprefix("Value error, ")
-        raise ValueError(f"policy option {field}={first['input']!r}: {message}") from error
-
-
-def _listed(name: str, allowed: Any) -> str:
-    near = get_close_matches(str(name), list(allowed), 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return ", ".join(repr(x) for x in allowed) + "." + hint
+        raise ValueError(f"policy {name!r} is not one of {one_of(name, POLICIES)}")
+    return Policy(**{"name": name, **POLICIES[name][1], **options})

@@ -1,12 +1,14 @@
 """``Policy``: one estimator x deployer x router triple with its options."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    ValidationError,
     field_serializer,
     field_validator,
     model_validator,
@@ -84,9 +86,20 @@ class Policy(BaseModel):
         For ``"pacer"``: weight of the last cost in its running mean, in (0, 1].
     ceiling : float
         For ``"pacer"``: largest price.
+
+    Raises
+    ------
+    ValueError
+        For an unknown option, or a value that is not allowed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **options: Any) -> None:
+        try:
+            super().__init__(**options)
+        except ValidationError as error:
+            raise ValueError(_explain(error)) from error
 
     name: str = "custom"
     estimator: Literal[
@@ -134,3 +147,24 @@ class Policy(BaseModel):
     def _known_rule(cls, value: float | str) -> float | str:
         resolve_gamma(value, 2, 1, 0.5)
         return value
+
+
+def _explain(error: ValidationError) -> str:
+    """Say in one line what is wrong with the first option that is."""
+    first = error.errors()[0]
+    if not first["loc"]:
+        return f"policy: {str(first['msg']).removeprefix('Value error, ')}"
+    option = str(first["loc"][0])
+    given = f"policy option {option}={first['input']!r}"
+    if first["type"] == "extra_forbidden":
+        return f"{given} is not one of {one_of(option, Policy.model_fields)}"
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return f"{given}: {message.replace('Input should be', 'must be')}"
+
+
+def one_of(name: object, allowed: Iterable[str]) -> str:
+    """List what is allowed, and the nearest to what was given."""
+    words = list(allowed)
+    near = get_close_matches(str(name), words, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return ", ".join(repr(word) for word in words) + "." + hint

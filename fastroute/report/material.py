@@ -126,7 +126,9 @@ def gather(stored: StoredStudy, details: int) -> Material:
     import polars as pl
 
     status = status_of(stored)
-    cells = _with_statistics(stored, stored.cells.sort("cell").collect())
+    # Of an unfinished study the frame is made of the shards whenever it is asked for.
+    trials = stored.trials if stored.complete else stored.trials.collect().lazy()
+    cells = _with_statistics(stored, trials, stored.cells.sort("cell").collect())
     sizes = cells.group_by("world", maintain_order=True).agg(
         pl.len().alias("cells"), pl.col("trials_done").sum().alias("trials")
     )
@@ -142,14 +144,16 @@ def gather(stored: StoredStudy, details: int) -> Material:
         policies=cells.get_column("policy").unique(maintain_order=True).to_list(),
         varied=varied,
         axes=axes,
-        worlds=_worlds(stored, cells, chosen, axes),
+        worlds=_worlds(stored, trials, cells, chosen, axes),
         begun=begun.height,
         methods=solver_methods(stored.stages),
         times=work_times(cells, stored.shards.collect()),
     )
 
 
-def _with_statistics(stored: StoredStudy, cells: "pl.DataFrame") -> "pl.DataFrame":
+def _with_statistics(
+    stored: StoredStudy, trials: "pl.LazyFrame", cells: "pl.DataFrame"
+) -> "pl.DataFrame":
     """Put the statistics of every cell beside its parameters."""
     import polars as pl
 
@@ -166,7 +170,7 @@ def _with_statistics(stored: StoredStudy, cells: "pl.DataFrame") -> "pl.DataFram
     # A first policy without trials is no other policy's to stand in for.
     firsts = cells.group_by("world").agg(pl.col("cell").min().alias("other_cell"))
     paired = (
-        paired_differences(stored.trials, "priced_regret")
+        paired_differences(trials, "priced_regret")
         .join(firsts, on=["world", "other_cell"])
         .select(
             "cell",
@@ -174,7 +178,7 @@ def _with_statistics(stored: StoredStudy, cells: "pl.DataFrame") -> "pl.DataFram
             "share_lower",
         )
     )
-    for more in (trial_diagnostics(stored.trials), paired):
+    for more in (trial_diagnostics(trials), paired):
         cells = cells.join(more, on="cell", how="left", maintain_order="left")
     return cells
 
@@ -205,7 +209,11 @@ def _axes(stored: StoredStudy, varied: list[str]) -> list[str]:
 
 
 def _worlds(
-    stored: StoredStudy, cells: "pl.DataFrame", chosen: list[int], axes: list[str]
+    stored: StoredStudy,
+    trials: "pl.LazyFrame",
+    cells: "pl.DataFrame",
+    chosen: list[int],
+    axes: list[str],
 ) -> list[World]:
     import polars as pl
 
@@ -220,8 +228,8 @@ def _worlds(
         .select("world", "policy", "trial", "stage", "opened", "spend", "budget")
         .collect()
     )
-    trials = (
-        stored.trials.filter(mine)
+    detailed = (
+        trials.filter(mine)
         .select("world", "cell", "policy", "trial", "regret", "priced_regret")
         .collect()
     )
@@ -232,7 +240,7 @@ def _worlds(
         spend = stage_spend(stages.filter(world=number))
         against: Any = "all" if here.height <= _MOST_PAIRED else "first"
         pairs = [
-            paired_differences(trials.filter(world=number), name, against=against).with_columns(
+            paired_differences(detailed.filter(world=number), name, against=against).with_columns(
                 pl.lit(name).alias("quantity")
             )
             for name in ("regret", "priced_regret")

@@ -4,6 +4,7 @@ from fastroute.scenario.base import Scenario, World
 from fastroute.scenario.check import DataSource, Report, check_table, list_data
 from fastroute.scenario.registry import SCENARIOS, scenario
 from fastroute.scenario.routerbench_pickle import load_routerbench
+from fastroute.scenario.saved import save_scenario
 
 __all__ = [
     "SCENARIOS",
@@ -14,5 +15,6 @@ __all__ = [
     "check_table",
     "list_data",
     "load_routerbench",
+    "save_scenario",
     "scenario",
 ]

@@ -33,7 +33,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 #: Most models that a builder makes: every stage looks at all of them.
-MOST_MODELS: Final = 1_000_000
+MOST_MODELS: Final = 100_000
 
 MISSING_WORDS: Final = (
     *("", "-", "na", "n/a", "nan", "-nan", "nat", "null", "none", "<na>", "#na", "#n/a"),
@@ -98,7 +98,7 @@ def whole(field: str, value: object, least: int, most: int | None = None) -> int
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{field}={value!r} must be a whole number >= {least}")
     if most is not None and value > most:
-        raise ValueError(f"{field}={value!r} is too many; use at most {most:,}")
+        raise ValueError(f"{field}={value!r} must be at most {most:,}")
     return int(value)
 
 

@@ -316,6 +316,16 @@ def list_data() -> list[DataSource]:
             )
             for name in ("static", "minimax", "discovery", "random")
         ),
+        DataSource(
+            scenario="saved",
+            kind="recorded",
+            source="a scenario of your own, from fastroute.scenario.save_scenario",
+            licence="your own",
+            queries=None,
+            models=None,
+            available=True,
+            remedy="pass file=FILE",
+        ),
     ]
 
 

@@ -1,12 +1,13 @@
 """Where the arrivals of synthetic scenarios lie: evenly, at random, or just too late."""
 
-import re
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels import codes
+from fastroute.rules import FormulaError, stages_of
+from fastroute.rules import rule as read_rule
 from fastroute.scenario import _checks as checks
 from fastroute.solve.backend import load_kernel
 
@@ -15,15 +16,12 @@ __all__ = [
     "Placement",
     "instance_draws",
     "place_arrivals",
-    "power_stages",
+    "stage_count",
     "stage_length",
 ]
 
 ArrivalRule = Literal["regular", "random", "adversarial"]
 _RULES: Final = ("regular", "random", "adversarial")
-_NUMBER: Final = r"(\d+(?:\.\d*)?|\.\d+)"
-_RATIO: Final = rf"{_NUMBER}(?:\s*/\s*{_NUMBER})?"
-_POWER: Final = re.compile(rf"T\^(?:\(\s*{_RATIO}\s*\)|{_RATIO})")
 
 #: What a draw of the instance stream is for; its word of the counter that is a round elsewhere.
 MEANS: Final = 0
@@ -58,29 +56,14 @@ def instance_draws(seed: int, trials: int, size: int, purpose: int) -> NDArray[n
     return table + 2.0**-33
 
 
-def power_stages(rule: str, horizon: int) -> int | None:
-    """Return the number of stages K of a rule ``T^x`` or ``T^(x/y)``, or None for another rule.
-
-    ``T^x`` is rounded, and kept between 1 and T: more than one stage a round is not possible.
-    """
-    found = _POWER.fullmatch(rule.strip())
-    if found is None:
-        return None
-    top, bottom = (found[1], found[2]) if found[1] else (found[3], found[4])
-    below = float(bottom or 1.0)
-    if below <= 0.0:
-        return None
-    return min(max(round(horizon ** min(float(top) / below, 1.0)), 1), horizon)
-
-
-def stage_length(stages: int | str, horizon: int) -> int:
-    """Return the rounds of a stage, ceil(T / K).
+def stage_count(stages: int | str, horizon: int) -> int:
+    """Return the number of stages K.
 
     Parameters
     ----------
     stages : int or str
-        K, or "T^x" with x a number or a fraction such as "T^(1/3)"; rounded to a whole number of
-        stages as ``simulate`` does.
+        K, or a rule of T alone, such as "T^(1/3)"; rounded to a whole number of stages as
+        ``simulate`` does.
     horizon : int
         T.
 
@@ -90,15 +73,22 @@ def stage_length(stages: int | str, horizon: int) -> int:
         For any other rule, or more stages than rounds.
     """
     if isinstance(stages, str):
-        power = power_stages(stages, horizon)
-        if power is None:
-            raise ValueError(f"stages={stages!r} must be a whole number or \"T^x\", as 'T^(1/3)'")
-        count = power
+        try:
+            count = stages_of(read_rule("stages", stages, ("T",)), {"T": horizon})
+        except FormulaError as error:
+            raise ValueError(
+                f"stages={stages!r} must be a whole number or a rule, as 'T^(1/3)'; {error}"
+            ) from None
     else:
         count = checks.whole("stages", stages, 1)
         if count > horizon:
             raise ValueError(f"stages={count} is more than horizon={horizon}: at most one a round")
-    return -(-horizon // count)
+    return count
+
+
+def stage_length(stages: int | str, horizon: int) -> int:
+    """Return the rounds of a stage, ceil(T / K); arguments as those of :func:`stage_count`."""
+    return -(-horizon // stage_count(stages, horizon))
 
 
 def place_arrivals(

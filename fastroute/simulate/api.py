@@ -23,7 +23,7 @@ from fastroute.simulate.engine import (
     run_chunk,
 )
 from fastroute.simulate.merge import Accounts, collect, join_all, make_run
-from fastroute.simulate.plan import log_spaced, make_plan, resolve_stages
+from fastroute.simulate.plan import log_spaced, make_plan, resolve_rules
 from fastroute.simulate.progress import shown_progress
 from fastroute.simulate.run import Run
 from fastroute.solve.backend import load_kernel, resolve_backend
@@ -52,7 +52,7 @@ def simulate(
     policy: Policy,
     *,
     horizon: int,
-    budget: float,
+    budget: float | str,
     max_deployed: int,
     stages: int | str = "T^(1/3)",
     trials: int = 64,
@@ -75,13 +75,15 @@ def simulate(
         From :func:`fastroute.policy`, or custom.
     horizon : int
         Rounds T, one query each.
-    budget : float
-        Largest mean cost per query, in the scenario's cost unit.
+    budget : float or str
+        Largest mean cost per query, in the scenario's cost unit; or a rule as in a study:
+        ``"cheapest"``, ``"slack"``, ``"0.5 * slack"``, ...: see the formulas in the documentation
+        of studies.
     max_deployed : int
         M_max: models deployed at once.
     stages : int or str
-        K, or ``"T^x"``, or ``"theory"`` (``N^(2/3) T^(1/3) / M_max``).  Stages have
-        ``ceil(T / K)`` rounds; the last one may be shorter.
+        K, or a rule such as ``"T^(1/3)"``, or ``"theory"`` (``N^(2/3) T^(1/3) / M_max``).  Stages
+        have ``ceil(T / K)`` rounds; the last one may be shorter.
     trials : int
         Independent repetitions.
     seed : int
@@ -207,7 +209,7 @@ def _prepare(
     part: tuple[int, int] | None = None,
     *,
     horizon: int,
-    budget: float,
+    budget: Any,
     max_deployed: int,
     trials: int,
     stages: int | str = "T^(1/3)",
@@ -241,7 +243,8 @@ def _prepare(
     horizon = positive_int("horizon", horizon)
     trials = positive_int("trials", trials)
     max_deployed = positive_int("max_deployed", max_deployed)
-    budget = _number("budget", budget, "It is the largest mean cost per query.")
+    if not isinstance(budget, str):
+        budget = _number("budget", budget, "It is the largest mean cost per query.")
     deploy_cost = _number("deploy_cost", deploy_cost)
     if not (isinstance(seed, int | np.integer) and 0 <= seed < 1 << 64):
         raise ValueError(f"seed must be an integer in [0, 2**64), got {seed!r}.")
@@ -259,7 +262,7 @@ def _prepare(
     first, stop = (0, trials) if part is None else part
     world = scenario.resolve(horizon, trials, slice(first, stop))
     size = len(world.limit)
-    count = resolve_stages(stages, horizon, size, max_deployed)
+    budget, count = resolve_rules(budget, stages, world, horizon, max_deployed)
     plan = make_plan(world, horizon, count, _checkpoints(checkpoints, horizon))
     # Solved once on the host, whatever the device: not worth a compilation.
     asked = time.perf_counter()

@@ -1,16 +1,19 @@
 """When things happen in a run: stages, changes of the pool, checkpoints."""
 
+from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastroute.rules import Formula, FormulaError, rule, stages_of
 from fastroute.scenario import World
-from fastroute.scenario.placement import power_stages
+from fastroute.scenario.costs import BudgetMarks, budget_marks
 from fastroute.solve.validate import positive_int
 
 I8 = NDArray[np.int64]
+Number = TypeVar("Number", int, float)
 
 #: Longest piece of a stage that is played in one call: bounds the time between two reports of
 #: progress.  A constant, so that sums do not depend on who plays them.
@@ -45,14 +48,54 @@ class Plan(NamedTuple):
     checkpoints: I8  #: number of rounds completed at each checkpoint
 
 
-def resolve_stages(rule: int | str, horizon: int, n_models: int, max_deployed: int) -> int:
+def resolve_rules(
+    budget: Any, stages: Any, world: World, horizon: int, max_deployed: int
+) -> tuple[Any, int]:
+    """Work out the budget and the number of stages of a run, where they are given as rules.
+
+    Parameters
+    ----------
+    budget : number or str
+        ``"cheapest"``, ``"slack"``, ``"0.5 * slack"``, ...: any formula of :mod:`fastroute.rules`.
+        A number is returned as it is.
+    stages : int or str
+        As in :func:`resolve_stages`; a rule may use ``slack``, ``cheapest`` and ``b`` too.
+    world : World
+    horizon, max_deployed : int
+        T and M_max.
+
+    Returns
+    -------
+    budget, stages : number, int
+
+    Raises
+    ------
+    ValueError
+        For what is no rule, a rule without a value, a negative budget, or more stages than rounds.
+    """
+    names: dict[str, float] = {"T": horizon, "N": len(world.limit), "M_max": max_deployed}
+    found = {
+        name: _read(name, value)
+        for name, value in (("budget", budget), ("stages", stages))
+        if isinstance(value, str)
+    }
+    if any(formula.names.intersection(BudgetMarks._fields) for formula in found.values()):
+        names |= budget_marks(world, horizon, max_deployed)._asdict()
+    if "budget" in found:
+        budget = _value("budget", budget, lambda: found["budget"](names))
+        if budget < 0.0:
+            raise ValueError(f"budget comes to {budget:g}, but must be >= 0.")
+    return budget, _stages(stages, found.get("stages"), {**names, "b": budget})
+
+
+def resolve_stages(stages: int | str, horizon: int, n_models: int, max_deployed: int) -> int:
     """Turn a rule into the number of stages K, an integer in [1, T].
 
     Parameters
     ----------
-    rule : int or str
-        K itself; ``"T^x"`` (x a number or a fraction such as ``1/3``), rounded; or ``"theory"``,
-        ``N^(2/3) T^(1/3) / M_max``.
+    stages : int or str
+        K itself; a formula of :mod:`fastroute.rules` such as ``"T^(1/3)"``, rounded; or
+        ``"theory"``, ``N^(2/3) T^(1/3) / M_max``.
     horizon, n_models, max_deployed : int
         T, N and M_max.
 
@@ -65,20 +108,33 @@ def resolve_stages(rule: int | str, horizon: int, n_models: int, max_deployed: i
     ValueError
         For any other rule, or more stages than rounds.
     """
-    if isinstance(rule, str):
-        if rule == "theory":
-            stages = n_models ** (2 / 3) * horizon ** (1 / 3) / max_deployed
-            return int(min(max(round(stages), 1), horizon))
-        power = power_stages(rule, horizon)
-        if power is None:
-            raise ValueError(
-                f"stages={rule!r} is not an integer, \"T^x\" (such as 'T^(1/3)') or 'theory'."
-            )
-        return power
-    count = positive_int("stages", rule)
-    if count > horizon:
-        raise ValueError(f"stages={count} is more than horizon={horizon}: at most one a round.")
+    names = {"T": horizon, "N": n_models, "M_max": max_deployed}
+    found = _read("stages", stages, tuple(names)) if isinstance(stages, str) else None
+    return _stages(stages, found, names)
+
+
+def _stages(given: Any, found: Formula | None, names: Mapping[str, float]) -> int:
+    if found is not None:
+        return _value("stages", given, lambda: stages_of(found, names))
+    count = positive_int("stages", given)
+    if count > names["T"]:
+        raise ValueError(f"stages={count} is more than horizon={names['T']}: at most one a round.")
     return count
+
+
+def _read(setting: str, text: str, names: tuple[str, ...] | None = None) -> Formula:
+    try:
+        return rule(setting, text, names)
+    except FormulaError as error:
+        kind = "an integer" if setting == "stages" else "a number"
+        raise ValueError(f"{setting}={text!r} must be {kind} or a rule; {error}.") from None
+
+
+def _value(setting: str, given: Any, work_out: Callable[[], Number]) -> Number:
+    try:
+        return work_out()
+    except FormulaError as error:
+        raise ValueError(f"{setting}={given!r}: {error}.") from None
 
 
 def log_spaced(horizon: int, count: int) -> I8:

@@ -1,17 +1,20 @@
 """From the words of a study to scenarios and policies, and what can be wrong on the way."""
 
 import functools
+import hashlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import ValidationError
 
+from fastroute.rules import ALL_NAMES, Formula, formula
 from fastroute.study.axes import axis_of
-from fastroute.study.errors import key_path, plain_message, unknown
-from fastroute.study.grammar import Formula, formula
+from fastroute.study.errors import key_path, plain_message
 from fastroute.study.toml import shown
-from fastroute.study.values import ALL_NAMES
+from fastroute.words import unknown
 
 if TYPE_CHECKING:
     from fastroute.policy import Policy
@@ -21,8 +24,14 @@ if TYPE_CHECKING:
 _OF_THE_RUN: Final = ("horizon", "trials")
 # What these options stand at while a scenario is checked before its runs are laid out.
 _STAND_INS: Final = {"horizon": 1_000_000, "trials": 1}
+#: Name of the scenario that is read from a file.
+SAVED: Final = "saved"
+#: Folder of a run directory in which these files are kept, named by what is in them.
+KEPT: Final = "scenarios"
 # Parts of an annotation that take a list as one value.
 _LISTS: Final = ("Sequence", "ArrayLike", "list", "tuple")
+# Parts of an annotation that take the name of a file.
+_FILES: Final = ("Path", "Outcomes", "ModelTable")
 
 
 def build_scenario(name: str, options: Mapping[str, Any]) -> "Scenario":
@@ -51,7 +60,8 @@ def build_policy(name: str, options: Mapping[str, Any]) -> "Policy":
     return policy(name, **options)
 
 
-def policy_formula(option: str, value: Any) -> Formula | None:
+@functools.lru_cache(maxsize=1024)
+def policy_formula(option: str, value: str) -> Formula | None:
     """Read a formula for an option of a policy; None where the value is none.
 
     Raises
@@ -62,7 +72,7 @@ def policy_formula(option: str, value: Any) -> Formula | None:
     from fastroute.policy import Policy, resolve_gamma
 
     field = Policy.model_fields.get(option)
-    if field is None or not isinstance(value, str):
+    if field is None:
         return None
     if not {int, float} & _kinds(field.annotation):
         return None
@@ -86,7 +96,19 @@ def _kinds(annotation: Any) -> set[Any]:
     return set().union(*map(_kinds, parts)) if parts else {annotation}
 
 
-def work_out_policy(options: Mapping[str, Any], names: Mapping[str, float]) -> dict[str, Any]:
+def policy_formulas(options: Mapping[str, Any]) -> dict[str, Formula]:
+    """Read those options of a policy that are formulas."""
+    texts = {option: value for option, value in options.items() if isinstance(value, str)}
+    return {
+        option: rule
+        for option, value in texts.items()
+        if (rule := policy_formula(option, value)) is not None
+    }
+
+
+def work_out_policy(
+    options: Mapping[str, Any], rules: Mapping[str, Formula], names: Mapping[str, float]
+) -> dict[str, Any]:
     """Return the options of a policy with formulas worked out for one cell.
 
     Raises
@@ -97,11 +119,10 @@ def work_out_policy(options: Mapping[str, Any], names: Mapping[str, float]) -> d
     from fastroute.policy import Policy
 
     found = dict(options)
-    for option, value in options.items():
-        if (rule := policy_formula(option, value)) is not None:
-            number = rule(names)
-            whole = Policy.model_fields[option].annotation is int
-            found[option] = round(number) if whole else number
+    for option, rule in rules.items():
+        number = rule(names)
+        whole = Policy.model_fields[option].annotation is int
+        found[option] = round(number) if whole else number
     return found
 
 
@@ -128,7 +149,15 @@ def policy_options() -> tuple[str, ...]:
 
 def scenario_axes(name: str, options: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Those options of a scenario that are axes of the grid."""
-    native = {p.name for p in _parameters(name) if any(x in str(p.annotation) for x in _LISTS)}
+    from fastroute.scenario.registry import is_own
+
+    if is_registered(name):
+        native = _annotated(name, _LISTS)
+    else:
+        # A function of the user's own is not imported to look: every list is an axis. Where a name
+        # is not known at all, as in the report of a study whose scenario was registered by a
+        # script, the study is a resolved one, in which the other lists are values.
+        native = set() if is_own(name) else set(options)
     return _axes(options, native)
 
 
@@ -137,31 +166,137 @@ def policy_axes(options: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     return _axes(options, set())
 
 
-def _axes(options: Mapping[str, Any], native: set[str]) -> dict[str, tuple[Any, ...]]:
+def _axes(options: Mapping[str, Any], native: Collection[str]) -> dict[str, tuple[Any, ...]]:
     found = {key: axis_of(value, native_list=key in native) for key, value in options.items()}
     return {key: axis for key, axis in found.items() if axis is not None}
 
 
 def _parameters(name: str) -> list[inspect.Parameter]:
+    from fastroute.scenario.registry import find_builder
+
+    return _parameters_of(find_builder(name))
+
+
+@functools.lru_cache(maxsize=64)
+def _parameters_of(builder: "Callable[..., Scenario]") -> list[inspect.Parameter]:
+    parameters = inspect.signature(builder).parameters.values()
+    return [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+
+
+def _annotated(name: str, words: Sequence[str]) -> set[str]:
+    """Options of a scenario whose annotation has one of the words in it."""
+    return {p.name for p in _parameters(name) if any(x in str(p.annotation) for x in words)}
+
+
+def _file_options(name: str) -> set[str]:
+    """Options of a registered scenario that are names of files where they are text."""
+    return _annotated(name, _FILES) if is_registered(name) else set()
+
+
+def is_registered(name: str) -> bool:
+    """Tell whether a scenario has a builder that is known without importing code of the user's."""
     from fastroute.scenario import SCENARIOS
 
-    if name not in SCENARIOS:
-        raise ValueError(
-            f"scenario {name!r} is not registered in this process: add its builder to "
-            "fastroute.scenario.SCENARIOS first"
-        )
-    parameters = inspect.signature(SCENARIOS[name]).parameters.values()
-    return [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+    return name in SCENARIOS
 
 
 def resolve_scenario(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a scenario with the defaults that TOML can hold written out."""
+    """Return the options of a scenario with all that others must know written out.
+
+    These are the defaults that TOML can hold, axes as axes, the full names of files, and what is
+    inside a saved scenario. Of a function of the user's own no defaults are known, because
+    nothing is imported here.
+    """
     defaults = {
         key: default
-        for key, default in scenario_options(name).items()
+        for key, default in (scenario_options(name) if is_registered(name) else {}).items()
         if isinstance(default, bool | int | float | str)
     }
-    return {**defaults, **options}
+    axes = {key: {"grid": list(axis)} for key, axis in scenario_axes(name, options).items()}
+    found = {**defaults, **with_full_paths(name, {**options, **axes}, Path.cwd())}
+    if name == SAVED and "digest" not in found:
+        from fastroute.scenario.saved import scenario_digest
+
+        found["digest"] = scenario_digest(build_scenario(name, found))
+    return found
+
+
+def with_full_paths(name: str, options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the options of a scenario with names of files, relative to a folder, in full.
+
+    Addresses such as ``s3://...`` stay as they are.
+    """
+    names = _file_options(name)
+
+    def full(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [full(entry) for entry in value]
+        if isinstance(value, Mapping) and set(value) == {"grid"}:
+            return {"grid": full(value["grid"])}
+        if not isinstance(value, str | PurePath) or "://" in str(value):
+            return value
+        return os.path.normpath(folder / Path(value).expanduser())
+
+    return {key: full(value) if key in names else value for key, value in options.items()}
+
+
+def identity_of(name: str, options: Mapping[str, Any], *, files: bool = True) -> dict[str, Any]:
+    """Return options that are equal for two scenarios of one name where their results are.
+
+    A study stays the same when its data move.
+
+    Parameters
+    ----------
+    name, options : str, mapping
+        Resolved.
+    files : bool
+        Name files by what is in them; else leave them out.
+    """
+    names = _file_options(name)
+    found = {key: value for key, value in options.items() if key not in names}
+    # A saved scenario has a digest of what is in its file.
+    if files and name != SAVED:
+        found |= {key: _content(value) for key, value in options.items() if key in names}
+    return found
+
+
+def kept_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return resolved options as the run directory has them: with a saved scenario inside it."""
+    if name != SAVED:
+        return dict(options)
+    return {**options, "file": f"{KEPT}/{options['digest'][:16]}.npz"}
+
+
+def file_content(name: str, options: Mapping[str, Any]) -> bytes:
+    """Return the content of the file of a saved scenario, and nothing for another one."""
+    from fastroute.scenario import Scenario
+    from fastroute.scenario.saved import scenario_bytes
+
+    if name != SAVED:
+        return b""
+    file = options["file"]
+    return scenario_bytes(file) if isinstance(file, Scenario) else Path(file).read_bytes()
+
+
+def _content(value: Any) -> Any:
+    """Return a checksum for the name of a file that is there, and other values as they are."""
+    if isinstance(value, list | tuple):
+        return [_content(entry) for entry in value]
+    if isinstance(value, Mapping) and set(value) == {"grid"}:
+        return {"grid": _content(value["grid"])}
+    if isinstance(value, str):
+        try:
+            about = os.stat(value)
+            return _checksum(value, about.st_size, about.st_mtime_ns)
+        except (OSError, ValueError):
+            return value
+    return value
+
+
+@functools.lru_cache(maxsize=64)
+def _checksum(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def resolve_policy(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,7 +305,8 @@ def resolve_policy(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     Axes and formulas stay as they are.
     """
     axes = policy_axes(options)
-    open_ = {k: v for k, v in options.items() if k in axes or policy_formula(k, v) is not None}
+    single = {key: value for key, value in options.items() if key not in axes}
+    open_ = {key: options[key] for key in (*axes, *policy_formulas(single))}
     fixed = {k: v for k, v in options.items() if k not in open_}
     fields = build_policy(name, fixed).model_dump(mode="json", exclude_none=True)
     fields.pop("name", None)
@@ -193,12 +329,22 @@ def option_problems(
         One line per problem; nothing is said about a missing name.
     """
     from fastroute.policy import POLICIES
-    from fastroute.scenario import SCENARIOS
+    from fastroute.scenario import Scenario
+    from fastroute.scenario.registry import SCENARIOS, is_own
 
-    problems = []
+    problems: list[str] = []
     for path, table in scenarios.items():
         name, given = table.get("name"), _options(table)
         if not isinstance(name, str):
+            continue
+        if is_own(name):
+            # Its options are looked at when the study runs; nothing is imported before.
+            problems += _axis_problems(path, given, functools.partial(scenario_axes, name))
+            continue
+        if ":" in name:
+            problems.append(
+                f'{path}.name = {shown(name)}: a function of your own is written "module:function"'
+            )
             continue
         if name not in SCENARIOS:
             problems.append(f"{path}.name = {shown(name)}: {unknown(name, SCENARIOS, 'scenario')}")
@@ -209,6 +355,12 @@ def option_problems(
             for key, default in allowed.items()
             if default is inspect.Parameter.empty and key not in (*given, *_OF_THE_RUN)
         ]
+        if name == SAVED and not isinstance(given.get("file", ""), str | PurePath | Scenario):
+            problems.append(
+                f"{path}.file = {shown(given['file'])}: must be the name of one file; write a "
+                "[[scenario]] for each"
+            )
+            continue
         kind = f'option of scenario "{name}"'
         problems += missing + _unknown_options(path, given, allowed, kind) or _each(
             path,
@@ -261,7 +413,7 @@ def _build_without_formulas(name: str, options: Mapping[str, Any]) -> None:
     known = {}
     for option, value in options.items():
         try:
-            rule = policy_formula(option, value)
+            rule = policy_formula(option, value) if isinstance(value, str) else None
         except ValueError as error:
             raise _OptionError(option, value, str(error)) from None
         if rule is None:
@@ -276,11 +428,9 @@ def _each(
     build: Callable[[Mapping[str, Any]], object],
 ) -> list[str]:
     """Build with every value of every axis, the other axes at their first value."""
-    for option, value in given.items():
-        try:
-            axes_of({option: value})
-        except ValueError as error:
-            return [f"{path}.{option} = {shown(value)}: {error}"]
+    problems = _axis_problems(path, given, axes_of)
+    if problems:
+        return problems
     axes = axes_of(given)
     first = {**given, **{option: axis[0] for option, axis in axes.items()}}
     found = _attempt(path, functools.partial(build, first))
@@ -288,6 +438,21 @@ def _each(
         for value in axis[1:]:
             found += _attempt(path, functools.partial(build, {**first, option: value}))
     return list(dict.fromkeys(found))
+
+
+def _axis_problems(
+    path: str,
+    given: Mapping[str, Any],
+    axes_of: Callable[[Mapping[str, Any]], Mapping[str, Sequence[Any]]],
+) -> list[str]:
+    """Find axes without values, or with one twice."""
+    problems = []
+    for option, value in given.items():
+        try:
+            axes_of({option: value})
+        except ValueError as error:
+            problems.append(f"{path}.{option} = {shown(value)}: {error}")
+    return problems
 
 
 def _attempt(path: str, build: Callable[[], object]) -> list[str]:

@@ -2,20 +2,28 @@
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastroute.policy import resolve_gamma
+from fastroute.scenario.costs import BudgetMarks, budget_marks
 from fastroute.scenario.optimum import optimum, refuse_infeasible
 from fastroute.simulate.api import SIMULATION_BACKENDS
 from fastroute.solve.validate import choice
-from fastroute.study.build import build_policy, build_scenario, run_options, work_out_policy
+from fastroute.study.build import (
+    build_policy,
+    build_scenario,
+    file_content,
+    identity_of,
+    kept_options,
+    policy_formulas,
+    run_options,
+    work_out_policy,
+)
 from fastroute.study.errors import StudyError
 from fastroute.study.grid import Point, points
 from fastroute.study.planning import Kept
@@ -37,9 +45,6 @@ MOST_STAGE_ROWS: Final = 100_000
 SHARD_ROUNDS: Final = 20_000_000
 #: ... and at most this many trials.
 SHARD_TRIALS: Final = 4096
-# Digits to which slack and cheapest are rounded, so that a last bit of a solver on another
-# machine is no other study.
-_DIGITS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,8 @@ class Cell:
         Of the scenario.
     digest : str
         Of the numbers behind the scenario.
+    content : bytes
+        Of the file of a saved scenario, which travels with the shards; else empty.
     """
 
     number: int
@@ -103,12 +110,15 @@ class Cell:
     note: str
     models: tuple[str, ...]
     digest: str
+    content: bytes = b""
 
     @cached_property
     def key(self) -> str:
         """Identifies the results of a trial: a hash of all they depend on but its number."""
+        # What is in the files of a scenario is in the digest; their names decide nothing.
+        options = identity_of(self.scenario_name, self.scenario_options, files=False)
         what = {
-            "scenario": [self.scenario_name, self.scenario_options, self.digest],
+            "scenario": [self.scenario_name, options, self.digest],
             "policy": self.policy_options,
             "settings": {k: v for k, v in self.settings.items() if k != "trials"},
         }
@@ -151,6 +161,7 @@ class Cell:
             settings,
             self.kept.moments,
             self.kept.means,
+            content=self.content,
         )
 
     def __str__(self) -> str:
@@ -163,31 +174,51 @@ class Cell:
         )
 
 
-def lay_out(study: Study) -> list[Cell]:
+def lay_out(study: Study, told: Callable[[int, int], None] | None = None) -> list[Cell]:
     """Work out every cell of a resolved study and refuse what cannot be played.
+
+    Parameters
+    ----------
+    study : Study
+    told : callable, optional
+        Called as ``told(done, total)`` with numbers of cells, now and then.
 
     Raises
     ------
     StudyError
         When there are too many cells, or the formulas, options or scenario of a cell do not
-        work. The first few are named.
+        work. What is wrong with several cells is said once.
     """
     reader = _Reader(study)
     cells: list[Cell] = []
-    problems: list[str] = []
-    for number, point in enumerate(points(study)):
+    wrong: dict[str, list[tuple[int, Point]]] = {}
+    laid = points(study)
+    for number, point in enumerate(laid):
         try:
             cells.append(reader.cell(number, point))
         except (ValueError, OSError) as error:
-            problems.append(f"cell {number} ({_place(point)}): {error}")
-    if problems:
-        more = len(problems) - 5
-        tail = [f"and {more:,} more cells like these"] if more > 0 else []
-        raise StudyError(f"study {study.name}", problems[:5] + tail)
+            wrong.setdefault(str(error), []).append((number, point))
+        if told is not None:
+            told(number + 1, len(laid))
+    if wrong:
+        lines = [f"{_places(where)}: {message}" for message, where in wrong.items()]
+        more = len(lines) - 5
+        tail = [f"and {more:,} more problems like these"] if more > 0 else []
+        raise StudyError(f"study {study.name}", lines[:5] + tail)
     twice = _twice(cells)
     if twice:
         raise StudyError(f"study {study.name}", twice)
     return cells
+
+
+def _places(cells: Sequence[tuple[int, Point]]) -> str:
+    """Name cells: the first one in full, and the numbers of a few others."""
+    number, point = cells[0]
+    if len(cells) == 1:
+        return f"cell {number} ({_place(point)})"
+    few = ", ".join(str(number) for number, _ in cells[:5])
+    rest = ", ..." if len(cells) > 5 else ""
+    return f"{len(cells):,} cells ({few}{rest}; the first is {_place(point)})"
 
 
 def _place(point: Point) -> str:
@@ -233,65 +264,140 @@ def _taken(point: Point) -> dict[str, int]:
     return {option: found[option] for option in wanted}
 
 
+class _Played(NamedTuple):
+    """A scenario and a setting, which several policies share."""
+
+    number: int  #: of the world
+    scenario: "Scenario"
+    options: dict[str, Any]  #: of the scenario, as the run directory has them
+    taken: tuple[str, ...]
+    settings: dict[str, Any]
+    names: dict[str, float]  #: for the formulas of policies
+    digest: str
+    content: bytes
+
+
+class _Player(NamedTuple):
+    """A policy with its formulas worked out."""
+
+    policy: "Policy"
+    options: dict[str, Any]
+    gamma: float
+
+
 class _Reader:
     """Builds cells, and what several cells share only once."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
         self._scenarios: dict[str, Scenario] = {}
+        self._contents: dict[str, bytes] = {}
         self._worlds: dict[tuple[str, int], tuple[World, str]] = {}
-        self._prices: dict[tuple[str, int, int], tuple[float, float]] = {}
+        self._marks: dict[tuple[str, int, int], BudgetMarks] = {}
         self._feasible: set[tuple[str, int, int, float]] = set()
         self._world_numbers: dict[str, int] = {}
-        swept = {
+        self._played: dict[tuple[Any, ...], _Played | ValueError | OSError] = {}
+        self._players: dict[tuple[Any, ...], _Player] = {}
+        # Both cost a solution of every pool and instance, so they are left out where no formula
+        # can ask for them.
+        text = json.dumps([study.to_dict()[key] for key in ("setting", "policy")])
+        self._marked = any(name in text for name in BudgetMarks._fields)
+        self._swept = {
             name: axis
             for scenario in study.scenario
             for policy in study.policy
             for name, axis in study.axes(scenario, policy).items()
         }
-        self._swept = swept
+        self._columns = [
+            column for name, axis in self._swept.items() if (column := _column(name, axis))
+        ]
 
     def cell(self, number: int, point: Point) -> Cell:
-        options = point.scenario.options
-        taken = _taken(point)
-        given = json.dumps([point.scenario.name, options], sort_keys=True, default=str)
-        name = json.dumps([given, taken], sort_keys=True)
-        if name not in self._scenarios:
-            self._scenarios[name] = build_scenario(point.scenario.name, {**options, **taken})
-        scenario = self._scenarios[name]
-        settings, names = self._settings(point, name, scenario)
-        policy_options = work_out_policy(point.policy.options, names)
-        policy = build_policy(point.policy.name, policy_options)
-        self._check_feasible(name, scenario, settings)
+        played = self._play(point)
+        player = self._player(point, played)
+        settings = played.settings
         horizon, trials = settings["horizon"], settings["trials"]
         store = self._study.store
         few = trials <= MOST_CURVE_TRIALS
         rows = trials * settings["stages"]
-        world = json.dumps([given, {k: v for k, v in settings.items() if k != "trials"}])
         return Cell(
             number=number,
-            world=self._world_numbers.setdefault(world, len(self._world_numbers)),
+            world=played.number,
             scenario=point.scenario.label,
             policy=point.policy.label,
             scenario_name=point.scenario.name,
             policy_name=point.policy.name,
-            scenario_options=options,
-            policy_options=policy.model_dump(mode="json", exclude={"name"}),
-            run_options=tuple(taken),
+            scenario_options=played.options,
+            policy_options=player.options,
+            run_options=played.taken,
             settings=settings,
-            gamma=resolve_gamma(policy.gamma, horizon, scenario.n_models, policy.delta),
-            axes=self._axes(point, policy),
+            gamma=player.gamma,
+            axes=self._axes(point, player.policy),
             curves=store.curves if store.curves != "auto" else ("trials" if few else "moments"),
             keep_stages=store.stages == "trials"
             or (store.stages == "auto" and rows <= MOST_STAGE_ROWS),
             shard_trials=shard_size(horizon)
             if store.shard_trials == "auto"
             else store.shard_trials,
-            cost_unit=scenario.cost_unit,
-            note=scenario.note,
-            models=scenario.models,
-            digest=self._world(name, scenario, horizon)[1],
+            cost_unit=played.scenario.cost_unit,
+            note=played.scenario.note,
+            models=played.scenario.models,
+            digest=played.digest,
+            content=played.content,
         )
+
+    def _play(self, point: Point) -> _Played:
+        """Return the scenario and the setting of a cell; a world that does not work fails again."""
+        # Points with equal scenarios share the object.
+        key = (id(point.scenario), *point.setting.values())
+        found = self._played.get(key)
+        if found is None:
+            try:
+                found = self._work_out(point)
+            except (ValueError, OSError) as error:
+                found = error
+            self._played[key] = found
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _work_out(self, point: Point) -> _Played:
+        spec = point.scenario
+        taken = _taken(point)
+        given = json.dumps([spec.name, spec.options], sort_keys=True, default=str)
+        name = json.dumps([given, taken], sort_keys=True)
+        if name not in self._scenarios:
+            self._scenarios[name] = build_scenario(spec.name, {**spec.options, **taken})
+            self._contents[name] = file_content(spec.name, spec.options)
+        scenario = self._scenarios[name]
+        settings, names = self._settings(point, name, scenario)
+        self._check_feasible(name, scenario, settings)
+        digest = self._world(name, scenario, settings["horizon"])[1]
+        place = json.dumps([given, {k: v for k, v in settings.items() if k != "trials"}])
+        return _Played(
+            self._world_numbers.setdefault(place, len(self._world_numbers)),
+            scenario,
+            kept_options(spec.name, spec.options),
+            tuple(taken),
+            settings,
+            names,
+            digest,
+            self._contents[name],
+        )
+
+    def _player(self, point: Point, played: _Played) -> _Player:
+        spec, horizon, size = point.policy, played.settings["horizon"], played.scenario.n_models
+        rules = policy_formulas(spec.options)
+        names = tuple(played.names.values()) if rules else ()
+        key = (id(spec), horizon, size, *names)
+        if key not in self._players:
+            policy = build_policy(spec.name, work_out_policy(spec.options, rules, played.names))
+            self._players[key] = _Player(
+                policy,
+                policy.model_dump(mode="json", exclude={"name"}),
+                resolve_gamma(policy.gamma, horizon, size, policy.delta),
+            )
+        return self._players[key]
 
     def _settings(
         self, point: Point, name: str, scenario: "Scenario"
@@ -311,8 +417,9 @@ class _Reader:
         names["T"] = settle("horizon")
         names["N"] = scenario.n_models
         names["M_max"] = settle("max_deployed")
-        cheapest, slack = self._costs(name, scenario, found["horizon"], found["max_deployed"])
-        names |= {"cheapest": cheapest, "slack": slack}
+        if self._marked:
+            marks = self._budget_marks(name, scenario, found["horizon"], found["max_deployed"])
+            names |= marks._asdict()
         names["b"] = settle("budget")
         names["K"] = settle("stages")
         for setting in ("trials", "checkpoints", "deploy_cost", "seed", "backend"):
@@ -331,33 +438,26 @@ class _Reader:
         return {setting: found[setting] for setting in given}, names
 
     def _world(self, name: str, scenario: "Scenario", horizon: int) -> "tuple[World, str]":
+        """Return the arrays of a scenario, and their digest."""
         if (name, horizon) not in self._worlds:
             world = scenario.resolve(horizon, scenario.instances)
             self._worlds[name, horizon] = world, _digest(world)
         return self._worlds[name, horizon]
 
-    def _costs(
+    def _budget_marks(
         self, name: str, scenario: "Scenario", horizon: int, max_deployed: int
-    ) -> tuple[float, float]:
-        """Return ``cheapest`` and ``slack`` of a scenario."""
+    ) -> BudgetMarks:
         key = (name, horizon, max_deployed)
-        if key not in self._prices:
-            world, _ = self._world(name, scenario, horizon)
-            # A pool for every round at which a model comes or goes.
-            changes = np.unique(np.concatenate([world.arrival, world.retirement]))
-            opened = changes[changes < horizon][:, None]
-            pools = (world.arrival <= opened) & (opened < world.retirement)
-            cheapest = _spend(world, pools[:1], 0.0, max_deployed)
-            slack = _spend(world, pools, math.inf, max_deployed)
-            # A budget just below the cheapest would be refused.
-            self._prices[key] = _rounded(cheapest, up=True), _rounded(slack, up=False)
-        return self._prices[key]
+        if key not in self._marks:
+            world = self._world(name, scenario, horizon)[0]
+            self._marks[key] = budget_marks(world, horizon, max_deployed)
+        return self._marks[key]
 
     def _check_feasible(self, name: str, scenario: "Scenario", settings: Mapping[str, Any]) -> None:
         horizon, max_deployed = settings["horizon"], settings["max_deployed"]
         key = (name, horizon, max_deployed, settings["budget"])
         if key not in self._feasible:
-            world, _ = self._world(name, scenario, horizon)
+            world = self._world(name, scenario, horizon)[0]
             first = (world.arrival <= 0)[None, :]
             found = optimum(world, first, settings["budget"], max_deployed, "numba")
             refuse_infeasible(world, found, settings["budget"], max_deployed)
@@ -366,37 +466,33 @@ class _Reader:
     def _axes(self, point: Point, policy: "Policy") -> dict[str, Any]:
         """Return columns for what varies, beside the settings that every frame has."""
         columns: dict[str, Any] = {}
-        for name, axis in self._swept.items():
-            kind, _, option = name.rpartition(".")
+        for column, kind, option in self._columns:
             if kind == "scenario":
-                columns[f"scenario_{option}"] = point.scenario.options.get(option)
+                columns[column] = point.scenario.options.get(option)
             elif kind == "policy":
-                default = getattr(policy, option)
-                columns[f"policy_{option}"] = point.policy.options.get(option, default)
-            elif any(isinstance(value, str) for value in axis) and option != "backend":
-                columns[f"{option}_rule"] = str(point.setting[option])
-            elif option in ("checkpoints", "deploy_cost", "backend"):
-                columns[f"setting_{option}"] = point.setting[option]
+                columns[column] = point.policy.options.get(option, getattr(policy, option))
+            else:
+                value = point.setting[option]
+                columns[column] = str(value) if kind == "rule" else value
         return columns
+
+
+def _column(name: str, axis: Sequence[Any]) -> tuple[str, str, str] | None:
+    """Return the column of an axis, the kind of its values, and the option; None without one."""
+    kind, _, option = name.rpartition(".")
+    if kind:
+        return f"{kind}_{option}", kind, option
+    if any(isinstance(value, str) for value in axis) and option != "backend":
+        return f"{option}_rule", "rule", option
+    if option in ("checkpoints", "deploy_cost", "backend"):
+        return f"setting_{option}", "setting", option
+    return None
 
 
 def shard_size(horizon: int) -> int:
     """Return the trials of a shard of automatic size: a power of two times ``BLOCK``."""
     blocks = min(SHARD_ROUNDS // horizon, SHARD_TRIALS) // BLOCK
     return BLOCK * (1 << max(blocks.bit_length() - 1, 0))
-
-
-def _spend(world: "World", pools: NDArray[np.bool_], budget: float, max_deployed: int) -> float:
-    """Return the largest mean cost of the best distribution, over pools and instances."""
-    best = optimum(world, pools, budget, max_deployed, "numba")
-    return float((best.weight * world.cost_mean).sum(axis=2).max())
-
-
-def _rounded(value: float, *, up: bool) -> float:
-    near = float(f"{value:.{_DIGITS - 1}e}")
-    if up and near < value:
-        near += 10.0 ** (math.floor(math.log10(abs(value))) - _DIGITS + 1)
-    return near
 
 
 def _digest(world: "World") -> str:

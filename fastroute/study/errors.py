@@ -1,6 +1,5 @@
 """What is wrong with a study, said all at once."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -36,21 +35,6 @@ class ExecutorError(ValueError):
 
 class DamagedError(ValueError):
     """A shard whose content is not what was written."""
-
-
-def unknown(word: str, allowed: Iterable[str], kind: str) -> str:
-    """Say that `word` is not one of the `allowed`, and which of them was probably meant.
-
-    Returns
-    -------
-    str
-        For example ``unknown key; did you mean "horizon"? Allowed: budget, horizon``.
-    """
-    words = sorted(allowed)
-    close = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.5)
-    guess = f'; did you mean "{close[0]}"?' if close else "."
-    listed = f" Allowed: {', '.join(words)}" if words else " None are allowed"
-    return f"unknown {kind}{guess}{listed}"
 
 
 def key_path(location: Iterable[int | str]) -> str:

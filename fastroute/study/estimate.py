@@ -1,12 +1,18 @@
 """What a study would take, before it runs."""
 
 import json
-from typing import Final, NamedTuple
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
-from fastroute.simulate.ledger import QUANTITIES, STAGE_COLUMNS
+from fastroute.scenario.registry import is_own
+from fastroute.simulate.plan import log_spaced
 from fastroute.study.cells import Cell, lay_out
 from fastroute.study.executors import cores
+from fastroute.study.grid import count_cells, points
+from fastroute.study.progress import reporter
 from fastroute.study.schema import BLOCK, Study
+from fastroute.study.shard import column_bytes
 from fastroute.study.status import span_text
 from fastroute.study.work import run_shard
 
@@ -14,12 +20,15 @@ from fastroute.study.work import run_shard
 _PROBE_ROUNDS: Final = 4096
 _PROBE_TRIALS: Final = 256
 _PROBES: Final = 8
-# Bytes that Parquet takes for a number, measured on shards of all kinds.
-_NUMBER: Final = 4.0
-# The same for a bin of a sketch, and how the number of bins grows with the trials of a shard.
-_BIN: Final = 2.0
-_BINS: Final = (3.0, 0.65)
-_FINALS: Final = 19
+# How the bins of a sketch grow with the trials of a shard.
+_BINS: Final = 0.65
+# Bytes of a study without cells, of a cell in all frames but `curves`, and of a number there as
+# against one in the curves of a trial.
+_STUDY: Final = 40e3
+_CELL: Final = 400.0
+_IN_FRAME: Final = 0.7
+# Numbers that the frame `curves` has for a quantity at a checkpoint.
+_STATISTICS: Final = 7
 
 
 class Estimate(NamedTuple):
@@ -32,7 +41,8 @@ class Estimate(NamedTuple):
     seconds : float
         Of work on one core, from a probe of a few thousand rounds per policy.
     bytes : float
-        On disk when complete.
+        On disk when complete. Shards, rounds, seconds and bytes are 0 or NaN where a scenario is a
+        function of the user's own, which is not imported to find out.
     lines : list of str
         All this in words.
     """
@@ -45,7 +55,13 @@ class Estimate(NamedTuple):
     lines: list[str]
 
 
-def estimate(study: Study, executor: str = "threads", workers: int | None = None) -> Estimate:
+def estimate(
+    study: Study,
+    executor: str = "threads",
+    workers: int | None = None,
+    *,
+    progress: bool = False,
+) -> Estimate:
     """Work out what a study would take, without writing anything.
 
     Parameters
@@ -53,6 +69,8 @@ def estimate(study: Study, executor: str = "threads", workers: int | None = None
     study : Study
     executor, workers
         As in :func:`fastroute.run_study`; only how many there are is of interest.
+    progress : bool
+        Whether to report a plan that takes long on standard error.
 
     Raises
     ------
@@ -60,14 +78,24 @@ def estimate(study: Study, executor: str = "threads", workers: int | None = None
         When the study does not work.
     """
     study.check()
-    cells = lay_out(study.resolved())
+    own = [spec.name for spec in study.scenario if is_own(spec.name)]
+    if own:
+        return _without_scenarios(study, own)
+    with reporter(progress) as report:
+        cells = lay_out(study.resolved(), report.plan)
     different = list({cell.key: cell for cell in cells}.values())
     shards = sum(-(-cell.trials // cell.shard_trials) for cell in different)
     rounds = sum(cell.rounds for cell in different)
-    speeds = _speeds(different)
-    usual = sum(speeds.values()) / len(speeds)
-    seconds = sum(cell.rounds * speeds.get(_kind(cell), usual) for cell in different)
-    size = sum(map(_bytes, different))
+    kinds = _kinds(different)
+    probes = _probes(different, kinds)
+    usual = sum(probe.seconds for probe in probes.values()) / len(probes)
+    most = next(iter(probes.values()))
+    seconds = size = 0.0
+    for cell, kind in zip(different, kinds, strict=True):
+        probe = probes.get(kind)
+        seconds += cell.rounds * (usual if probe is None else probe.seconds)
+        size += _bytes(cell, probe or most)
+    size += _STUDY + _CELL * len(cells)
     many = workers or cores()
     whose = f"{many} {executor}" if not executor.startswith("dask://") else f"{many} cores"
     horizons = sorted({int(cell.settings["horizon"]) for cell in cells})
@@ -77,66 +105,100 @@ def estimate(study: Study, executor: str = "threads", workers: int | None = None
         f"horizon {_ends(horizons)}, trials {_ends(trials)}, {rounds:.3g} trial-rounds",
         f"about {span_text(seconds / many)} on {whose} ({span_text(seconds)} of work at "
         f"{1e9 * seconds / rounds:.3g} ns per trial-round)",
-        f"about {_size(size)} on disk",
+        f"about {_size(size)} on disk, beside figures and report",
     ]
     return Estimate(len(cells), shards, rounds, seconds, size, lines)
 
 
-def _kind(cell: Cell) -> str:
-    """Name what the speed of a cell depends on most."""
-    world = [cell.scenario_name, cell.settings["max_deployed"], cell.settings["backend"]]
-    return json.dumps([cell.policy_options, world], sort_keys=True)
+def _without_scenarios(study: Study, own: list[str]) -> Estimate:
+    """Say what is known of a study without importing code of the user's."""
+    cells = count_cells(study)
+    points(study)  # refuses too many cells
+    lines = [
+        f"{study.name}: {cells:,} cells",
+        f"{', '.join(dict.fromkeys(own))}: code of your own, which is not imported before the "
+        "study runs; so there is no estimate of time and size",
+    ]
+    return Estimate(cells, 0, 0, math.nan, math.nan, lines)
 
 
-def _speeds(cells: list[Cell]) -> dict[str, float]:
-    """Seconds per trial-round of a few kinds of cells, from a short run of each.
+def _kinds(cells: Sequence[Cell]) -> list[tuple[Any, ...]]:
+    """Name what the speed and the size of each cell depend on most."""
+    texts: dict[int, str] = {}  # of options that cells share
+    kinds = []
+    for cell in cells:
+        options = texts.get(id(cell.policy_options))
+        if options is None:
+            options = json.dumps(cell.policy_options, sort_keys=True)
+            texts[id(cell.policy_options)] = options
+        settings, kept = cell.settings, cell.kept
+        world = (cell.scenario_name, settings["max_deployed"], settings["backend"])
+        kinds.append((options, *world, kept.moments, kept.means))
+    return kinds
+
+
+class _Probe(NamedTuple):
+    """What a short run of a cell took."""
+
+    seconds: float  #: per trial-round
+    bytes: dict[str, float]  #: per unit, of each kind of columns of a shard; see `_units`
+
+
+def _probes(cells: Sequence[Cell], kinds: Sequence[tuple[Any, ...]]) -> dict[Any, _Probe]:
+    """Run a little of a few kinds of cells, those with the most work first.
 
     Of every kind it is the cell with the most work that counts; short horizons are slower.
     """
-    kinds: dict[str, Cell] = {}
-    for cell in sorted(cells, key=lambda cell: cell.rounds, reverse=True):
-        kinds.setdefault(_kind(cell), cell)
-    speeds = {}
-    for kind, cell in list(kinds.items())[:_PROBES]:
-        horizon = min(int(cell.settings["horizon"]), _PROBE_ROUNDS)
-        trials = min(cell.trials, cell.shard_trials, _PROBE_TRIALS)
-        length = -(-cell.settings["horizon"] // cell.settings["stages"])
-        job = cell.job(
-            0,
-            trials,
-            horizon=horizon,
-            trials=trials,
-            stages=-(-horizon // length),
-            checkpoints=min(cell.settings["checkpoints"], horizon),
-        )
-        # The first run meets cold caches.
-        seconds = min(run_shard(job).facts["seconds"] for _ in range(2))
-        speeds[kind] = seconds / (trials * horizon)
-    return speeds
+    order = sorted(range(len(cells)), key=lambda place: cells[place].rounds, reverse=True)
+    chosen: dict[tuple[Any, ...], Cell] = {}
+    for place in order:
+        chosen.setdefault(kinds[place], cells[place])
+    return {kind: _probe(cell) for kind, cell in list(chosen.items())[:_PROBES]}
 
 
-def _bytes(cell: Cell) -> float:
+def _probe(cell: Cell) -> _Probe:
+    horizon = min(int(cell.settings["horizon"]), _PROBE_ROUNDS)
+    trials = min(cell.trials, cell.shard_trials, _PROBE_TRIALS)
+    length = -(-cell.settings["horizon"] // cell.settings["stages"])
+    changes = {
+        "horizon": horizon,
+        "trials": trials,
+        "stages": -(-horizon // length),
+        "checkpoints": min(cell.settings["checkpoints"], horizon),
+    }
+    job = cell.job(0, trials, **changes)
+    # The first run meets cold caches.
+    shards = [run_shard(job) for _ in range(2)]
+    seconds = min(shard.facts["seconds"] for shard in shards)
+    units = _units(cell.settings | changes, trials, trials)
+    sizes = {kind: size / units[kind] for kind, size in column_bytes(shards[0].content).items()}
+    return _Probe(seconds / (trials * horizon), sizes)
+
+
+def _units(settings: Mapping[str, Any], trials: int, shard_trials: int) -> dict[str, float]:
+    """Return what each kind of columns of the shards of a cell grows with."""
+    points = len(log_spaced(settings["horizon"], settings["checkpoints"]))
+    stages, blocks, shards = settings["stages"], -(-trials // BLOCK), -(-trials // shard_trials)
+    return {
+        "shard": shards,
+        "trial": trials,
+        "curve": trials * points,
+        "stage": trials * stages,
+        "block": blocks * points,
+        "block_stages": blocks * stages,
+        "sketch": shards * points * min(trials, shard_trials) ** _BINS,
+    }
+
+
+def _bytes(cell: Cell, probe: _Probe) -> float:
     """Bytes of the shards of a cell, and of its rows in the frames."""
-    settings, kept = cell.settings, cell.kept
-    points = len(QUANTITIES) * min(settings["checkpoints"], settings["horizon"])
-    slots = min(settings["max_deployed"], len(cell.models)) / 4
-    stages = settings["stages"] * (len(STAGE_COLUMNS) + slots)
-    per_trial = 2 * _FINALS * _NUMBER
-    per_block = per_shard = 0.0
-    per_cell = 8 * points * _NUMBER
-    if kept.moments:
-        per_block += 2 * points * _NUMBER
-        factor, power = _BINS
-        per_shard += points * factor * kept.shard_trials**power * _BIN
-    else:
-        per_trial += points * _NUMBER
-    if kept.means:
-        per_block += stages * _NUMBER
-    else:
-        per_trial += 2 * stages * _NUMBER
-    blocks = -(-cell.trials // BLOCK)
-    shards = -(-cell.trials // kept.shard_trials)
-    return cell.trials * per_trial + blocks * per_block + shards * per_shard + per_cell
+    units = _units(cell.settings, cell.trials, cell.shard_trials)
+    shards = {kind: size * units[kind] for kind, size in probe.bytes.items()}
+    # Trials, and stages of every trial, are in frames too.
+    twice = shards["trial"] + shards.get("stage", 0.0)
+    points = units["block"] / -(-cell.trials // BLOCK)
+    number = probe.bytes.get("curve", probe.bytes.get("block", 0.0) / 2) * _IN_FRAME
+    return sum(shards.values()) + twice + points * _STATISTICS * number
 
 
 def _ends(values: list[int]) -> str:

@@ -5,14 +5,23 @@ that interface leaves open: how many shards to keep in flight, what to do when w
 how to stop.
 """
 
+import logging
 import os
+import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from fastroute.study.errors import unknown
+from fastroute.study.errors import ExecutorError
 from fastroute.study.work import Done, Job, run_shard, start_worker
+from fastroute.words import unknown
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -21,6 +30,11 @@ if TYPE_CHECKING:
 
 #: Shards in flight per worker: one that runs, one that waits, so that no worker is idle.
 _AHEAD: Final = 2
+# New processes read the script again, and find nothing to read or come here once more.
+_CANNOT_START: Final = (
+    "new processes read the script again). Put the script into a file, and start the study in it "
+    'under `if __name__ == "__main__":`; or use executor="threads"'
+)
 _NAMES: Final = ("threads", "processes", "dask", "dask://HOST:PORT")
 _DASK_SECONDS: Final = 20
 
@@ -98,6 +112,13 @@ class Processes:
         self.name = f"processes x {workers}"
         self._workers = workers
         self._start()
+        try:
+            self._executor.submit(os.getpid).result()
+        except (BrokenExecutor, RuntimeError) as error:
+            self.stop(at_once=True)
+            raise ExecutorError(
+                f"{self.name}: no process can be started ({_CANNOT_START}"
+            ) from error
 
     def _start(self) -> None:
         import multiprocessing
@@ -203,16 +224,14 @@ class Given:
             future.cancel()
 
 
-def open_pool(
-    executor: "str | Executor", workers: int | None, advance: Callable[[int], None]
-) -> Pool:
+def open_pool(executor: Any, workers: int | None, advance: Callable[[int], None]) -> Pool:
     """Make what shards are computed on.
 
     Parameters
     ----------
-    executor : str or concurrent.futures.Executor
+    executor : str, concurrent.futures.Executor, or Dask client or cluster
         ``"threads"``, ``"processes"``, ``"dask"`` (a local cluster), ``"dask://HOST:PORT"`` (the
-        address of a scheduler), or an executor.
+        address of a scheduler), or what the caller made, and keeps.
     workers : int or None
         How many; default all cores. A cluster at an address knows its own number.
     advance : callable
@@ -222,9 +241,13 @@ def open_pool(
     ------
     ValueError
         When there is no such executor, Dask is not installed, or no scheduler answers.
+    ExecutorError
+        When no process can be started.
     """
     if isinstance(executor, Executor):
         return Given(executor, workers)
+    if not isinstance(executor, str):
+        return _given_dask(executor)
     count = workers or cores()
     if executor == "threads":
         return Threads(count, advance)
@@ -233,6 +256,21 @@ def open_pool(
     if executor == "dask" or executor.startswith("dask://"):
         return _dask(executor, count)
     raise ValueError(f"executor {executor!r}: {unknown(executor, _NAMES, 'executor')}")
+
+
+def _given_dask(executor: Any) -> Dask:
+    """Use a client or a cluster that the caller made, and keeps."""
+    # Who has one has imported Dask.
+    distributed = sys.modules.get("distributed")
+    if distributed is not None and isinstance(executor, distributed.Client):
+        return Dask(executor, f"dask {executor.scheduler.address}", lambda: None)
+    if distributed is not None and isinstance(executor, distributed.deploy.Cluster):
+        client = distributed.Client(executor)
+        return Dask(client, f"dask {executor.scheduler_address}", client.close)
+    raise ValueError(
+        f"executor must be one of {', '.join(_NAMES)}, a concurrent.futures.Executor, or a client "
+        f"or cluster of Dask, not {type(executor).__name__} {executor!r}"
+    )
 
 
 def _dask(executor: str, workers: int) -> Dask:
@@ -258,6 +296,11 @@ def _dask(executor: str, workers: int) -> Dask:
 
         return Dask(client, f"dask x {workers}", close)
     address = executor.removeprefix("dask://")
+    # Dask tells of a failed connection at length; the error below says it.
+    loggers = [logging.getLogger(name) for name in ("distributed", "asyncio")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         client = Client(address if "://" in address else f"tcp://{address}", timeout=_DASK_SECONDS)
     except (OSError, ValueError) as error:
@@ -265,6 +308,9 @@ def _dask(executor: str, workers: int) -> Dask:
             f"executor {executor!r}: no Dask scheduler answers there ({error}); start one with "
             "`dask scheduler`, and workers with `dask worker`"
         ) from None
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
     return Dask(client, executor, client.close)
 
 

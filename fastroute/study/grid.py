@@ -62,6 +62,7 @@ def points(study: Study) -> list[Point]:
             ],
         )
     laid: list[tuple[tuple[Any, ...], Point]] = []
+    scenarios: dict[str, ScenarioSpec] = {}  # equal ones are one object, which can be recognised
     for s, scenario in enumerate(study.scenario):
         for p, policy in enumerate(study.policy):
             groups = _groups(study, scenario, policy)
@@ -71,6 +72,7 @@ def points(study: Study) -> list[Point]:
             quiet = {
                 name for group, out in zip(groups, outer, strict=True) if out for name, _ in group
             }
+            policies: dict[str, PolicySpec] = {}
             for choice in itertools.product(*(range(len(group[0][1])) for group in groups)):
                 values = {
                     name: axis[place]
@@ -80,8 +82,8 @@ def points(study: Study) -> list[Point]:
                 where = tuple(itertools.compress(choice, outer))
                 who = tuple(itertools.compress(choice, (not out for out in outer)))
                 point = Point(
-                    _chosen(scenario, "scenario", values, single),
-                    _chosen(policy, "policy", values, quiet | single),
+                    _chosen(scenario, "scenario", values, single, scenarios),
+                    _chosen(policy, "policy", values, quiet | single, policies),
                     {
                         field: values.get(field, getattr(study.setting, field))
                         for field in Setting.model_fields
@@ -112,7 +114,13 @@ def _groups(
     return groups
 
 
-def _chosen(spec: Spec, kind: str, values: Mapping[str, Any], quiet: Collection[str]) -> Spec:
+def _chosen(
+    spec: Spec,
+    kind: str,
+    values: Mapping[str, Any],
+    quiet: Collection[str],
+    known: dict[str, Spec],
+) -> Spec:
     """Return a scenario or policy with one value for every axis, named in the label."""
     mine = {name.partition(".")[2]: value for name, value in values.items() if _of(name, kind)}
     told = [
@@ -121,7 +129,11 @@ def _chosen(spec: Spec, kind: str, values: Mapping[str, Any], quiet: Collection[
         if f"{kind}.{option}" not in quiet
     ]
     label = f"{spec.label} ({', '.join(told)})" if told else spec.label
-    return type(spec).model_validate({"name": spec.name, **spec.options, **mine, "label": label})
+    key = repr((id(spec), label, mine))
+    if key not in known:
+        fields = {"name": spec.name, **spec.options, **mine, "label": label}
+        known[key] = type(spec).model_validate(fields)
+    return known[key]
 
 
 def _of(name: str, kind: str) -> bool:

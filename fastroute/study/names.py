@@ -7,6 +7,7 @@ from typing import Final
 PARTS: Final = ".parts"
 
 _KEY: Final = re.compile(r"[0-9a-f]{16}")
+_KEPT: Final = re.compile(r"[0-9a-f]{16}\.npz")
 _SHARD: Final = re.compile(r"(0|[1-9]\d*)-([1-9]\d*)\.parquet")
 _FAILURE: Final = re.compile(r"[0-9a-f]{16}-\d+-\d+\.txt")
 _FIGURE: Final = re.compile(
@@ -40,6 +41,11 @@ def is_failure(name: str) -> bool:
 def is_figure(name: str) -> bool:
     """Tell whether a file in ``figures`` may be one that the report drew."""
     return _FIGURE.fullmatch(name) is not None
+
+
+def is_kept(name: str) -> bool:
+    """Tell whether a file in ``scenarios`` may be that of a saved scenario."""
+    return _KEPT.fullmatch(name) is not None
 
 
 def is_part(name: str) -> bool:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # A log file wants few lines, a person wants to know that it is alive.
 _SECONDS_BETWEEN_LINES: Final = 30.0
+# A plan that takes longer is reported.
+_SECONDS_OF_PLAN: Final = 3.0
 # Of so many cells each gets a line when it is done; of more, one now and then.
 _FEW_CELLS: Final = 50
 _SECONDS_BETWEEN_CELLS: Final = 5.0
@@ -52,6 +54,10 @@ class Reporter(Protocol):
         """End the report, also after an error."""
         ...
 
+    def plan(self, done: int, cells: int) -> None:
+        """Say of how many cells it is known what they are."""
+        ...
+
     def begin(self, cells: int, finished: int, rounds: int, done: int) -> None:
         """Say how many cells and trial-rounds there are, and how many were done before."""
         ...
@@ -78,6 +84,9 @@ class Silent:
 
     def __exit__(self, *_: object) -> None:
         """End the report."""
+
+    def plan(self, done: int, cells: int) -> None:
+        """Ignore the plan."""
 
     def begin(self, cells: int, finished: int, rounds: int, done: int) -> None:
         """Ignore the beginning."""
@@ -126,6 +135,8 @@ class Bars:
             transient=True,
         )
         self._study: TaskID | None = None
+        self._plan: TaskID | None = None
+        self._begun = time.monotonic()
         self._cells: dict[int, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -137,8 +148,19 @@ class Bars:
         """Take the bars away."""
         self._progress.stop()
 
+    def plan(self, done: int, cells: int) -> None:
+        """Show a bar of the plan when it takes long."""
+        if self._plan is None:
+            if time.monotonic() - self._begun < _SECONDS_OF_PLAN:
+                return
+            self._plan = self._progress.add_task("planning", total=cells, estimate=" ")
+        self._progress.update(self._plan, completed=done)
+
     def begin(self, cells: int, finished: int, rounds: int, done: int) -> None:
         """Show the bar of the study."""
+        if self._plan is not None:
+            self._progress.remove_task(self._plan)
+            self._plan = None
         name = "1 cell" if cells == 1 else f"{cells:,} cells"
         if self._study is not None:
             self._progress.remove_task(self._study)
@@ -184,6 +206,14 @@ class Lines:
 
     def __exit__(self, *_: object) -> None:
         """End the report."""
+
+    def plan(self, done: int, cells: int) -> None:
+        """Say how far the plan is, when it takes long."""
+        now = time.monotonic()
+        first = self._spoken == self._begun
+        if now - self._spoken >= (_SECONDS_OF_PLAN if first else _SECONDS_BETWEEN_LINES):
+            self._spoken = now
+            self.note(f"planning: {done:,} of {cells:,} cells")
 
     def begin(self, cells: int, finished: int, rounds: int, done: int) -> None:
         """Say what there is to do."""
@@ -239,7 +269,7 @@ def reporter(show: bool) -> Reporter:
         return Silent()
     from rich.console import Console
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     return (Bars if console.is_terminal else Lines)(console)
 
 

@@ -1,12 +1,14 @@
 """Running a study, or what is left of it."""
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import fastroute
 from fastroute.study.cells import Cell, lay_out
@@ -18,10 +20,19 @@ from fastroute.study.planning import CellPlan, plan_cell
 from fastroute.study.progress import CellState, Reporter, reporter
 from fastroute.study.schedule import run_jobs
 from fastroute.study.schema import Study
-from fastroute.study.store import RESULTS, RunDirectory, choose_directory, damaged_files
+from fastroute.study.store import (
+    RESULTS,
+    RunDirectory,
+    choose_directory,
+    damaged_files,
+)
 from fastroute.study.stored import StoredStudy, load
 from fastroute.study.verify import damaged_shards
 from fastroute.study.work import Done, Job
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from distributed.deploy import Cluster
 
 # Rounds of computing damaged shards again before the disk is not trusted any more.
 _REPAIRS: Final = 3
@@ -31,7 +42,7 @@ def run_study(
     study: Study,
     out: str | os.PathLike[str] | None = None,
     *,
-    executor: str | Executor = "threads",
+    executor: "str | Executor | Client | Cluster" = "threads",
     workers: int | None = None,
     progress: bool = True,
 ) -> StoredStudy:
@@ -50,9 +61,10 @@ def run_study(
         The run directory: new, empty, or one that holds shards of this study, or of the same
         study with fewer trials, cells or shorter axes. Default ``runs/NAME`` in the working
         directory, with a number behind it when that holds something else.
-    executor : str or concurrent.futures.Executor
-        ``"threads"``, ``"processes"``, ``"dask"`` (a local cluster), ``"dask://HOST:PORT"``, or an
-        executor, for example that of ``mpi4py.futures``.
+    executor : str, concurrent.futures.Executor, or Dask client or cluster
+        ``"threads"``, ``"processes"``, ``"dask"`` (a local cluster), ``"dask://HOST:PORT"``; or an
+        executor, for example that of ``mpi4py.futures``, or a client or cluster of Dask, which
+        stay open.
     workers : int, optional
         Threads, processes or local Dask workers; default all cores.
     progress : bool
@@ -71,17 +83,20 @@ def run_study(
     RunDirectoryError
         When `out` holds something else, cannot be written to, or is being written to.
     ExecutorError
-        When the workers are gone.
+        When the workers are gone, or no process can be started, as from a script without
+        ``if __name__ == "__main__":``.
     OSError
         When the disk is full; what was done is kept.
     """
     study.check()
+    # Saved scenarios are kept in the run directory; what is in them is in the cells.
     study = study.resolved()
-    cells = lay_out(study)
-    with (
-        reporter(progress) as report,
-        RunDirectory(choose_directory(study, out), study, cells) as directory,
-    ):
+    with contextlib.ExitStack() as stack:
+        report = stack.enter_context(reporter(progress))
+        cells = lay_out(study, report.plan)
+        study = study.kept()
+        path = choose_directory(study, out)
+        directory = stack.enter_context(RunDirectory(path, study, cells))
         session = _Session(directory, report)
         for note in directory.notes:
             report.note(note)
@@ -90,6 +105,7 @@ def run_study(
             report.note(f"{directory.path}: this study is already complete; nothing to run")
             return load(directory.path)
         directory.start()
+        session.keep_scenarios()
         try:
             session.run(executor, workers)
         except BaseException as error:
@@ -116,6 +132,15 @@ class _Session:
         for cell in directory.cells:
             self._cells.setdefault(cell.key, cell)
         self._states: dict[str, tuple[int, float, float]] = {}
+        # What is in the files of saved scenarios, which the run directory keeps.
+        self._kept: dict[str, bytes] = {
+            cell.scenario_options["file"]: cell.content for cell in directory.cells if cell.content
+        }
+
+    def keep_scenarios(self) -> None:
+        """Write the files of saved scenarios, which the study file of the directory names."""
+        for name, content in self._kept.items():
+            self.directory.put(name, functools.partial(_write, content=content))
 
     def already_complete(self) -> bool:
         """Tell whether there is nothing to do; shards that turn out to be damaged are dropped."""
@@ -127,7 +152,7 @@ class _Session:
             return False
         if before["study"].get("answer") != now["study"].get("answer"):
             return False
-        damaged = damaged_files(self.directory.path, before, RESULTS)
+        damaged = damaged_files(self.directory.path, before, (*RESULTS, *self._kept))
         if damaged:
             self.report.note(f"{', '.join(damaged)}: missing or changed, and written again")
         return not damaged
@@ -141,7 +166,7 @@ class _Session:
         for record in damaged:
             self.directory.records.drop(record)
 
-    def run(self, executor: str | Executor, workers: int | None) -> None:
+    def run(self, executor: Any, workers: int | None) -> None:
         """Compute what is missing and write the frames."""
         pool: Pool | None = None
         at_once = True
@@ -274,3 +299,7 @@ class _Session:
         self.failures.append(name)
         cell = self._cells[job.key]
         self.report.note(f"{cell}: trials {job.first} to {job.stop - 1} failed; see {name}")
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

@@ -35,7 +35,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -48,17 +48,23 @@ from pydantic import (
     model_validator,
 )
 
+from fastroute.scenario.base import Scenario
 from fastroute.study.axes import axis_of, zip_problems
 from fastroute.study.build import (
+    SAVED,
+    identity_of,
+    kept_options,
     option_problems,
     policy_axes,
     resolve_policy,
     resolve_scenario,
     scenario_axes,
+    with_full_paths,
 )
-from fastroute.study.errors import StudyError, key_path, plain_message, unknown
+from fastroute.study.errors import StudyError, key_path, plain_message
 from fastroute.study.toml import read_toml, read_toml_file, shown, write_toml
 from fastroute.study.values import check_entry, check_value
+from fastroute.words import unknown
 
 #: Questions that a report can answer; the report has a module for each.
 ANSWERS: Final = (
@@ -227,7 +233,9 @@ class Study(BaseModel):
     @field_validator("scenario", mode="before")
     @classmethod
     def _one_scenario_is_a_table(cls, value: Any) -> Any:
-        return [value] if isinstance(value, Mapping) else value
+        tables = value if isinstance(value, list | tuple) else [value]
+        single = isinstance(value, Mapping | Scenario)
+        return [_table(entry) for entry in tables] if single or value is tables else value
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Self:
@@ -238,8 +246,13 @@ class Study(BaseModel):
         StudyError
             With every problem of the file at once: syntax errors with line and column, unknown
             keys, wrong values, options that the scenario or the policy does not have.
+
+        Notes
+        -----
+        Names of files in it are relative to the folder that it is in.
         """
-        return cls.from_dict(read_toml_file(Path(path)), source=str(path))
+        folder = Path(os.path.abspath(path)).parent
+        return cls.from_dict(read_toml_file(Path(path)), source=str(path), folder=folder)
 
     @classmethod
     def from_toml_text(cls, text: str, source: str = "study") -> Self:
@@ -262,8 +275,25 @@ class Study(BaseModel):
         return cls.from_toml_text(text, source=f"preset {name}")
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], source: str = "study") -> Self:
-        """Make a study of plain values and check all of it; as :meth:`from_toml`."""
+    def from_dict(
+        cls,
+        data: Mapping[str, Any],
+        source: str = "study",
+        folder: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Make a study of plain values and check all of it; as :meth:`from_toml`.
+
+        Parameters
+        ----------
+        data : mapping
+            In the shape of the TOML. A scenario may be a :class:`fastroute.Scenario` too, in the
+            place of its table or as the option ``file`` of the scenario ``saved``.
+        source : str
+            What messages call the study.
+        folder : path-like, optional
+            What names of files are relative to; default the working directory.
+        """
+        data = _with_full_paths(data, Path.cwd() if folder is None else Path(folder).absolute())
         problems = []
         single = isinstance(data.get("scenario"), Mapping)
         try:
@@ -285,6 +315,19 @@ class Study(BaseModel):
         if problems or study is None:
             raise StudyError(source, problems)
         return study
+
+    @classmethod
+    def read_back(cls, data: Mapping[str, Any], folder: Path) -> Self:
+        """Return the study of a run directory, in which nothing is looked up or checked.
+
+        Parameters
+        ----------
+        data : mapping
+            What :meth:`to_dict` returned.
+        folder : pathlib.Path
+            The run directory, to which names of files are relative.
+        """
+        return cls.model_validate(_with_full_paths(data, folder.absolute()))
 
     def check(self) -> None:
         """Check names and options against what is registered.
@@ -314,14 +357,47 @@ class Study(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the study as plain values in the shape of its TOML."""
-        data = self.model_dump(mode="json", exclude_none=True, by_alias=True)
-        if len(self.scenario) == 1:
-            data["scenario"] = data["scenario"][0]
+        # Options of scenarios may be objects, which are not to be taken apart.
+        tables = [
+            {"name": spec.name, "label": spec.label, **_plain(spec.options)}
+            for spec in self.scenario
+        ]
+        others = self.model_dump(
+            mode="json", exclude={"scenario"}, exclude_none=True, by_alias=True
+        )
+        data: dict[str, Any] = {}
+        for key, value in others.items():
+            if key == "policy":
+                data["scenario"] = tables[0] if len(tables) == 1 else tables
+            data[key] = value
         return data
 
     def to_toml(self) -> str:
-        """Write the study as TOML; :meth:`from_toml_text` reads it back as an equal study."""
+        """Write the study as TOML; :meth:`from_toml_text` reads it back as an equal study.
+
+        Raises
+        ------
+        StudyError
+            When a scenario of it is an object that has no file yet.
+        """
+        objects = [s.label for s in self.scenario if isinstance(s.options.get("file"), Scenario)]
+        if objects:
+            raise StudyError(
+                f"study {self.name}",
+                [
+                    f'scenario "{label}": is an object, which a file cannot hold; save it with '
+                    "fastroute.scenario.save_scenario and name the file"
+                    for label in objects
+                ],
+            )
         return write_toml(self.to_dict())
+
+    def kept(self) -> Self:
+        """Return a resolved study as the run directory has it: with saved scenarios inside it."""
+        specs = (
+            spec.model_copy(update=kept_options(spec.name, spec.options)) for spec in self.scenario
+        )
+        return self.model_copy(update={"scenario": tuple(specs)})
 
     def resolved(self) -> Self:
         """Return the study with every default written out, so that it outlives the defaults.
@@ -376,7 +452,12 @@ class Study(BaseModel):
     @property
     def content_hash(self) -> str:
         """SHA-256 of all that the results depend on: the resolved study but for its words."""
-        data = {k: v for k, v in self.resolved().to_dict().items() if k not in WORDS}
+        study = self.resolved()
+        data = {k: v for k, v in study.to_dict().items() if k not in WORDS}
+        data["scenario"] = [
+            {"name": spec.name, "label": spec.label, **identity_of(spec.name, spec.options)}
+            for spec in study.scenario
+        ]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
@@ -406,6 +487,38 @@ def _presets() -> Any:
     return resources.files("fastroute.study") / "presets"
 
 
+def _table(scenario: Any) -> Any:
+    """Return the table of a scenario that is given as an object."""
+    if isinstance(scenario, Scenario):
+        return {"name": SAVED, "label": scenario.name, "file": scenario}
+    return scenario
+
+
+def _with_full_paths(data: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """Return the data of a study with the names of its files in full."""
+    if not isinstance(data, Mapping) or "scenario" not in data:
+        return data
+
+    def full(value: Any) -> Any:
+        table = _table(value)
+        if isinstance(table, Mapping) and isinstance(table.get("name"), str):
+            return with_full_paths(table["name"], table, folder)
+        return table
+
+    given = data["scenario"]
+    several = isinstance(given, list | tuple)
+    return {**data, "scenario": [full(entry) for entry in given] if several else full(given)}
+
+
+def _plain(value: Any) -> Any:
+    """Return lists in the place of tuples, and text in that of paths."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items() if entry is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, PurePath) else value
+
+
 def _tables(name: str, value: Any) -> dict[str, Mapping[str, Any]]:
     """Return the tables of a name with where they are in the study; what is no table is empty."""
     if isinstance(value, Mapping):
@@ -429,7 +542,9 @@ def _explain(detail: Any, single: bool) -> str:
         return f"{path}: missing; {_purpose(location)}"
     if kind == "extra_forbidden":
         models: dict[Any, type[BaseModel]] = {"setting": Setting, "store": Store}
-        why = unknown(str(location[-1]), models.get(location[0], Study).model_fields, "key")
+        fields = models.get(location[0], Study).model_fields
+        names = [field.alias or name for name, field in fields.items()]
+        why = unknown(str(location[-1]), names, "key")
         return f"{path} = {shown(value)}: {why}"
     message = plain_message(detail)
     if kind in ("model_type", "model_attributes_type", "dict_type"):

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 F8 = NDArray[np.float64]
 
 _ABOUT: Final = ("pools", "late_pools")
+_KINDS: Final = ("curve", "stage", "block", "block_stages", "sketch")
 _SUMMED: Final = ("regret", "priced_regret", "cost")
 _SKETCH: Final = tuple(f"sketch_{field}" for field in Sketch._fields)
 
@@ -92,8 +93,7 @@ def to_parquet(accounts: Accounts, about: Mapping[str, Any] | None = None) -> by
     frame = pl.DataFrame(columns).with_columns(
         column.extend_constant(None, count - len(column)) for column in lists
     )
-    # Doubles of a simulation hardly compress, and statistics of a shard are never asked for.
-    return sealed(frame, about or {}, compression="zstd", compression_level=1, statistics=False)
+    return _write(frame, about or {})
 
 
 def facts_of(content: bytes, name: str) -> dict[str, Any] | None:
@@ -138,6 +138,37 @@ def sums_of(finals: Mapping[str, F8]) -> dict[str, float]:
         "priced_regret": float(finals["priced_regret"].sum()),
         "cost": float(finals["cost"].sum()),
     }
+
+
+def column_bytes(content: bytes) -> dict[str, float]:
+    """Return how many bytes each kind of columns takes in a shard.
+
+    Returns
+    -------
+    dict of str to float
+        ``shard``: whatever is in it; ``trial``: the columns of ``Run.trials``; and ``curve``,
+        ``stage``, ``block``, ``block_stages`` and ``sketch`` where the shard has such columns.
+    """
+    import polars as pl
+
+    frame = pl.read_parquet(io.BytesIO(content))
+    kinds: dict[str, list[str]] = {}
+    for name in frame.columns:
+        kind = name if name == "block_stages" else name.partition("_")[0]
+        kinds.setdefault(kind if kind in _KINDS else "trial", []).append(name)
+    empty = frame.clear()
+    return {
+        "shard": float(len(_write(empty, {}))),
+        **{
+            kind: float(len(_write(frame.select(names), {})) - len(_write(empty.select(names), {})))
+            for kind, names in kinds.items()
+        },
+    }
+
+
+def _write(frame: "pl.DataFrame", about: Mapping[str, Any]) -> bytes:
+    # Doubles of a simulation hardly compress, and statistics of a shard are never asked for.
+    return sealed(frame, about, compression="zstd", compression_level=1, statistics=False)
 
 
 def from_parquet(content: bytes) -> Accounts:

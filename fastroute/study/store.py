@@ -7,6 +7,7 @@
       study.toml          the resolved study, complete and runnable again
       manifest.json       versions, machine, sessions, counts, and a checksum of every file
       cells.parquet       one row per cell of the grid, with all its parameters
+      scenarios/*.npz     scenarios that were given as objects or files of their own
       shards/KEY/*.parquet  one per block of trials of a cell, never changed once written
       journal.jsonl       only while unfinished: one line per shard, with its checksum
       shards.parquet      the same, compacted
@@ -30,6 +31,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from fastroute.study.build import KEPT
 from fastroute.study.cells import Cell
 from fastroute.study.errors import RunDirectoryError
 from fastroute.study.files import Inside, checksum, make_directory
@@ -51,6 +53,7 @@ from fastroute.study.names import (
     final_name,
     is_failure,
     is_figure,
+    is_kept,
     is_key,
     is_part,
     shard_range,
@@ -75,7 +78,7 @@ _BEGUN: Final = (CELLS, "study.toml", JOURNAL, "README.md", MANIFEST)
 # Files beside the folders.
 _FILES: Final = (*RESULTS, JOURNAL, "README.md", MANIFEST, "answer.md", "report.html")
 # Folders beside that of the shards, and which of their files are the store's.
-_FOLDERS: Final = {"failed": is_failure, "figures": is_figure, PARTS: is_part}
+_FOLDERS: Final = {"failed": is_failure, "figures": is_figure, KEPT: is_kept, PARTS: is_part}
 # Another version of one of these may give other digits.
 _TELLING: Final = ("fastroute", "numpy", "numba", "llvmlite", "scipy", "highspy", "jax")
 
@@ -327,6 +330,7 @@ class RunDirectory:
             for folder in filter(is_key, [entry.name for entry in self.inside.entries("shards")]):
                 self.inside.clear(f"shards/{folder}", lambda name: shard_range(name) is not None)
             self.inside.clear("shards", lambda name: False)
+            self.inside.clear(KEPT, is_kept)
             self._lock.release()
             # Someone may have put a file there meanwhile; it is not ours to remove.
             if not any(self.path.iterdir()):

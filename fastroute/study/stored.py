@@ -297,7 +297,7 @@ def load(path: str | os.PathLike[str]) -> StoredStudy:
     directory = Path(path)
     manifest = read_manifest(directory)
     try:
-        study = Study.model_validate(manifest["study"])
+        study = Study.read_back(manifest["study"], directory)
     except ValidationError as error:
         first = error.errors()[0]
         raise RunDirectoryError(

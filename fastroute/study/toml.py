@@ -11,10 +11,15 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fastroute.study.errors import StudyError
 
+#: Most parts of a dotted key; those of a study have two.
+_MOST_PARTS: Final = 50
+_LONG_KEY: Final = re.compile(rf"[\[\s]*[^=#\[\]{{}},.]+(?:\.[^=#\[\]{{}},.]+){{{_MOST_PARTS},}}")
+_LONG_NUMBER: Final = re.compile(r"[\d_]{4000}")
+_TWICE: Final = re.compile(r"Cannot declare \('(\w+)',\) twice")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -26,10 +31,23 @@ def read_toml(text: str, source: str) -> dict[str, Any]:
     StudyError
         On a syntax error, with its line and column.
     """
+    # Some editors put a byte order mark before the text.
+    text = text.removeprefix("\ufeff")
+    for number, line in enumerate(text.splitlines(), start=1):
+        # The parser's time grows with the square of the parts of a key.
+        if line.count(".") > _MOST_PARTS and _LONG_KEY.match(line):
+            raise StudyError(
+                source,
+                [f"not valid TOML: a key of more than {_MOST_PARTS} parts (at line {number})"],
+            )
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise StudyError(source, [f"not valid TOML: {error}"]) from None
+    except RecursionError:
+        raise StudyError(
+            source, ["not valid TOML: tables or lists are nested too deeply"]
+        ) from None
+    except ValueError as error:
+        raise StudyError(source, [f"not valid TOML: {_explained(str(error), text)}"]) from None
 
 
 def read_toml_file(path: Path) -> dict[str, Any]:
@@ -49,6 +67,23 @@ def read_toml_file(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise StudyError(str(path), [f"cannot be read: {error.strerror}"]) from None
     return read_toml(text, str(path))
+
+
+def _explained(message: str, text: str) -> str:
+    """Return what the parser says, with a line in any case, and a remedy where one is known."""
+    if "Exceeds the limit" in message:
+        lines = text.splitlines()
+        number = next((n for n, line in enumerate(lines, 1) if _LONG_NUMBER.search(line)), None)
+        return f"a whole number has too many digits{f' (at line {number})' if number else ''}"
+    last = len(text.rstrip().splitlines())
+    message = message.replace("at end of document", f"at the end of the document, line {last}")
+    if twice := _TWICE.match(message):
+        message += (
+            f"; several tables of one name are written [[{twice[1]}]] each"
+            if twice[1] in ("policy", "scenario")
+            else "; put both into one table"
+        )
+    return message
 
 
 def write_toml(table: Mapping[str, Any]) -> str:

@@ -4,31 +4,19 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from fastroute.study.grammar import FormulaError, formula
-
-#: Setting -> the names that a formula for it may use; each may use what is worked out before it.
-FORMULA_NAMES: Final[dict[str, tuple[str, ...]]] = {
-    "horizon": (),
-    "max_deployed": ("T", "N"),
-    "budget": ("T", "N", "M_max", "slack", "cheapest"),
-    "stages": ("T", "N", "M_max", "slack", "cheapest", "b"),
-    **dict.fromkeys(
-        ("trials", "checkpoints", "deploy_cost"),
-        ("T", "N", "M_max", "slack", "cheapest", "b", "K"),
-    ),
-}
-#: Names that a formula for an option of a policy may use.
-ALL_NAMES: Final = ("T", "N", "M_max", "slack", "cheapest", "b", "K")
-#: What ``stages = "theory"`` stands for.
-_THEORY: Final = "N^(2/3) * T^(1/3) / M_max"
+from fastroute.rules import RULE_NAMES, FormulaError, rule, stages_of
 
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number")
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         raise ValueError("must be a finite number")
-    return float(value)
+    return number
 
 
 def _whole(value: Any) -> int:
@@ -48,12 +36,12 @@ def _word(value: Any) -> str:
 
 _RANGES: Final[dict[str, tuple[Callable[[Any], Any], dict[str, int]]]] = {
     "horizon": (_whole, {"ge": 1, "le": 2**32 - 1}),
-    "max_deployed": (_whole, {"ge": 1}),
+    "max_deployed": (_whole, {"ge": 1, "le": 2**31 - 1}),
     "budget": (_number, {"gt": 0}),
-    "stages": (_whole, {"ge": 1}),
+    "stages": (_whole, {"ge": 1, "le": 2**32 - 1}),
     "trials": (_whole, {"ge": 1, "le": 2**32 - 1}),
     "seed": (_whole, {"ge": 0, "le": 2**63 - 1}),
-    "checkpoints": (_whole, {"ge": 1}),
+    "checkpoints": (_whole, {"ge": 1, "le": 2**20}),
     "deploy_cost": (_number, {"ge": 0}),
     "backend": (_word, {}),
 }
@@ -89,20 +77,13 @@ def check_entry(setting: str, value: Any) -> Any:
     ValueError
         As :func:`check_value`, or with the position of a mistake in the formula.
     """
-    if isinstance(value, str) and setting in FORMULA_NAMES:
-        text = value.strip()
+    if isinstance(value, str) and setting in RULE_NAMES:
         kind = "whole number" if _RANGES[setting][0] is _whole else "number"
         try:
-            float(text)
-        except ValueError:
-            pass
-        else:
-            raise ValueError(f"must be a {kind}, which is written without quotes")
-        try:
-            formula(_spelt_out(setting, text), FORMULA_NAMES[setting])
+            rule(setting, value)
         except FormulaError as error:
             raise ValueError(f"must be a {kind} or a formula; {error}") from None
-        return text
+        return value.strip()
     return check_value(setting, value)
 
 
@@ -117,16 +98,12 @@ def work_out(setting: str, value: Any, names: Mapping[str, float]) -> Any:
     ValueError
         When the formula has no value, or one that is not allowed.
     """
-    if not (isinstance(value, str) and setting in FORMULA_NAMES):
+    if not (isinstance(value, str) and setting in RULE_NAMES):
         return value
-    found = formula(_spelt_out(setting, value), FORMULA_NAMES[setting])(names)
     if setting == "stages":
-        return int(min(max(round(found), 1), names["T"]))
+        return stages_of(rule(setting, value), names)
+    found = rule(setting, value)(names)
     try:
         return check_value(setting, round(found) if _RANGES[setting][0] is _whole else found)
     except ValueError as error:
         raise ValueError(f"comes to {found:g}, but {error}") from None
-
-
-def _spelt_out(setting: str, text: str) -> str:
-    return _THEORY if setting == "stages" and text == "theory" else text

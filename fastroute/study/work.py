@@ -42,6 +42,7 @@ class Job(NamedTuple):
     moments: bool  #: reduce curves to moments
     means: bool  #: reduce stages to sums
     study: str = ""  #: hash of the study, which the shard names
+    content: bytes = b""  #: of the file of a saved scenario, which the worker need not have
 
 
 class Done(NamedTuple):
@@ -74,7 +75,7 @@ def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> D
     from fastroute.study.shard import sums_of, to_parquet
 
     part = simulate_part(
-        _scenario(job.scenario, job.scenario_options),
+        _scenario(job.scenario, job.scenario_options, job.content),
         Policy(**job.policy_options),
         job.first,
         job.stop,
@@ -108,11 +109,14 @@ def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> D
 
 
 @lru_cache(maxsize=64)
-def _scenario(name: str, options: str) -> "Scenario":
+def _scenario(name: str, options: str, content: bytes) -> "Scenario":
     import json
 
+    from fastroute.scenario.saved import read_scenario
     from fastroute.study.build import build_scenario
 
+    if content:
+        return read_scenario(content, name)
     return build_scenario(name, json.loads(options))
 
 

@@ -20,7 +20,7 @@ from fastroute.report.answers.lines import (
 from fastroute.report.answers.plots import legend_below, log_axes, panels, part_lines
 from fastroute.report.figures import house_style
 from fastroute.report.style import with_margin, word
-from fastroute.scenario.placement import power_stages
+from fastroute.scenario.placement import stage_count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +71,7 @@ def _verdict(stored: "StoredStudy", line: Line) -> list[str]:
         text += ", and every other K in the study is worse beyond doubt"
     sentences = [f"{text} (paired by trial, all comparisons at once at 95 %)."]
     horizon = line.cells.get_column("horizon")[0]
-    rule = power_stages("T^(1/3)", horizon) or 1
+    rule = stage_count("T^(1/3)", horizon)
     near = min(range(len(stages)), key=lambda place: abs(stages[place] - rule))
     if abs(stages[near] - rule) > 0.1 * rule:
         sentences.append(f"K = T^(1/3) = {rule} is not among the numbers of stages here.")
@@ -129,7 +129,7 @@ def _figure(stored: "StoredStudy", lines: list[Line]) -> "Figure":
         part_lines(axes, lengths, stored, line.cells, line.measure, positive=True)
         axes.set_title(title)
         horizon = line.cells.get_column("horizon")[0]
-        rule = power_stages("T^(1/3)", horizon) or 1
+        rule = stage_count("T^(1/3)", horizon)
         axes.axvline(horizon / rule, color="black", linestyle=":", linewidth=1.0)
         log_axes(axes)
         axes.set_xlabel("update interval T/K (rounds)")

@@ -1,4 +1,6 @@
-"""Values of a study that are computed from others: ``"0.5 * slack"``, ``"T^(1/3)"``.
+"""Rules: values that are computed from others, such as ``"0.5 * slack"`` and ``"T^(1/3)"``.
+
+There is one grammar for them, whether a rule stands in a study file or is given to ``simulate``.
 
 ::
 
@@ -9,10 +11,12 @@
     atom    = number | name | function "(" sum { "," sum } ")" | "(" sum ")"
 
 Powers bind tighter than signs and group to the right, as on paper: ``-T^2`` is ``-(T^2)`` and
-``2^3^2`` is ``2^9``. Nothing of Python can be reached: names stand for numbers, functions are
-those of :data:`FUNCTIONS`.
+``2^3^2`` is ``2^9``. A power of a plain number that is divided by another one, ``T^1/3``, is
+refused: on paper it is ``(T^1)/3``, and nearly everybody who writes it means ``T^(1/3)``. Nothing
+of Python can be reached: names stand for numbers, functions are those of :data:`FUNCTIONS`.
 """
 
+import functools
 import math
 import operator
 import re
@@ -20,7 +24,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from fastroute.study.errors import unknown
+from fastroute.words import unknown
 
 #: Function -> its smallest and largest number of arguments.
 FUNCTIONS: Final[dict[str, tuple[Callable[..., float], int, int]]] = {
@@ -46,8 +50,29 @@ _LONGEST: Final = 200
 _DEEPEST: Final = 50
 
 
+#: Setting -> the names that a rule for it may use; each may use what is worked out before it.
+RULE_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "horizon": (),
+    "max_deployed": ("T", "N"),
+    "budget": ("T", "N", "M_max", "slack", "cheapest"),
+    "stages": ("T", "N", "M_max", "slack", "cheapest", "b"),
+    **dict.fromkeys(
+        ("trials", "checkpoints", "deploy_cost"),
+        ("T", "N", "M_max", "slack", "cheapest", "b", "K"),
+    ),
+}
+#: Names that a rule for an option of a policy may use.
+ALL_NAMES: Final = ("T", "N", "M_max", "slack", "cheapest", "b", "K")
+#: What ``stages = "theory"`` stands for.
+_THEORY: Final = "N^(2/3) * T^(1/3) / M_max"
+
+
 class FormulaError(ValueError):
     """A formula that cannot be read or has no value."""
+
+
+class TooLargeError(FormulaError):
+    """A formula whose value is beyond all numbers, such as ``10^400``."""
 
 
 class _Token(NamedTuple):
@@ -95,14 +120,18 @@ class Formula:
             if isinstance(node.value, str):
                 return float(values[node.value])
             arguments = [value(child) for child in node.children]
+            kind = FormulaError
             try:
                 result = node.value(*arguments)
+            except OverflowError:
+                result = math.nan
+                kind = TooLargeError if node is self._root else FormulaError
             except (ArithmeticError, ValueError):
                 result = math.nan
             # A negative number to a broken power is complex.
             if isinstance(result, complex) or not math.isfinite(result):
                 shown = ", ".join(f"{argument:g}" for argument in arguments)
-                raise FormulaError(_at(self.text, node.start, f"has no value for {shown}"))
+                raise kind(_at(self.text, node.start, f"has no value for {shown}"))
             return float(result)
 
         return value(self._root)
@@ -136,6 +165,51 @@ def formula(text: str, names: Iterable[str]) -> Formula:
     return Formula(text, frozenset(reader.used), root)
 
 
+@functools.lru_cache(maxsize=1024)
+def rule(setting: str, text: str, names: tuple[str, ...] | None = None) -> Formula:
+    """Read the rule for a setting.
+
+    Parameters
+    ----------
+    setting : str
+        A key of :data:`RULE_NAMES`.
+    text : str
+        A formula, or ``"theory"`` for the number of stages.
+    names : tuple of str, optional
+        Names that it may use; default those of the setting.
+
+    Raises
+    ------
+    FormulaError
+        As :func:`formula`, and for a plain number, which is written without quotes.
+    """
+    text = text.strip()
+    try:
+        float(text)
+    except ValueError:
+        pass
+    else:
+        raise FormulaError("a plain number is written without quotes")
+    if setting == "stages" and text == "theory":
+        text = _THEORY
+    return formula(text, RULE_NAMES[setting] if names is None else names)
+
+
+def stages_of(found: Formula, names: Mapping[str, float]) -> int:
+    """Return the number of stages that a rule comes to, between one and one a round.
+
+    Raises
+    ------
+    FormulaError
+        When the rule has no value.
+    """
+    horizon = int(names["T"])
+    try:
+        return int(min(max(round(found(names)), 1), horizon))
+    except TooLargeError:
+        return horizon
+
+
 class _Reader:
     """Recursive descent over the tokens of one formula."""
 
@@ -145,11 +219,12 @@ class _Reader:
         self.used: set[str] = set()
         self.next = _Token("end", "", 0)
         self._place = 0
+        self._last = self.next
         self._advance()
 
     def _advance(self) -> _Token:
         """Return the current token and read the one behind it."""
-        token = self.next
+        token = self._last = self.next
         found = _TOKEN.match(self.text, self._place)
         if found is None or found.lastgroup is None:
             rest = self.text[self._place :]
@@ -195,7 +270,20 @@ class _Reader:
         if not self._is("^"):
             return base
         sign = self._advance()
-        return _Node(sign.start, _OPERATORS["^"], (base, self._sign(depth + 1)))
+        exponent = self._sign(depth + 1)
+        self._refuse_fraction(sign)
+        return _Node(sign.start, _OPERATORS["^"], (base, exponent))
+
+    def _refuse_fraction(self, sign: _Token) -> None:
+        """Refuse ``T^1/3``, which is read as ``T^(1/3)`` by some and as ``(T^1)/3`` by others."""
+        below = _TOKEN.match(self.text, self._place)
+        if self._last.kind != "number" or not self._is("/") or below is None or not below["number"]:
+            return
+        above = self.text[sign.start + 1 : self.next.start].strip()
+        raise self.error(
+            f"is ambiguous here; write ^({above}/{below['number']}) for a power that is a "
+            f"fraction, or (...^{above})/{below['number']}"
+        )
 
     def _atom(self, depth: int) -> _Node:
         token = self.next
