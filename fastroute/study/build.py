@@ -253,11 +253,20 @@ def identity_of(name: str, options: Mapping[str, Any], *, files: bool = True) ->
         Name files by what is in them; else leave them out.
     """
     names = _file_options(name)
-    found = {key: value for key, value in options.items() if key not in names}
+    found = {key: _shortest(name, key, options[key]) for key in options if key not in names}
     # A saved scenario has a digest of what is in its file.
     if files and name != SAVED:
         found |= {key: _content(value) for key, value in options.items() if key in names}
     return found
+
+
+def _shortest(name: str, key: str, value: Any) -> Any:
+    """Return an axis as a plain list, where a study takes one for the same axis."""
+    if isinstance(value, Mapping) and set(value) == {"grid"}:
+        values = list(value["grid"])
+        if scenario_axes(name, {key: values}) == scenario_axes(name, {key: value}):
+            return values
+    return value
 
 
 def kept_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -454,10 +454,12 @@ class Study(BaseModel):
         """SHA-256 of all that the results depend on: the resolved study but for its words."""
         study = self.resolved()
         data = {k: v for k, v in study.to_dict().items() if k not in WORDS}
-        data["scenario"] = [
+        scenarios = [
             {"name": spec.name, "label": spec.label, **identity_of(spec.name, spec.options)}
             for spec in study.scenario
         ]
+        # As in the file: one scenario is a table, several are a list of tables.
+        data["scenario"] = scenarios if len(scenarios) > 1 else scenarios[0]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
