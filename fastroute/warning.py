@@ -17,7 +17,7 @@ class FastrouteWarning(UserWarning):
     """
 
 
-def warn(message: str) -> None:
+def warn(message: str, category: type[FastrouteWarning] = FastrouteWarning) -> None:
     """Warn at the line of the user's own code, however deep in the package the caller is."""
     frame = sys._getframe()
     while (
@@ -27,7 +27,7 @@ def warn(message: str) -> None:
         frame = frame.f_back
     warnings.warn_explicit(
         message,
-        FastrouteWarning,
+        category,
         frame.f_code.co_filename,
         frame.f_lineno,
         module=str(frame.f_globals.get("__name__")),

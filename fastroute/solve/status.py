@@ -1,7 +1,6 @@
 """Statuses and methods in words, and what is said of problems that have no solution."""
 
 import contextlib
-import warnings
 from dataclasses import fields
 from decimal import ROUND_CEILING, Decimal
 from enum import IntEnum
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels import codes
+from fastroute.warning import FastrouteWarning, warn
 
 
 class Status(IntEnum):
@@ -43,7 +43,7 @@ _SENTENCES = {
 }
 
 
-class InfeasibleWarning(UserWarning):
+class InfeasibleWarning(FastrouteWarning):
     """The limits or the budget of a problem cannot be met; its answer does not meet them."""
 
 
@@ -132,9 +132,7 @@ def report_infeasible(
         text = f"{int(bad.sum())} of {bad.size} problems, the first at index {index}: {text}"
     if rule == "raise":
         raise ValueError(text)
-    warnings.warn(
-        f'{text} (infeasible="ignore" drops this warning.)', InfeasibleWarning, stacklevel=3
-    )
+    warn(f'{text} (infeasible="ignore" drops this warning.)', InfeasibleWarning)
 
 
 def at_least(number: float) -> str:
