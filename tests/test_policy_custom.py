@@ -136,9 +136,9 @@ def test_refused() -> None:
     with pytest.raises(ValueError, match="takes 1 arguments, not 10"):
         Policy(router=lambda x: x)
     with pytest.raises(ValueError, match="router must be a name or a function, got 3"):
-        Policy(router=3)  # type: ignore[arg-type]
+        Policy(router=3)
     with pytest.raises(ValueError, match="'lp'"):
-        Policy(router="lpp")  # type: ignore[arg-type]
+        Policy(router="lpp")
 
     def broken(a, b, c, d, e, f, g, h, i, j):
         j[0] = "no number"

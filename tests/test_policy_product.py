@@ -31,7 +31,7 @@ def play(parts: tuple[str, str, str], backend: str = "numba", **settings: Any) -
         task_weight=[0.7, 0.3],
         task_mean=[[0.3, 0.5, 0.7, 0.8, 0.9], [0.7, 0.6, 0.5, 0.4, 0.6]],
     )
-    policy = Policy(estimator=estimator, deployer=deployer, router=router)  # type: ignore[arg-type]
+    policy = Policy(estimator=estimator, deployer=deployer, router=router)
     given: dict[str, Any] = {"horizon": 120, "budget": 0.8, "max_deployed": 3, "stages": 5}
     return fr.simulate(
         scenario, policy, backend=backend, trials=2, seed=2, trace=True, **{**given, **settings}

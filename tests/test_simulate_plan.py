@@ -121,7 +121,12 @@ def test_refused_rules_for_the_budget(budget: str, words: str) -> None:
 
 
 def test_a_study_and_a_run_mean_the_same_by_a_rule() -> None:
-    setting = {"horizon": 500, "budget": "0.4 * slack", "max_deployed": 3, "stages": "sqrt(T)"}
+    setting: dict[str, Any] = {
+        "horizon": 500,
+        "budget": "0.4 * slack",
+        "max_deployed": 3,
+        "stages": "sqrt(T)",
+    }
     (cell,) = lay_out(
         Study.from_dict(
             {

@@ -17,7 +17,12 @@ from fastroute.study.cells import lay_out
 from fastroute.study.estimate import estimate
 from fastroute.study.status import status_of
 
-SETTING = {"horizon": 60, "budget": "1.2 * cheapest", "max_deployed": 2, "trials": 64}
+SETTING: dict[str, Any] = {
+    "horizon": 60,
+    "budget": "1.2 * cheapest",
+    "max_deployed": 2,
+    "trials": 64,
+}
 OWN: dict[str, dict[str, Any]] = {
     "means": {"reward_mean": [0.5, 0.7, 0.9], "cost_mean": [0.1, 1.0, 3.0], "limit": 0.6},
     "instances": {"reward_mean": np.linspace(0.2, 0.9, 6).reshape(2, 3), "cost_mean": [1, 2, 3]},
@@ -108,12 +113,12 @@ def test_workers_need_no_file_of_a_saved_scenario(tmp_path: Path) -> None:
 
 def test_a_study_takes_objects_beside_tables() -> None:
     one, other = Scenario(**OWN["means"], name="one"), Scenario(**OWN["beta"], name="other")
-    study = fr.Study(
-        name="x",
-        scenario=[one, {"name": "saved", "file": other, "label": "second"}, {"name": "static"}],
-        policy=[{"name": "uniform"}],
-        setting={**SETTING, "max_deployed": 3},
-    )
+    parts: dict[str, Any] = {
+        "scenario": [one, {"name": "saved", "file": other, "label": "second"}, {"name": "static"}],
+        "policy": [{"name": "uniform"}],
+        "setting": {**SETTING, "max_deployed": 3},
+    }
+    study = fr.Study(name="x", **parts)
     study.check()
     assert [spec.label for spec in study.scenario] == ["one", "second", "static"]
     with pytest.raises(StudyError, match='scenario "one": is an object, which a file cannot hold'):
