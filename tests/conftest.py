@@ -6,6 +6,8 @@ from hypothesis import settings
 
 # Figures are drawn without a display.
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Tables are as wide as where there is no terminal; processes of pytest-xdist are told a width.
+os.environ.pop("COLUMNS", None)
 
 # A checkout gives one answer: the same examples on every machine. Look for new ones with
 # `pytest --hypothesis-profile=explore`. No deadline: a first call may compile.
