@@ -139,6 +139,14 @@ def test_a_part_solves_the_optimum_of_its_own_instances(monkeypatch: pytest.Monk
     np.testing.assert_array_equal(joined.curves, whole.curve_array)
 
 
+def test_a_rule_for_the_budget_is_about_all_instances() -> None:
+    scenario = fr.scenario("random", trials=100, n_models=6)
+    settings = {**INSTANCES, "budget": "0.5 * slack", "trials": 100}
+    whole = fr.simulate(scenario, fr.policy("uniform"), **settings)
+    part = simulate_part(scenario, fr.policy("uniform"), 64, 100, keep_stages=True, **settings)
+    assert part.settings["budget"] == whole.settings["budget"]
+
+
 def test_pools_that_nothing_serves_are_counted_for_each_trial() -> None:
     # When the wide model is gone, only the trials whose second model is cheap stay in budget.
     cost = np.array([[0.5, 0.4], [0.5, 3.0], [0.5, 0.4]])

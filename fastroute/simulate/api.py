@@ -262,7 +262,10 @@ def _prepare(
     first, stop = (0, trials) if part is None else part
     world = scenario.resolve(horizon, trials, slice(first, stop))
     size = len(world.limit)
-    budget, count = resolve_rules(budget, stages, world, horizon, max_deployed)
+    # A rule is about the whole run, whatever part of it is simulated.
+    rules = part is not None and (isinstance(budget, str) or isinstance(stages, str))
+    whole = scenario.resolve(horizon, trials) if rules else world
+    budget, count = resolve_rules(budget, stages, whole, horizon, max_deployed)
     plan = make_plan(world, horizon, count, _checkpoints(checkpoints, horizon))
     # Solved once on the host, whatever the device: not worth a compilation.
     asked = time.perf_counter()
