@@ -112,6 +112,26 @@ def test_colours_are_the_same_in_all_figures(frames: dict[str, pl.DataFrame]) ->
     assert len({line_style(index) for index in range(49)}) == 49
 
 
+@pytest.mark.parametrize("policies", [1, 2])
+@pytest.mark.parametrize("regret", [0.0, -1e-9, 1e-12])
+@pytest.mark.filterwarnings("error")
+def test_regrets_that_are_all_zero_have_axes_of_some_height(
+    frames: dict[str, pl.DataFrame], tmp_path: Path, regret: float, policies: int
+) -> None:
+    zero = pl.lit(0.0)
+    names = list(factories.SHAPES)[:policies]
+    curves = frames["curves"].filter(pl.col("policy").is_in(names))
+    curves = curves.with_columns(pl.lit(regret).alias("mean"), zero.alias("se"))
+    stages = frames["stages"].filter(pl.col("policy").is_in(names)).with_columns(spend=zero)
+    for figure in (regret_figure(curves), parts_figure(curves), spend_figure(stages)):
+        save_figure(figure, tmp_path / "figure.svg")
+        # All panels have the same.
+        ranges = {axes.get_ylim() for axes in figure.axes if axes.get_visible()}
+        ((low, high),) = ranges
+        assert low <= 0.0 < high
+    assert "every panel" not in parts_figure(curves).get_suptitle()
+
+
 @pytest.mark.parametrize("suffix", [".svg", ".png"])
 def test_the_same_data_give_the_same_bytes(
     frames: dict[str, pl.DataFrame], tmp_path: Path, suffix: str

@@ -1,17 +1,30 @@
 """The page says what the frames say, to whoever reads it and however it is read."""
 
+import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
-from fastroute.analyse import mean_interval, paired_difference, student_halfwidth
+from fastroute.analyse import (
+    mean_interval,
+    paired_difference,
+    solver_methods,
+    student_halfwidth,
+)
 from fastroute.report import write_page
-from fastroute.report.material import SUMMARY, gather
+from fastroute.report.material import gather
+from fastroute.report.reading import CURVES, SUMMARY, read_tables
+from fastroute.simulate.merge import Accounts
 from fastroute.study import RunDirectoryError, StoredStudy, load, run_study
+from fastroute.study.journal import COMPACTED, Record
 from fastroute.study.lock import Lock
+from fastroute.study.planning import Kept
+from fastroute.study.tables import read_shard
 from fastroute.study.work import Done, Job, run_shard
 from pages import Node, read
 from studies import mini, stop_after
@@ -258,6 +271,73 @@ def test_few_worlds_in_detail_and_all_in_the_tables(stored: StoredStudy, tmp_pat
     assert [world.number for world in gather(stored, 1).worlds] == [0]
     with pytest.raises(ValueError, match="details: 0 cells"):
         write_page(stored.path, details=0)
+
+
+def test_every_shard_of_an_unfinished_study_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = killed(tmp_path / "run", 9)
+    reads: Counter[str] = Counter()
+
+    def counted(directory: Path, record: Record, kept: Kept) -> Accounts:
+        reads[record.name] += 1
+        return read_shard(directory, record, kept)
+
+    monkeypatch.setattr("fastroute.study.stored.read_shard", counted)
+    # Whatever is held is reduced at once, or not before the end.
+    for held in (1, 200_000):
+        monkeypatch.setattr("fastroute.report.reading._HELD_ROWS", held)
+        reads.clear()
+        gather(stored, 2)
+        assert set(reads) == {f"shards/{name}" for name in shards_of(stored)}
+        assert set(reads.values()) == {1}
+        assert_same_tables(stored, [0])
+    assert_same_tables(stored, [])
+
+
+def test_a_study_without_the_files_of_its_frames_has_the_same_page(
+    stored: StoredStudy, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(stored.path, tmp_path / "run")
+    (copy / "curves.parquet").unlink()
+    assert not load(copy).framed
+    assert_same_tables(load(copy), [1, 2])
+    pages = [write_page(path, tmp_path / f"{path.name}.html") for path in (stored.path, copy)]
+    texts = [read(page).one("section", id="details").text for page in pages]
+    assert texts[0] == texts[1]
+
+
+def test_a_study_without_trials_has_tables_without_rows(tmp_path: Path) -> None:
+    stored = killed(tmp_path / "run", 1)
+    (stored.path / COMPACTED).unlink()
+    shutil.rmtree(stored.path / "shards")
+    tables = read_tables(load(stored.path), [])
+    assert tables.trials.collect().is_empty()
+    assert all(table.is_empty() for table in tables[1:])
+
+
+def shards_of(stored: StoredStudy) -> list[str]:
+    """Return the names of the shards on disk."""
+    found = (stored.path / "shards").glob("*/*.parquet")
+    return [file.relative_to(stored.path / "shards").as_posix() for file in found]
+
+
+def assert_same_tables(stored: StoredStudy, detailed: list[int]) -> None:
+    """Compare what was read at once with the frames, each collected for itself, to the bit."""
+    tables = read_tables(stored, detailed)
+    mine = pl.col("world").is_in(detailed)
+    others = {
+        "trials": stored.trials,
+        "summary": stored.summary.filter(pl.col("quantity").is_in(SUMMARY)),
+        "curves": stored.curves.filter(mine, pl.col("quantity").is_in(CURVES)),
+        "stages": stored.stages.filter(mine),
+        "models": stored.models.filter(mine),
+    }
+    for name, frame in others.items():
+        table = getattr(tables, name).lazy().collect()
+        assert_frame_equal(table, frame.select(table.columns).collect(), check_exact=True)
+    methods = solver_methods(stored.stages)
+    assert_frame_equal(tables.methods, methods, check_exact=True)
 
 
 def test_names_from_the_study_are_text_and_never_markup(tmp_path: Path) -> None:

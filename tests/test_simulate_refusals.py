@@ -10,6 +10,7 @@ import pytest
 
 import fastroute as fr
 from fastroute.scenario import Scenario
+from fastroute.study.values import check_value
 
 GOOD: dict[str, Any] = {"horizon": 50, "budget": 1.0, "max_deployed": 3, "trials": 2}
 
@@ -53,6 +54,28 @@ def test_trace_that_is_too_large() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("checkpoints", "words"),
+    [
+        (10**12, "1,000,000,000,000 points"),
+        (2**20 + 1, "1,048,577 points"),
+        (range(1, 10**12), "999,999,999,999 rounds"),
+        (np.full(2**20 + 1, 7), "1,048,577 rounds"),
+    ],
+    ids=["number", "one too many", "range", "array"],
+)
+def test_too_many_checkpoints(checkpoints: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=f"checkpoints.*{words}, more than 1,048,576") as caught:
+        fr.simulate(
+            fr.scenario("static"), fr.policy("oracle"), **{**GOOD, "checkpoints": checkpoints}
+        )
+    assert "\n" not in str(caught.value)
+    # A study draws the line at the same number.
+    assert check_value("checkpoints", 2**20) == 2**20
+    with pytest.raises(ValueError, match="1048576"):
+        check_value("checkpoints", 2**20 + 1)
+
+
 def test_number_of_instances() -> None:
     scenario = Scenario([[0.5, 0.6]] * 3, [1.0, 1.0])
     with pytest.raises(ValueError, match="trials=2"):
@@ -68,6 +91,7 @@ def test_accepted_edges() -> None:
         {"trials": np.int64(1)},
         {"checkpoints": [50, 1, 1]},
         {"checkpoints": 10_000},
+        {"checkpoints": 2**20},
         {"threads": 64},
         {"max_deployed": 10**6},
     ):

@@ -166,6 +166,47 @@ def test_problems_name_the_key_the_value_and_the_remedy(old: str, new: str, word
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("horizon = 1_000", "horizon = 0", "horizon ="),
+        ("horizon = 1_000", "", "[setting]"),
+        ("0.001", '"0.5 * slak"', "budget ="),
+        ("0.001", "[\n0.1,\n0.1\n]", "budget ="),
+        ("0.001", "0.001\nK = 5", "K ="),
+        ("0.001", '0.001\n[store]\ncurves = "all"', "curves ="),
+        ("max_deployed = 5", "max_deployed = 5\n[quick]\ntrial = 3", "trial ="),
+        ("max_deployed = 5", "max_deployed = 5\n[quick]\ntrials = 0", "[quick]"),
+        ('"A few rounds."', '"x"\ncolour = 1', "colour ="),
+        ('"A few rounds."', '"x"\nzip = [["trials", "seed"]]', "zip ="),
+        ('name = "routerbench"', 'name = "routerbensch"', 'name = "routerbensch"'),
+        ('["MMLU", "GSM8K"]', '["MMLUU"]', "families ="),
+        ('label = "StageRoute"', 'label = " "', 'label = " "'),
+        ('"scaled:0.1"', '"scald:0.1"', "gamma ="),
+        ('name = "uniform"', 'name = "unifrom"', 'name = "unifrom"'),
+        ('name = "uniform"', 'name = "uniform"\nrouter = "lq"', "router ="),
+        ("[setting]", "[settings]", "[settings]"),
+    ],
+)
+def test_problems_of_a_file_give_the_line(old: str, new: str, key: str, tmp_path: Path) -> None:
+    text = TEXT.replace(old, new)
+    line = next(n for n, words in enumerate(text.split("\n"), 1) if words.startswith(key))
+    file = tmp_path / "some.toml"
+    file.write_text(text)
+    with pytest.raises(StudyError) as caught:
+        Study.from_toml(file)
+    assert line in caught.value.lines
+    place = caught.value.lines.index(line)
+    assert f"line {line}: {caught.value.problems[place]}" in str(caught.value)
+
+
+def test_problems_without_a_file_have_no_line() -> None:
+    with pytest.raises(StudyError) as caught:
+        Study.from_dict({**Study.from_toml_text(TEXT).to_dict(), "max_cells": 0})
+    assert caught.value.lines == (None,)
+    assert str(caught.value).startswith("study: max_cells = 0: must be")
+
+
+@pytest.mark.parametrize(
     ("data", "words"),
     [
         ({"policy": []}, "policy = []: at least one is needed, written [[policy]]"),

@@ -1,4 +1,5 @@
 import math
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastroute.study.errors import StudyError
-from fastroute.study.toml import read_toml, read_toml_file, shown, toml_value, write_toml
+from fastroute.study.errors import StudyError, key_path
+from fastroute.study.places import find_lines
+from fastroute.study.toml import read_text, read_toml, shown, toml_value, write_toml
 
 # TOML text is UTF-8, which has no form for lone surrogates.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -86,7 +88,148 @@ def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"none\.toml: cannot be read"):
-        read_toml_file(tmp_path / "none.toml")
+        read_text(tmp_path / "none.toml")
     (tmp_path / "latin.toml").write_bytes(b'name = "\xe9"')
     with pytest.raises(StudyError, match="byte 8 is not UTF-8"):
-        read_toml_file(tmp_path / "latin.toml")
+        read_text(tmp_path / "latin.toml")
+
+
+TRICKY = """\
+# setting.horizon = 1
+name = "a"  # budget = 2
+description = \"\"\"
+[setting]
+budget = 3
+\\\"\"\" trials = 4
+\"\"\"\"\"
+other = '''
+[[policy]]
+gamma = 1 # \\''''
+list = [ # budget = 1
+  "]", # ]
+  { budget = 3, name = "[x]" },
+]
+flat = { budget = 1 }
+
+  [ "setting" ] # [store]
+  "budget" = "# no comment"
+'trials'=7
+"a.b" = 1
+deep . "er" = 2
+budgets = 1
+
+[[policy]]
+name = "x"
+[policy.more]
+gamma = 1
+[[policy]]
+# [[policy]]
+[[policy.more]]
+[[ policy . more ]]
+gamma = 1
+[scenario.inner]
+limit = 1
+[scenario]
+limit = [
+  1,
+
+  2]
+limit2 = 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("name", 2),
+        ("description", 3),
+        ("other", 8),
+        ("list", 11),
+        ("list[1].budget", 11),
+        ("flat.budget", 15),
+        ("setting", 17),
+        ("setting.budget", 18),
+        ("setting.trials", 19),
+        ("setting.a.b", 20),
+        ("setting.deep", 21),
+        ("setting.deep.er", 21),
+        ("setting.budgets", 22),
+        # Missing in a table, whose line is given.
+        ("setting.horizon", 17),
+        ("policy[0]", 24),
+        ("policy[0].name", 25),
+        ("policy[0].more.gamma", 27),
+        ("policy[0].gamma", 24),
+        ("policy[1]", 28),
+        ("policy[1].more[0].gamma", 30),
+        ("policy[1].more[1].gamma", 32),
+        ("scenario", 35),
+        ("scenario.inner", 33),
+        ("scenario.inner.limit", 34),
+        ("scenario.limit", 36),
+        ("scenario.limit2", 40),
+        ("trials", None),
+        ("store.curves", None),
+        ("budget", None),
+    ],
+)
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_line_of_a_key(path: str, line: int | None, ends: str, mark: str) -> None:
+    text = mark + TRICKY.replace("\n", ends)
+    read_toml(text, "x.toml")
+    assert find_lines([f"{path} = 1: is wrong", f"{path}: missing"], text) == [line, line]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('["a.b"]\nc = 1\n[a.b]\nc = 2', "a.b.c = 2: wrong"),
+        ('a.b = 1\n"a.b" = 2', "a.b = 2: wrong"),
+        ('"x = 1: y" = 1\nx = 1', "x = 1: y = 1: unknown"),
+        ("a = 1\ncell = 2", "cell 0 (a = 1): wrong"),
+        ('"" = 1', "wrong"),
+    ],
+)
+def test_no_line_is_better_than_a_wrong_one(text: str, problem: str) -> None:
+    read_toml(text, "x.toml")
+    assert find_lines([problem], text) == [None]
+
+
+def test_the_line_of_an_option_that_a_builder_objects_to() -> None:
+    problems = ["policy[0]: gamma='x' is wrong", "policy[0]: fill='x' is wrong", "a: b=1 is wrong"]
+    text = "[[policy]]\nname = 1\ngamma = 'x'\n[a]\nb = 1\n[[policy]]\nfill = 1"
+    assert find_lines(problems, text) == [3, 1, 5]
+
+
+@given(st.dictionaries(texts, scalars | tables | st.lists(tables, min_size=1, max_size=3)))
+def test_every_key_is_found_in_the_line_that_begins_with_it(table: dict[str, Any]) -> None:
+    text = write_toml(table)
+    paths = _paths(table)
+    plain = all(re.fullmatch(r"[\w-]+", str(part)) for path in paths for part in path)
+    seen: set[int] = set()
+    for path in paths:
+        (line,) = find_lines([f"{key_path(path)} = 1: wrong"], text)
+        if line is None:
+            # Only what is written like another key, or like a whole problem.
+            assert not plain
+            continue
+        found = tomllib.loads(text.split("\n")[line - 1])
+        key = path[0] if isinstance(path[-1], int) else path[-1]
+        assert key in found
+        # A list of tables begins where its first table does.
+        assert line not in seen or path[-1] == 0
+        seen.add(line)
+
+
+def _paths(table: dict[str, Any]) -> list[tuple[str | int, ...]]:
+    """Return the paths of all keys that have a line of their own."""
+    found: list[tuple[str | int, ...]] = []
+    for key, value in table.items():
+        found.append((key,))
+        if isinstance(value, dict):
+            found += [(key, inner) for inner in value]
+        elif isinstance(value, list):
+            for place, entry in enumerate(value):
+                found += [(key, place), *((key, place, inner) for inner in entry)]
+    return found

@@ -29,7 +29,13 @@ from fastroute.analyse.ranking import BestPower, best_power, ranking
 from fastroute.analyse.scaling import ScalingFit, fit_scaling
 from fastroute.analyse.scaling_table import scaling_table
 from fastroute.analyse.stages import budget_adherence, stage_spend
-from fastroute.analyse.studies import solver_methods, trial_diagnostics, work_times
+from fastroute.analyse.studies import (
+    method_counts,
+    method_shares,
+    solver_methods,
+    trial_diagnostics,
+    work_times,
+)
 from fastroute.analyse.violation import ViolationDecay, violation_decay, worst_violation
 
 __all__ = [
@@ -51,6 +57,8 @@ __all__ = [
     "deployment_shares",
     "fit_scaling",
     "mean_interval",
+    "method_counts",
+    "method_shares",
     "paired_difference",
     "paired_differences",
     "paired_ratio",

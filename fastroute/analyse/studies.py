@@ -63,9 +63,26 @@ def solver_methods(stages: "pl.DataFrame | pl.LazyFrame") -> "pl.DataFrame":
         ``largest_gap`` (proven gap, in units of reward), ``infeasible`` (problems without a
         distribution within budget and limits).
     """
+    return method_shares(method_counts(stages))
+
+
+def method_counts(stages: "pl.DataFrame | pl.LazyFrame") -> "pl.DataFrame":
+    """Count deployment problems by policy and method, for :func:`method_shares`.
+
+    Parameters
+    ----------
+    stages : polars.DataFrame or polars.LazyFrame
+        Stages of a study, or of some cells of it.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per policy and method, in any order: ``policy``, ``method``, ``first`` (the first
+        cell), ``problems``, ``largest_gap``, ``infeasible``.
+    """
     import polars as pl
 
-    found = (
+    return (
         stages.lazy()
         .group_by("policy", "method")
         .agg(
@@ -76,8 +93,27 @@ def solver_methods(stages: "pl.DataFrame | pl.LazyFrame") -> "pl.DataFrame":
         )
         .collect()
     )
+
+
+def method_shares(counts: "pl.DataFrame") -> "pl.DataFrame":
+    """Put counts of parts of a study together; as :func:`solver_methods` of all its stages.
+
+    Parameters
+    ----------
+    counts : polars.DataFrame
+        From :func:`method_counts`, of every part, one below the other.
+    """
+    import polars as pl
+
     return (
-        found.with_columns(
+        counts.group_by("policy", "method")
+        .agg(
+            pl.col("first").min(),
+            pl.col("problems").sum(),
+            pl.col("largest_gap").max(),
+            pl.col("infeasible").sum(),
+        )
+        .with_columns(
             (pl.col("problems") / pl.col("problems").sum().over("policy")).alias("share"),
             pl.col("first").min().over("policy"),
         )

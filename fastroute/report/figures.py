@@ -291,7 +291,8 @@ def _linear_axes(axes: "Axes") -> None:
     if axes.dataLim.y0 < -NOTHING:
         axes.axhline(0.0, color="black", linewidth=0.6)
     else:
-        axes.set_ylim(bottom=0.0)
+        # An axis needs some height, also where there is nothing but rounding.
+        axes.set_ylim(0.0, 1.0 if axes.dataLim.y1 < NOTHING else None)
 
 
 def _share_height(panels: "Sequence[Axes]", heights: Sequence[tuple[float, float]]) -> bool:
@@ -300,6 +301,8 @@ def _share_height(panels: "Sequence[Axes]", heights: Sequence[tuple[float, float
     if max(spans) > PANEL_RATIO * min(spans):
         return False
     low, high = min(low for low, _ in heights), max(high for _, high in heights)
+    if high - low < NOTHING:
+        return True  # of axes on which there is nothing, all have the same range already
     room = 0.05 * (high - low)
     for axes in panels[: len(heights)]:
         axes.set_ylim(low - room if low < 0.0 else 0.0, high + room)

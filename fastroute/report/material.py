@@ -7,11 +7,11 @@ from fastroute.analyse import (
     budget_adherence,
     curve_intervals,
     paired_differences,
-    solver_methods,
     stage_spend,
     trial_diagnostics,
     work_times,
 )
+from fastroute.report.reading import SUMMARY, Tables, read_tables
 from fastroute.report.style import word
 from fastroute.study import StoredStudy
 from fastroute.study.status import Status, status_of
@@ -19,20 +19,6 @@ from fastroute.study.status import Status, status_of
 if TYPE_CHECKING:
     import polars as pl
 
-#: Quantities of the frame `summary` that the tables show.
-SUMMARY: Final = (
-    "regret",
-    "discovery",
-    "deployment",
-    "routing",
-    "priced_regret",
-    "cost",
-    "violation",
-    "worst_stage_violation",
-    "late_cost",
-)
-#: Quantities of the frame `curves` that the charts show.
-CURVES: Final = ("regret", "discovery", "deployment", "routing", "priced_regret")
 # In a world of more policies than this, each is compared with the first only.
 _MOST_PAIRED: Final = 8
 _SETTINGS: Final = ("horizon", "budget", "max_deployed", "stages", "trials", "seed")
@@ -126,15 +112,15 @@ def gather(stored: StoredStudy, details: int) -> Material:
     import polars as pl
 
     status = status_of(stored)
-    # Of an unfinished study the frame is made of the shards whenever it is asked for.
-    trials = stored.trials if stored.complete else stored.trials.collect().lazy()
-    cells = _with_statistics(stored, trials, stored.cells.sort("cell").collect())
-    sizes = cells.group_by("world", maintain_order=True).agg(
+    known = stored.cells.sort("cell").collect()
+    sizes = known.group_by("world", maintain_order=True).agg(
         pl.len().alias("cells"), pl.col("trials_done").sum().alias("trials")
     )
     begun = sizes.filter(pl.col("trials") > 0)
     fits = begun.get_column("cells").cum_sum() <= details
     chosen = begun.filter(fits | (pl.int_range(pl.len()) == 0)).get_column("world").to_list()
+    tables = read_tables(stored, chosen)
+    cells = _with_statistics(tables, known)
     varied = _varied(stored, cells)
     axes = _axes(stored, varied)
     return Material(
@@ -144,33 +130,26 @@ def gather(stored: StoredStudy, details: int) -> Material:
         policies=cells.get_column("policy").unique(maintain_order=True).to_list(),
         varied=varied,
         axes=axes,
-        worlds=_worlds(stored, trials, cells, chosen, axes),
+        worlds=_worlds(stored, tables, cells, chosen, axes),
         begun=begun.height,
-        methods=solver_methods(stored.stages),
+        methods=tables.methods,
         times=work_times(cells, stored.shards.collect()),
     )
 
 
-def _with_statistics(
-    stored: StoredStudy, trials: "pl.LazyFrame", cells: "pl.DataFrame"
-) -> "pl.DataFrame":
+def _with_statistics(tables: Tables, cells: "pl.DataFrame") -> "pl.DataFrame":
     """Put the statistics of every cell beside its parameters."""
     import polars as pl
 
-    summary = (
-        stored.summary.filter(pl.col("quantity").is_in(SUMMARY))
-        .select("cell", "quantity", "mean", "low", "high")
-        .collect()
-    )
     for name in SUMMARY:
-        one = summary.filter(quantity=name).select(
+        one = tables.summary.filter(quantity=name).select(
             "cell", *(pl.col(stat).alias(f"{stat}_{name}") for stat in ("mean", "low", "high"))
         )
         cells = cells.join(one, on="cell", how="left", maintain_order="left")
     # A first policy without trials is no other policy's to stand in for.
     firsts = cells.group_by("world").agg(pl.col("cell").min().alias("other_cell"))
     paired = (
-        paired_differences(trials, "priced_regret")
+        paired_differences(tables.trials, "priced_regret")
         .join(firsts, on=["world", "other_cell"])
         .select(
             "cell",
@@ -178,7 +157,7 @@ def _with_statistics(
             "share_lower",
         )
     )
-    for more in (trial_diagnostics(trials), paired):
+    for more in (trial_diagnostics(tables.trials), paired):
         cells = cells.join(more, on="cell", how="left", maintain_order="left")
     return cells
 
@@ -210,34 +189,23 @@ def _axes(stored: StoredStudy, varied: list[str]) -> list[str]:
 
 def _worlds(
     stored: StoredStudy,
-    trials: "pl.LazyFrame",
+    tables: Tables,
     cells: "pl.DataFrame",
     chosen: list[int],
     axes: list[str],
 ) -> list[World]:
     import polars as pl
 
-    mine = pl.col("world").is_in(chosen)
-    curves = curve_intervals(
-        stored.curves.filter(mine, pl.col("quantity").is_in(CURVES))
-        .select("world", "cell", "policy", "quantity", "round", "mean", "se", "trials")
-        .collect()
-    )
-    stages = (
-        stored.stages.filter(mine)
-        .select("world", "policy", "trial", "stage", "opened", "spend", "budget")
-        .collect()
-    )
+    curves = curve_intervals(tables.curves)
     detailed = (
-        trials.filter(mine)
+        tables.trials.filter(pl.col("world").is_in(chosen))
         .select("world", "cell", "policy", "trial", "regret", "priced_regret")
         .collect()
     )
-    models = stored.models.filter(mine).collect()
     worlds = []
     for number in chosen:
         here = cells.filter(world=number)
-        spend = stage_spend(stages.filter(world=number))
+        spend = stage_spend(tables.stages.filter(world=number))
         against: Any = "all" if here.height <= _MOST_PAIRED else "first"
         pairs = [
             paired_differences(detailed.filter(world=number), name, against=against).with_columns(
@@ -254,7 +222,7 @@ def _worlds(
                 spend=spend,
                 adherence=budget_adherence(spend),
                 pairs=pl.concat(pairs),
-                models=models.filter(world=number),
+                models=tables.models.filter(world=number),
             )
         )
     return worlds

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from fastroute.simulate.engine import (
     run_chunk,
 )
 from fastroute.simulate.merge import Accounts, collect, join_all, make_run
-from fastroute.simulate.plan import log_spaced, make_plan, resolve_rules
+from fastroute.simulate.plan import MOST_CHECKPOINTS, log_spaced, make_plan, resolve_rules
 from fastroute.simulate.progress import shown_progress
 from fastroute.simulate.run import Run
 from fastroute.solve.backend import load_kernel, resolve_backend
@@ -96,7 +96,8 @@ def simulate(
         Precision of bounds and shares with ``backend="jax"``; means, observations and accounts
         are double in any case.
     checkpoints : int or array_like of int
-        Number of log-spaced points of the curves, or the numbers of rounds themselves.
+        Number of log-spaced points of the curves, or the numbers of rounds themselves; at most
+        2**20.
     threads : int, optional
         Default: the cores this process may use.  Results do not depend on it.
     deploy_cost : float
@@ -389,9 +390,15 @@ def _run_all(
 
 
 def _checkpoints(value: int | ArrayLike, horizon: int) -> NDArray[np.int64]:
+    # A list or a range is counted before it is made an array.
+    if isinstance(value, Sequence):
+        _few_checkpoints(len(value), "rounds")
     if np.ndim(value) == 0:
-        return log_spaced(horizon, positive_int("checkpoints", value))
+        count = positive_int("checkpoints", value)
+        _few_checkpoints(count, "points")
+        return log_spaced(horizon, count)
     points = number_array("checkpoints", value)
+    _few_checkpoints(points.size, "rounds")
     whole = np.isfinite(points) & (points == np.rint(points)) & (points >= 1)
     if points.size == 0 or not whole.all():
         raise ValueError(
@@ -400,6 +407,14 @@ def _checkpoints(value: int | ArrayLike, horizon: int) -> NDArray[np.int64]:
     if points.max() > horizon:
         raise ValueError(f"checkpoints reach {int(points.max())}, beyond horizon={horizon}.")
     return np.unique(np.append(points, horizon)).astype(np.int64)
+
+
+def _few_checkpoints(count: int, what: str) -> None:
+    if count > MOST_CHECKPOINTS:
+        raise ValueError(
+            f"checkpoints asks for {count:,} {what}, more than {MOST_CHECKPOINTS:,}. Curves of 64 "
+            "log-spaced points, the default, show a whole run."
+        )
 
 
 def _cores() -> int:

@@ -18,6 +18,8 @@ Number = TypeVar("Number", int, float)
 #: Longest piece of a stage that is played in one call: bounds the time between two reports of
 #: progress.  A constant, so that sums do not depend on who plays them.
 LONGEST_PIECE = 1 << 15
+#: Most points of a curve.
+MOST_CHECKPOINTS = 1 << 20
 
 
 class Piece(NamedTuple):

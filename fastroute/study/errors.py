@@ -13,16 +13,25 @@ class StudyError(ValueError):
         The file, preset or object that holds the study.
     problems : tuple of str
         One line per problem, each naming the key, the value and the remedy.
+    lines : tuple of int or None
+        For each problem its line in the file, where that is known.
     """
 
-    def __init__(self, source: str, problems: Sequence[str]) -> None:
+    def __init__(
+        self, source: str, problems: Sequence[str], lines: Sequence[int | None] | None = None
+    ) -> None:
         self.source = source
         self.problems = tuple(problems)
-        if len(self.problems) == 1:
-            super().__init__(f"{source}: {self.problems[0]}")
+        self.lines = (None,) * len(self.problems) if lines is None else tuple(lines)
+        told = [
+            problem if line is None else f"line {line}: {problem}"
+            for problem, line in zip(self.problems, self.lines, strict=True)
+        ]
+        if len(told) == 1:
+            super().__init__(f"{source}: {told[0]}")
         else:
-            lines = "".join(f"\n  {problem}" for problem in self.problems)
-            super().__init__(f"{source}: {len(self.problems)} problems{lines}")
+            shown = "".join(f"\n  {problem}" for problem in told)
+            super().__init__(f"{source}: {len(told)} problems{shown}")
 
 
 class RunDirectoryError(ValueError):

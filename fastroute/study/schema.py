@@ -62,7 +62,8 @@ from fastroute.study.build import (
     with_full_paths,
 )
 from fastroute.study.errors import StudyError, key_path, plain_message
-from fastroute.study.toml import read_toml, read_toml_file, shown, write_toml
+from fastroute.study.places import find_lines
+from fastroute.study.toml import read_text, read_toml, shown, write_toml
 from fastroute.study.values import check_entry, check_value
 from fastroute.words import unknown
 
@@ -244,7 +245,7 @@ class Study(BaseModel):
         Raises
         ------
         StudyError
-            With every problem of the file at once: syntax errors with line and column, unknown
+            With every problem of the file at once, each with its line: syntax errors, unknown
             keys, wrong values, options that the scenario or the policy does not have.
 
         Notes
@@ -252,12 +253,19 @@ class Study(BaseModel):
         Names of files in it are relative to the folder that it is in.
         """
         folder = Path(os.path.abspath(path)).parent
-        return cls.from_dict(read_toml_file(Path(path)), source=str(path), folder=folder)
+        return cls.from_toml_text(read_text(Path(path)), str(path), folder)
 
     @classmethod
-    def from_toml_text(cls, text: str, source: str = "study") -> Self:
-        """Read a study from TOML text; as :meth:`from_toml`."""
-        return cls.from_dict(read_toml(text, source), source=source)
+    def from_toml_text(
+        cls, text: str, source: str = "study", folder: str | os.PathLike[str] | None = None
+    ) -> Self:
+        """Read a study from TOML text, as :meth:`from_toml`; the rest as in :meth:`from_dict`."""
+        data = read_toml(text, source)
+        try:
+            return cls.from_dict(data, source, folder)
+        except StudyError as error:
+            lines = find_lines(error.problems, text)
+            raise StudyError(source, error.problems, lines) from None
 
     @classmethod
     def preset(cls, name: str) -> Self:

@@ -1,15 +1,15 @@
 """Reading a study back, finished or not."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from fastroute.simulate.merge import join_all
+from fastroute.simulate.merge import Accounts, join_all
 from fastroute.study.errors import DamagedError, RunDirectoryError, key_path, plain_message
 from fastroute.study.journal import Records
 from fastroute.study.lock import holder_of
@@ -31,6 +31,30 @@ from fastroute.study.verify import damaged_shards, known_records
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from fastroute.study.tables import Kind
+
+
+class ReadCell(NamedTuple):
+    """A cell whose shards have been read: what its rows in every frame are made of.
+
+    Attributes
+    ----------
+    row : mapping
+        The cell, as in the frame of cells.
+    accounts : Accounts
+        What its shards hold, joined.
+    parameters : mapping
+        The first columns of every frame, with their types.
+    """
+
+    row: Mapping[str, Any]
+    accounts: Accounts
+    parameters: "Mapping[str, Kind]"
+
+    def table(self, name: str) -> "pl.DataFrame":
+        """Return the rows of the cell in a frame."""
+        return with_parameters(TABLES[name](self.row, self.accounts), self.row, self.parameters)
 
 
 @dataclass(frozen=True)
@@ -132,6 +156,28 @@ class StoredStudy:
         return self._from_shards("trial_curves")
 
     @property
+    def framed(self) -> bool:
+        """Whether the frames are in files of their own; else they are made of the shards."""
+        return self.complete and all(self._has_its_size(f"{name}.parquet") for name in FRAMES)
+
+    def columns(self, name: str) -> "dict[str, Kind]":
+        """Return the columns of a frame, with their types."""
+        return {**self._parameters, **schemas()[name]}
+
+    def read_cells(self) -> Iterator[ReadCell]:
+        """Read the cells that have trials one after the other, each of their shards once.
+
+        Several frames of a study that is not finished are so made in one passage over the disk;
+        a frame that is collected reads all shards for itself.
+
+        Raises
+        ------
+        DamagedError
+            When a shard is missing or is not what was written.
+        """
+        return self._read(lambda row: True)
+
+    @property
     def shards(self) -> "pl.LazyFrame":
         """One row per shard on disk: cell (``key``), trials, checksum, seconds, backend."""
         return self._records.frame().lazy()
@@ -221,19 +267,32 @@ class StoredStudy:
         """Make a frame of the shards on disk, cell by cell, when it is asked for."""
         from polars.io.plugins import register_io_source
 
-        parameters = {key: self._static.schema[key] for key in (*PARAMETERS, *self.axes)}
-        schema = {**parameters, **schemas()[name]}
         return register_io_source(
-            _source(self.path, self._static, self._records, name, parameters), schema=schema
+            _source(self._read, name, self._parameters), schema=self.columns(name)
         )
+
+    def _read(self, wanted: Callable[[Mapping[str, Any]], bool]) -> Iterator[ReadCell]:
+        """Read those cells that are wanted, as their rows of the frame of cells say."""
+        for row in self._static.iter_rows(named=True):
+            if not wanted(row):
+                continue
+            kept = kept_of(row)
+            accounts = join_all(
+                read_shard(self.path, record, kept) for record in self._records.of(row["key"])
+            )
+            if accounts is not None:
+                yield ReadCell(row, accounts, self._parameters)
+
+    @property
+    def _parameters(self) -> "dict[str, Kind]":
+        """The first columns of every frame, with their types."""
+        return {name: self._static.schema[name] for name in (*PARAMETERS, *self.axes)}
 
 
 def _source(
-    path: Path,
-    cells: "pl.DataFrame",
-    records: Records,
+    read: Callable[[Callable[[Mapping[str, Any]], bool]], Iterator[ReadCell]],
     name: str,
-    parameters: dict[str, Any],
+    parameters: "Mapping[str, Kind]",
 ) -> Callable[..., Iterator["pl.DataFrame"]]:
     """Return what Polars calls for the rows of a frame."""
     import polars as pl
@@ -251,16 +310,14 @@ def _source(
         early = None
         if predicate is not None and n_rows is None:
             early = predicate if set(predicate.meta.root_names()) <= set(parameters) else None
-        for row in cells.iter_rows(named=True):
+
+        def wanted(row: Mapping[str, Any]) -> bool:
             if left == 0:
-                return
-            if early is not None and with_parameters(one, row, parameters).filter(early).is_empty():
-                continue
-            kept = kept_of(row)
-            accounts = join_all(read_shard(path, record, kept) for record in records.of(row["key"]))
-            if accounts is None:
-                continue
-            frame = with_parameters(TABLES[name](row, accounts), row, parameters)
+                return False
+            return early is None or with_parameters(one, row, parameters).filter(early).height > 0
+
+        for cell in read(wanted):
+            frame = cell.table(name)
             if left is not None:
                 frame = frame.head(left)
                 left -= frame.height

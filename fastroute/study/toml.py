@@ -33,7 +33,7 @@ def read_toml(text: str, source: str) -> dict[str, Any]:
     """
     # Some editors put a byte order mark before the text.
     text = text.removeprefix("\ufeff")
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         # The parser's time grows with the square of the parts of a key.
         if line.count(".") > _MOST_PARTS and _LONG_KEY.match(line):
             raise StudyError(
@@ -50,32 +50,31 @@ def read_toml(text: str, source: str) -> dict[str, Any]:
         raise StudyError(source, [f"not valid TOML: {_explained(str(error), text)}"]) from None
 
 
-def read_toml_file(path: Path) -> dict[str, Any]:
-    """Parse a TOML file.
+def read_text(path: Path) -> str:
+    """Return the text of a file.
 
     Raises
     ------
     StudyError
-        When the file cannot be read, is not UTF-8, or is not TOML.
+        When the file cannot be read, or is not UTF-8.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise StudyError(
             str(path), [f"byte {error.start} is not UTF-8; save the file as UTF-8 text"]
         ) from None
     except OSError as error:
         raise StudyError(str(path), [f"cannot be read: {error.strerror}"]) from None
-    return read_toml(text, str(path))
 
 
 def _explained(message: str, text: str) -> str:
     """Return what the parser says, with a line in any case, and a remedy where one is known."""
     if "Exceeds the limit" in message:
-        lines = text.splitlines()
+        lines = text.split("\n")
         number = next((n for n, line in enumerate(lines, 1) if _LONG_NUMBER.search(line)), None)
         return f"a whole number has too many digits{f' (at line {number})' if number else ''}"
-    last = len(text.rstrip().splitlines())
+    last = text.rstrip().count("\n") + 1
     message = message.replace("at end of document", f"at the end of the document, line {last}")
     if twice := _TWICE.match(message):
         message += (

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from fastroute.rules import RULE_NAMES, FormulaError, rule, stages_of
+from fastroute.simulate.plan import MOST_CHECKPOINTS
 
 
 def _number(value: Any) -> float:
@@ -41,7 +42,7 @@ _RANGES: Final[dict[str, tuple[Callable[[Any], Any], dict[str, int]]]] = {
     "stages": (_whole, {"ge": 1, "le": 2**32 - 1}),
     "trials": (_whole, {"ge": 1, "le": 2**32 - 1}),
     "seed": (_whole, {"ge": 0, "le": 2**63 - 1}),
-    "checkpoints": (_whole, {"ge": 1, "le": 2**20}),
+    "checkpoints": (_whole, {"ge": 1, "le": MOST_CHECKPOINTS}),
     "deploy_cost": (_number, {"ge": 0}),
     "backend": (_word, {}),
 }
