@@ -19,6 +19,7 @@ import hashlib
 import json
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -113,6 +114,7 @@ def main() -> int:
     if given.compare:
         before, after = (json.loads(file.read_text(encoding="utf-8")) for file in given.files)
         return compare(before, after)
+    warnings.simplefilter("ignore", fr.FastrouteWarning)
     found = {**dict(of_policies()), **dict(of_studies())}
     given.files[0].write_text(json.dumps(found, indent=0), encoding="utf-8")
     print(f"{given.files[0]}: {len(found):,} entries")
