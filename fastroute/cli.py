@@ -287,9 +287,9 @@ def _read_table(file: str) -> "pl.DataFrame":
         if not Path(file).is_file():
             raise ValueError(f"{file}: no such file")
         if Path(file).suffix.lower() == ".parquet":
-            return pl.read_parquet(file)
+            return pl.read_parquet(file, glob=False)
         # As text: instances 1.1 and 1.10 are two. Numbers are made of the columns that hold them.
-        return pl.read_csv(file, infer_schema=False)
+        return pl.read_csv(file, infer_schema=False, glob=False)
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{file}: cannot be read as a table: {reason}") from None

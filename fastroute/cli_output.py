@@ -31,9 +31,9 @@ def console() -> "Console":
     """Return the console on standard output; wide where the output has no width of its own."""
     from rich.console import Console
 
-    return (
-        Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=_PIPE_WIDTH)
-    )
+    has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
+    # Names may hold colons, which are no emoji.
+    return Console(emoji=False, width=None if has_width else _PIPE_WIDTH)
 
 
 @contextlib.contextmanager

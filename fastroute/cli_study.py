@@ -132,7 +132,12 @@ def report(
     from fastroute.report.page import DETAILS, PAGE, write_page
     from fastroute.study import load
 
-    place = out / PAGE if out is not None and out.is_dir() else out
+    place = out
+    # A name without a suffix is that of a folder, also of one that is not there yet.
+    if out is not None and (out.is_dir() or not out.suffix):
+        load(directory)
+        out.mkdir(parents=True, exist_ok=True)
+        place = out / PAGE
     page = write_page(directory, place, details=DETAILS if details is None else details)
     if out is not None and place != out and load(directory).complete:
         write_figures(directory, out)

@@ -286,6 +286,19 @@ def test_a_report_is_written_by_a_run_and_on_demand(monkeypatch: pytest.MonkeyPa
         assert "nowhere" in result.stderr
 
 
+def test_names_are_no_patterns_and_no_emoji() -> None:
+    Path("small.toml").write_text(mini(name="x").to_toml())
+    result = runner.invoke(app, ["run", "small.toml", "--out", "runs[1]:one:/a*"])
+    assert result.exit_code == 0, result.output
+    assert "Everything is in runs[1]:one:/a*" in result.stdout
+    assert "runs[1]:one:/a*: complete" in runner.invoke(app, ["status", "runs[1]:one:/a*"]).stdout
+    assert runner.invoke(app, ["report", "runs[1]:one:/a*", "--out", "new"]).exit_code == 0
+    # A name without a suffix is that of a folder.
+    assert Path("new/report.html").is_file()
+    Path("t[1].csv").write_text("query,task,model,score,cost\nq,t,a,1,1\nq,t,b,0,1\n")
+    assert runner.invoke(app, ["data", "check", "t[1].csv"]).exit_code == 0
+
+
 def test_a_report_goes_into_a_directory_with_its_figures() -> None:
     run_study(mini(setting={"horizon": 60}), "here")
     before = {path: path.stat().st_mtime_ns for path in Path("here").rglob("*")}

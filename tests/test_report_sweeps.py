@@ -198,6 +198,13 @@ def test_overspending_that_a_cheap_start_hides_is_a_warning_of_its_own(swept: Ma
     assert [line.partition(": ")[2] for line in found["late-overspending"].items] == [
         "spends 50% more than the budget in the last half of the stages (25% to 75%)"
     ]
+    # The first cell is clearly below zero, the second is not.
+    below = swept.cells.with_columns(
+        pl.when(pl.col("cell") == 0).then(-10.0).otherwise(-1.0).alias("mean_priced_regret"),
+        pl.when(pl.col("cell") == 0).then(-8.0).otherwise(0.5).alias("high_priced_regret"),
+    )
+    found = {n.kind: n for n in notices(dataclasses.replace(swept, cells=below))}
+    assert [line.rpartition(": ")[2] for line in found["below-zero"].items] == ["-10.00 ± 2.0"]
     calm = swept.cells.with_columns(pl.lit(None, pl.Float64).alias("low_late_cost"))
     kinds = {n.kind for n in notices(dataclasses.replace(swept, cells=calm))}
     assert "late-overspending" not in kinds

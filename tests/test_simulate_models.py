@@ -112,6 +112,16 @@ def test_overspending_of_the_whole_run_is_a_warning_and_that_of_the_oracle_is_ch
     assert not [text for text in run.warnings if "above the budget" in text]
 
 
+def test_priced_regret_below_zero_is_a_warning() -> None:
+    # What is saved while only the cheap model is there is spent on the better one later.
+    scenario = Scenario([0.5, 0.9], [0.1, 1.0], arrival=[0, 500], cost_law="fixed")
+    run = fr.simulate(scenario, fr.policy("greedy"), stages=10, **LATE)
+    assert run.finals["priced_regret"].mean() < 0.0
+    assert [text for text in run.warnings if text.startswith("The priced regret is below zero")]
+    run = fr.simulate(scenario, fr.policy("oracle"), stages=10, **LATE)
+    assert not [text for text in run.warnings if "below zero" in text]
+
+
 INSTANCES: dict[str, Any] = {"horizon": 200, "budget": 2.0, "max_deployed": 3, "trials": 200}
 
 

@@ -40,8 +40,8 @@ class PairedDifference(NamedTuple):
 
 
 def paired_difference(
-    trials_a: "pl.DataFrame | ArrayLike",
-    trials_b: "pl.DataFrame | ArrayLike",
+    trials_a: "pl.DataFrame | pl.LazyFrame | ArrayLike",
+    trials_b: "pl.DataFrame | pl.LazyFrame | ArrayLike",
     column: str = "regret",
     *,
     level: float = 0.95,
@@ -54,7 +54,7 @@ def paired_difference(
 
     Parameters
     ----------
-    trials_a, trials_b : polars.DataFrame or array_like of shape [trials]
+    trials_a, trials_b : polars.DataFrame, polars.LazyFrame or array_like of shape [trials]
         Frames with a column ``trial`` and the compared column (``run.trials``), joined on
         ``trial``; or plain arrays, paired by position.
     column : str
@@ -188,9 +188,16 @@ def paired_differences(
 
 
 def _pairs(
-    trials_a: "pl.DataFrame | ArrayLike", trials_b: "pl.DataFrame | ArrayLike", column: str
+    trials_a: "pl.DataFrame | pl.LazyFrame | ArrayLike",
+    trials_b: "pl.DataFrame | pl.LazyFrame | ArrayLike",
+    column: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the two samples in the same order of trials."""
+    # Frames of a stored study are lazy.
+    trials_a, trials_b = (
+        trials.collect() if hasattr(trials, "collect") else trials
+        for trials in (trials_a, trials_b)
+    )
     frames = [_is_frame(trials_a), _is_frame(trials_b)]
     if frames[0] != frames[1]:
         raise ValueError(

@@ -62,7 +62,9 @@ INIT_RULES: Final = {
 }
 
 _PAPER_GAMMA: Final = 0.1
-_RULES: Final = 'a number >= 0, "paper", "theory" or "scaled:x" with x >= 0'
+_RULES: Final = (
+    'a number >= 0, "paper", "theory" or "scaled:x" with x a number >= 0, such as "scaled:0.1"'
+)
 
 
 def resolve_gamma(gamma: float | str, horizon: int, n_models: int, delta: float) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.report.material import Material, title_of
-from fastroute.report.style import percent
+from fastroute.report.style import NOTHING, percent, with_margin
 
 if TYPE_CHECKING:
     import polars as pl
@@ -76,6 +76,7 @@ def notices(material: Material) -> list[Notice]:
         _late_pools(material),
         _overspending(material, begun),
         _late_overspending(material, begun),
+        _below_zero(material, begun),
         _starvation(material, begun),
         _single_trials(material, begun),
     ]
@@ -200,6 +201,26 @@ def _late_overspending(material: Material, begun: "pl.DataFrame") -> Notice | No
         material,
         begun.filter(_over_budget("late_cost"), ~_over_budget("cost")),
         "late_cost",
+    )
+
+
+def _below_zero(material: Material, begun: "pl.DataFrame") -> Notice | None:
+    import polars as pl
+
+    rows = begun.filter(
+        pl.col("estimator") != "truth", pl.col("high_priced_regret").fill_nan(None) < -NOTHING
+    ).sort("mean_priced_regret", maintain_order=True)
+    if rows.is_empty():
+        return None
+    return _named(
+        "below-zero",
+        f"Priced regret below zero: {rows.height:,} of {begun.height:,} cells",
+        "Regret is against the best of every single round. A policy that mixes more models over "
+        "the stages than are deployed at once, that saves early and spends late, or that looks at "
+        "the query, can do better. It is no proof of skill: look at the last half of the stages.",
+        material,
+        rows,
+        lambda row: with_margin(row["mean_priced_regret"], row["high_priced_regret"]),
     )
 
 

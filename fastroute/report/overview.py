@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from fastroute.analyse import student_halfwidth
-from fastroute.report.style import compact, word
+from fastroute.report.style import compact, reward, word
 from fastroute.report.terminal import Column, FittedTable
 from fastroute.study.markdown import markdown_rows
 
@@ -68,7 +68,7 @@ def _table(cells: "pl.DataFrame", axes: Sequence[str]) -> tuple[list[str], list[
         if done:
             estimates = [
                 _with_margin(cell["regret"], cell["regret_se"], done),
-                compact(cell["priced_regret"]),
+                reward(cell["priced_regret"]),
                 compact(cell["cost"] / cell["budget"]),
             ]
         rows.append(

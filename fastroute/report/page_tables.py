@@ -154,7 +154,9 @@ def cells_table(
         )
     note = (
         "Means over trials ± half the 95% Student interval over trials. Regret = discovery + "
-        "deployment + routing, in units of reward. "
+        "deployment + routing, in units of reward. Last half: cost / budget over the last half of "
+        "the stages. Worst stage: largest overspend of a stage. Lower: share of the trials with "
+        "the lower priced regret. "
         f"“vs first” compares with {_first(material)}, on the same queries, trial by trial."
     )
     left = cells.height - MOST_ROWS
@@ -259,7 +261,8 @@ def pairs_table(material: Material, world: World) -> Table | None:
         lines,
         "Mean of the first minus the second ± half the 95% Student interval of the paired "
         "difference. All policies of a world draw from the same random numbers, so the luck that "
-        "they share cancels. A negative difference says that the first named is better.",
+        "they share cancels. A negative difference of priced regret says that the first named is "
+        "better; one of regret may have been bought by overspending.",
     )
 
 

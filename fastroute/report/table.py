@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.analyse import Interval, PairedDifference, mean_interval, paired_difference
-from fastroute.report.style import compact, reward, with_margin
+from fastroute.report.style import compact, percent, reward, with_margin
 from fastroute.report.terminal import Column, FittedTable
 from fastroute.study.markdown import markdown_rows, plain
 
@@ -205,7 +205,7 @@ def _cells(row: Row) -> list[str]:
         "" if versus is None else f"{versus.share_lower:.0%}",
         with_margin(row.cost_ratio.estimate, row.cost_ratio.high),
         compact(row.worst_violation, 3),
-        f"{row.starved:.0%}",
+        percent(row.starved),
         with_margin(row.regret.estimate, row.regret.high),
         *(reward(part) for part in (row.discovery, row.deployment, row.routing)),
         compact(row.seconds, 3),

@@ -203,7 +203,7 @@ def _read_file(field: str, source: str | Path) -> Source:
         )
     try:
         if suffix == ".parquet":
-            frame = pl.read_parquet(path)
+            frame = pl.read_parquet(path, glob=False)
             return Source(frame, np.arange(frame.height), path)
         if suffix == ".csv":
             return _read_csv(path)
@@ -221,7 +221,7 @@ def _read_csv(path: Path) -> Source:
     """Return a CSV file, all of it text."""
     import polars as pl
 
-    frame = pl.read_csv(path, infer_schema=False)
+    frame = pl.read_csv(path, infer_schema=False, glob=False)
     head = frame.columns[0]
     if "\0" in head:
         raise _Damaged("it is no UTF-8 text; save the file as UTF-8")
@@ -283,7 +283,7 @@ def _broken_text_column(path: Path) -> str | None:
         return None
     for name in names:
         try:
-            pl.read_parquet(path, columns=[name])
+            pl.read_parquet(path, columns=[name], glob=False)
         except pl.exceptions.PolarsError as error:
             if "UTF-8" in str(error):
                 return name

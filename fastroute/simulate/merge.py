@@ -28,6 +28,8 @@ F8 = NDArray[np.float64]
 
 # Parts that are joined at once.
 _JOINED = 16
+# What rounding may leave of a regret of zero.
+_ROUNDING = 1e-6
 
 
 class Accounts(NamedTuple):
@@ -213,6 +215,7 @@ def warnings(accounts: Accounts, horizon: int, budget: float, estimator: str) ->
     if estimator == "truth":
         return found
     found += _overspending(finals, budget)
+    found += _below_zero(finals)
     starving = float((finals["starved"] > 0).mean())
     if starving > 0.0:
         found.append(
@@ -237,3 +240,15 @@ def _overspending(finals: dict[str, NDArray[Any]], budget: float) -> list[str]:
             ends = f"{mean / budget - 1.0:.2%} (± {half / budget:.2%})" if budget else f"{mean:.3g}"
             return [f"The mean cost is {ends} above the budget{when}. {then}"]
     return []
+
+
+def _below_zero(finals: dict[str, NDArray[Any]]) -> list[str]:
+    """Say where the priced regret is below zero, its whole 95 % interval included."""
+    mean, _, half = mean_with_margin(finals["priced_regret"])
+    if half is None or mean + half > -_ROUNDING:
+        return []
+    return [
+        "The priced regret is below zero: over time the policy mixed more models, moved spending "
+        "from early to late rounds, or looked at the query, which the optimum of a single round "
+        "may not."
+    ]

@@ -33,7 +33,7 @@ def shown_progress(progress: bool | Tell | None) -> Iterator[Tell | None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

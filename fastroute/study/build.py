@@ -86,7 +86,7 @@ def policy_formula(option: str, value: str) -> Formula | None:
     try:
         return formula(value, ALL_NAMES)
     except ValueError as error:
-        rules = ', "paper", "theory", "scaled:x"' if option == "gamma" else ""
+        rules = ', "paper", "theory", "scaled:0.1"' if option == "gamma" else ""
         raise ValueError(f"must be a number{rules} or a formula; {error}") from None
 
 

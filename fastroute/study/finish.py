@@ -104,7 +104,7 @@ class _Stack:
     def write(self, place: Path) -> None:
         import polars as pl
 
-        lazy = [pl.scan_parquet(file) for file in self._files]
+        lazy = [pl.scan_parquet(file, glob=False) for file in self._files]
         lazy += [pl.concat(self._held).lazy()] if self._held else []
         pl.concat(lazy).sink_parquet(place, row_group_size=_ROWS_IN_GROUP)
 

@@ -252,7 +252,7 @@ class StoredStudy:
         import polars as pl
 
         if self.complete and name in FRAMES and self._has_its_size(f"{name}.parquet"):
-            return pl.scan_parquet(self.path / f"{name}.parquet")
+            return pl.scan_parquet(self.path / f"{name}.parquet", glob=False)
         return self._from_shards(name)
 
     def _has_its_size(self, name: str) -> bool:
