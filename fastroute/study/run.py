@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import fastroute
+from fastroute.analyse import student_halfwidth
 from fastroute.study.cells import Cell, lay_out
 from fastroute.study.errors import RunDirectoryError
 from fastroute.study.executors import Pool, Threads, open_pool
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from distributed import Client
     from distributed.deploy import Cluster
 
+# Share of a sum of squares that rounding may leave of a difference of two.
+_ROUNDING: Final = 1e-12
 # Rounds of computing damaged shards again before the disk is not trusted any more.
 _REPAIRS: Final = 3
 
@@ -288,10 +291,12 @@ class _Session:
         if not self._live:
             self.report.advance(trials * int(cell.settings["horizon"]))
         mean = total / done
-        spread = max(square - done * mean**2, 0.0) / (done - 1) / done if done > 1 else float("nan")
-        self.report.update(
-            CellState(cell.number, cell.policy, cell.trials, done, mean, 1.96 * spread**0.5)
-        )
+        left = square - done * mean**2
+        # Of equal numbers only rounding is left.
+        left = left if left > _ROUNDING * square else 0.0
+        se = (left / max(done - 1, 1) / done) ** 0.5
+        half = float(student_halfwidth(se, done))
+        self.report.update(CellState(cell.number, cell.policy, cell.trials, done, mean, half))
 
     def _failed(self, job: Job, trace: str) -> None:
         """Set a shard aside."""
