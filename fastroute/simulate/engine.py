@@ -248,10 +248,11 @@ def _of_models(task: Task, ledger: Ledger, pulls: F8, mine: slice) -> tuple[F8, 
     The oracle deploys the true optimum of the models that are there when a stage opens.
     """
     plan, world = task.plan, task.world
-    oracle = np.zeros(task.optimum.weight.shape[1:])
+    # Of these trials alone: a run over an instance per trial has as many rows as trials.
+    weight = task.optimum.weight[:, mine]
+    oracle = np.zeros(weight.shape[1:])
     for stage in plan.stages:
-        oracle += stage.rounds * task.optimum.weight[stage.pool]
-    oracle = oracle[mine]
+        oracle += stage.rounds * weight[stage.pool]
     values = np.empty((len(MODEL_COLUMNS), *pulls.shape))
     for k, column in enumerate(
         (

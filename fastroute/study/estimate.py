@@ -181,11 +181,13 @@ def _units(settings: Mapping[str, Any], trials: int, shard_trials: int) -> dict[
     stages, blocks, shards = settings["stages"], -(-trials // BLOCK), -(-trials // shard_trials)
     return {
         "shard": shards,
+        "models": shards,
         "trial": trials,
         "curve": trials * points,
         "stage": trials * stages,
         "block": blocks * points,
         "block_stages": blocks * stages,
+        "block_models": blocks,
         "sketch": shards * points * min(trials, shard_trials) ** _BINS,
     }
 

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 F8 = NDArray[np.float64]
 
 _ABOUT: Final = ("pools", "late_pools")
-_KINDS: Final = ("curve", "stage", "block", "block_stages", "sketch")
+_KINDS: Final = ("curve", "stage", "block", "block_stages", "block_models", "sketch")
+_MODELS: Final = ("model_name", "model_arrival", "model_retirement")
 _SUMMED: Final = ("regret", "priced_regret", "cost")
 _SKETCH: Final = tuple(f"sketch_{field}" for field in Sketch._fields)
 
@@ -146,16 +147,18 @@ def column_bytes(content: bytes) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        ``shard``: whatever is in it; ``trial``: the columns of ``Run.trials``; and ``curve``,
-        ``stage``, ``block``, ``block_stages`` and ``sketch`` where the shard has such columns.
+        ``shard``: whatever is in it; ``models``: which they are; ``trial``: the columns of
+        ``Run.trials``; and ``curve``, ``stage``, ``block``, ``block_stages``, ``block_models`` and
+        ``sketch`` where the shard has such columns.
     """
     import polars as pl
 
     frame = pl.read_parquet(io.BytesIO(content))
     kinds: dict[str, list[str]] = {}
     for name in frame.columns:
-        kind = name if name == "block_stages" else name.partition("_")[0]
-        kinds.setdefault(kind if kind in _KINDS else "trial", []).append(name)
+        kind = name if name in _KINDS else name.partition("_")[0]
+        kind = "models" if name in _MODELS else kind if kind in _KINDS else "trial"
+        kinds.setdefault(kind, []).append(name)
     empty = frame.clear()
     return {
         "shard": float(len(_write(empty, {}))),
