@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.scenario import Scenario
+from fastroute.scenarios import Scenario
 
 F8 = NDArray[np.float64]
 

@@ -367,7 +367,7 @@ def list_sources() -> None:
     """
     with _user_errors():
         from fastroute.report.terminal import Column, FittedTable
-        from fastroute.scenario.check import list_data
+        from fastroute.scenarios.check import list_data
 
         rows = [
             [
@@ -419,7 +419,7 @@ def check(
     Exit code 1 when it has problems.
     """
     with _user_errors():
-        from fastroute.scenario.check import check_table
+        from fastroute.scenarios.check import check_table
 
         names = _column_names(columns or [])
         try:

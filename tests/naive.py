@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, linprog, milp
 
 from fastroute.kernels.ref.rng import uniforms
-from fastroute.policy import POLICIES, policy
-from fastroute.scenario import Scenario, scenario
+from fastroute.policies import POLICIES, policy
+from fastroute.scenarios import Scenario, scenario
 
 F8 = NDArray[np.float64]
 

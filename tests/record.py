@@ -27,7 +27,7 @@ from typing import Any, Final
 import numpy as np
 
 import fastroute as fr
-from fastroute.policy import POLICIES
+from fastroute.policies import POLICIES
 from fastroute.study import Study, run_study
 from naive import HORIZON, SMALL_WORLDS, can_play
 

@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fastroute.cli import app
-from fastroute.scenario import SCENARIOS
+from fastroute.scenarios import SCENARIOS
 
 runner = CliRunner()
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import fastroute
 from fastroute.cli import app
-from fastroute.scenario import SCENARIOS
+from fastroute.scenarios import SCENARIOS
 from fastroute.study import Study, load, preset_names, run_study
 from fastroute.study.lock import Lock
 from fastroute.study.work import Done, Job, run_shard

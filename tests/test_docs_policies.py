@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import fastroute as fr
-from fastroute.policy import POLICIES
+from fastroute.policies import POLICIES
 
 PAGE = (Path(__file__).parent.parent / "docs" / "policies.md").read_text(encoding="utf-8")
 

@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import pydoc
 import subprocess
 import sys
 from pathlib import Path
@@ -61,50 +62,46 @@ def test_public_name_resolves_and_is_documented(name: str) -> None:
 
 
 def test_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'simulation'"):
-        fr.simulation  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'simulaton'"):
+        fr.simulaton  # type: ignore[attr-defined]  # noqa: B018
 
 
 ORDERS = {
-    "attribute first": "import fastroute as fr; fr.{room}; import fastroute.{room}",
+    "attribute first": "import fastroute as fr; fr.{name}; import fastroute.{room}",
     "package first": "import fastroute.{room}; import fastroute as fr",
     "module inside first": "import fastroute.{inside}; import fastroute as fr",
-    "from package": "from fastroute.{room} import {room} as _f; import fastroute as fr",
-    "name from top": "from fastroute import {room} as _f; import fastroute as fr; _f.__call__",
+    "from package": "from fastroute.{room} import {name} as _f; import fastroute as fr",
+    "name from top": "from fastroute import {name} as _f; import fastroute as fr; _f.__call__",
     "alias": "import fastroute.{room} as _f; import fastroute as fr; assert _f is fr.{room}",
     "another room first": "import fastroute.study; import fastroute as fr",
-    "star": "from fastroute import *; {room}.__call__; import fastroute as fr",
+    "star": "from fastroute import *; {name}.__call__; import fastroute as fr",
 }
-# Room -> a module inside it that can be imported before anything else, and a name of its own.
+# Function -> its room, a module inside it that can be imported before anything else, and a name
+# that the room alone has.
 ROOMS = {
-    "scenario": ("scenario.base", "SCENARIOS"),
-    "policy": ("policy", "POLICIES"),
-    "simulate": ("simulate", "Run"),
+    "scenario": ("scenarios", "scenarios.base", "SCENARIOS"),
+    "policy": ("policies", "policies", "POLICIES"),
+    "simulate": ("simulation", "simulation", "Run"),
 }
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("room", ROOMS)
-def test_room_is_callable_and_a_package_in_any_order(room: str, order: str, tmp_path: Path) -> None:
-    inside, own = ROOMS[room]
-    code = ORDERS[order].format(room=room, inside=inside)
+@pytest.mark.parametrize("name", ROOMS)
+def test_function_and_room_are_two_things_in_any_order(
+    name: str, order: str, tmp_path: Path
+) -> None:
+    room, inside, own = ROOMS[name]
+    code = ORDERS[order].format(name=name, room=room, inside=inside)
     check = (
-        f"import sys, types; assert fr.{room} is sys.modules['fastroute.{room}'];"
-        f"assert callable(fr.{room}) and isinstance(fr.{room}.{room}, types.FunctionType);"
-        f"fr.{room}.{own}; print('good')"
+        f"import sys, types, fastroute.{room}; assert fr.{room} is sys.modules['fastroute.{room}'];"
+        f"assert isinstance(fr.{name}, types.FunctionType) and fr.{room}.{name} is fr.{name};"
+        f"assert type(fr.{room}) is types.ModuleType; fr.{room}.{own}; print('good')"
     )
     assert fresh(f"{code}\n{check}", tmp_path) == "good"
 
 
-def test_calling_the_room_calls_its_function() -> None:
-    from fastroute.policy import policy
-
-    assert fr.policy("stageroute") == policy("stageroute")
-
-
-@pytest.mark.parametrize("room", ROOMS)
-def test_callable_room_shows_its_signature_and_pickles(room: str) -> None:
-    module = getattr(fr, room)
-    function = getattr(module, room)
-    assert inspect.signature(module) == inspect.signature(function)
-    assert pickle.loads(pickle.dumps(module)) is module
+@pytest.mark.parametrize("name", ROOMS)
+def test_help_shows_the_function_and_it_pickles(name: str) -> None:
+    function = getattr(fr, name)
+    assert "Parameters" in pydoc.render_doc(function)
+    assert pickle.loads(pickle.dumps(function)) is function

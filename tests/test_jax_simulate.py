@@ -15,9 +15,9 @@ import pytest
 
 import fastroute as fr
 from fastroute.kernels.jax_ import rounds
-from fastroute.policy import Policy
-from fastroute.scenario import Scenario
-from fastroute.simulate import Run
+from fastroute.policies import Policy
+from fastroute.scenarios import Scenario
+from fastroute.simulation import Run
 from fastroute.solve import backend as backends
 from naive import ANYWHERE, HORIZON, SMALL_WORLDS
 from test_simulate_backends import OPTIONS

@@ -7,8 +7,8 @@ import pytest
 from numba import njit
 
 import fastroute as fr
-from fastroute.policy import Policy
-from fastroute.simulate import Run
+from fastroute.policies import Policy
+from fastroute.simulation import Run
 from naive import SMALL_WORLDS
 
 

@@ -1,6 +1,5 @@
 """Every estimator, deployer and router: all combinations run, and keep what they promise."""
 
-import importlib
 import itertools
 from typing import Any
 
@@ -8,13 +7,10 @@ import numpy as np
 import pytest
 
 import fastroute as fr
-from fastroute.policy import DEPLOYERS, ESTIMATORS, ROUTERS, Policy
-from fastroute.scenario import Scenario
-from fastroute.simulate import Run
-from fastroute.simulate.engine import run_chunk
-
-# `fastroute.simulate` is also a function: the module is fetched by its full name.
-api = importlib.import_module("fastroute.simulate.api")
+from fastroute.policies import DEPLOYERS, ESTIMATORS, ROUTERS, Policy
+from fastroute.scenarios import Scenario
+from fastroute.simulation import Run, api
+from fastroute.simulation.engine import run_chunk
 
 PRODUCT = list(itertools.product(ESTIMATORS, DEPLOYERS, ROUTERS))
 

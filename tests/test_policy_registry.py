@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 import fastroute as fr
-from fastroute.policy import DEPLOYERS, ESTIMATORS, POLICIES, ROUTERS, Policy, resolve_gamma
+from fastroute.policies import DEPLOYERS, ESTIMATORS, POLICIES, ROUTERS, Policy, resolve_gamma
 
 
 @pytest.mark.parametrize("name", POLICIES)

@@ -19,7 +19,7 @@ from fastroute.analyse import (
 from fastroute.report import write_page
 from fastroute.report.material import gather
 from fastroute.report.reading import CURVES, SUMMARY, read_tables
-from fastroute.simulate.merge import Accounts
+from fastroute.simulation.merge import Accounts
 from fastroute.study import RunDirectoryError, StoredStudy, load, run_study
 from fastroute.study.journal import COMPACTED, Record
 from fastroute.study.lock import Lock

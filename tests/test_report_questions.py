@@ -16,7 +16,7 @@ from fastroute.report.answers.baselines import answer as baselines_answer
 from fastroute.report.answers.paper import _deployed
 from fastroute.report.answers.words import best_words
 from fastroute.report.style import with_margin
-from fastroute.scenario import scenario
+from fastroute.scenarios import scenario
 from fastroute.study import StoredStudy, Study, load, run_study
 from fastroute.study.cells import lay_out
 

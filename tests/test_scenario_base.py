@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastroute.kernels import codes
-from fastroute.scenario import Scenario
+from fastroute.scenarios import Scenario
 
 
 def build(**changes: Any) -> Scenario:

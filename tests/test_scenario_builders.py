@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastroute.scenario import SCENARIOS, Scenario, scenario
-from fastroute.scenario.arrivals import arrivals_by_release, release_order
-from fastroute.scenario.routerbench import FAMILIES, published_means
-from fastroute.scenario.sota import MODELS
+from fastroute.scenarios import SCENARIOS, Scenario, scenario
+from fastroute.scenarios.arrivals import arrivals_by_release, release_order
+from fastroute.scenarios.routerbench import FAMILIES, published_means
+from fastroute.scenarios.sota import MODELS
 
 PACKAGED = ["sota", "routerbench", "static"]
 

@@ -4,7 +4,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from fastroute.scenario.laws import (
+from fastroute.scenarios.laws import (
     LOGNORMAL_HEADROOM,
     STRATA,
     alias_table,

@@ -9,7 +9,7 @@ import pytest
 
 import fastroute as fr
 from fastroute.kernels import codes
-from fastroute.scenario import scenario
+from fastroute.scenarios import scenario
 
 BOARD = pl.DataFrame(
     [

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fastroute.scenario import list_data, scenario
-from fastroute.scenario.paretobandit import RELEASED
+from fastroute.scenarios import list_data, scenario
+from fastroute.scenarios.paretobandit import RELEASED
 
 
 class FakeFile(PurePosixPath):

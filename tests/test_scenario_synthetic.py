@@ -14,10 +14,10 @@ from scipy.stats import kstest, spearmanr
 import fastroute as fr
 from fastroute.kernels import codes
 from fastroute.kernels.ref import rng
-from fastroute.scenario import SCENARIOS, Scenario, scenario
-from fastroute.scenario.minimax import arrivals_of
-from fastroute.scenario.placement import instance_draws, place_arrivals, stage_length
-from fastroute.simulate.plan import resolve_stages
+from fastroute.scenarios import SCENARIOS, Scenario, scenario
+from fastroute.scenarios.minimax import arrivals_of
+from fastroute.scenarios.placement import instance_draws, place_arrivals, stage_length
+from fastroute.simulation.plan import resolve_stages
 
 
 def oracle(world: Scenario, **settings: Any) -> pl.DataFrame:

@@ -7,9 +7,9 @@ import pytest
 from numba import njit
 
 import fastroute as fr
-from fastroute.policy import Policy
-from fastroute.scenario import Scenario
-from fastroute.simulate import Run
+from fastroute.policies import Policy
+from fastroute.scenarios import Scenario
+from fastroute.simulation import Run
 from naive import ANYWHERE, SMALL_WORLDS
 
 

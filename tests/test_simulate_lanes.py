@@ -1,19 +1,15 @@
 """A trial's result depends on its number alone: not on its neighbours, threads or chunks."""
 
-import importlib
 from typing import Any
 
 import numpy as np
 import pytest
 
 import fastroute as fr
-from fastroute.policy import POLICIES, Policy
-from fastroute.scenario import Scenario
-from fastroute.simulate import Run
+from fastroute.policies import POLICIES, Policy
+from fastroute.scenarios import Scenario
+from fastroute.simulation import Run, api
 from naive import ANYWHERE, SMALL_WORLDS
-
-# `fastroute.simulate` is also a function: the module is fetched by its full name.
-api = importlib.import_module("fastroute.simulate.api")
 
 TRIALS = 200
 WORLDS = ("routerbench", "retirement", "beta", "lognormal", "fixed", "replay", "table", "tight")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import fastroute as fr
-from fastroute.scenario import Scenario
-from fastroute.scenario.optimum import optimum
-from fastroute.simulate import api
-from fastroute.simulate.api import simulate_part
-from fastroute.simulate.merge import join
+from fastroute.scenarios import Scenario
+from fastroute.scenarios.optimum import optimum
+from fastroute.simulation import api
+from fastroute.simulation.api import simulate_part
+from fastroute.simulation.merge import join
 from naive import SMALL_WORLDS
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastroute as fr
-from fastroute.scenario import Scenario
+from fastroute.scenarios import Scenario
 from naive import NaiveRun, naive_stageroute, naive_ucb
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import fastroute as fr
-from fastroute.scenario import Scenario
-from fastroute.scenario.costs import budget_marks
-from fastroute.simulate.plan import (
+from fastroute.scenarios import Scenario
+from fastroute.scenarios.costs import budget_marks
+from fastroute.simulation.plan import (
     LONGEST_PIECE,
     Plan,
     log_spaced,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastroute as fr
-from fastroute.scenario import Scenario
+from fastroute.scenarios import Scenario
 from fastroute.study.values import check_value
 
 GOOD: dict[str, Any] = {"horizon": 50, "budget": 1.0, "max_deployed": 3, "trials": 2}

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import fastroute as fr
-from fastroute.simulate.api import simulate_part
+from fastroute.simulation.api import simulate_part
 
 SETTINGS: dict[str, Any] = {"horizon": 500, "budget": 3.0, "max_deployed": 5, "trials": 64}
 

@@ -10,12 +10,12 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 import fastroute as fr
-from fastroute.simulate.api import simulate_part
-from fastroute.simulate.blocks import Moments
-from fastroute.simulate.frames import QUANTILES
-from fastroute.simulate.merge import join, make_run
-from fastroute.simulate.sketch import RELATIVE_ERROR, Sketch, merge_sketches, sketch
-from fastroute.simulate.sketch import sketch_quantiles as quantiles_of
+from fastroute.simulation.api import simulate_part
+from fastroute.simulation.blocks import Moments
+from fastroute.simulation.frames import QUANTILES
+from fastroute.simulation.merge import join, make_run
+from fastroute.simulation.sketch import RELATIVE_ERROR, Sketch, merge_sketches, sketch
+from fastroute.simulation.sketch import sketch_quantiles as quantiles_of
 
 F8 = NDArray[np.float64]
 LEVELS = [0.0, *QUANTILES.values(), 1.0]

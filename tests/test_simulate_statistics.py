@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import fastroute as fr
-from fastroute.policy import POLICIES
-from fastroute.scenario import Scenario
-from fastroute.simulate import Run
+from fastroute.policies import POLICIES
+from fastroute.scenarios import Scenario
+from fastroute.simulation import Run
 from naive import SMALL_WORLDS, can_play
 
 SIGMAS = 5.0

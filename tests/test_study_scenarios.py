@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 import fastroute as fr
-from fastroute.scenario import SCENARIOS, Scenario, save_scenario
-from fastroute.scenario.saved import read_scenario, scenario_bytes, scenario_digest
+from fastroute.scenarios import SCENARIOS, Scenario, save_scenario
+from fastroute.scenarios.saved import read_scenario, scenario_bytes, scenario_digest
 from fastroute.study import StoredStudy, Study, StudyError, load, run_study
 from fastroute.study.cells import lay_out
 from fastroute.study.estimate import estimate

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import fastroute as fr
-from fastroute.simulate.api import simulate_part
-from fastroute.simulate.merge import Accounts, join, join_all
+from fastroute.simulation.api import simulate_part
+from fastroute.simulation.merge import Accounts, join, join_all
 from fastroute.study.shard import from_parquet, to_parquet
 
 SETTINGS: dict[str, Any] = {
@@ -90,7 +90,7 @@ def test_very_many_shards_join_a_few_at_a_time(
     monkeypatch: pytest.MonkeyPatch, count: int, reduce: bool
 ) -> None:
     # A block is a single trial here, so that single trials can be reduced.
-    monkeypatch.setattr("fastroute.simulate.blocks.BLOCK", 1)
+    monkeypatch.setattr("fastroute.simulation.blocks.BLOCK", 1)
     parts = [part(k, k + 1).reduced(curves=reduce, stages=reduce) for k in range(count)]
     joined = join_all(iter(parts))
     assert_same(joined, join(parts))

@@ -17,8 +17,8 @@ from fastroute.study.toml import shown
 from fastroute.words import unknown
 
 if TYPE_CHECKING:
-    from fastroute.policy import Policy
-    from fastroute.scenario import Scenario
+    from fastroute.policies import Policy
+    from fastroute.scenarios import Scenario
 
 #: Options of a scenario that are settings of the run too, whose value they take when not given.
 _OF_THE_RUN: Final = ("horizon", "trials")
@@ -42,7 +42,7 @@ def build_scenario(name: str, options: Mapping[str, Any]) -> "Scenario":
     ValueError
         When the name or an option is unknown, or a value is not allowed.
     """
-    from fastroute.scenario import scenario
+    from fastroute.scenarios import scenario
 
     return scenario(name, **options)
 
@@ -55,7 +55,7 @@ def build_policy(name: str, options: Mapping[str, Any]) -> "Policy":
     ValueError
         When the name or an option is unknown, or a value is not allowed.
     """
-    from fastroute.policy import policy
+    from fastroute.policies import policy
 
     return policy(name, **options)
 
@@ -69,7 +69,7 @@ def policy_formula(option: str, value: str) -> Formula | None:
     ValueError
         When the option is a number and the text is no formula.
     """
-    from fastroute.policy import Policy, resolve_gamma
+    from fastroute.policies import Policy, resolve_gamma
 
     field = Policy.model_fields.get(option)
     if field is None:
@@ -116,7 +116,7 @@ def work_out_policy(
     ValueError
         When a formula has no value.
     """
-    from fastroute.policy import Policy
+    from fastroute.policies import Policy
 
     found = dict(options)
     for option, rule in rules.items():
@@ -142,14 +142,14 @@ def run_options(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
 
 def policy_options() -> tuple[str, ...]:
     """Options of every policy."""
-    from fastroute.policy import Policy
+    from fastroute.policies import Policy
 
     return tuple(field for field in Policy.model_fields if field != "name")
 
 
 def scenario_axes(name: str, options: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Those options of a scenario that are axes of the grid."""
-    from fastroute.scenario.registry import is_own
+    from fastroute.scenarios.registry import is_own
 
     if is_registered(name):
         native = _annotated(name, _LISTS)
@@ -172,7 +172,7 @@ def _axes(options: Mapping[str, Any], native: Collection[str]) -> dict[str, tupl
 
 
 def _parameters(name: str) -> list[inspect.Parameter]:
-    from fastroute.scenario.registry import find_builder
+    from fastroute.scenarios.registry import find_builder
 
     return _parameters_of(find_builder(name))
 
@@ -195,7 +195,7 @@ def _file_options(name: str) -> set[str]:
 
 def is_registered(name: str) -> bool:
     """Tell whether a scenario has a builder that is known without importing code of the user's."""
-    from fastroute.scenario import SCENARIOS
+    from fastroute.scenarios import SCENARIOS
 
     return name in SCENARIOS
 
@@ -215,7 +215,7 @@ def resolve_scenario(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     axes = {key: {"grid": list(axis)} for key, axis in scenario_axes(name, options).items()}
     found = {**defaults, **with_full_paths(name, {**options, **axes}, Path.cwd())}
     if name == SAVED and "digest" not in found:
-        from fastroute.scenario.saved import scenario_digest
+        from fastroute.scenarios.saved import scenario_digest
 
         found["digest"] = scenario_digest(build_scenario(name, found))
     return found
@@ -278,8 +278,8 @@ def kept_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def file_content(name: str, options: Mapping[str, Any]) -> bytes:
     """Return the content of the file of a saved scenario, and nothing for another one."""
-    from fastroute.scenario import Scenario
-    from fastroute.scenario.saved import scenario_bytes
+    from fastroute.scenarios import Scenario
+    from fastroute.scenarios.saved import scenario_bytes
 
     if name != SAVED:
         return b""
@@ -337,9 +337,9 @@ def option_problems(
     list of str
         One line per problem; nothing is said about a missing name.
     """
-    from fastroute.policy import POLICIES
-    from fastroute.scenario import Scenario
-    from fastroute.scenario.registry import SCENARIOS, is_own
+    from fastroute.policies import POLICIES
+    from fastroute.scenarios import Scenario
+    from fastroute.scenarios.registry import SCENARIOS, is_own
 
     problems: list[str] = []
     for path, table in scenarios.items():

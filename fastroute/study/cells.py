@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from fastroute.policy import resolve_gamma
-from fastroute.scenario.costs import BudgetMarks, budget_marks
-from fastroute.scenario.optimum import optimum, refuse_infeasible
-from fastroute.simulate.api import SIMULATION_BACKENDS
+from fastroute.policies import resolve_gamma
+from fastroute.scenarios.costs import BudgetMarks, budget_marks
+from fastroute.scenarios.optimum import optimum, refuse_infeasible
+from fastroute.simulation.api import SIMULATION_BACKENDS
 from fastroute.solve.validate import choice
 from fastroute.study.build import (
     build_policy,
@@ -33,9 +33,9 @@ from fastroute.study.values import work_out
 from fastroute.study.work import Job
 
 if TYPE_CHECKING:
-    from fastroute.policy import Policy
-    from fastroute.scenario import Scenario
-    from fastroute.scenario.base import World
+    from fastroute.policies import Policy
+    from fastroute.scenarios import Scenario
+    from fastroute.scenarios.base import World
 
 #: More trials than this: curves are kept as moments and quantiles, unless the study says.
 MOST_CURVE_TRIALS: Final = 10_000

@@ -5,8 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from fastroute.scenario.registry import is_own
-from fastroute.simulate.plan import log_spaced
+from fastroute.scenarios.registry import is_own
+from fastroute.simulation.plan import log_spaced
 from fastroute.study.cells import Cell, lay_out
 from fastroute.study.executors import cores
 from fastroute.study.grid import count_cells, points

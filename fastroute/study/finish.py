@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from fastroute.simulate.merge import Accounts, join_all
+from fastroute.simulation.merge import Accounts, join_all
 from fastroute.study.errors import DamagedError
 from fastroute.study.files import Inside
 from fastroute.study.journal import Record

@@ -48,7 +48,7 @@ from pydantic import (
     model_validator,
 )
 
-from fastroute.scenario.base import Scenario
+from fastroute.scenarios.base import Scenario
 from fastroute.study.axes import axis_of, zip_problems
 from fastroute.study.build import (
     SAVED,
@@ -394,7 +394,7 @@ class Study(BaseModel):
                 f"study {self.name}",
                 [
                     f'scenario "{label}": is an object, which a file cannot hold; save it with '
-                    "fastroute.scenario.save_scenario and name the file"
+                    "fastroute.scenarios.save_scenario and name the file"
                     for label in objects
                 ],
             )

@@ -35,10 +35,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.simulate.blocks import BLOCK, Models, Moments
-from fastroute.simulate.ledger import MODEL_COLUMNS, QUANTITIES, STAGE_COLUMNS
-from fastroute.simulate.merge import Accounts
-from fastroute.simulate.sketch import Sketch
+from fastroute.simulation.blocks import BLOCK, Models, Moments
+from fastroute.simulation.ledger import MODEL_COLUMNS, QUANTITIES, STAGE_COLUMNS
+from fastroute.simulation.merge import Accounts
+from fastroute.simulation.sketch import Sketch
 from fastroute.study.seal import read_sealed, sealed
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from fastroute.simulate.merge import Accounts, join_all
+from fastroute.simulation.merge import Accounts, join_all
 from fastroute.study.errors import DamagedError, RunDirectoryError, key_path, plain_message
 from fastroute.study.journal import Records
 from fastroute.study.lock import holder_of

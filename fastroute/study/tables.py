@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.simulate.frames import (
+from fastroute.simulation.frames import (
     QUANTILES,
     curves_frame,
     models_frame,
     stages_frame,
     summary_frame,
 )
-from fastroute.simulate.ledger import QUANTITIES
-from fastroute.simulate.merge import Accounts, summed, warnings
-from fastroute.simulate.plan import log_spaced
+from fastroute.simulation.ledger import QUANTITIES
+from fastroute.simulation.merge import Accounts, summed, warnings
+from fastroute.simulation.plan import log_spaced
 from fastroute.study.cells import Cell
 from fastroute.study.errors import DamagedError
 from fastroute.study.journal import Record

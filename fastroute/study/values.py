@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from fastroute.rules import RULE_NAMES, FormulaError, rule, stages_of
-from fastroute.simulate.plan import MOST_CHECKPOINTS
+from fastroute.simulation.plan import MOST_CHECKPOINTS
 
 
 def _number(value: Any) -> float:

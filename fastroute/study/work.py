@@ -17,7 +17,7 @@ import fastroute
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from fastroute.scenario import Scenario
+    from fastroute.scenarios import Scenario
 
 # Libraries start as many threads as there are cores, and so does every worker process.
 _THREADS: Final = (
@@ -70,8 +70,8 @@ def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> D
         compiling kernels before it (``compile_seconds``), backend, and sums over trials for
         running estimates.
     """
-    from fastroute.policy import Policy
-    from fastroute.simulate.api import simulate_part
+    from fastroute.policies import Policy
+    from fastroute.simulation.api import simulate_part
     from fastroute.study.shard import sums_of, to_parquet
 
     part = simulate_part(
@@ -112,7 +112,7 @@ def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> D
 def _scenario(name: str, options: str, content: bytes) -> "Scenario":
     import json
 
-    from fastroute.scenario.saved import read_scenario
+    from fastroute.scenarios.saved import read_scenario
     from fastroute.study.build import build_scenario
 
     if content:

@@ -1,4 +1,4 @@
-"""How each router sets the shares of one trial; :mod:`fastroute.policy.routers` has the formulas.
+"""How each router sets the shares of one trial; :mod:`fastroute.policies.routers` has the formulas.
 
 A trial is a :class:`Trial`; :func:`route` sets its shares when the router is :func:`due`, and
 :func:`learn` tells the router what a round has cost.
@@ -38,7 +38,7 @@ from fastroute.kernels.ref.routing import solve_one
 from fastroute.kernels.tolerances import DOMINATED, MASS, POSITIVE, PRICE_RATIO, SHARES
 from fastroute.kernels.types import F8, STATES, Draws, Rules
 
-#: A router of the user; see ``fastroute.policy.custom``.
+#: A router of the user; see ``fastroute.policies.custom``.
 Function = Callable[..., Any]
 
 
@@ -270,7 +270,7 @@ def _eliminate(trial: Trial, epochs: float, rules: Rules) -> None:
 
 
 def _ask(trial: Trial, now: int, rules: Rules, custom: Function) -> bool:
-    """Let a function of the user set the shares; see ``fastroute.policy.custom``."""
+    """Let a function of the user set the shares; see ``fastroute.policies.custom``."""
     size = len(trial.models)
     capacity = sum(trial.limit)
     columns = (np.array(x)[:, None] for x in (trial.upper, trial.lower, trial.limit, trial.count))

@@ -20,7 +20,7 @@ from fastroute.report.answers.lines import (
 from fastroute.report.answers.plots import legend_below, log_axes, panels, part_lines
 from fastroute.report.figures import house_style
 from fastroute.report.style import with_margin, word
-from fastroute.scenario.placement import stage_count
+from fastroute.scenarios.placement import stage_count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,0 +1,340 @@
+"""What `fastroute data check` and `fastroute data list` show."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastroute.scenarios import _checks as checks
+from fastroute.scenarios.paretobandit import paretobandit
+from fastroute.scenarios.problems import Problem, find_problems
+from fastroute.scenarios.routerbench import published_means
+from fastroute.scenarios.routerbench_pickle import KNOWN_SHA256
+from fastroute.scenarios.sota import MODELS
+from fastroute.scenarios.tables import (
+    ONE_TASK,
+    ModelTable,
+    Outcomes,
+    is_pickle,
+    read_outcomes,
+    read_releases,
+    releases,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["DataSource", "Report", "check_table", "list_data"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a table of outcomes holds, and what is wrong with it.
+
+    Attributes
+    ----------
+    source : str
+        The file, or "frame".
+    sha256 : str or None
+        Of the file, for pickles.
+    rows, queries, tasks, models : int
+    missing : int
+        Cells (query and model) without a score and a cost.
+    duplicates : int
+        Rows beyond the first of their cell.
+    zero_costs : int
+        Rows of cost 0.
+    score_min, score_max : float or None
+        Range of the scores; None when there is none.
+    per_model : polars.DataFrame
+        model, release_date (null when not given), rows, mean_score, mean_cost, zero_costs.
+    problems : tuple of Problem
+        Empty when the table can be replayed without options.
+    notes : tuple of str
+        What is no problem and may still surprise.
+    """
+
+    source: str
+    sha256: str | None
+    rows: int
+    queries: int
+    tasks: int
+    models: int
+    missing: int
+    duplicates: int
+    zero_costs: int
+    score_min: float | None
+    score_max: float | None
+    per_model: "pl.DataFrame"
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        """Return the report as plain text."""
+        lines = [f"source      {self.source}"]
+        if self.sha256 is not None:
+            known = KNOWN_SHA256.get(self.sha256, "not a known file")
+            lines.append(f"sha256      {self.sha256} ({known})")
+        lines += [
+            f"rows        {self.rows}",
+            f"queries     {self.queries}",
+            f"tasks       {self.tasks}",
+            f"models      {self.models}",
+            f"missing     {self.missing} of {self.queries * self.models} cells",
+            f"duplicates  {self.duplicates}",
+            f"zero costs  {self.zero_costs}",
+            f"scores      {_number(self.score_min)} to {_number(self.score_max)}",
+            "",
+        ]
+        rows = list(self.per_model.iter_rows(named=True))
+        width = max(len("model"), *(len(row["model"]) for row in rows), 0)
+        lines.append(
+            f"{'model':<{width}}  {'released':<10}  {'rows':>7}  {'score':>7}  {'cost':>11}"
+        )
+        lines += [
+            f"{row['model']:<{width}}  {row['release_date'] or '-'!s:<10}  {row['rows']:>7}  "
+            f"{_number(row['mean_score']):>7}  {_number(row['mean_cost']):>11}"
+            for row in rows
+        ]
+        lines.append("")
+        lines += [f"note: {note}" for note in self.notes]
+        if self.ok:
+            lines.append("no problems found")
+        for problem in self.problems:
+            lines += [f"problem: {problem.message}", f"  remedy: {problem.remedy}"]
+        return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    """Return a number in four digits, or a dash."""
+    return "-" if value is None else f"{value:.4g}"
+
+
+def check_table(
+    outcomes: Outcomes,
+    models: "ModelTable | None" = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    trust_sha256: str | None = None,
+) -> Report:
+    """Return what a table of outcomes holds, and every problem with it.
+
+    Parameters
+    ----------
+    outcomes : str, Path, frame, array, mapping or sequence
+        As for the scenario "replay".
+    models : str, Path, frame, array, mapping or sequence, optional
+        Release dates; without them dates are not checked (a RouterBench pickle has its own).
+    columns : mapping, optional
+        Names of the columns where they differ.
+    trust_sha256 : str, optional
+        For pickles whose content is not known.
+
+    Returns
+    -------
+    Report
+        ``str(report)`` is the text to print.
+
+    Raises
+    ------
+    ValueError
+        When the file cannot be read as a table of outcomes at all.
+    """
+    import polars as pl
+
+    table = read_outcomes(outcomes, columns, trust_sha256)
+    if models is not None:
+        released = read_releases(models)
+    elif is_pickle(outcomes):
+        means = published_means()
+        released = releases(means.models, means.released)
+    else:
+        released = None
+    frame = table.named(["query", "task", "model"]).frame
+    cells = frame.select("query", "model").n_unique()
+    full = frame.drop_nulls(["score", "cost"]).select("query", "model").n_unique()
+    queries, n_models = frame["query"].n_unique(), frame["model"].n_unique()
+    dates = {
+        model: release.day.isoformat()
+        for model, release in (released or {}).items()
+        if release.day is not None
+    }
+    per_model = (
+        frame.group_by("model", maintain_order=True)
+        .agg(
+            rows=pl.len(),
+            mean_score=pl.col("score").mean(),
+            mean_cost=pl.col("cost").mean(),
+            zero_costs=(pl.col("cost") == 0.0).sum(),
+        )
+        .with_columns(
+            release_date=pl.col("model").replace_strict(dates, default=None, return_dtype=pl.String)
+        )
+        .select("model", "release_date", "rows", "mean_score", "mean_cost", "zero_costs")
+    )
+    low, high = frame["score"].min(), frame["score"].max()
+    notes = []
+    if "task" not in table.columns:
+        notes.append(f"no column 'task', so every query is of the one task {ONE_TASK!r}")
+    unused = [model for model in released or {} if model not in set(frame["model"])]
+    if unused:
+        notes.append(
+            f"{checks.several(unused)} in the models table but not in the outcomes; not used"
+        )
+    return Report(
+        source=str(outcomes) if isinstance(outcomes, str | Path) else "frame",
+        sha256=_sha256(outcomes) if is_pickle(outcomes) else None,
+        rows=table.frame.height,
+        queries=queries,
+        tasks=frame["task"].n_unique(),
+        models=n_models,
+        missing=queries * n_models - full,
+        duplicates=frame.height - cells,
+        zero_costs=frame.filter(pl.col("cost") == 0.0).height,
+        score_min=low if isinstance(low, float) else None,
+        score_max=high if isinstance(high, float) else None,
+        per_model=per_model,
+        problems=tuple(find_problems(table, released)),
+        notes=tuple(notes),
+    )
+
+
+def _sha256(path: object) -> str:
+    """Return the sha256 of a file."""
+    with Path(str(path)).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where the data of a registered scenario come from.
+
+    Attributes
+    ----------
+    scenario : str
+        The registered name.
+    kind : {"synthetic", "surrogate", "recorded"}
+    source, licence : str
+    queries, models : int or None
+        None when it depends on the options, or for laws that have no recorded queries.
+    available : bool
+        Whether the scenario can be built now.
+    remedy : str
+        What to do when it cannot, or what the user must bring.
+    """
+
+    scenario: str
+    kind: str
+    source: str
+    licence: str
+    queries: int | None
+    models: int | None
+    available: bool
+    remedy: str
+
+
+def list_data() -> list[DataSource]:
+    """Return where the data of each registered scenario come from.
+
+    Returns
+    -------
+    list of DataSource
+        In the order of ``SCENARIOS``.
+    """
+    means = published_means()
+    queries, models, available, remedy = _paretobandit()
+    return [
+        DataSource(
+            scenario="sota",
+            kind="synthetic",
+            source="invented figures, part of fastroute",
+            licence="that of fastroute",
+            queries=None,
+            models=len(MODELS),
+            available=True,
+            remedy="",
+        ),
+        DataSource(
+            scenario="routerbench",
+            kind="surrogate",
+            source=(
+                f"published 0-shot means of RouterBench (arXiv 2403.12031), {len(means.tasks)} "
+                f"tasks of {int(means.prompts.sum())} prompts; part of fastroute"
+            ),
+            licence="code MIT; the data set declares none, aggregate figures only",
+            queries=None,
+            models=len(means.models),
+            available=True,
+            remedy="",
+        ),
+        DataSource(
+            scenario="replay",
+            kind="recorded",
+            source="your own table, or a RouterBench pickle (Hugging Face withmartian/routerbench)",
+            licence="that of the table",
+            queries=None,
+            models=None,
+            available=True,
+            remedy="pass outcomes=FILE and models=FILE",
+        ),
+        DataSource(
+            scenario="means",
+            kind="surrogate",
+            source="your own leaderboard: one row per model with its mean score and cost",
+            licence="that of the table",
+            queries=None,
+            models=None,
+            available=True,
+            remedy="pass models=FILE",
+        ),
+        DataSource(
+            scenario="paretobandit",
+            kind="recorded",
+            source="examples inside the package paretobandit (ParetoBandit/ParetoBandit)",
+            licence="Apache-2.0",
+            queries=queries,
+            models=models,
+            available=available,
+            remedy=remedy,
+        ),
+        *(
+            DataSource(
+                scenario=name,
+                kind="synthetic",
+                source="options only",
+                licence="that of fastroute",
+                queries=None,
+                models=None,
+                available=True,
+                remedy="",
+            )
+            for name in ("static", "minimax", "discovery", "random")
+        ),
+        DataSource(
+            scenario="saved",
+            kind="recorded",
+            source="a scenario of your own, from fastroute.scenarios.save_scenario",
+            licence="your own",
+            queries=None,
+            models=None,
+            available=True,
+            remedy="pass file=FILE",
+        ),
+    ]
+
+
+def _paretobandit() -> tuple[int | None, int | None, bool, str]:
+    """Return queries, models, availability and remedy of the paretobandit examples."""
+    try:
+        built = paretobandit()
+    except ValueError as error:
+        return None, None, False, str(error)
+    assert built.table_score is not None
+    queries, models = built.table_score.shape
+    return queries, models, True, ""

@@ -1,0 +1,138 @@
+"""`means`: a leaderboard, one row per model with its mean score and cost."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+from fastroute.scenarios import _checks as checks
+from fastroute.scenarios.arrivals import arrivals_by_release, release_order
+from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.frames import Frame
+from fastroute.scenarios.problems import find_mean_problems, refuse
+from fastroute.scenarios.tables import drop_models, read_means, releases
+
+__all__ = ["means"]
+
+
+def means(
+    models: Frame,
+    *,
+    columns: Mapping[str, str] | None = None,
+    exclude: str | Sequence[str] | None = None,
+    limit: float = 0.4,
+    initial: int = 5,
+    spread: float = 0.8,
+    zero_cost: Literal["error", "keep"] = "error",
+    reward_law: Literal["bernoulli", "beta"] = "bernoulli",
+    reward_concentration: float | None = None,
+    cost_law: Literal["uniform", "fixed", "lognormal"] = "uniform",
+    cost_sigma: float | None = None,
+    cost_range: tuple[float, float] | None = None,
+    name: str = "means",
+    cost_unit: str = "USD per query",
+) -> Scenario:
+    """Return a **surrogate** with the means of a leaderboard.
+
+    What it keeps are the mean score and the mean cost of each model. The laws around the means
+    are assumptions, and given the means the models are independent: the hard queries of one are
+    not hard for the others. Where single outcomes are known, replay them.
+
+    Parameters
+    ----------
+    models : str, Path, frame, array, mapping or sequence
+        One row per model with columns model, score (or reward) in [0, 1], cost and, optionally,
+        release_date: a Parquet, CSV or JSON file, a Polars or pandas frame, a mapping of columns,
+        a list of rows that are mappings, or a NumPy array with named fields.
+    columns : mapping, optional
+        Names of the columns where they differ, such as ``{"score": "accuracy"}``.
+    exclude : str or sequence of str, optional
+        Models to leave out.
+    limit : float
+        Throughput limit of every model, in (0, 1].
+    initial : int
+        Number of models there from the first round (all, when there are fewer); the others
+        arrive by release date (equal dates: order of the table). Without a column of release
+        dates all models are there from the first round.
+    spread : float
+        Fraction of the horizon at which the newest model arrives, in [0, 1].
+    zero_cost : {"error", "keep"}
+        What to do with costs of 0, often prices that nobody recorded: refuse, or take them as
+        free.
+    reward_law : {"bernoulli", "beta"}
+        Law of a reward around its mean.
+    reward_concentration : float, optional
+        Needed by ``reward_law="beta"``.
+    cost_law : {"uniform", "fixed", "lognormal"}
+        Law of a cost around its mean.
+    cost_sigma : float, optional
+        Needed by ``cost_law="lognormal"``.
+    cost_range : (c_min, c_max), optional
+        Range of the costs that policies know; default: the support of the law.
+    name, cost_unit : str
+        Kept in the scenario.
+
+    Returns
+    -------
+    Scenario
+        Models by release date, or in the order of the table when it has no dates.
+
+    Raises
+    ------
+    ValueError
+        When the table cannot be read, a value is missing or out of range, or a model occurs
+        twice; naming the model, the value and the remedy.
+
+    Examples
+    --------
+    >>> rows = [("a", 0.5, 0.1), ("b", 0.9, 3.0)]
+    >>> board = [{"model": model, "score": score, "cost": cost} for model, score, cost in rows]
+    >>> means(board, limit=1.0).models
+    ('a', 'b')
+    """
+    checks.choice("zero_cost", zero_cost, ("error", "keep"))
+    checks.choice("reward_law", reward_law, ("bernoulli", "beta"))
+    checks.choice("cost_law", cost_law, ("uniform", "fixed", "lognormal"))
+    table = read_means(models, columns)
+    if exclude is not None:
+        table = drop_models(table, exclude)
+    frame = table.frame
+    released = None
+    if "release_date" in frame.columns:
+        released = releases(frame["model"], frame["release_date"])
+        if not any(release.day or release.wrong for release in released.values()):
+            released = None
+    allowed = ["zero_cost"] if zero_cost == "keep" else []
+    refuse("models", find_mean_problems(table, released), allowed)
+
+    # Models without dates are as good as released on one day.
+    days = [date.min] * frame.height
+    if released is not None:
+        days = [release.day for release in released.values() if release.day is not None]
+    order = release_order(days)
+    frame = frame[order]
+    arrival = arrivals_by_release(
+        [days[index] for index in order], limit=limit, initial=initial, spread=spread
+    )
+    source = f" from {Path(models).name}" if isinstance(models, str | Path) else ""
+    dates = "" if released else "; no release dates, so all models are there from the first round"
+    return Scenario(
+        reward_mean=frame["score"].to_numpy(),
+        cost_mean=frame["cost"].to_numpy(),
+        limit=limit,
+        arrival=arrival,
+        arrival_unit="horizon",
+        reward_law=reward_law,
+        reward_concentration=reward_concentration,
+        cost_law=cost_law,
+        cost_sigma=cost_sigma,
+        cost_range=cost_range,
+        models=frame["model"].to_list(),
+        name=name,
+        note=(
+            f"surrogate: mean score and cost of {frame.height} models{source}; single outcomes are "
+            f"not known, so rewards ({reward_law} law) and costs ({cost_law} law) vary around the "
+            f"means, of each model by itself{dates}"
+        ),
+        cost_unit=cost_unit,
+    )

@@ -1,0 +1,95 @@
+"""The moving optimum: the value of the best deployment of each pool of models."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute.kernels import codes
+from fastroute.scenarios.base import World
+from fastroute.solve.deployment import deploy
+from fastroute.solve.status import at_least
+from fastroute.solve.validate import Batch
+
+F8 = NDArray[np.float64]
+
+
+class Optimum(NamedTuple):
+    """Best deployment of each of P pools under the true means, for R instances."""
+
+    value: F8  #: V(pool, M_max), [P, R]
+    weight: F8  #: the optimal routing distribution, [P, R, N]
+    budget_price: F8  #: of the LP relaxation over the pool, [P, R]
+    status: NDArray[np.int64]  #: [P, R]
+
+
+def optimum(
+    world: World, pools: NDArray[np.bool_], budget: float, max_deployed: int, backend: str
+) -> Optimum:
+    """Solve the deployment problem of every pool under the true means.
+
+    Parameters
+    ----------
+    world : World
+    pools : ndarray of bool, [P, N]
+        Models available in each pool.
+    budget : float
+        Largest mean cost.
+    max_deployed : int
+        M_max.
+    backend : str
+        Of :func:`fastroute.solve.solve_deployment`.
+
+    Returns
+    -------
+    Optimum
+        Where no distribution meets the budget, the value is that of the cheapest one.
+    """
+    shape = (len(pools), len(world.reward_mean), pools.shape[1])
+
+    def flat(array: Any) -> F8:
+        # Always a copy: a read-only view would be another type, and compiled once more.
+        return np.array(np.broadcast_to(array, shape), order="C").reshape(-1, shape[2])
+
+    reward = flat(world.reward_mean)
+    batch = Batch(
+        (len(reward),),
+        reward,
+        flat(world.cost_mean),
+        flat(np.where(pools, world.limit, 0.0)[:, None, :]),
+        np.full(len(reward), budget),
+    )
+    answer = deploy(batch, np.zeros_like(reward), max_deployed, backend=backend)
+    return Optimum(
+        answer.value.reshape(shape[:2]),
+        answer.weight.reshape(shape),
+        answer.budget_price.reshape(shape[:2]),
+        answer.status.reshape(shape[:2]),
+    )
+
+
+def refuse_infeasible(world: World, found: Optimum, budget: float, max_deployed: int) -> None:
+    """Raise if the first pool cannot serve all traffic within the budget under the true means.
+
+    Raises
+    ------
+    ValueError
+        Naming the shortage and the remedy.
+    """
+    status = found.status[0]
+    available = world.arrival <= 0
+    if (status == codes.NO_CAPACITY).any():
+        widest = np.sort(world.limit[available])[::-1][:max_deployed]
+        raise ValueError(
+            f"limit: the {max_deployed} widest of the {int(available.sum())} models available in "
+            f"round 0 carry at most {widest.sum():.6g} of the traffic, which is less than 1. Raise "
+            "limit or max_deployed, or let more models be there from the start."
+        )
+    if (status == codes.OVER_BUDGET).any():
+        spend = (found.weight[0] * world.cost_mean).sum(axis=1)
+        raise ValueError(
+            f"budget={budget!r} is below {at_least(spend.max())}, the mean cost of the cheapest "
+            "distribution over the models available in round 0. Raise budget (budget = "
+            '"cheapest" is the least one), limit or max_deployed, or let a cheaper model be there '
+            "from the start."
+        )

@@ -1,0 +1,198 @@
+"""`replay`: recorded outcomes of real queries, with models arriving by release date."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute.scenarios import _checks as checks
+from fastroute.scenarios.arrivals import arrivals_by_release, release_order
+from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.problems import find_problems, missing_remedies, refuse
+from fastroute.scenarios.tables import (
+    ModelTable,
+    Outcomes,
+    Release,
+    drop_models,
+    is_pickle,
+    keep_tasks,
+    read_outcomes,
+    read_releases,
+    releases,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["replay"]
+
+
+def replay(
+    outcomes: Outcomes,
+    models: "ModelTable | None" = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    tasks: str | Sequence[str] | None = None,
+    exclude: str | Sequence[str] | None = None,
+    order: Literal["iid", "table"] = "iid",
+    limit: float = 0.4,
+    initial: int = 5,
+    spread: float = 0.8,
+    missing: Literal["error", "drop"] = "error",
+    duplicates: Literal["error", "mean"] = "error",
+    zero_cost: Literal["error", "keep"] = "error",
+    trust_sha256: str | None = None,
+    name: str = "replay",
+    cost_unit: str = "USD per query",
+) -> Scenario:
+    """Return a scenario that replays recorded outcomes, query by query.
+
+    A round draws one recorded query (``order="iid"``), or takes the next one
+    (``order="table"``), and the chosen model earns exactly the score and cost recorded for it.
+    So rewards and costs keep all their dependence within a query.
+
+    Parameters
+    ----------
+    outcomes : str, Path, frame, array, mapping or sequence
+        One row per query and model with columns query, task, model, score in [0, 1], cost: a
+        Parquet, CSV or JSON file, a Polars or pandas frame, a mapping of columns, a list of rows
+        that are mappings, a NumPy array with named fields; or a RouterBench pickle (``.pkl``).
+        Without a column of tasks all queries are of the task "all".
+    models : str, Path, frame, array, mapping or sequence, optional
+        ``model`` and ``release_date`` of every model in the outcomes, and of others if need be,
+        which are not used; a mapping from model to date will do. May be omitted for a
+        RouterBench pickle, whose dates are known.
+    columns : mapping, optional
+        Names of the columns where they differ, such as ``{"cost": "cost_filled"}``.
+    tasks : str or sequence of str, optional
+        Tasks to keep; default all.
+    exclude : str or sequence of str, optional
+        Models to leave out, with all their outcomes.
+    order : {"iid", "table"}
+        Draw queries with replacement, or in the order of their first row, again and again.
+    limit : float
+        Throughput limit of every model, in (0, 1].
+    initial : int
+        Number of models there from the first round (all, when there are fewer); the others
+        arrive by release date (equal dates: order of the models table).
+    spread : float
+        Fraction of the horizon at which the newest model arrives, in [0, 1].
+    missing : {"error", "drop"}
+        What to do with a query that lacks the score or cost of a model: refuse, or drop it.
+    duplicates : {"error", "mean"}
+        What to do with repeated rows of a query and model: refuse, or average them.
+    zero_cost : {"error", "keep"}
+        What to do with costs of 0, often prices that nobody recorded: refuse, or take them as
+        free.
+    trust_sha256 : str, optional
+        For pickles whose content is not known: see :func:`fastroute.scenarios.load_routerbench`.
+    name, cost_unit : str
+        Kept in the scenario.
+
+    Returns
+    -------
+    Scenario
+        Models by release date.
+
+    Raises
+    ------
+    ValueError
+        For everything that :func:`fastroute.scenarios.check_table` reports and no option
+        allows; naming the field, the value and the remedy.
+    """
+    checks.choice("order", order, ("iid", "table"))
+    checks.choice("missing", missing, ("error", "drop"))
+    checks.choice("duplicates", duplicates, ("error", "mean"))
+    checks.choice("zero_cost", zero_cost, ("error", "keep"))
+    table = read_outcomes(outcomes, columns, trust_sha256)
+    released = _released(outcomes, models)
+    if tasks is not None:
+        table = keep_tasks(table, tasks)
+    if exclude is not None:
+        table = drop_models(table, exclude, released)
+    options = {
+        "missing": missing == "drop",
+        "duplicates": duplicates == "mean",
+        "zero_cost": zero_cost == "keep",
+    }
+    allowed = [kind for kind, option in options.items() if option]
+    refuse("outcomes", find_problems(table, released), allowed)
+
+    recorded = set(table.frame["model"].unique())
+    dates = {m: r.day for m, r in released.items() if r.day is not None and m in recorded}
+    listed = list(dates)
+    names = [listed[index] for index in release_order(list(dates.values()))]
+    score, cost, dropped = _matrices(table.frame, names)
+    source = f" from {Path(outcomes).name}" if isinstance(outcomes, str | Path) else ""
+    note = f"recorded outcomes of {score.shape[0]} queries{source}{dropped}"
+    return Scenario(
+        limit=limit,
+        arrival=arrivals_by_release(
+            [dates[model] for model in names], limit=limit, initial=initial, spread=spread
+        ),
+        arrival_unit="horizon",
+        reward_law="replay",
+        cost_law="replay",
+        table_score=score,
+        table_cost=cost,
+        table_order=order,
+        models=names,
+        name=name,
+        note=note,
+        cost_unit=cost_unit,
+    )
+
+
+def _released(outcomes: Outcomes, models: "ModelTable | None") -> Mapping[str, Release]:
+    """Return releases from the models table, or RouterBench's own."""
+    if models is not None:
+        return read_releases(models)
+    if is_pickle(outcomes):
+        from fastroute.scenarios.routerbench import published_means
+
+        means = published_means()
+        return releases(means.models, means.released)
+    raise ValueError(
+        "models=None; pass a table with columns model and release_date, or a mapping from model "
+        "to date"
+    )
+
+
+def _matrices(
+    table: "pl.DataFrame", names: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+    """Return scores and costs [Q, N] of the complete queries, and what to note of the others."""
+    import polars as pl
+
+    cells = table.group_by("query", "model", maintain_order=True).agg(
+        pl.col("score").mean(), pl.col("cost").mean()
+    )
+    queries = (
+        table.group_by("query", maintain_order=True)
+        .agg(pl.col("task").first())
+        .with_row_index("row")
+    )
+    columns = pl.DataFrame({"model": list(names), "column": range(len(names))})
+    placed = cells.join(queries, on="query").join(columns, on="model")
+    at = placed["row"].to_numpy(), placed["column"].to_numpy()
+    matrices = np.full((2, queries.height, len(names)), np.nan)
+    for matrix, field in zip(matrices, ("score", "cost"), strict=True):
+        matrix[at] = placed[field].to_numpy()
+    complete = ~np.isnan(matrices).any(axis=(0, 2))
+    if not complete.any():
+        remedies = missing_remedies(table) or ["fill the missing cells"]
+        raise ValueError(
+            "outcomes: missing='drop' leaves nothing, as no query has a score and a cost for every "
+            f"model; {'; or '.join(remedies)}"
+        )
+    score, cost = matrices[:, complete]
+    if complete.all():
+        return score, cost, ""
+    note = f"; {int((~complete).sum())} queries with a missing cell dropped"
+    kept = queries.filter(complete)["task"]
+    lost = [task for task in queries["task"].unique(maintain_order=True) if task not in set(kept)]
+    if lost:
+        note += f", and with them every query of task {checks.several(lost)}"
+    return score, cost, note

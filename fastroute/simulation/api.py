@@ -1,0 +1,438 @@
+"""``simulate``: one policy in one scenario, for many trials."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastroute.policies import Policy, resolve_gamma
+from fastroute.scenarios import Scenario
+from fastroute.scenarios.optimum import optimum, refuse_infeasible
+from fastroute.simulation.blocks import BLOCK
+from fastroute.simulation.engine import (
+    Task,
+    make_custom,
+    make_draws,
+    make_rules,
+    refuse_policy,
+    run_chunk,
+)
+from fastroute.simulation.merge import Accounts, collect, join_all, make_run
+from fastroute.simulation.plan import MOST_CHECKPOINTS, log_spaced, make_plan, resolve_rules
+from fastroute.simulation.progress import shown_progress
+from fastroute.simulation.run import Run
+from fastroute.solve.backend import load_kernel, resolve_backend
+from fastroute.solve.validate import choice, number_array, positive_int
+from fastroute.warning import warn
+
+SIMULATION_BACKENDS = ("auto", "numba", "jax", "ref")
+PRECISIONS = ("float64", "float32")
+#: Trials simulated together by one thread, a multiple of ``BLOCK``; results do not depend on it.
+CHUNK = 1024
+#: Chunks whose accounts are held at once, before they are put together.
+TOGETHER = 64
+#: More trials than this: curves are kept as moments over trials.
+MAX_CURVE_TRIALS = 10_000
+#: More rows than this: stages are kept as means over trials.
+MAX_STAGE_ROWS = 1_000_000
+#: Largest trace of pulled models, in trial-rounds.
+MAX_TRACE = 200_000_000
+_WORD = 1 << 32
+# Backends whose kernels this process has compiled or loaded.
+_warm: set[str] = set()
+
+
+def simulate(
+    scenario: Scenario,
+    policy: Policy,
+    *,
+    horizon: int,
+    budget: float | str,
+    max_deployed: int,
+    stages: int | str = "T^(1/3)",
+    trials: int = 64,
+    seed: int = 0,
+    backend: str = "auto",
+    dtype: str = "float64",
+    checkpoints: int | ArrayLike = 64,
+    threads: int | None = None,
+    deploy_cost: float = 0.0,
+    trace: bool = False,
+    progress: bool | Callable[[int, int], None] | None = None,
+) -> Run:
+    """Simulate a policy in a scenario.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        From :func:`fastroute.scenario`, or custom.
+    policy : Policy
+        From :func:`fastroute.policy`, or custom.
+    horizon : int
+        Rounds T, one query each.
+    budget : float or str
+        Largest mean cost per query, in the scenario's cost unit; or a rule as in a study:
+        ``"cheapest"``, ``"slack"``, ``"0.5 * slack"``, ...: see the formulas in the documentation
+        of studies.
+    max_deployed : int
+        M_max: models deployed at once.
+    stages : int or str
+        K, or a rule such as ``"T^(1/3)"``, or ``"theory"`` (``N^(2/3) T^(1/3) / M_max``).  Stages
+        have ``ceil(T / K)`` rounds; the last one may be shorter.
+    trials : int
+        Independent repetitions.
+    seed : int
+        In [0, 2**64).  Policies run with one seed meet the same queries.
+    backend : {"auto", "numba", "jax", "ref"}
+        Compiled kernels, or the plain reference.  ``auto`` is ``jax`` where JAX has an
+        accelerator, else ``numba``; ``run.settings`` says which.  All follow the same
+        trajectories.
+    dtype : {"float64", "float32"}
+        Precision of bounds and shares with ``backend="jax"``; means, observations and accounts
+        are double in any case.
+    checkpoints : int or array_like of int
+        Number of log-spaced points of the curves, or the numbers of rounds themselves; at most
+        2**20.
+    threads : int, optional
+        Default: the cores this process may use.  Results do not depend on it.
+    deploy_cost : float
+        One-time charge per newly deployed model, in units of reward; charged in the ``mip``
+        deployer and reported beside the regret.
+    trace : bool
+        Keep the model pulled in every round (``run.picks``).
+    progress : bool or callable, optional
+        True for a bar on standard error, shown on a terminal only; or a function, called as
+        ``progress(done, total)`` with trial-rounds.
+
+    Returns
+    -------
+    Run
+
+    Warns
+    -----
+    FastrouteWarning
+        Once for everything in ``run.warnings``, such as starvation or overspending.  Studies do not
+        warn: their pages and frames say it.
+
+    Raises
+    ------
+    ValueError
+        For bad settings, and for a scenario that no distribution can serve within the budget and
+        the limits in round 0.
+    """
+    started = time.perf_counter()
+    threads = positive_int("threads", threads) if threads is not None else _cores()
+    task, settings, compile_seconds = _prepare(
+        scenario,
+        policy,
+        horizon=horizon,
+        budget=budget,
+        max_deployed=max_deployed,
+        stages=stages,
+        trials=trials,
+        seed=seed,
+        backend=backend,
+        dtype=dtype,
+        checkpoints=checkpoints,
+        deploy_cost=deploy_cost,
+        trace=trace,
+    )
+    chunks = _chunks(0, settings["trials"], threads, task.backend)
+    with shown_progress(progress) as tell:
+        compile_seconds += _warm_up(task, chunks)
+        accounts = _run_all(task, chunks, threads, tell)
+    seconds = time.perf_counter() - started - compile_seconds
+    settings |= {"threads": threads, "compile_seconds": compile_seconds}
+    run = make_run(scenario, policy, settings, task.plan, accounts, seconds)
+    if run.warnings:
+        warn(f"{policy.name} in {scenario.name}: {' '.join(run.warnings)}")
+    return run
+
+
+class Part(NamedTuple):
+    """Some of the trials of a run."""
+
+    accounts: Accounts
+    settings: dict[str, Any]  #: of the whole run, all resolved
+    seconds: float  #: wall time; ``settings["compile_seconds"]`` was spent besides
+
+
+def simulate_part(
+    scenario: Scenario,
+    policy: Policy,
+    first: int,
+    stop: int,
+    *,
+    keep_stages: bool,
+    progress: Callable[[int, int], None] | None = None,
+    **settings: Any,
+) -> Part:
+    """Simulate trials ``first <= trial < stop`` of a run, on one thread.
+
+    Parameters
+    ----------
+    scenario, policy : Scenario, Policy
+        As in :func:`simulate`.
+    first, stop : int
+        Where the part is to be reduced to moments or sums, ``first`` must be a multiple of
+        ``BLOCK``, and so must ``stop`` unless it is the last trial of the run.
+    keep_stages : bool
+        Keep the stages of every trial; else their sums over blocks of trials.
+    progress : callable, optional
+        As in :func:`simulate`; may raise to stop.
+    **settings
+        The other arguments of :func:`simulate`; ``trials`` is that of the whole run.
+
+    Returns
+    -------
+    Part
+        Put together, the parts of a run are the run, bit for bit; curves are kept for every
+        trial.
+    """
+    started = time.perf_counter()
+    task, resolved, compile_seconds = _prepare(scenario, policy, (first, stop), **settings)
+    task = task._replace(keep_curves=True, keep_stages=keep_stages)
+    chunks = _chunks(first, stop - first, 1, task.backend)
+    resolved |= {"threads": 1, "compile_seconds": compile_seconds + _warm_up(task, chunks)}
+    accounts = _run_all(task, chunks, 1, progress)
+    seconds = time.perf_counter() - started - resolved["compile_seconds"]
+    return Part(accounts, resolved, seconds)
+
+
+def _prepare(
+    scenario: Scenario,
+    policy: Policy,
+    part: tuple[int, int] | None = None,
+    *,
+    horizon: int,
+    budget: Any,
+    max_deployed: int,
+    trials: int,
+    stages: int | str = "T^(1/3)",
+    seed: int = 0,
+    backend: str = "auto",
+    dtype: str = "float64",
+    checkpoints: int | ArrayLike = 64,
+    deploy_cost: float = 0.0,
+    trace: bool = False,
+) -> tuple[Task, dict[str, Any], float]:
+    """Check the arguments of :func:`simulate` and resolve them.
+
+    Parameters
+    ----------
+    part : (int, int), optional
+        First trial and end of what is simulated of the run; default all of it. Of a scenario
+        with an instance of its own for every trial, the other instances are left out.
+
+    Returns
+    -------
+    task, settings, compile_seconds : Task, dict, float
+        The last is the time of the first optimum of a process, nearly all of it compilation.
+    """
+    backend = resolve_backend(choice("backend", backend, SIMULATION_BACKENDS))
+    dtype = choice("dtype", dtype, PRECISIONS)
+    if dtype != "float64" and backend != "jax":
+        raise ValueError(
+            f'dtype={dtype!r} needs backend="jax", got backend={backend!r}: the others know '
+            "double precision only. Leave dtype out, or choose the JAX backend."
+        )
+    horizon = positive_int("horizon", horizon)
+    trials = positive_int("trials", trials)
+    max_deployed = positive_int("max_deployed", max_deployed)
+    if not isinstance(budget, str):
+        budget = _number("budget", budget, "It is the largest mean cost per query.")
+    deploy_cost = _number("deploy_cost", deploy_cost)
+    if not (isinstance(seed, int | np.integer) and 0 <= seed < 1 << 64):
+        raise ValueError(f"seed must be an integer in [0, 2**64), got {seed!r}.")
+    for name, value in (("horizon", horizon), ("trials", trials)):
+        if value >= _WORD:
+            raise ValueError(f"{name} must be below 2**32, got {value}.")
+    if trace and trials * horizon > MAX_TRACE:
+        raise ValueError(
+            f"trace=True keeps trials x horizon = {trials * horizon:,} picks, more than "
+            f"{MAX_TRACE:,}. Use fewer trials or rounds."
+        )
+    _typed("scenario", scenario, Scenario, "fastroute.scenario(name)")
+    _typed("policy", policy, Policy, "fastroute.policy(name)")
+
+    first, stop = (0, trials) if part is None else part
+    world = scenario.resolve(horizon, trials, slice(first, stop))
+    size = len(world.limit)
+    # A rule is about the whole run, whatever part of it is simulated.
+    rules = part is not None and (isinstance(budget, str) or isinstance(stages, str))
+    whole = scenario.resolve(horizon, trials) if rules else world
+    budget, count = resolve_rules(budget, stages, whole, horizon, max_deployed)
+    plan = make_plan(world, horizon, count, _checkpoints(checkpoints, horizon))
+    # Solved once on the host, whatever the device: not worth a compilation.
+    asked = time.perf_counter()
+    best = optimum(world, plan.pools, budget, max_deployed, "ref" if backend == "ref" else "numba")
+    solved = time.perf_counter()
+    refuse_infeasible(world, best, budget, max_deployed)
+    refuse_policy(policy, world, backend)
+    gamma = resolve_gamma(policy.gamma, horizon, size, policy.delta)
+    task = Task(
+        world,
+        policy,
+        plan,
+        first,
+        scenario.models,
+        best,
+        make_rules(world, policy, budget, gamma, int(seed), plan),
+        make_draws(world),
+        make_custom(policy, backend),
+        budget,
+        max_deployed,
+        deploy_cost,
+        backend,
+        dtype,
+        trials <= MAX_CURVE_TRIALS,
+        trials * len(plan.stages) <= MAX_STAGE_ROWS,
+        trace,
+    )
+    settings = {
+        "horizon": horizon,
+        "budget": budget,
+        "max_deployed": max_deployed,
+        "stages": len(plan.stages),
+        "stage_length": plan.stage_length,
+        "gamma": gamma,
+        "trials": trials,
+        "seed": int(seed),
+        "backend": backend,
+        "dtype": dtype,
+        "deploy_cost": deploy_cost,
+    }
+    return task, settings, 0.0 if backend in _warm else solved - asked
+
+
+def _chunks(first: int, trials: int, threads: int, backend: str) -> list[tuple[int, int]]:
+    """First trial and number of trials of every chunk."""
+    most = load_kernel("rounds", "jax").chunk_trials() if backend == "jax" else CHUNK
+    # Small runs are cut finer, so that every thread has work; into whole blocks all the same.
+    blocks = -(-trials // (threads * BLOCK))
+    size = BLOCK * min(max(most // BLOCK, 1), blocks)
+    stop = first + trials
+    return [(start, min(size, stop - start)) for start in range(first, stop, size)]
+
+
+def _warm_up(task: Task, chunks: list[tuple[int, int]]) -> float:
+    """Compile the kernels, or load them from their cache, by a run of one round.
+
+    Returns
+    -------
+    float
+        Seconds it took; next to 0 when this process has done it before.
+    """
+    # JAX compiles for every size; it knows itself what it has compiled before.
+    if task.backend in _warm and task.backend != "jax":
+        return 0.0
+    started = time.perf_counter()
+    world = task.world
+    plan = make_plan(world, 1, 1, np.array([1]))
+    # Two trials: with one, rows and columns look alike and other types would be compiled.
+    sizes = {count for _, count in chunks} if task.backend == "jax" else {2}
+    for count in sizes:
+        run_chunk(task._replace(plan=plan), task.first_trial, count, lambda rounds: None)
+    _warm.add(task.backend)
+    return time.perf_counter() - started
+
+
+class _StoppedError(Exception):
+    """Ends a chunk after another one failed; never leaves this module."""
+
+
+def _run_all(
+    task: Task,
+    chunks: list[tuple[int, int]],
+    threads: int,
+    progress: Callable[[int, int], None] | None,
+) -> Accounts:
+    """Run every chunk on a pool of threads; the kernels release the interpreter lock."""
+    total = sum(count for _, count in chunks) * task.plan.horizon
+    lock = threading.Lock()
+    stop = threading.Event()
+    done = 0
+
+    def report(rounds: int) -> None:
+        nonlocal done
+        if stop.is_set():
+            raise _StoppedError
+        if progress is not None:
+            with lock:
+                done += rounds
+                progress(done, total)
+
+    def run_some(some: list[tuple[int, int]]) -> Accounts:
+        futures = [pool.submit(run_chunk, task, *chunk, report) for chunk in some]
+        try:
+            done_first, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in done_first:
+                future.result()
+            return collect(task, [future.result() for future in futures], some[0][0])
+        except BaseException:
+            # Ctrl-C, or a chunk that failed: the others stop at their next piece.
+            stop.set()
+            for future in futures:
+                future.cancel()
+            raise
+
+    # Curves of a chunk are counted in many bins, which chunks share: some are put together first.
+    groups = (chunks[k : k + TOGETHER] for k in range(0, len(chunks), TOGETHER))
+    with ThreadPoolExecutor(threads) as pool:
+        accounts = join_all(run_some(group) for group in groups)
+    assert accounts is not None  # there is a trial
+    return accounts
+
+
+def _checkpoints(value: int | ArrayLike, horizon: int) -> NDArray[np.int64]:
+    # A list or a range is counted before it is made an array.
+    if isinstance(value, Sequence):
+        _few_checkpoints(len(value), "rounds")
+    if np.ndim(value) == 0:
+        count = positive_int("checkpoints", value)
+        _few_checkpoints(count, "points")
+        return log_spaced(horizon, count)
+    points = number_array("checkpoints", value)
+    _few_checkpoints(points.size, "rounds")
+    whole = np.isfinite(points) & (points == np.rint(points)) & (points >= 1)
+    if points.size == 0 or not whole.all():
+        raise ValueError(
+            f"checkpoints must be whole numbers of rounds >= 1, at least one, got {value!r}."
+        )
+    if points.max() > horizon:
+        raise ValueError(f"checkpoints reach {int(points.max())}, beyond horizon={horizon}.")
+    return np.unique(np.append(points, horizon)).astype(np.int64)
+
+
+def _few_checkpoints(count: int, what: str) -> None:
+    if count > MOST_CHECKPOINTS:
+        raise ValueError(
+            f"checkpoints asks for {count:,} {what}, more than {MOST_CHECKPOINTS:,}. Curves of 64 "
+            "log-spaced points, the default, show a whole run."
+        )
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _number(name: str, value: Any, remedy: str = "") -> float:
+    array = number_array(name, value)
+    if array.ndim or array < 0.0 or (name != "budget" and not np.isfinite(array)):
+        raise ValueError(f"{name} must be one number >= 0, got {value!r}. {remedy}".rstrip())
+    return float(array)
+
+
+def _typed(name: str, value: Any, kind: type, maker: str) -> None:
+    if not isinstance(value, kind):
+        raise ValueError(
+            f"{name} must be a {kind.__name__}, got {type(value).__name__} {value!r}. "
+            f"Build one with {maker}."
+        )

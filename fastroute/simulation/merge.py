@@ -1,0 +1,254 @@
+"""Putting the accounts of all chunks together, in the order of the trials."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute.kernels.types import ModelNumbers
+from fastroute.policies import Policy
+from fastroute.scenarios import Scenario
+from fastroute.simulation.blocks import (
+    Models,
+    Moments,
+    block_curves,
+    block_models,
+    block_stages,
+    join_moments,
+    merge_moments,
+    merge_stages,
+)
+from fastroute.simulation.engine import STARVED, ChunkResult, Task
+from fastroute.simulation.frames import mean_with_margin
+from fastroute.simulation.plan import Plan
+from fastroute.simulation.run import Run
+
+F8 = NDArray[np.float64]
+
+# Parts that are joined at once.
+_JOINED = 16
+# What rounding may leave of a regret of zero.
+_ROUNDING = 1e-6
+
+
+class Accounts(NamedTuple):
+    """What is kept of some trials, in order, before it is summed up over trials."""
+
+    finals: dict[str, NDArray[Any]]  #: columns of ``Run.trials``, [trials]
+    curves: F8 | Moments  #: [quantity, trials, checkpoint], or moments of blocks of trials
+    stages: F8  #: [column, stage, trials], or sums over blocks of trials
+    sets: ModelNumbers | None  #: [stage, trials, slots]; None when ``stages`` holds sums
+    picks: ModelNumbers  #: [rounds, trials], empty unless traced
+    models: Models
+    pools: int  #: pools of models over the run
+    late_pools: NDArray[np.int64]  #: those after the first that no distribution serves, [trials]
+
+    @property
+    def trials(self) -> int:
+        """Number of trials."""
+        return len(self.finals["trial"])
+
+    def reduced(self, *, curves: bool, stages: bool) -> "Accounts":
+        """Return the same with curves as moments and stages as sums, where that is asked for.
+
+        The first trial must be the first of a block.
+        """
+        kept = self
+        if curves and not isinstance(kept.curves, Moments):
+            kept = kept._replace(curves=block_curves(kept.curves))
+        if stages and kept.sets is not None:
+            models = kept.models._replace(values=block_models(kept.models.values))
+            kept = kept._replace(stages=block_stages(kept.stages), sets=None, models=models)
+        return kept
+
+
+def collect(task: Task, results: list[ChunkResult], first_trial: int = 0) -> Accounts:
+    """Put the results of chunks together whose trials start at ``first_trial``."""
+    parts = []
+    first = first_trial
+    status = task.optimum.status
+    late = (status[1:] != 0).sum(axis=0)
+    world = task.world
+    for result in results:
+        book = result.ledger
+        rows = task.instances(first, book.trials)
+        parts.append(
+            Accounts(
+                {
+                    "trial": np.arange(first, first + book.trials),
+                    **_finals(task, result),
+                },
+                result.curves,
+                result.stages,
+                book.stage_sets if task.keep_stages else None,
+                result.trace,
+                Models(task.names, world.arrival, world.retirement, result.models),
+                len(status),
+                np.array(np.broadcast_to(late[rows], book.trials)),
+            )
+        )
+        first += book.trials
+    return join(parts)
+
+
+def join(parts: list[Accounts]) -> Accounts:
+    """Put accounts one behind the other, in the order of their trials and of one kind."""
+    whole = [part.curves for part in parts if isinstance(part.curves, np.ndarray)]
+    moments = [part.curves for part in parts if isinstance(part.curves, Moments)]
+    sets = [part.sets for part in parts if part.sets is not None]
+    return Accounts(
+        {name: np.concatenate([p.finals[name] for p in parts]) for name in parts[0].finals},
+        join_moments(moments) if moments else np.concatenate(whole, axis=1),
+        np.concatenate([part.stages for part in parts], axis=2),
+        np.concatenate(sets, axis=1) if sets else None,
+        np.concatenate([part.picks for part in parts], axis=1),
+        parts[0].models._replace(
+            values=np.concatenate([part.models.values for part in parts], axis=-1)
+        ),
+        parts[0].pools,
+        np.concatenate([part.late_pools for part in parts]),
+    )
+
+
+def join_all(parts: Iterable[Accounts]) -> Accounts | None:
+    """Join the accounts of very many parts as they come; None when there are none.
+
+    Few are held at a time: sixteen of a size are joined to one of the next size.
+    """
+    waiting: list[list[Accounts]] = [[]]
+    for part in parts:
+        waiting[0].append(part)
+        for size, held in enumerate(waiting):
+            if len(held) == _JOINED:
+                if size + 1 == len(waiting):
+                    waiting.append([])
+                waiting[size + 1].append(join(held))
+                held.clear()
+    # The largest hold the first trials.
+    left = [part for held in reversed(waiting) for part in held]
+    return join(left) if left else None
+
+
+def make_run(
+    scenario: Scenario,
+    policy: Policy,
+    settings: dict[str, Any],
+    plan: Plan,
+    accounts: Accounts,
+    seconds: float,
+) -> Run:
+    """Sum the accounts of a run up over its trials."""
+    curves, stages, sets = summed(accounts)
+    return Run(
+        scenario,
+        policy,
+        settings,
+        plan,
+        accounts.finals,
+        curves,
+        stages,
+        sets,
+        accounts.picks.T,
+        accounts.models,
+        seconds,
+        warnings(accounts, plan.horizon, settings["budget"], policy.estimator),
+    )
+
+
+def summed(accounts: Accounts) -> tuple[F8 | Moments, F8, ModelNumbers]:
+    """Return ``curve_array``, ``stage_array`` and ``stage_sets`` of a run."""
+    trials, curves = accounts.trials, accounts.curves
+    return (
+        merge_moments(curves, trials) if isinstance(curves, Moments) else curves,
+        merge_stages(accounts.stages, trials) if accounts.sets is None else accounts.stages,
+        np.zeros((0, 0, 0), np.int16) if accounts.sets is None else accounts.sets,
+    )
+
+
+def _finals(task: Task, result: ChunkResult) -> dict[str, NDArray[Any]]:
+    book = result.ledger
+    horizon = task.plan.horizon
+    regret = book.regret
+    return {
+        "regret": regret,
+        "discovery": book.discovery,
+        "deployment": book.deployment,
+        "routing": book.routing,
+        "noise": book.noise,
+        "realised_regret": regret + book.noise,
+        "priced_regret": book.priced_regret(horizon),
+        "reward": book.reward / horizon,
+        "cost": book.cost / horizon,
+        "violation": np.maximum(book.cost - task.budget * horizon, 0.0),
+        "worst_stage_violation": book.worst_violation,
+        "late_cost": book.late_spend / book.late_rounds,
+        "starved": result.starved,
+        "over_budget_rounds": book.over_budget.astype(np.int64),
+        "no_capacity_rounds": book.no_capacity.astype(np.int64),
+        "over_budget_stages": book.over_budget_stages.astype(np.int64),
+        "deployments": book.deployments.astype(np.int64),
+        "deploy_cost": book.deployments * task.deploy_cost,
+    }
+
+
+def warnings(accounts: Accounts, horizon: int, budget: float, estimator: str) -> list[str]:
+    """Return what a reader of the numbers must know."""
+    found = []
+    finals = accounts.finals
+    late = accounts.late_pools
+    if late.any():
+        most = "" if (late == late[0]).all() else "up to "
+        found.append(
+            f"In {most}{late.max()} of {accounts.pools} pools no distribution meets the "
+            "budget or the limits even under the true means; their value is that of the fallback."
+        )
+    rounds = accounts.trials * horizon
+    for name, what in (
+        ("over_budget_rounds", "no distribution over the deployed models met the budget"),
+        ("no_capacity_rounds", "the deployed models could not carry all traffic"),
+    ):
+        share = float(finals[name].sum()) / rounds
+        if share > 0.0:
+            found.append(f"In {share:.2%} of the rounds {what}.")
+    # An estimator that knows the truth overspends and starves by chance alone.
+    if estimator == "truth":
+        return found
+    found += _overspending(finals, budget)
+    found += _below_zero(finals)
+    starving = float((finals["starved"] > 0).mean())
+    if starving > 0.0:
+        found.append(
+            f"Starvation in {starving:.1%} of the trials: a model of the true optimum got less "
+            f"than {STARVED:.0%} of the pulls the oracle gives it. A larger gamma explores more."
+        )
+    return found
+
+
+def _overspending(finals: dict[str, NDArray[Any]], budget: float) -> list[str]:
+    """Say where the mean cost is above the budget, its whole 95 % interval included."""
+    for name, when, then in (
+        ("cost", "", "Compare the priced regret, which charges it."),
+        (
+            "late_cost",
+            " over the last half of the stages, after a cheaper start",
+            "A longer run would overspend.",
+        ),
+    ):
+        mean, _, half = mean_with_margin(finals[name])
+        if half is not None and mean - half > budget:
+            ends = f"{mean / budget - 1.0:.2%} (± {half / budget:.2%})" if budget else f"{mean:.3g}"
+            return [f"The mean cost is {ends} above the budget{when}. {then}"]
+    return []
+
+
+def _below_zero(finals: dict[str, NDArray[Any]]) -> list[str]:
+    """Say where the priced regret is below zero, its whole 95 % interval included."""
+    mean, _, half = mean_with_margin(finals["priced_regret"])
+    if half is None or mean + half > -_ROUNDING:
+        return []
+    return [
+        "The priced regret is below zero: over time the policy mixed more models, moved spending "
+        "from early to late rounds, or looked at the query, which the optimum of a single round "
+        "may not."
+    ]
