@@ -1,6 +1,7 @@
 """Named tuples of arrays that pass between the simulator and every backend."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,52 +12,79 @@ I8 = NDArray[np.int64]
 ModelNumbers = NDArray[np.signedinteger[Any]]
 
 #: Numbers that a router may keep for each trial.
-STATES = 8
+STATES: Final = 8
+#: Numbers that an estimator may keep for each model: observations, sum of rewards, sum of costs,
+#: and others of its own.
+STATISTICS: Final = 6
+
+Formula = Callable[..., Any]
 
 
-class Rules(NamedTuple):
-    """The numbers of a policy and a run that the round loop needs."""
+class EstimatorKernel(NamedTuple):
+    """An estimator, as the kernels see it."""
+
+    #: Function of each room's ``estimators`` that makes its passes.
+    kernel: str
+    observe: Formula  #: (seen, reward, cost, *parameters) -> seen
+    bounds: Formula  #: (seen, *parameters) -> (upper, lower)
+    #: (seen, *parameters) -> (reward, cost, reward_width, cost_width); None if it has none.
+    interval: Formula | None
+    parameters: tuple[float, ...]
+    first: tuple[float, ...]  #: what is seen of a model before its first round
+    unobserved_below: float  #: observations below which a model counts as unobserved
+    forced_pulls: float  #: pulls of each new model before routing starts, 0 for none
+    forgets: bool  #: whether observations do not count the pulls
+
+
+class RouterKernel(NamedTuple):
+    """A router, as the kernels see it."""
+
+    #: Function of each room's ``routers`` that makes its passes.
+    kernel: str
+    score: Formula | None  #: (upper, lower, state, *parameters) -> score
+    learn: Formula | None  #: (state, reward, cost, *parameters) -> state; None: learns nothing
+    function: Formula | None  #: writes shares, see ``fastroute.policies.routers.custom``
+    parameters: tuple[float, ...]
+    first: tuple[float, ...]  #: the state before the first round
+    budget: float  #: largest mean cost of its LP, infinite for none
+    resolve_every: int  #: rounds between two routing decisions
+
+
+class Outcome(NamedTuple):
+    """Law of the rewards or of the costs, as the kernels see it."""
+
+    #: Function of each room's ``outcomes`` that makes its pass: "elementwise", "atoms", "by_task",
+    #: "replay" or "replay_in_order".
+    kernel: str
+    draw: Formula | None  #: formula of an elementwise law: (uniform, mean, *parameters) -> value
+    parameters: tuple[float, ...]
+    table: F8  #: atoms [S, N], means of the tasks [J, N], recorded outcomes [Q, N]; [0, 0] if none
+    task_prob: F8  #: alias table of the tasks, [J]; [0] if none
+    task_alias: I8  #: [J]
+
+
+class Program(NamedTuple):
+    """Everything that stays the same in a run, as the kernels see it."""
 
     seed: int  #: key of the generator, in [0, 2**64)
-    budget: float  #: largest mean cost of the routing LP (margin already taken off)
-    gamma: float  #: width of the confidence radius
+    estimator: EstimatorKernel
+    router: RouterKernel
+    reward: Outcome
+    cost: Outcome
     cost_min: float
     cost_max: float
-    estimator: int  #: ``ESTIMATOR_*``
-    router: int  #: ``ROUTER_*``
-    init: int  #: ``INIT_*``
-    init_pulls: float  #: pulls of each new model before routing starts (``INIT_FORCED``)
-    resolve_every: int  #: rounds between two solutions of the routing problem
-    cost_side: float  #: -1: lower bounds on the costs; +1: upper bounds
-    discount: float  #: weight that a model's observations keep when it is pulled again
-    explore: float  #: share of uniform routing (epsilon-greedy), or rounds of it in each stage
-    gain: float  #: weight of the reward (drift), or step of the price (pacer, primal-dual)
-    smoothing: float  #: weight of the last cost in the running mean of the pacer
-    ceiling: float  #: largest price of the pacer
-
-
-class Draws(NamedTuple):
-    """Law of rewards and costs around their means; see ``Scenario`` for the kinds."""
-
-    reward_kind: int
-    cost_kind: int
-    reward_table: F8  #: [S, N]
-    cost_table: F8  #: [S, N]
-    task_prob: F8  #: [J]
-    task_alias: I8  #: [J]
-    in_order: bool  #: replay rows in table order instead of uniformly
 
 
 class Memory(NamedTuple):
     """What a policy remembers of every model."""
 
-    pulls: F8  #: observations n, with pseudo-observations and after forgetting, [N, trials]
-    sum_reward: F8  #: [N, trials]
-    sum_cost: F8  #: in the scenario's cost unit, [N, trials]
+    #: What the estimator has seen: observations n, with pseudo-observations and after forgetting,
+    #: sums of rewards and of costs, numbers of its own; [STATISTICS, N, trials].
+    seen: F8
     plays: F8  #: rounds in which the model was pulled, [N, trials]
     state: F8  #: what the router keeps from round to round, [STATES, trials]
     #: Observations and sum of rewards of every model on the queries of every task,
-    #: [trials, J, N, 2]; [0, 0, 0, 0] unless the estimator is contextual.
+    #: [trials, J, N, 2]; [0, 0, 0, 0] unless the estimator reads tasks.
     contexts: F8
 
 

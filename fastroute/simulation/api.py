@@ -16,9 +16,8 @@ from fastroute.scenarios.optimum import optimum, refuse_infeasible
 from fastroute.simulation.blocks import BLOCK
 from fastroute.simulation.engine import (
     Task,
-    make_custom,
-    make_draws,
-    make_rules,
+    compose,
+    make_program,
     refuse_policy,
     run_chunk,
 )
@@ -275,6 +274,7 @@ def _prepare(
     refuse_infeasible(world, best, budget, max_deployed)
     refuse_policy(policy, world, backend)
     gamma = resolve_gamma(policy.gamma, horizon, size, policy.delta)
+    program = make_program(world, policy, budget, gamma, int(seed), plan)
     task = Task(
         world,
         policy,
@@ -282,9 +282,8 @@ def _prepare(
         first,
         scenario.models,
         best,
-        make_rules(world, policy, budget, gamma, int(seed), plan),
-        make_draws(world),
-        make_custom(policy, backend),
+        program,
+        compose(policy, program, backend),
         budget,
         max_deployed,
         deploy_cost,

@@ -7,11 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels import codes
+from fastroute.kernels.formulas import estimates, outcomes, scores
 from fastroute.kernels.normal import normal
-from fastroute.kernels.types import STATES, Draws, Memory, ModelNumbers, Routing, Rules, new_sums
-from fastroute.policies import DEPLOYERS, ESTIMATORS, ROUTERS, Policy, StageProblem
-from fastroute.policies.custom import compile_router, plain_function, router_name
-from fastroute.policies.estimators import INIT_RULES, NO_RADIUS
+from fastroute.kernels.types import (
+    STATES,
+    EstimatorKernel,
+    Memory,
+    ModelNumbers,
+    Outcome,
+    Program,
+    RouterKernel,
+    Routing,
+    new_sums,
+)
+from fastroute.policies import DEPLOYERS, Policy, StageProblem
+from fastroute.policies.custom import plain_function, router_name
+from fastroute.policies.estimators import NO_RADIUS
 from fastroute.policies.routers import first_state, resolve_explore, resolve_gain
 from fastroute.scenarios import World
 from fastroute.scenarios.optimum import Optimum
@@ -37,9 +48,8 @@ class Task(NamedTuple):
     first_trial: int  #: trial of the first row, where every trial has an instance of its own
     names: tuple[str, ...]  #: of the models
     optimum: Optimum
-    rules: Rules
-    draws: Draws
-    custom: Any  #: function of a custom router, as the backend calls it; None for JAX
+    program: Program
+    passes: Any  #: the program, compiled by the backend
     budget: float
     max_deployed: int
     deploy_cost: float
@@ -67,30 +77,96 @@ class ChunkResult(NamedTuple):
     trace: ModelNumbers  #: [rounds, trials], empty unless traced
 
 
-def make_rules(
+def make_program(
     world: World, policy: Policy, budget: float, gamma: float, seed: int, plan: Plan
-) -> Rules:
-    """Numbers of a policy for the kernels."""
+) -> Program:
+    """Say what stays the same in a run, as the kernels see it."""
     kept = (1.0 - policy.margin) * budget
     router = policy.router if isinstance(policy.router, str) else "custom"
-    pace = min(kept, world.cost_max) / world.cost_max if world.cost_max > 0.0 else 1.0
-    return Rules(
-        np.uint64(seed),  # type: ignore[arg-type]  # kernels need the full unsigned range
-        kept,
-        0.0 if policy.estimator in NO_RADIUS else gamma,
+    c_max = world.cost_max
+    pace = min(kept, c_max) / c_max if c_max > 0.0 else 1.0
+    forced = float(policy.init_pulls) if policy.init == "forced" else 0.0
+    below = 1.0 if policy.init == "optimistic" else forced
+    count = float(policy.init_pulls) if policy.init == "prior" else 0.0
+    cost = world.cost_min if policy.prior_cost is None else policy.prior_cost
+    discounted = policy.estimator == "discounted"
+    estimator = EstimatorKernel(
+        {"thompson": "sampled", "contextual": "by_task", "truth": "known_means"}.get(
+            policy.estimator, "elementwise"
+        ),
+        estimates.discounted_observation if discounted else estimates.count_observation,
+        estimates.bounds,
+        None if policy.estimator == "truth" else estimates.interval,
+        (
+            0.0 if policy.estimator in NO_RADIUS else gamma,
+            world.cost_min,
+            c_max,
+            1.0 if policy.estimator == "pessimistic" else -1.0,
+            below,
+            policy.discount if discounted else 1.0,
+        ),
+        (count, count * policy.prior_reward, count * cost),
+        below,
+        forced,
+        discounted,
+    )
+    gain = resolve_gain(router, policy.gain, plan.horizon, pace)
+    explore = resolve_explore(router, policy.explore, plan.horizon, plan.stage_length)
+    scored = (gain, min(kept, c_max), 1.0 / c_max)
+    score, learn, parameters = {
+        "ratio": (scores.ratio_score, None, scored),
+        "drift_plus_penalty": (scores.drift_score, scores.drift_learn, scored),
+        "pacer": (
+            scores.pacer_score,
+            scores.pacer_learn,
+            (*scored, policy.smoothing, policy.ceiling),
+        ),
+        "primal_dual": (scores.primal_dual_score, scores.primal_dual_learn, scored),
+        "epsilon_greedy": (None, None, (kept, c_max, explore)),
+        "explore_then_commit": (None, None, (kept, c_max, explore)),
+        "greedy": (None, None, (np.inf, c_max)),
+    }.get(router, (None, None, (kept, c_max)))
+    return Program(
+        seed,
+        estimator,
+        RouterKernel(
+            {"truth": "known_lp", "greedy": "lp", "custom": "custom_shares"}.get(
+                router, "by_score" if score else router
+            ),
+            score,
+            learn,
+            None if isinstance(policy.router, str) else plain_function(policy.router),
+            parameters,
+            first_state(router, min(kept, c_max)) if score else (),
+            kept,
+            policy.resolve_every,
+        ),
+        *_outcomes(world),
         world.cost_min,
-        world.cost_max,
-        ESTIMATORS[policy.estimator],
-        ROUTERS.get(router, codes.ROUTER_CUSTOM),
-        INIT_RULES[policy.init],
-        float(policy.init_pulls),
-        policy.resolve_every,
-        1.0 if policy.estimator == "pessimistic" else -1.0,
-        policy.discount if policy.estimator == "discounted" else 1.0,
-        resolve_explore(router, policy.explore, plan.horizon, plan.stage_length),
-        resolve_gain(router, policy.gain, plan.horizon, pace),
-        policy.smoothing,
-        policy.ceiling,
+        c_max,
+    )
+
+
+def _outcomes(world: World) -> tuple[Outcome, Outcome]:
+    order = "replay_in_order" if world.in_order else "replay"
+    none = np.zeros((0, 0))
+    no_tasks = np.zeros(0), np.zeros(0, np.int64)
+    reward = {
+        codes.REWARD_BERNOULLI: ("elementwise", outcomes.bernoulli),
+        codes.REWARD_TASK: ("by_task", None),
+        codes.REWARD_TABLE: ("atoms", None),
+        codes.REWARD_REPLAY: (order, None),
+    }[world.reward_kind]
+    cost = {
+        codes.COST_UNIFORM: ("elementwise", outcomes.uniform_cost),
+        codes.COST_FIXED: ("elementwise", outcomes.always),
+        codes.COST_TABLE: ("atoms", None),
+        codes.COST_REPLAY: (order, None),
+    }[world.cost_kind]
+    tasks = (world.task_prob, world.task_alias) if reward[0] == "by_task" else no_tasks
+    return (
+        Outcome(*reward, (), none if reward[1] else world.reward_table, *tasks),
+        Outcome(*cost, (), none if cost[1] else world.cost_table, *no_tasks),
     )
 
 
@@ -116,30 +192,24 @@ def refuse_policy(policy: Policy, world: World, backend: str) -> None:
             )
 
 
-def make_custom(policy: Policy, backend: str) -> Any:
-    """Return the policy's own router as the backend calls it, or what stands in for one.
+def compose(policy: Policy, program: Program, backend: str) -> Any:
+    """Compile the passes of a program.
 
     Raises
     ------
     ValueError
-        When it cannot be compiled.
+        When a function of the user cannot be compiled.
     """
-    if not isinstance(policy.router, str):
-        return plain_function(policy.router) if backend == "ref" else compile_router(policy.router)
-    return load_kernel("routers", backend).no_custom if backend == "numba" else None
+    if backend != "numba":
+        return load_kernel("rounds", backend).compose(program)
+    from numba.core.errors import NumbaError
 
-
-def make_draws(world: World) -> Draws:
-    """Law of rewards and costs for the kernels."""
-    return Draws(
-        world.reward_kind,
-        world.cost_kind,
-        world.reward_table,
-        world.cost_table,
-        world.task_prob,
-        world.task_alias,
-        world.in_order,
-    )
+    try:
+        return load_kernel("rounds", backend).compose(program)
+    except NumbaError as error:
+        raise ValueError(
+            f"router {router_name(policy.router)}: cannot be compiled: {error}"
+        ) from error
 
 
 def run_chunk(
@@ -193,21 +263,27 @@ def run_chunk(
         inside = _best_within(filled, reward_mean, cost_mean, world.limit, task)
         deployed_value = inside.value
         kernel.open_stage(
-            workspace, filled, memory, reward_mean, cost_mean, world.limit, task.rules
+            workspace,
+            task.passes,
+            filled,
+            memory,
+            reward_mean,
+            cost_mean,
+            world.limit,
+            stage.opened,
+            first_trial,
         )
         for piece in stage.pieces:
             refused = kernel.run_rounds(
                 workspace,
+                task.passes,
                 filled,
                 stage.opened,
                 piece.start,
                 piece.stop,
                 first_trial,
-                task.rules,
-                task.draws,
                 sums,
                 trace[piece.start : piece.stop],
-                task.custom,
                 memory.contexts,
             )
             if refused >= 0:
@@ -228,7 +304,7 @@ def run_chunk(
             if piece.checkpoint >= 0:
                 ledger.mark(piece.checkpoint, piece.stop)
             report(rounds * trials)
-        kernel.close_stage(workspace, filled, memory, task.rules)
+        kernel.close_stage(workspace, task.passes, filled, memory)
         ledger.over_budget_stages += inside.status == codes.OVER_BUDGET
         ledger.close_stage(k, stage.rounds, choice, pool_value, deployed_value)
         previous = choice.deployed
@@ -275,27 +351,19 @@ def slot_table(deployed: NDArray[np.bool_], slots: int) -> NDArray[np.int64]:
 
 
 def _fresh_memory(task: Task, trials: int) -> Memory:
-    """Empty memory, or the pseudo-observations of ``init="prior"``."""
-    shape = (len(task.world.limit), trials)
-    policy, rules = task.policy, task.rules
+    """Memory before the first round."""
+    size = len(task.world.limit)
+    estimator, router = task.program.estimator, task.program.router
+    seen = np.empty((len(estimator.first), size, trials))
+    seen[:] = np.array(estimator.first)[:, None, None]
     state = np.zeros((STATES, trials))
-    if isinstance(policy.router, str):
-        known = first_state(policy.router, min(rules.budget, rules.cost_max))
-        state[: len(known)] = np.array(known)[:, None]
-    reading = rules.estimator == codes.ESTIMATOR_CONTEXTUAL
-    count = float(policy.init_pulls) if policy.init == "prior" else 0.0
-    cost = task.world.cost_min if policy.prior_cost is None else policy.prior_cost
-    contexts = np.zeros((trials, len(task.draws.task_prob), shape[0], 2) if reading else (0,) * 4)
+    state[: len(router.first)] = np.array(router.first)[:, None]
+    reading = estimator.kernel == "by_task"
+    tasks = len(task.program.reward.task_prob)
+    contexts = np.zeros((trials, tasks, size, 2) if reading else (0,) * 4)
     if reading:
-        contexts[:] = count, count * policy.prior_reward
-    return Memory(
-        np.full(shape, count),
-        np.full(shape, count * policy.prior_reward),
-        np.full(shape, count * cost),
-        np.zeros(shape),
-        state,
-        contexts,
-    )
+        contexts[:] = estimator.first[:2]
+    return Memory(seen, np.zeros((size, trials)), state, contexts)
 
 
 def _problem(
@@ -310,53 +378,38 @@ def _problem(
 ) -> StageProblem:
     """Gather what the deployer sees when stage ``k`` opens."""
     trials = len(previous)
-    rules = task.rules
-    upper, lower = np.empty(memory.pulls.shape), np.empty(memory.pulls.shape)
-    if rules.estimator == codes.ESTIMATOR_TRUTH:
-        upper[:], lower[:] = reward_mean.T, cost_mean.T
-    else:
-        bounds = load_kernel("bounds", task.backend)
-        bounds.bounds_batch(
-            *memory[:3],
-            rules.gamma,
-            rules.cost_min,
-            rules.cost_max,
-            rules.init,
-            rules.init_pulls,
-            upper,
-            lower,
-            rules.cost_side,
-        )
+    program, estimator = task.program, task.program.estimator
+    size = len(task.world.limit)
 
     def draw(stream: int = codes.STREAM_DEPLOY) -> F8:
         rng = load_kernel("rng", task.backend)
-        table: F8 = rng.uniform_table(
-            rules.seed, stage.opened, first_trial, stream, trials, len(upper)
-        )
+        table: F8 = rng.uniform_table(program.seed, stage.opened, first_trial, stream, trials, size)
         return table
 
-    if rules.estimator == codes.ESTIMATOR_THOMPSON:
-        load_kernel("bounds", task.backend).posterior_batch(
-            memory.pulls,
-            memory.sum_reward,
-            normal(draw(codes.STREAM_BELIEF)).T,
-            rules.init,
-            rules.init_pulls,
-            upper,
+    # Formulas run over whole tables as they run over lanes.
+    with np.errstate(all="ignore"):
+        upper, lower = (
+            (reward_mean.T, cost_mean.T)
+            if estimator.kernel == "known_means"
+            else estimator.bounds(tuple(memory.seen), *estimator.parameters)
         )
+        if estimator.kernel == "sampled":
+            drawn = normal(draw(codes.STREAM_BELIEF)).T
+            upper = estimates.posterior(*memory.seen[:2], drawn, estimator.unobserved_below)
+    shape = (size, trials)
 
     return StageProblem(
-        upper.T,
-        lower.T,
+        np.broadcast_to(upper, shape).T,
+        np.broadcast_to(lower, shape).T,
         reward_mean,
         cost_mean,
         np.where(task.plan.pools[stage.pool], task.world.limit, 0.0),
         task.world.arrival,
-        memory.pulls.T,
+        memory.seen[0].T,
         previous,
         k == 0,
         draw,
-        rules.budget,
+        program.router.budget,
         task.deploy_cost / stage.rounds,
         task.max_deployed,
         task.policy.fill,

@@ -1,12 +1,10 @@
 """Which backend serves a call, and which folder of kernels serves a backend."""
 
-import contextlib
 import functools
 import importlib
 import importlib.metadata
 import importlib.util
 import os
-from pathlib import Path
 from types import ModuleType
 from typing import Final
 
@@ -51,31 +49,4 @@ def load_kernel(module: str, backend: str) -> ModuleType:
         ``highs`` has no kernels of its own; what it does not solve is done by the compiled ones.
     """
     folder = KERNELS[backend]
-    kernel = importlib.import_module(f"fastroute.kernels.{folder}.{module}")
-    if folder == "numba_":
-        _forget_stale()
-    return kernel
-
-
-@functools.cache
-def _forget_stale() -> None:
-    """Remove compiled kernels older than any kernel's source, once a process.
-
-    Numba compiles a function anew when its own file changed, but not when a file it calls into
-    did: it would go on with what was inlined before.
-    """
-    from fastroute.kernels.numba_ import routing
-
-    # With NUMBA_DISABLE_JIT=1 it is the plain function, and nothing is kept.
-    compiled = getattr(routing.solve_one, "stats", None)
-    folder = None if compiled is None else compiled.cache_path
-    if folder is None:
-        return
-    here = Path(routing.__file__).parent
-    sources = [*here.glob("*.py"), *here.parent.glob("*.py")]
-    newest = max(source.stat().st_mtime for source in sources)
-    for index in Path(folder).glob("*.nbi"):
-        # Another process may remove it first, or own it.
-        with contextlib.suppress(OSError):
-            if index.stat().st_mtime < newest:
-                index.unlink()
+    return importlib.import_module(f"fastroute.kernels.{folder}.{module}")

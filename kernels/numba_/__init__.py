@@ -1,14 +1,10 @@
 """Numba kernels: the same modules and names as the reference, compiled for lanes of trials."""
 
 import warnings
-from typing import Final
 
 from numba import config
 
-from fastroute.kernels.numba_.cache import settle
-
-#: Whether compiled kernels are kept for the next process; every kernel's decorator asks.
-CACHE: Final = settle()
+from fastroute.kernels.numba_ import formulas as formulas
 
 if config.DISABLE_JIT:  # type: ignore[attr-defined]  # set from the environment
     # Compiled code divides by zero in silence and looks later; so does the same code interpreted.

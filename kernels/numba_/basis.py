@@ -1,57 +1,18 @@
-"""The basis of every trial's routing LP, checked each round and mended where it is lost.
+"""The basis of every trial's routing LP, checked each round and repaired where it is lost.
 
 After a round only one model's bounds have changed, so the last basis is nearly always still the
 best one.  :func:`check` finds that out for all lanes of a block at once, in O(M); :func:`share`
-turns bases into shares; :func:`mend` solves the lanes that failed, together where there are
+turns bases into shares; :func:`repair` solves the lanes that failed, together where there are
 enough of them.  A basis is accepted only where it is the answer that a solution from scratch
 gives, ties included, so results do not depend on when it was last solved.
 """
 
 import numpy as np
-from numba import njit
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
-from fastroute.kernels.numba_ import CACHE
 from fastroute.kernels.numba_ import lanes as problems
-from fastroute.kernels.numba_.layout import (
-    BAD,
-    FIXED_COST,
-    FIXED_REWARD,
-    GUARD,
-    HEAD,
-    I_COST,
-    I_LIMIT,
-    I_LOWER,
-    I_REWARD,
-    I_SHARE,
-    I_SLOT,
-    I_UPPER,
-    INVERSE,
-    J_COST,
-    J_LIMIT,
-    J_LOWER,
-    J_REWARD,
-    J_SHARE,
-    J_SLOT,
-    J_UPPER,
-    LANES,
-    MARGINAL,
-    PAIR,
-    PRICE,
-    REST,
-    S_FIXED,
-    S_LIMIT,
-    S_LOWER,
-    S_MEAN,
-    S_PRICE,
-    S_SIDE,
-    S_UPPER,
-    SPENT,
-    STATUS,
-    STEP,
-    WEIGHT,
-    WORST,
-)
+from fastroute.kernels.numba_.compile import compiled
+from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP
 from fastroute.kernels.numba_.routing import solve_one
 from fastroute.kernels.tolerances import BUDGET_RANGE, TIE
 
@@ -60,93 +21,99 @@ FEW = 8
 LINE = np.uint64(problems.LINE)
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def check(w, slots, cost_max):
     """Find by how much every lane's basis is the best one for this round's bounds.
 
-    ``WORST`` is the smallest advantage of a full model over the marginal level, or of that level
+    ``LANE.worst`` is the smallest advantage of a full model over the marginal level, or of that level
     over an empty model; ties count as 0.
     """
     for lane in range(LANES):
-        pair = w[PAIR + lane] > 0.0
-        over = w[STATUS + lane] == OVER_BUDGET
-        upper, lower = w[I_UPPER + lane], w[I_LOWER + lane]
-        inverse = 1.0 / (lower - w[J_LOWER + lane])
-        price = (upper - w[J_UPPER + lane]) * inverse
+        pair = w[LANE.pair + lane] > 0.0
+        over = w[LANE.status + lane] == OVER_BUDGET
+        upper, lower = w[LANE.i_upper + lane], w[LANE.i_lower + lane]
+        inverse = 1.0 / (lower - w[LANE.j_lower + lane])
+        price = (upper - w[LANE.j_upper + lane]) * inverse
         price = price if pair else 0.0
-        w[INVERSE + lane] = inverse
+        w[LANE.inverse + lane] = inverse
         # Over budget the cheapest models are full: the order is that of cost alone.
         weight = 0.0 if over else 1.0
         price = 1.0 if over else price
-        w[WEIGHT + lane] = weight
-        w[PRICE + lane] = price
-        w[MARGINAL + lane] = weight * upper - price * lower
+        w[LANE.weight + lane] = weight
+        w[LANE.budget_price + lane] = price
+        w[LANE.marginal + lane] = weight * upper - price * lower
         guard = TIE * (1.0 + price * cost_max)
         # Over budget: costs within the tolerance of the budget row count as equal.
         guard = 2.0 * BUDGET_RANGE * cost_max if over else guard
-        w[GUARD + lane] = guard if pair | over else 0.0
-        w[SPENT + lane] = 0.0
-        w[WORST + lane] = np.inf
+        w[LANE.guard + lane] = guard if pair | over else 0.0
+        w[LANE.spent + lane] = 0.0
+        w[LANE.worst + lane] = np.inf
     for m in range(slots):
         o = HEAD + m * STEP
         for lane in range(LANES):
-            lower = w[o + S_LOWER + lane]
-            worst, spent = w[WORST + lane], w[SPENT + lane]
-            gain = w[WEIGHT + lane] * w[o + S_UPPER + lane]
-            gain -= w[PRICE + lane] * lower + w[MARGINAL + lane]
-            side = w[o + S_SIDE + lane]
+            lower = w[o + SLOT.lower + lane]
+            worst, spent = w[LANE.worst + lane], w[LANE.spent + lane]
+            gain = w[LANE.weight + lane] * w[o + SLOT.upper + lane]
+            gain -= w[LANE.budget_price + lane] * lower + w[LANE.marginal + lane]
+            side = w[o + SLOT.side + lane]
             advantage = side * gain if side != 0.0 else np.inf
-            w[SPENT + lane] = spent + w[o + S_FIXED + lane] * (lower - w[J_LOWER + lane])
-            w[WORST + lane] = min(worst, advantage)
+            w[LANE.spent + lane] = spent + w[o + SLOT.share + lane] * (
+                lower - w[LANE.j_lower + lane]
+            )
+            w[LANE.worst + lane] = min(worst, advantage)
     tied = 0
     for lane in range(LANES):
-        worst, guard = w[WORST + lane], w[GUARD + lane]
+        worst, guard = w[LANE.worst + lane], w[LANE.guard + lane]
         tie = (worst == 0.0) & (guard == 0.0)
         tied += 1 if tie else 0
     if tied > 0:
         _check_ties(w, slots)
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _check_ties(w, slots):
     """Let ties at price 0 be decided by the tie order: lower cost, then lower index.
 
     For all lanes at once: ties are common early on, because bounds are cut at 1.
     """
     for lane in range(LANES):
-        worst = w[WORST + lane]
-        w[WORST + lane] = worst if w[GUARD + lane] > 0.0 else np.inf
+        worst = w[LANE.worst + lane]
+        w[LANE.worst + lane] = worst if w[LANE.guard + lane] > 0.0 else np.inf
     for m in range(slots):
         o = HEAD + m * STEP
         slot = np.float64(m)
         for lane in range(LANES):
-            before = w[WORST + lane]
-            gain = w[o + S_UPPER + lane] - w[I_UPPER + lane]
-            tie = w[I_LOWER + lane] - w[o + S_LOWER + lane]
-            order = w[I_SLOT + lane] - slot
+            before = w[LANE.worst + lane]
+            gain = w[o + SLOT.upper + lane] - w[LANE.i_upper + lane]
+            tie = w[LANE.i_lower + lane] - w[o + SLOT.lower + lane]
+            order = w[LANE.i_slot + lane] - slot
             tie = order if tie == 0.0 else tie
             gain = tie if gain == 0.0 else gain
-            side = w[o + S_SIDE + lane]
+            side = w[o + SLOT.side + lane]
             advantage = side * gain if side != 0.0 else np.inf
             worst = min(before, advantage)
-            w[WORST + lane] = before if w[GUARD + lane] > 0.0 else worst
+            w[LANE.worst + lane] = before if w[LANE.guard + lane] > 0.0 else worst
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def share(w, budget):
-    """Shares of the basis from the two coupling rows; returns the number of lanes to mend.
+    """Shares of the basis from the two coupling rows; returns the number of lanes to repair.
 
-    ``BAD`` marks lanes whose basis is not the best one, or whose shares are out of bounds.
+    ``LANE.lost`` marks lanes whose basis is not the best one, or whose shares are out of bounds.
     """
     count = 0
     for lane in range(LANES):
-        pair = w[PAIR + lane] > 0.0
-        rest = w[REST + lane]
-        price, worst, guard = w[PRICE + lane], w[WORST + lane], w[GUARD + lane]
-        weight, status = w[WEIGHT + lane], w[STATUS + lane]
-        i_limit, j_limit = w[I_LIMIT + lane], w[J_LIMIT + lane]
-        slack = budget - w[J_LOWER + lane] - w[SPENT + lane]
-        i_share = slack * w[INVERSE + lane]
+        pair = w[LANE.pair + lane] > 0.0
+        rest = w[LANE.rest + lane]
+        price, worst, guard = (
+            w[LANE.budget_price + lane],
+            w[LANE.worst + lane],
+            w[LANE.guard + lane],
+        )
+        weight, status = w[LANE.weight + lane], w[LANE.status + lane]
+        i_limit, j_limit = w[LANE.i_limit + lane], w[LANE.j_limit + lane]
+        slack = budget - w[LANE.j_lower + lane] - w[LANE.spent + lane]
+        i_share = slack * w[LANE.inverse + lane]
         i_share = i_share if pair else rest
         j_share = rest - i_share
         # Alone, the basis must be within the budget, or beyond it where nothing is cheaper.
@@ -161,16 +128,16 @@ def share(w, budget):
             & (i_share <= i_limit)
             & (j_share <= j_limit)
         )
-        w[I_SHARE + lane] = i_share
-        w[J_SHARE + lane] = j_share
-        w[BAD + lane] = 0.0 if good else 1.0
+        w[LANE.i_share + lane] = i_share
+        w[LANE.j_share + lane] = j_share
+        w[LANE.lost + lane] = 0.0 if good else 1.0
         count += 0 if good else 1
     return count
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def collect(w, first, lanes, who, count):
-    """Add the lanes marked ``BAD`` of a block, whose first trial is ``first``, to the list ``who``.
+    """Add the lanes marked ``LANE.lost`` of a block, whose first trial is ``first``, to the list ``who``.
 
     Returns
     -------
@@ -178,14 +145,14 @@ def collect(w, first, lanes, who, count):
         Entries of the list, of which ``count`` were there before.
     """
     for lane in range(lanes):
-        if w[BAD + lane] != 0.0:
-            who[count] = first + lane
+        if w[LANE.lost + lane] != 0.0:
+            who[count] = np.float64(first + lane)
             count += 1
     return count
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def mend(ws, v, slots, budget, who, u, c, a, p, side):
+@compiled
+def repair(ws, v, slots, budget, who, count, u, c, a, p, side):
     """Solve the listed trials anew and keep their bases.
 
     Parameters
@@ -195,68 +162,70 @@ def mend(ws, v, slots, budget, who, u, c, a, p, side):
         Workspace of :mod:`.lanes` for as many models as there are slots.
     slots : uint64
     budget : float
-    who : uint64 [count]
-        Trials, by block and lane: ``block * WIDTH + lane``.
+    who : f8
+        Trials, by block and lane: ``block * WIDTH + lane``; the first ``count`` of them.
+    count : int
     u, c, a, p, side : f8 [slots]
         Buffers.
     """
-    count = len(who)
     first = 0
     while count - first >= FEW:
         group = min(count - first, problems.WIDTH)
         _solve_together(ws, v, slots, budget, who[first : first + group], u, c, a, p, side)
         first += group
     for k in range(first, count):
-        w, lane = ws[who[k] // LANES], who[k] % LANES
-        mend_one(w, slots, lane, budget, u, c, a, p, side)
+        trial = np.uint64(who[k])
+        w, lane = ws[trial // LANES], trial % LANES
+        repair_one(w, slots, lane, budget, u, c, a, p, side)
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _solve_together(ws, v, slots, budget, who, u, c, a, p, side):
     """Solve at most ``lanes.WIDTH`` trials in lockstep."""
     group = np.uint64(len(who))
     # A whole number of vectors: the lanes beyond repeat the last one.
     padded = (group + LINE - np.uint64(1)) // LINE * LINE
     for k in range(padded):
-        trial = who[min(k, group - np.uint64(1))]
+        trial = np.uint64(who[min(k, group - np.uint64(1))])
         w, lane = ws[trial // LANES], trial % LANES
-        v[problems.BUDGET + k] = budget
+        v[problems.LANE.budget + k] = budget
         for m in range(slots):
             o = HEAD + m * STEP + lane
             to = problems.HEAD + m * problems.STEP + k
-            v[to + problems.UPPER] = w[o + S_UPPER]
-            v[to + problems.LOWER] = w[o + S_LOWER]
-            v[to + problems.LIMIT] = w[o + S_LIMIT]
+            v[to + problems.SLOT.upper] = w[o + SLOT.upper]
+            v[to + problems.SLOT.lower] = w[o + SLOT.lower]
+            v[to + problems.SLOT.limit] = w[o + SLOT.limit]
     problems.solve_lanes(v, slots, padded)
     for k in range(group):
-        w, lane = ws[who[k] // LANES], who[k] % LANES
-        if v[problems.HARD + k] != 0.0:
-            mend_one(w, slots, lane, budget, u, c, a, p, side)
+        trial = np.uint64(who[k])
+        w, lane = ws[trial // LANES], trial % LANES
+        if v[problems.LANE.hard + k] != 0.0:
+            repair_one(w, slots, lane, budget, u, c, a, p, side)
             continue
         for m in range(slots):
             o = problems.HEAD + m * problems.STEP + k
-            a[m] = v[o + problems.LIMIT]
-            side[m] = v[o + problems.SIDE]
-        i, j = np.int64(v[problems.I_SLOT + k]), np.int64(v[problems.J_SLOT + k])
+            a[m] = v[o + problems.SLOT.limit]
+            side[m] = v[o + problems.SLOT.side]
+        i, j = np.int64(v[problems.LANE.i_slot + k]), np.int64(v[problems.LANE.j_slot + k])
         _keep(w, slots, lane, budget, OPTIMAL, i, j, a, p, side)
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def mend_one(w, slots, lane, budget, u, c, a, p, side):
+@compiled
+def repair_one(w, slots, lane, budget, u, c, a, p, side):
     """Solve one lane anew and keep its basis."""
     for m in range(slots):
         o = HEAD + m * STEP + lane
-        u[m] = w[o + S_UPPER]
-        c[m] = w[o + S_LOWER]
-        a[m] = w[o + S_LIMIT]
+        u[m] = w[o + SLOT.upper]
+        c[m] = w[o + SLOT.lower]
+        a[m] = w[o + SLOT.limit]
     status, _, _, i, j = solve_one(u, c, a, np.int64(slots), budget, p, side)
     _keep(w, slots, lane, budget, status, i, j, a, p, side)
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _keep(w, slots, lane, budget, status, i, j, a, p, side):
     """Write the basis of one lane: its models, their sides, and its shares."""
-    w[STATUS + lane] = np.float64(status)
+    w[LANE.status + lane] = np.float64(status)
     solved = status != NO_CAPACITY
     rest = 1.0
     fixed_reward = 0.0
@@ -268,37 +237,43 @@ def _keep(w, slots, lane, budget, status, i, j, a, p, side):
             fixed = a[m] if side[m] > 0.0 else 0.0
         now = side[m] if a[m] > 0.0 else 0.0
         # Every row of a slot is a cache line of its own: most need not be touched.
-        if now != w[o + S_SIDE] or fixed != w[o + S_FIXED]:
-            w[o + S_SIDE] = now
-            w[o + S_FIXED] = fixed
+        if now != w[o + SLOT.side] or fixed != w[o + SLOT.share]:
+            w[o + SLOT.side] = now
+            w[o + SLOT.share] = fixed
         if fixed > 0.0:
             rest -= fixed
-            fixed_reward += fixed * w[o + S_MEAN]
-            fixed_cost += fixed * w[o + S_PRICE]
-    w[FIXED_REWARD + lane] = fixed_reward
-    w[FIXED_COST + lane] = fixed_cost
+            fixed_reward += fixed * w[o + SLOT.mean_reward]
+            fixed_cost += fixed * w[o + SLOT.mean_cost]
+    w[LANE.outside_reward + lane] = fixed_reward
+    w[LANE.outside_cost + lane] = fixed_cost
     if not solved:
         i, j = np.int64(0), np.int64(0)
         rest = 0.0
     oi = HEAD + np.uint64(i) * STEP + lane
     oj = HEAD + np.uint64(j) * STEP + lane
-    w[I_SLOT + lane], w[J_SLOT + lane] = np.float64(i), np.float64(j)
-    w[I_UPPER + lane], w[J_UPPER + lane] = w[oi + S_UPPER], w[oj + S_UPPER]
-    w[I_LOWER + lane], w[J_LOWER + lane] = w[oi + S_LOWER], w[oj + S_LOWER]
-    w[I_LIMIT + lane], w[J_LIMIT + lane] = w[oi + S_LIMIT], w[oj + S_LIMIT]
-    w[I_REWARD + lane], w[J_REWARD + lane] = w[oi + S_MEAN], w[oj + S_MEAN]
-    w[I_COST + lane], w[J_COST + lane] = w[oi + S_PRICE], w[oj + S_PRICE]
-    w[PAIR + lane] = 1.0 if i != j else 0.0
-    w[REST + lane] = rest
+    w[LANE.i_slot + lane], w[LANE.j_slot + lane] = np.float64(i), np.float64(j)
+    w[LANE.i_upper + lane], w[LANE.j_upper + lane] = w[oi + SLOT.upper], w[oj + SLOT.upper]
+    w[LANE.i_lower + lane], w[LANE.j_lower + lane] = w[oi + SLOT.lower], w[oj + SLOT.lower]
+    w[LANE.i_limit + lane], w[LANE.j_limit + lane] = w[oi + SLOT.limit], w[oj + SLOT.limit]
+    w[LANE.i_mean_reward + lane], w[LANE.j_mean_reward + lane] = (
+        w[oi + SLOT.mean_reward],
+        w[oj + SLOT.mean_reward],
+    )
+    w[LANE.i_mean_cost + lane], w[LANE.j_mean_cost + lane] = (
+        w[oi + SLOT.mean_cost],
+        w[oj + SLOT.mean_cost],
+    )
+    w[LANE.pair + lane] = 1.0 if i != j else 0.0
+    w[LANE.rest + lane] = rest
     # The same two rows as in share, within the limits: rounding may step over them.
     i_share = rest
     if i != j:
-        base = w[oj + S_LOWER]
+        base = w[oj + SLOT.lower]
         slack = budget - base
         for m in range(slots):
             if side[m] > 0.0 and a[m] > 0.0:
-                slack -= a[m] * (w[HEAD + m * STEP + lane + S_LOWER] - base)
-        i_share = slack * (1.0 / (w[oi + S_LOWER] - base))
+                slack -= a[m] * (w[HEAD + m * STEP + lane + SLOT.lower] - base)
+        i_share = slack * (1.0 / (w[oi + SLOT.lower] - base))
         i_share = min(max(i_share, rest - a[j], 0.0), a[i], rest)
-    w[I_SHARE + lane] = i_share
-    w[J_SHARE + lane] = rest - i_share
+    w[LANE.i_share + lane] = i_share
+    w[LANE.j_share + lane] = rest - i_share

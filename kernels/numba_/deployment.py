@@ -9,7 +9,6 @@ over its limit (``d_m <= alpha_m z_m`` makes ``f_m d_m / alpha_m`` a lower bound
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from fastroute.kernels.codes import (
@@ -23,7 +22,7 @@ from fastroute.kernels.codes import (
     OVER_BUDGET,
     VERTEX,
 )
-from fastroute.kernels.numba_ import CACHE
+from fastroute.kernels.numba_.compile import compiled
 from fastroute.kernels.numba_.routing import solve_one
 from fastroute.kernels.tolerances import HANDICAP, POSITIVE, REACH, SUPPORT, VALUE
 from fastroute.kernels.types import Deployment
@@ -31,7 +30,7 @@ from fastroute.kernels.types import Deployment
 _FREE, _IN, _OUT = 0, 1, 2
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _thin(u, c, a, f, size, max_deployed, state):
     """Take out models that at least ``max_deployed`` others are as good as in every respect.
 
@@ -52,7 +51,7 @@ def _thin(u, c, a, f, size, max_deployed, state):
         state[j] = _OUT if a[j] <= 0.0 or better >= max_deployed else _FREE
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _handicap(u, c, size, v):
     """Write to ``v`` the rewards less the handicap of each model's rank in the tie order."""
     for m in range(size):
@@ -63,7 +62,7 @@ def _handicap(u, c, size, v):
         v[m] = u[m] - HANDICAP * math.sqrt(rank)
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _widest_first(a, size):
     """Models in order of their limits, the largest first."""
     # By insertion: few models, and NumPy's sort takes seconds to compile.
@@ -77,7 +76,7 @@ def _widest_first(a, size):
     return order
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _fits(a, widest, size, state, room):
     """Whether the models in and the ``room`` widest free ones can carry all traffic."""
     total = 0.0
@@ -91,7 +90,7 @@ def _fits(a, widest, size, state, room):
     return total >= 1.0 - 1e-12
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _search(u, c, a, f, size, b, max_deployed, node_limit, best):
     """Branch and bound; ``best`` receives the weights.
 
@@ -220,7 +219,7 @@ def _search(u, c, a, f, size, b, max_deployed, node_limit, best):
             depth -= 1
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _solve(
     reward,
     cost,
@@ -283,7 +282,7 @@ def _solve(
         value[r] = total
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _cheapest(u, c, a, none, size, max_deployed, node_limit, v, p):
     """Cheapest set that carries all traffic, and the best distribution of that cost.
 
@@ -319,7 +318,7 @@ def _cheapest(u, c, a, none, size, max_deployed, node_limit, v, p):
     return gap, nodes + more, True
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _widest(u, c, a, size, max_deployed, p):
     """Shares in proportion to the limits over the models with the largest ones."""
     for m in range(size):
@@ -390,7 +389,7 @@ def solve(
     return out
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def fill(deployed, reward, cost, limit, budget_price, pulls, max_deployed, rule):
     """Give the slots that the optimum leaves empty to further models; see the reference."""
     out = deployed.copy()

@@ -17,44 +17,78 @@ What is rare there (no capacity, over budget, costs below 2**-800 or far above t
 marked ``HARD`` and left to it.
 """
 
-import numpy as np
-from numba import njit
+from typing import Any, Final, NamedTuple
 
-from fastroute.kernels.numba_ import CACHE
+import numpy as np
+
+from fastroute.kernels.numba_.compile import compiled
 from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, REACH, ROUNDING, TINY
 
 WIDTH = 32
 #: Doubles in a cache line, and in the widest vector.
 LINE = 8
 
-_STRIDE = WIDTH + LINE
+# One cache line more than a row: the rows of one lane spread over all sets of the cache.
+_STRIDE: Final = WIDTH + LINE
+
+Row = Any  #: offset of a row in the flat array, an unsigned constant
 
 
-def _row(k: int) -> np.uint64:
-    # One cache line more than a row: the rows of one lane spread over all sets of the cache.
-    return np.uint64(k * _STRIDE)
+def row_offsets(count: int, stride: int) -> list[np.uint64]:
+    """Offsets of rows that follow one another, as constants for kernels."""
+    return [np.uint64(k * stride) for k in range(count)]
 
 
-# Rows of the lane, as offsets into the flat array.
-LANE_ROWS = 26
-BUDGET, HARD, PRICE = _row(0), _row(1), _row(2)
-# The basis: the marginal model i with its share, and j (i itself, or the other of a pair).
-I_SLOT, I_SHARE, I_UPPER, I_LOWER, I_LIMIT = (_row(k) for k in range(3, 8))
-J_SLOT, J_SHARE = _row(8), _row(9)
-# The model that enters or leaves, and where its crossing with the marginal one lies.
-K_SLOT, K_UPPER, K_LOWER, K_LIMIT, K_SIDE, CROSSING = (_row(k) for k in range(10, 16))
-REST, EXCESS, TOLERANCE, ACTIVE = (_row(k) for k in range(16, 20))
-CAPACITY, CHEAPEST, DEAREST, MOVED = (_row(k) for k in range(20, 24))
-# Room for what callers add up.
-VALUE, PART = _row(24), _row(25)
-HEAD = _row(LANE_ROWS)
+class LaneRows(NamedTuple):
+    """Rows of the lane, in their order."""
 
-# Rows of a model.
-SLOT_ROWS = 4
-UPPER, LOWER, LIMIT = _row(0), _row(1), _row(2)
-# +1 at the limit, -1 at zero, 0 in the basis or absent.
-SIDE = _row(3)
-STEP = _row(SLOT_ROWS)
+    budget: Row
+    hard: Row
+    price: Row
+    # The basis: the marginal model i with its share, and j (i itself, or the other of a pair).
+    i_slot: Row
+    i_share: Row
+    i_upper: Row
+    i_lower: Row
+    i_limit: Row
+    j_slot: Row
+    j_share: Row
+    # The model that enters or leaves, and where its crossing with the marginal one lies.
+    k_slot: Row
+    k_upper: Row
+    k_lower: Row
+    k_limit: Row
+    k_side: Row
+    crossing: Row
+    rest: Row
+    excess: Row
+    tolerance: Row
+    active: Row
+    capacity: Row
+    cheapest: Row
+    dearest: Row
+    moved: Row
+    # Room for what callers add up.
+    value: Row
+    part: Row
+
+
+class SlotRows(NamedTuple):
+    """Rows of a model, in their order."""
+
+    upper: Row
+    lower: Row
+    limit: Row
+    side: Row  #: +1 at the limit, -1 at zero, 0 in the basis or absent
+
+
+LANE: Final = LaneRows(*row_offsets(len(LaneRows._fields), _STRIDE))
+SLOT: Final = SlotRows(*row_offsets(len(SlotRows._fields), _STRIDE))
+#: Where the first model begins, and the distance to the next one.
+HEAD: Final = np.uint64(len(LaneRows._fields) * _STRIDE)
+STEP: Final = np.uint64(len(SlotRows._fields) * _STRIDE)
+_LANE_ROWS: Final = len(LaneRows._fields)
+_SLOT_ROWS: Final = len(SlotRows._fields)
 
 
 def aligned_zeros(rows: int, columns: int) -> np.ndarray:
@@ -64,10 +98,10 @@ def aligned_zeros(rows: int, columns: int) -> np.ndarray:
     return flat[start : start + rows * columns].reshape(rows, columns)
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def rows(size):
     """Doubles needed for ``WIDTH`` problems over ``size`` models."""
-    return (LANE_ROWS + SLOT_ROWS * size) * _STRIDE
+    return (_LANE_ROWS + _SLOT_ROWS * size) * _STRIDE
 
 
 def workspace(size: int) -> np.ndarray:
@@ -75,15 +109,15 @@ def workspace(size: int) -> np.ndarray:
     return aligned_zeros(1, rows(size))[0]
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def solve_lanes(w, size, lanes):
     """Solve the routing LPs of the first ``lanes`` lanes.
 
     Parameters
     ----------
     w : f8 [rows * stride]
-        From :func:`workspace`, with ``BUDGET`` of every lane and ``UPPER``, ``LOWER`` and
-        ``LIMIT`` (0: absent) of every lane and model.  Written: ``HARD`` where the problem is left
+        From :func:`workspace`, with ``LANE.budget`` of every lane and ``SLOT.upper``, ``SLOT.lower`` and
+        ``SLOT.limit`` (0: absent) of every lane and model.  Written: ``LANE.hard`` where the problem is left
         to ``solve_one``; else the basis, the budget price and every model's side.
     size : uint64
         Models M.
@@ -100,153 +134,169 @@ def solve_lanes(w, size, lanes):
         count = _pivot(w, lanes)
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _prepare(w, size, lanes):
     """Find capacity, range of costs and tolerance; every model starts at zero."""
     for lane in range(lanes):
-        w[CAPACITY + lane] = 0.0
-        w[DEAREST + lane] = 0.0
-        w[CHEAPEST + lane] = np.inf
+        w[LANE.capacity + lane] = 0.0
+        w[LANE.dearest + lane] = 0.0
+        w[LANE.cheapest + lane] = np.inf
     for m in range(size):
         o = HEAD + m * STEP
         for lane in range(lanes):
-            limit, lower = w[o + LIMIT + lane], w[o + LOWER + lane]
-            capacity = w[CAPACITY + lane]
-            dearest, cheapest = w[DEAREST + lane], w[CHEAPEST + lane]
+            limit, lower = w[o + SLOT.limit + lane], w[o + SLOT.lower + lane]
+            capacity = w[LANE.capacity + lane]
+            dearest, cheapest = w[LANE.dearest + lane], w[LANE.cheapest + lane]
             there = limit > 0.0
-            w[CAPACITY + lane] = capacity + limit
-            w[DEAREST + lane] = lower if there & (lower > dearest) else dearest
-            w[CHEAPEST + lane] = lower if there & (lower < cheapest) else cheapest
+            w[LANE.capacity + lane] = capacity + limit
+            w[LANE.dearest + lane] = lower if there & (lower > dearest) else dearest
+            w[LANE.cheapest + lane] = lower if there & (lower < cheapest) else cheapest
         for lane in range(lanes):
-            w[o + SIDE + lane] = -1.0 if w[o + LIMIT + lane] > 0.0 else 0.0
+            w[o + SLOT.side + lane] = -1.0 if w[o + SLOT.limit + lane] > 0.0 else 0.0
     for lane in range(lanes):
-        dearest, cheapest = w[DEAREST + lane], w[CHEAPEST + lane]
-        b = min(w[BUDGET + lane], dearest)
-        hard = (w[CAPACITY + lane] < 1.0 - MASS) | (dearest < TINY) | (dearest > REACH * b)
-        w[HARD + lane] = 1.0 if hard else 0.0
-        w[TOLERANCE + lane] = BUDGET_RANGE * (dearest - cheapest) + BUDGET_SCALE * dearest
-        w[EXCESS + lane] = cheapest - b
-        w[REST + lane] = 0.0 if hard else 1.0
-        w[I_SLOT + lane] = 0.0
-        w[I_SHARE + lane] = 0.0
-        w[I_UPPER + lane] = 0.0
-        w[I_LOWER + lane] = 0.0
-        w[I_LIMIT + lane] = 0.0
+        dearest, cheapest = w[LANE.dearest + lane], w[LANE.cheapest + lane]
+        b = min(w[LANE.budget + lane], dearest)
+        hard = (w[LANE.capacity + lane] < 1.0 - MASS) | (dearest < TINY) | (dearest > REACH * b)
+        w[LANE.hard + lane] = 1.0 if hard else 0.0
+        w[LANE.tolerance + lane] = BUDGET_RANGE * (dearest - cheapest) + BUDGET_SCALE * dearest
+        w[LANE.excess + lane] = cheapest - b
+        w[LANE.rest + lane] = 0.0 if hard else 1.0
+        w[LANE.i_slot + lane] = 0.0
+        w[LANE.i_share + lane] = 0.0
+        w[LANE.i_upper + lane] = 0.0
+        w[LANE.i_lower + lane] = 0.0
+        w[LANE.i_limit + lane] = 0.0
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _fill(w, size, lanes):
     """Give what is left to the best empty model, at price 0; returns lanes that have more left."""
     for lane in range(lanes):
-        w[K_SLOT + lane] = -1.0
-        w[K_UPPER + lane] = -np.inf
-        w[K_LOWER + lane] = 0.0
+        w[LANE.k_slot + lane] = -1.0
+        w[LANE.k_upper + lane] = -np.inf
+        w[LANE.k_lower + lane] = 0.0
     for m in range(size):
         o = HEAD + m * STEP
         slot = np.float64(m)
         for lane in range(lanes):
-            upper, lower, side = w[o + UPPER + lane], w[o + LOWER + lane], w[o + SIDE + lane]
-            k, k_upper, k_lower = w[K_SLOT + lane], w[K_UPPER + lane], w[K_LOWER + lane]
+            upper, lower, side = (
+                w[o + SLOT.upper + lane],
+                w[o + SLOT.lower + lane],
+                w[o + SLOT.side + lane],
+            )
+            k, k_upper, k_lower = (
+                w[LANE.k_slot + lane],
+                w[LANE.k_upper + lane],
+                w[LANE.k_lower + lane],
+            )
             better = (upper > k_upper) | ((upper == k_upper) & (lower < k_lower))
             better = better & (side < 0.0)
-            w[K_UPPER + lane] = upper if better else k_upper
-            w[K_LOWER + lane] = lower if better else k_lower
-            w[K_SLOT + lane] = slot if better else k
+            w[LANE.k_upper + lane] = upper if better else k_upper
+            w[LANE.k_lower + lane] = lower if better else k_lower
+            w[LANE.k_slot + lane] = slot if better else k
     for lane in range(lanes):
-        o = HEAD + np.uint64(max(w[K_SLOT + lane], 0.0)) * STEP + lane
-        w[K_LIMIT + lane] = w[o + LIMIT]
+        o = HEAD + np.uint64(max(w[LANE.k_slot + lane], 0.0)) * STEP + lane
+        w[LANE.k_limit + lane] = w[o + SLOT.limit]
     count = 0
     for lane in range(lanes):
-        i, i_share, i_limit = w[I_SLOT + lane], w[I_SHARE + lane], w[I_LIMIT + lane]
-        i_upper, i_lower = w[I_UPPER + lane], w[I_LOWER + lane]
-        k, k_limit = w[K_SLOT + lane], w[K_LIMIT + lane]
-        k_upper, k_lower = w[K_UPPER + lane], w[K_LOWER + lane]
-        rest, excess, cheapest = w[REST + lane], w[EXCESS + lane], w[CHEAPEST + lane]
-        hard = w[HARD + lane]
+        i, i_share, i_limit = w[LANE.i_slot + lane], w[LANE.i_share + lane], w[LANE.i_limit + lane]
+        i_upper, i_lower = w[LANE.i_upper + lane], w[LANE.i_lower + lane]
+        k, k_limit = w[LANE.k_slot + lane], w[LANE.k_limit + lane]
+        k_upper, k_lower = w[LANE.k_upper + lane], w[LANE.k_lower + lane]
+        rest, excess, cheapest = w[LANE.rest + lane], w[LANE.excess + lane], w[LANE.cheapest + lane]
+        hard = w[LANE.hard + lane]
         active = rest > MASS
         # Limits that add up to 1 only within the tolerance run out before the rest does.
-        w[HARD + lane] = 1.0 if active & (k < 0.0) else hard
+        w[LANE.hard + lane] = 1.0 if active & (k < 0.0) else hard
         go = active & (k >= 0.0)
         part = min(k_limit, rest)
         more = excess + part * (k_lower - cheapest)
         left = rest - part
         left = left if go else 0.0
-        w[I_SLOT + lane] = k if go else i
-        w[I_SHARE + lane] = part if go else i_share
-        w[I_LIMIT + lane] = k_limit if go else i_limit
-        w[I_UPPER + lane] = k_upper if go else i_upper
-        w[I_LOWER + lane] = k_lower if go else i_lower
-        w[EXCESS + lane] = more if go else excess
-        w[REST + lane] = left
+        w[LANE.i_slot + lane] = k if go else i
+        w[LANE.i_share + lane] = part if go else i_share
+        w[LANE.i_limit + lane] = k_limit if go else i_limit
+        w[LANE.i_upper + lane] = k_upper if go else i_upper
+        w[LANE.i_lower + lane] = k_lower if go else i_lower
+        w[LANE.excess + lane] = more if go else excess
+        w[LANE.rest + lane] = left
         count += 1 if left > MASS else 0
     for lane in range(lanes):
-        w[HEAD + np.uint64(w[I_SLOT + lane]) * STEP + SIDE + lane] = 1.0
+        w[HEAD + np.uint64(w[LANE.i_slot + lane]) * STEP + SLOT.side + lane] = 1.0
     return count
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _open(w, lanes):
     """Start the walk over prices at 0; returns the lanes that are over budget there."""
     count = 0
     for lane in range(lanes):
-        i = w[I_SLOT + lane]
-        active = (w[EXCESS + lane] > w[TOLERANCE + lane]) & (w[HARD + lane] == 0.0)
-        w[J_SLOT + lane] = i
-        w[J_SHARE + lane] = 0.0
-        w[PRICE + lane] = 0.0
-        w[ACTIVE + lane] = 1.0 if active else 0.0
+        i = w[LANE.i_slot + lane]
+        active = (w[LANE.excess + lane] > w[LANE.tolerance + lane]) & (w[LANE.hard + lane] == 0.0)
+        w[LANE.j_slot + lane] = i
+        w[LANE.j_share + lane] = 0.0
+        w[LANE.price + lane] = 0.0
+        w[LANE.active + lane] = 1.0 if active else 0.0
         count += 1 if active else 0
     for lane in range(lanes):
-        w[HEAD + np.uint64(w[I_SLOT + lane]) * STEP + SIDE + lane] = 0.0
+        w[HEAD + np.uint64(w[LANE.i_slot + lane]) * STEP + SLOT.side + lane] = 0.0
     return count
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _find(w, size, lanes):
     """Find the nearest crossing of every lane's marginal model."""
     for lane in range(lanes):
-        w[K_SLOT + lane] = -1.0
-        w[K_LOWER + lane] = 0.0
-        w[K_SIDE + lane] = 0.0
-        w[CROSSING + lane] = np.inf
+        w[LANE.k_slot + lane] = -1.0
+        w[LANE.k_lower + lane] = 0.0
+        w[LANE.k_side + lane] = 0.0
+        w[LANE.crossing + lane] = np.inf
     for m in range(size):
         o = HEAD + m * STEP
         slot = np.float64(m)
         for lane in range(lanes):
-            upper, lower, side = w[o + UPPER + lane], w[o + LOWER + lane], w[o + SIDE + lane]
-            crossing = w[CROSSING + lane]
-            k, k_lower, k_side = w[K_SLOT + lane], w[K_LOWER + lane], w[K_SIDE + lane]
-            gap = w[I_LOWER + lane] - lower
-            candidate = (w[I_UPPER + lane] - upper) / gap
+            upper, lower, side = (
+                w[o + SLOT.upper + lane],
+                w[o + SLOT.lower + lane],
+                w[o + SLOT.side + lane],
+            )
+            crossing = w[LANE.crossing + lane]
+            k, k_lower, k_side = (
+                w[LANE.k_slot + lane],
+                w[LANE.k_lower + lane],
+                w[LANE.k_side + lane],
+            )
+            gap = w[LANE.i_lower + lane] - lower
+            candidate = (w[LANE.i_upper + lane] - upper) / gap
             # Ties: who enters before who leaves; the cheapest enters, the last cheapest leaves.
             first = (lower < k_lower) | ((lower == k_lower) & (side > 0.0))
             first = (side < k_side) | ((side == k_side) & first)
             better = (k < 0.0) | (candidate < crossing) | ((candidate == crossing) & first)
             better = better & (side * gap < 0.0)
-            w[CROSSING + lane] = candidate if better else crossing
-            w[K_LOWER + lane] = lower if better else k_lower
-            w[K_SIDE + lane] = side if better else k_side
-            w[K_SLOT + lane] = slot if better else k
+            w[LANE.crossing + lane] = candidate if better else crossing
+            w[LANE.k_lower + lane] = lower if better else k_lower
+            w[LANE.k_side + lane] = side if better else k_side
+            w[LANE.k_slot + lane] = slot if better else k
     for lane in range(lanes):
-        o = HEAD + np.uint64(max(w[K_SLOT + lane], 0.0)) * STEP + lane
-        w[K_UPPER + lane] = w[o + UPPER]
-        w[K_LIMIT + lane] = w[o + LIMIT]
+        o = HEAD + np.uint64(max(w[LANE.k_slot + lane], 0.0)) * STEP + lane
+        w[LANE.k_upper + lane] = w[o + SLOT.upper]
+        w[LANE.k_limit + lane] = w[o + SLOT.limit]
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _pivot(w, lanes):
     """Move mass from the dearer model of the pair to the cheaper; returns the lanes still at it."""
     count = 0
     for lane in range(lanes):
-        i, i_share, i_limit = w[I_SLOT + lane], w[I_SHARE + lane], w[I_LIMIT + lane]
-        i_upper, i_lower = w[I_UPPER + lane], w[I_LOWER + lane]
-        k, k_limit, k_side = w[K_SLOT + lane], w[K_LIMIT + lane], w[K_SIDE + lane]
-        k_upper, k_lower = w[K_UPPER + lane], w[K_LOWER + lane]
-        j, j_share, hard = w[J_SLOT + lane], w[J_SHARE + lane], w[HARD + lane]
-        price, crossing = w[PRICE + lane], w[CROSSING + lane]
-        excess, tolerance = w[EXCESS + lane], w[TOLERANCE + lane]
-        active = w[ACTIVE + lane] > 0.0
-        w[HARD + lane] = 1.0 if active & (k < 0.0) else hard
+        i, i_share, i_limit = w[LANE.i_slot + lane], w[LANE.i_share + lane], w[LANE.i_limit + lane]
+        i_upper, i_lower = w[LANE.i_upper + lane], w[LANE.i_lower + lane]
+        k, k_limit, k_side = w[LANE.k_slot + lane], w[LANE.k_limit + lane], w[LANE.k_side + lane]
+        k_upper, k_lower = w[LANE.k_upper + lane], w[LANE.k_lower + lane]
+        j, j_share, hard = w[LANE.j_slot + lane], w[LANE.j_share + lane], w[LANE.hard + lane]
+        price, crossing = w[LANE.price + lane], w[LANE.crossing + lane]
+        excess, tolerance = w[LANE.excess + lane], w[LANE.tolerance + lane]
+        active = w[LANE.active + lane] > 0.0
+        w[LANE.hard + lane] = 1.0 if active & (k < 0.0) else hard
         active = active & (k >= 0.0)
         enters = k_side < 0.0
         step = abs(i_lower - k_lower)
@@ -275,29 +325,29 @@ def _pivot(w, lanes):
         higher = max(price, crossing)
         lower = excess - moved * step
         excess = lower if real else excess
-        w[PRICE + lane] = higher if last | real else price
-        w[EXCESS + lane] = excess
-        w[J_SHARE + lane] = k_final if last else j_share
+        w[LANE.price + lane] = higher if last | real else price
+        w[LANE.excess + lane] = excess
+        w[LANE.j_share + lane] = k_final if last else j_share
         i_share = i_final if last else i_share
-        w[I_SHARE + lane] = stays if go else i_share
+        w[LANE.i_share + lane] = stays if go else i_share
         # The side of who leaves the basis: the old marginal model, or k.
         gone = i if swap else k
         side = -1.0 if enters == swap else 1.0
         out = k if last else i
-        w[MOVED + lane] = gone if go else out
-        w[K_SIDE + lane] = side if go else 0.0
+        w[LANE.moved + lane] = gone if go else out
+        w[LANE.k_side + lane] = side if go else 0.0
         swap = go & swap
         i = k if swap else i
         j = i if go else j
-        w[I_SLOT + lane] = i
-        w[J_SLOT + lane] = k if last else j
-        w[I_UPPER + lane] = k_upper if swap else i_upper
-        w[I_LOWER + lane] = k_lower if swap else i_lower
-        w[I_LIMIT + lane] = k_limit if swap else i_limit
+        w[LANE.i_slot + lane] = i
+        w[LANE.j_slot + lane] = k if last else j
+        w[LANE.i_upper + lane] = k_upper if swap else i_upper
+        w[LANE.i_lower + lane] = k_lower if swap else i_lower
+        w[LANE.i_limit + lane] = k_limit if swap else i_limit
         active = go & (excess > tolerance)
-        w[ACTIVE + lane] = 1.0 if active else 0.0
+        w[LANE.active + lane] = 1.0 if active else 0.0
         count += 1 if active else 0
     for lane in range(lanes):
-        w[HEAD + np.uint64(w[MOVED + lane]) * STEP + SIDE + lane] = w[K_SIDE + lane]
-        w[HEAD + np.uint64(w[I_SLOT + lane]) * STEP + SIDE + lane] = 0.0
+        w[HEAD + np.uint64(w[LANE.moved + lane]) * STEP + SLOT.side + lane] = w[LANE.k_side + lane]
+        w[HEAD + np.uint64(w[LANE.i_slot + lane]) * STEP + SLOT.side + lane] = 0.0
     return count

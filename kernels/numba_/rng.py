@@ -7,7 +7,7 @@ when a loop over lanes inlines :func:`philox4x32`.
 import numpy as np
 from numba import njit
 
-from fastroute.kernels.numba_ import CACHE
+from fastroute.kernels.numba_.compile import compiled
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)
 _MULTIPLIER_1 = np.uint64(0xCD9E8D57)
@@ -25,7 +25,7 @@ def _round(c0, c1, c2, c3, k0, k1):
     return (p1 >> _SHIFT) ^ c1 ^ k0, p1 & _MASK, (p0 >> _SHIFT) ^ c3 ^ k1, p0 & _MASK
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def philox4x32(c0, c1, c2, c3, k0, k1):
     """Encrypt a counter of four 32-bit words (uint64) under a key of two; ten rounds."""
     # Written out: a loop here would hide the straight line that the lane loop vectorises.
@@ -50,7 +50,7 @@ def philox4x32(c0, c1, c2, c3, k0, k1):
     return _round(c0, c1, c2, c3, k0, k1)
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def uniforms(seed, round_, index, trial, stream):
     """Four uniforms in [0, 1); all arguments uint64, the last four below ``2**32``."""
     x0, x1, x2, x3 = philox4x32(round_, index, trial, stream, seed & _MASK, seed >> _SHIFT)
@@ -62,7 +62,7 @@ def uniforms(seed, round_, index, trial, stream):
     )
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def uniform_table(seed, round_, first_trial, stream, trials, size):
     """``size`` uniforms for each of ``trials`` trials in one round, [trials, size]."""
     table = np.empty((trials, size))

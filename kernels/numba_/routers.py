@@ -1,320 +1,418 @@
-"""How each router sets the shares of a block of trials; the same rules as :mod:`..ref.routers`.
+"""Routers: how the shares of a block of trials are set.
 
-Routers that solve an LP every round keep their bases in :mod:`.basis`.  All others write the share
-of every model to ``S_FIXED`` and leave nothing to the basis.
+A function here makes the passes of a router; ``RouterKernel.kernel`` is its name.  Routers that
+solve an LP every round keep their bases in :mod:`.basis`.  All others write the share of every
+model to ``SLOT.share`` and leave nothing to the basis.
 """
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cfunc, njit, types
 
-from fastroute.kernels.codes import (
-    ESTIMATOR_CONTEXTUAL,
-    ESTIMATOR_THOMPSON,
-    ESTIMATOR_TRUTH,
-    NO_CAPACITY,
-    OPTIMAL,
-    ROUTER_DRIFT_PLUS_PENALTY,
-    ROUTER_ELIMINATION,
-    ROUTER_EXPLORE_THEN_COMMIT,
-    ROUTER_PACER,
-    ROUTER_PRIMAL_DUAL,
-    ROUTER_RATIO,
-    ROUTER_TRUTH,
-    ROUTER_UNIFORM,
-    STREAM_POSTERIOR,
+from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL
+from fastroute.kernels.formulas.estimates import worth
+from fastroute.kernels.formulas.shares import again_uniform, left_over, mixed
+from fastroute.kernels.numba_ import lanes as problems
+from fastroute.kernels.numba_.basis import check, collect, repair, repair_one, share
+from fastroute.kernels.numba_.compile import compiled
+from fastroute.kernels.numba_.estimators import READ, WRITE, EstimatorPasses, open_known
+from fastroute.kernels.numba_.formulas import formula, numbers_at
+from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, NEXT, SLOT, STEP, WIDTH
+from fastroute.kernels.numba_.passes import (
+    COMMON,
+    DUE,
+    GROUP,
+    Pass,
+    built_in,
+    compile_pass,
 )
-from fastroute.kernels.normal import BITS, NORMAL
-from fastroute.kernels.numba_ import CACHE
-from fastroute.kernels.numba_.bounds import bounds, posterior, radius, unobserved_below
-from fastroute.kernels.numba_.layout import (
-    BAD,
-    BEFORE,
-    CAPACITY,
-    COST,
-    E_COST,
-    E_REWARD,
-    EVEN_COST,
-    EVEN_REWARD,
-    EXPLORING,
-    FIXED_COST,
-    FIXED_REWARD,
-    HEAD,
-    I_LOWER,
-    I_SHARE,
-    I_SLOT,
-    I_UPPER,
-    J_LOWER,
-    J_SHARE,
-    J_SLOT,
-    J_UPPER,
-    LANES,
-    PICK,
-    REWARD,
-    S_COST,
-    S_COUNT,
-    S_EVEN,
-    S_FIXED,
-    S_LIMIT,
-    S_LOWER,
-    S_MEAN,
-    S_PRICE,
-    S_REWARD,
-    S_SCORE,
-    S_UPPER,
-    STATE,
-    STATUS,
-    STEP,
-    STRIDE,
-    TASK,
-    U_CHOICE,
-    U_TASK,
-)
-from fastroute.kernels.numba_.rng import philox4x32
 from fastroute.kernels.numba_.routing import solve_one
-from fastroute.kernels.tolerances import DOMINATED, MASS, POSITIVE, PRICE_RATIO, SHARES
-from fastroute.kernels.types import STATES
-
-_MASK = np.uint64(0xFFFFFFFF)
-_SHIFT = np.uint64(32)
-_ZERO = np.uint64(0)
-_STREAM = np.uint64(STREAM_POSTERIOR)
-_DROP = np.uint64(32 - BITS)
-_ROW = np.uint64(STRIDE)
-
-_TABLE = types.Array(types.float64, 2, "C")
-_ROW_OF_LANES = types.Array(types.float64, 1, "C")
-#: Type of a user's router: now, upper, lower, limit, count, budget, reward, cost, state, share.
-CUSTOM = types.void(
-    types.int64,
-    _TABLE,
-    _TABLE,
-    _TABLE,
-    _TABLE,
-    types.float64,
-    _ROW_OF_LANES,
-    _ROW_OF_LANES,
-    _TABLE,
-    _TABLE,
-)
+from fastroute.kernels.tolerances import DOMINATED, MASS, SHARES
+from fastroute.kernels.types import STATES, EstimatorKernel, RouterKernel
 
 
-@cfunc(CUSTOM, cache=CACHE)
-def no_custom(now, upper, lower, limit, count, budget, reward, cost, state, share):
-    """Stand in where no router of the user is asked."""
+class RouterPasses(NamedTuple):
+    """Passes of a router."""
+
+    open: tuple[Pass, ...]  #: shares with which a stage begins
+    due: Pass  #: of the signature ``passes.DUE``
+    route: tuple[Pass, ...]  #: set the shares of the round
+    before_choice: tuple[Pass, ...] = ()
+    after_choice: tuple[Pass, ...] = ()
+    learn: tuple[Pass, ...] = ()
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def believe(w, slots, seed, now, first_trial, rules):
-    """Renew what does not follow from the observations alone: posterior samples, or the truth."""
-    if rules.estimator == ESTIMATOR_THOMPSON:
-        _sample(w, slots, seed, now, first_trial, unobserved_below(rules.init, rules.init_pulls))
+def scratch(slots: int) -> np.ndarray:
+    """Room in which passes work: LPs in lockstep, one LP, trials to solve, a function's tables."""
+    size = max(slots, 1)
+    needed = int(problems.rows(size)) + 5 * size + GROUP * WIDTH
+    tables = (5 * size + 2 + STATES) * WIDTH
+    return problems.aligned_zeros(1, max(needed, tables))[0]
+
+
+def lp(part: RouterKernel, estimator: EstimatorPasses, _: EstimatorKernel) -> RouterPasses:
+    """The routing LP, solved for every query."""
+    route = _solve_anew if estimator.reads_queries else _keep_basis
+    return RouterPasses(
+        (Pass(compile_pass(_solve_all), part.parameters),),
+        # What never changes has been solved when the stage opened.
+        _never() if estimator.fixed else _every(part),
+        (Pass(compile_pass(route), part.parameters),),
+    )
+
+
+def known_lp(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
+    """The routing LP on the true means, which never change in a stage."""
+    known, solve = compile_pass(open_known), compile_pass(_solve_all)
+    return RouterPasses((Pass(known), Pass(solve, part.parameters)), _never(), ())
+
+
+def epsilon_greedy(
+    part: RouterKernel, estimator: EstimatorPasses, kernel: EstimatorKernel
+) -> RouterPasses:
+    """The LP's distribution mixed with the uniform one; its last number is the share of that."""
+    *of_lp, explore = part.parameters
+    solved = lp(part._replace(parameters=tuple(of_lp)), estimator, kernel)
+    return solved._replace(
+        open=(Pass(compile_pass(_spread_all)), Pass(compile_pass(_keep_even)), *solved.open),
+        before_choice=(Pass(compile_pass(_decide), (explore,)),),
+        after_choice=(Pass(compile_pass(_explore_evenly), (explore,)),),
+    )
+
+
+def uniform(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
+    """Equal shares within the limits."""
+    return RouterPasses((Pass(compile_pass(_spread_all)),), _never(), ())
+
+
+def explore_then_commit(
+    part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel
+) -> RouterPasses:
+    """Uniform at first, then the LP's solution; its last number is the round of the change."""
+    *of_lp, change = part.parameters
+    return RouterPasses(
+        (Pass(compile_pass(_spread_all)),),
+        Pass(_compile_due(_once), (change,)),
+        (Pass(compile_pass(_solve_all), tuple(of_lp)),),
+    )
+
+
+def elimination(
+    part: RouterKernel, passes: EstimatorPasses, estimator: EstimatorKernel
+) -> RouterPasses:
+    """Drop what is surely not needed, and mix the LP with uniform routing."""
+    numbers = (*part.parameters, *estimator.parameters)
+    if passes.fixed or estimator.interval is None:
+        eliminate = compile_pass(_eliminate_known)
     else:
-        for m in range(slots):
-            o = HEAD + m * STEP
-            for lane in range(LANES):
-                w[o + S_UPPER + lane] = w[o + S_MEAN + lane]
-            for lane in range(LANES):
-                w[o + S_LOWER + lane] = w[o + S_PRICE + lane]
-    for lane in range(LANES):
-        oi = HEAD + np.uint64(w[I_SLOT + lane]) * STEP + lane
-        oj = HEAD + np.uint64(w[J_SLOT + lane]) * STEP + lane
-        w[I_UPPER + lane], w[J_UPPER + lane] = w[oi + S_UPPER], w[oj + S_UPPER]
-        w[I_LOWER + lane], w[J_LOWER + lane] = w[oi + S_LOWER], w[oj + S_LOWER]
+        interval = formula(estimator.interval)
+        counts = len(estimator.first), len(estimator.parameters)
+        eliminate = compile_pass(_eliminate, interval, *counts, keep=built_in(interval))
+    return RouterPasses(
+        (Pass(compile_pass(_spread_all)),),
+        Pass(_compile_due(_doubling)),
+        (Pass(eliminate, numbers),),
+    )
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def reads_queries(rules):
-    """Whether shares depend on the task of the query; not where they are held for many rounds."""
-    router = rules.router
-    held = router == ROUTER_TRUTH or router == ROUTER_UNIFORM
-    held |= router == ROUTER_EXPLORE_THEN_COMMIT or router == ROUTER_ELIMINATION
-    return rules.estimator == ESTIMATOR_CONTEXTUAL and not held
-
-
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def task_of(u, draws):
-    """Task of a query, drawn from a table of aliases (Walker 1977)."""
-    scaled = u * draws.task_prob.shape[0]
-    k = np.int64(scaled)
-    return k if scaled - k < draws.task_prob[k] else draws.task_alias[k]
-
-
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def read_queries(w, deployed, contexts, draws, rules):
-    """Look up the bounds, and the true means, for the task of every lane's query.
-
-    Parameters
-    ----------
-    w : f8 [rows * STRIDE]
-    deployed : i8 [lanes, slots]
-        Of the lanes that are trials; the same for ``contexts``, [lanes, J, N, 2].
-    contexts, draws, rules
-    """
-    lanes, slots = deployed.shape
-    for k in range(lanes):
-        lane = np.uint64(k)
-        task = task_of(w[U_TASK + lane], draws)
-        w[TASK + lane] = task
-        w[EVEN_REWARD + lane] = 0.0
-        for s in range(slots):
-            m = deployed[k, s]
-            if m < 0:
-                continue
-            o = HEAD + np.uint64(s) * STEP + lane
-            w[o + S_UPPER], _ = bounds(
-                contexts[k, task, m, 0],
-                contexts[k, task, m, 1],
-                0.0,
-                rules.gamma,
-                rules.cost_min,
-                rules.cost_max,
-                rules.init,
-                rules.init_pulls,
-            )
-            w[o + S_MEAN] = draws.reward_table[task, m]
-            w[EVEN_REWARD + lane] += w[o + S_EVEN] * w[o + S_MEAN]
-
-
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def note_queries(w, deployed, contexts):
-    """Note the rewards of the round by task; arguments as in :func:`read_queries`."""
-    lanes, slots = deployed.shape
-    for k in range(lanes):
-        lane = np.uint64(k)
-        slot = np.int64(w[PICK + lane])
-        if slot < slots:
-            seen = contexts[k, np.int64(w[TASK + lane]), deployed[k, slot]]
-            seen[0] += 1.0
-            seen[1] += w[REWARD + lane]
-
-
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def _sample(w, slots, seed, now, first_trial, until):
-    """Posterior samples of all rewards; the rows of the round's uniforms serve as scratch."""
-    k0 = seed & _MASK
-    k1 = seed >> _SHIFT
-    for m in range(slots):
-        part = m % np.uint64(4)
-        if part == _ZERO:
-            for lane in range(LANES):
-                trial = (first_trial + lane) & _MASK
-                x0, x1, x2, x3 = philox4x32(now, m // np.uint64(4), trial, _STREAM, k0, k1)
-                w[U_CHOICE + lane] = NORMAL[x0 >> _DROP]
-                w[U_CHOICE + _ROW + lane] = NORMAL[x1 >> _DROP]
-                w[U_CHOICE + np.uint64(2) * _ROW + lane] = NORMAL[x2 >> _DROP]
-                w[U_CHOICE + np.uint64(3) * _ROW + lane] = NORMAL[x3 >> _DROP]
-        o = HEAD + m * STEP
-        for lane in range(LANES):
-            count, total = w[o + S_COUNT + lane], w[o + S_REWARD + lane]
-            sample = posterior(count, total, w[U_CHOICE + part * _ROW + lane])
-            w[o + S_UPPER + lane] = 1.0 if count < until else sample
-
-
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def fill_by_score(w, slots, rules):
+def by_score(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
     """As much as allowed to the model of highest score, then to the next."""
-    router, gain = rules.router, rules.gain
-    scale = 1.0 / rules.cost_max
-    pace = min(rules.budget, rules.cost_max) * scale
+    assert part.score is not None
+    counts = len(part.first), len(part.parameters)
+    score = formula(part.score)
+    fill = compile_pass(_fill_by_score, score, *counts, keep=built_in(score))
+    learn: tuple[Pass, ...] = ()
+    if part.learn is not None:
+        follow = formula(part.learn)
+        learnt = compile_pass(_learn, follow, *counts, keep=built_in(follow))
+        learn = (Pass(learnt, part.parameters),)
+    return RouterPasses(
+        (Pass(compile_pass(_spread_all)),),
+        _every(part),
+        (Pass(fill, part.parameters),),
+        learn=learn,
+    )
+
+
+def custom_shares(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
+    """Shares written by a function of the user."""
+    function = formula(part.function)
+    route = compile_pass(_custom_shares, function, keep=False)
+    return RouterPasses(
+        (Pass(compile_pass(_spread_all)),), _every(part), (Pass(route, part.parameters),)
+    )
+
+
+def _compile_due(make: Any) -> Any:
+    return compile_pass(make, signature=DUE)
+
+
+def _never() -> Pass:
+    return Pass(_compile_due(_not_at_all))
+
+
+def _every(part: RouterKernel) -> Pass:
+    return Pass(_compile_due(_at_intervals), (float(part.resolve_every),))
+
+
+def _not_at_all() -> Any:
+    def due(elapsed, slots, numbers, at):
+        return 0
+
+    return due
+
+
+def _at_intervals() -> Any:
+    def due(elapsed, slots, numbers, at):
+        return 1 if elapsed % np.int64(numbers[at]) == 0 else 0
+
+    return due
+
+
+def _once() -> Any:
+    def due(elapsed, slots, numbers, at):
+        return 1 if elapsed == np.int64(numbers[at]) else 0
+
+    return due
+
+
+def _doubling() -> Any:
+    """M, 2 M, 4 M, ... rounds after the stage opened, with M deployed models."""
+
+    def due(elapsed, slots, numbers, at):
+        size = max(slots, 1)
+        epochs = elapsed // size
+        return 1 if epochs > 0 and epochs * size == elapsed and epochs & (epochs - 1) == 0 else 0
+
+    return due
+
+
+@compiled
+def _room(scratch, slots):
+    """Buffers of one LP: upper and lower bounds, limits, shares, sides."""
+    size = np.int64(slots)
+    start = np.int64(problems.rows(max(size, 1)))
+    u, c = scratch[start : start + size], scratch[start + size : start + 2 * size]
+    a = scratch[start + 2 * size : start + 3 * size]
+    p = scratch[start + 3 * size : start + 4 * size]
+    side = scratch[start + 4 * size : start + 5 * size]
+    return u, c, a, p, side
+
+
+def _solve_all() -> Any:
+    """Solve the LP of every trial, one by one."""
+
+    def route(ws, first, stop, now, numbers, at, scratch, tables):
+        budget = numbers[at]
+        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        u, c, a, p, side = _room(scratch, slots)
+        for b in range(first, stop):
+            w = ws[b]
+            for k in range(min(WIDTH, trials - b * WIDTH)):
+                repair_one(w, slots, np.uint64(k), budget, u, c, a, p, side)
+        return 0
+
+    return route
+
+
+def _keep_basis() -> Any:
+    """Check the bases, set the shares, and solve the LPs whose basis is lost."""
+
+    def route(ws, first, stop, now, numbers, at, scratch, tables):
+        budget, cost_max = numbers[at], numbers[at + 1]
+        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        who = scratch[len(scratch) - GROUP * WIDTH :]
+        lost = 0
+        for b in range(first, stop):
+            w = ws[b]
+            check(w, slots, cost_max)
+            if share(w, budget) > 0:
+                used = np.uint64(min(WIDTH, trials - b * WIDTH))
+                lost = collect(w, np.uint64(b * WIDTH), used, who, lost)
+        if lost > 0:
+            u, c, a, p, side = _room(scratch, slots)
+            repair(ws, scratch, slots, budget, who, lost, u, c, a, p, side)
+        return 0
+
+    return route
+
+
+def _solve_anew() -> Any:
+    """Solve all LPs in lockstep: every query has bounds and means of its own."""
+
+    def route(ws, first, stop, now, numbers, at, scratch, tables):
+        budget = numbers[at]
+        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        who = scratch[len(scratch) - GROUP * WIDTH :]
+        lost = 0
+        for b in range(first, stop):
+            w = ws[b]
+            for lane in range(LANES):
+                w[LANE.lost + lane] = 1.0
+            used = np.uint64(min(WIDTH, trials - b * WIDTH))
+            lost = collect(w, np.uint64(b * WIDTH), used, who, lost)
+        u, c, a, p, side = _room(scratch, slots)
+        repair(ws, scratch, slots, budget, who, lost, u, c, a, p, side)
+        return 0
+
+    return route
+
+
+# How many numbers a router keeps is a constant of the compiled pass.
+@formula
+def _read_0(w, o):
+    return ()
+
+
+@formula
+def _write_0(w, o, state):
+    pass
+
+
+@formula
+def _read_1(w, o):
+    return (w[o],)
+
+
+@formula
+def _write_1(w, o, state):
+    w[o] = state[0]
+
+
+@formula
+def _read_2(w, o):
+    return w[o], w[o + NEXT]
+
+
+@formula
+def _write_2(w, o, state):
+    w[o] = state[0]
+    w[o + NEXT] = state[1]
+
+
+_READ = {0: _read_0, 1: _read_1, 2: _read_2, **READ}
+_WRITE = {0: _write_0, 1: _write_1, 2: _write_2, **WRITE}
+
+
+def _fill_by_score(score: Any, state_count: int, count: int) -> Any:
+    """As much as allowed to the model of highest score, then to the next."""
+    read = _READ[state_count]
+
+    def route(ws, first, stop, now, numbers, at, scratch, tables):
+        parameters = numbers_at(numbers, at, count)
+        slots = np.uint64(numbers[COMMON.slots])
+        for b in range(first, stop):
+            w = ws[b]
+            for m in range(slots):
+                o = HEAD + m * STEP
+                for lane in range(LANES):
+                    w[o + SLOT.score + lane] = score(
+                        w[o + SLOT.upper + lane],
+                        w[o + SLOT.lower + lane],
+                        read(w, LANE.state + lane),
+                        *parameters,
+                    )
+            _fill(w, slots)
+            settle(w, slots)
+        return 0
+
+    return route
+
+
+@compiled
+def _fill(w, slots):
+    """Fill models up in the order of their scores; ties by higher U, lower L, lower index."""
     for m in range(slots):
         o = HEAD + m * STEP
         for lane in range(LANES):
-            u, c, price = w[o + S_UPPER + lane], w[o + S_LOWER + lane] * scale, w[STATE + lane]
-            if router == ROUTER_RATIO:
-                score = u / max(c, POSITIVE)
-            elif router == ROUTER_DRIFT_PLUS_PENALTY:
-                score = gain * u - price * c
-            elif router == ROUTER_PACER:
-                score = u - price * c
-            else:
-                score = u / max(price * c + pace, POSITIVE)
-            w[o + S_SCORE + lane] = score
-    for m in range(slots):
-        o = HEAD + m * STEP
-        for lane in range(LANES):
-            w[BEFORE + lane] = 0.0
+            w[LANE.before + lane] = 0.0
         for k in range(slots):
             q = HEAD + k * STEP
             if k == m:
                 continue
             first = 1.0 if k < m else 0.0
             for lane in range(LANES):
-                mine, theirs = w[o + S_SCORE + lane], w[q + S_SCORE + lane]
-                u, c = w[o + S_UPPER + lane], w[o + S_LOWER + lane]
-                up, low = w[q + S_UPPER + lane], w[q + S_LOWER + lane]
+                mine, theirs = w[o + SLOT.score + lane], w[q + SLOT.score + lane]
+                u, c = w[o + SLOT.upper + lane], w[o + SLOT.lower + lane]
+                up, low = w[q + SLOT.upper + lane], w[q + SLOT.lower + lane]
                 cheaper = (low < c) | ((low == c) & (first > 0.0))
                 better = (theirs > mine) | ((theirs == mine) & ((up > u) | ((up == u) & cheaper)))
-                before, limit = w[BEFORE + lane], w[q + S_LIMIT + lane]
-                w[BEFORE + lane] = before + (limit if better else 0.0)
+                before, limit = w[LANE.before + lane], w[q + SLOT.limit + lane]
+                w[LANE.before + lane] = before + (limit if better else 0.0)
         for lane in range(LANES):
-            before, limit = w[BEFORE + lane], w[o + S_LIMIT + lane]
-            w[o + S_FIXED + lane] = min(limit, max(1.0 - before, 0.0))
-    _settle(w, slots)
+            before, limit = w[LANE.before + lane], w[o + SLOT.limit + lane]
+            w[o + SLOT.share + lane] = left_over(limit, before)
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def _settle(w, slots):
-    """Make the shares in ``S_FIXED`` those of the round, with what they bring and cost.
+@compiled
+def settle(w, slots):
+    """Make the shares in ``SLOT.share`` those of the round, with what they bring and cost.
 
     Where limits add up to less than 1, shares follow them instead.
     """
     for lane in range(LANES):
-        w[CAPACITY + lane] = 0.0
-        w[FIXED_REWARD + lane] = 0.0
-        w[FIXED_COST + lane] = 0.0
-        w[I_SHARE + lane] = 0.0
-        w[J_SHARE + lane] = 0.0
+        w[LANE.capacity + lane] = 0.0
+        w[LANE.outside_reward + lane] = 0.0
+        w[LANE.outside_cost + lane] = 0.0
+        w[LANE.i_share + lane] = 0.0
+        w[LANE.j_share + lane] = 0.0
     for m in range(slots):
         o = HEAD + m * STEP
         for lane in range(LANES):
-            w[CAPACITY + lane] += w[o + S_LIMIT + lane]
+            w[LANE.capacity + lane] += w[o + SLOT.limit + lane]
     for m in range(slots):
         o = HEAD + m * STEP
         for lane in range(LANES):
             limit, share, capacity = (
-                w[o + S_LIMIT + lane],
-                w[o + S_FIXED + lane],
-                w[CAPACITY + lane],
+                w[o + SLOT.limit + lane],
+                w[o + SLOT.share + lane],
+                w[LANE.capacity + lane],
             )
-            reward, cost = w[FIXED_REWARD + lane], w[FIXED_COST + lane]
-            mean, price = w[o + S_MEAN + lane], w[o + S_PRICE + lane]
+            reward, cost = w[LANE.outside_reward + lane], w[LANE.outside_cost + lane]
+            mean, price = w[o + SLOT.mean_reward + lane], w[o + SLOT.mean_cost + lane]
             share = limit / capacity if capacity < 1.0 - MASS else share
             share = share if limit > 0.0 else 0.0
-            w[o + S_FIXED + lane] = share
-            w[FIXED_REWARD + lane] = reward + share * mean
-            w[FIXED_COST + lane] = cost + share * price
+            w[o + SLOT.share + lane] = share
+            w[LANE.outside_reward + lane] = reward + share * mean
+            w[LANE.outside_cost + lane] = cost + share * price
     for lane in range(LANES):
-        lacking = w[CAPACITY + lane] < 1.0 - MASS
-        w[STATUS + lane] = np.float64(NO_CAPACITY if lacking else OPTIMAL)
+        lacking = w[LANE.capacity + lane] < 1.0 - MASS
+        w[LANE.status + lane] = np.float64(NO_CAPACITY if lacking else OPTIMAL)
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def learn(w, rules):
-    """Let prices follow the spending of the round."""
-    router, gain = rules.router, rules.gain
-    pace = min(rules.budget, rules.cost_max)
-    scale = 1.0 / rules.cost_max
-    if router == ROUTER_DRIFT_PLUS_PENALTY:
-        for lane in range(LANES):
-            queue = w[STATE + lane] + (w[COST + lane] - pace) * scale
-            w[STATE + lane] = max(queue, 0.0)
-    elif router == ROUTER_PACER:
-        keep, ceiling = 1.0 - rules.smoothing, rules.ceiling
-        for lane in range(LANES):
-            mean = keep * w[STATE + _ROW + lane] + rules.smoothing * w[COST + lane]
-            price = w[STATE + lane] + gain * ((mean - pace) / max(pace, POSITIVE))
-            w[STATE + _ROW + lane] = mean
-            w[STATE + lane] = min(max(price, 0.0), ceiling)
-    elif router == ROUTER_PRIMAL_DUAL:
-        shrink = 1.0 + gain * (pace * scale)
-        for lane in range(LANES):
-            ratio = w[STATE + lane] * (1.0 + gain * (w[COST + lane] * scale)) / shrink
-            w[STATE + lane] = min(max(ratio, 1.0 / PRICE_RATIO), PRICE_RATIO)
+def _learn(learn: Any, state_count: int, count: int) -> Any:
+    """Let the state follow what the round has brought and cost."""
+    read, write = _READ[state_count], _WRITE[state_count]
+
+    def follow(ws, first, stop, now, numbers, at, scratch, tables):
+        parameters = numbers_at(numbers, at, count)
+        for b in range(first, stop):
+            w = ws[b]
+            for lane in range(LANES):
+                state = read(w, LANE.state + lane)
+                state = learn(state, w[LANE.reward + lane], w[LANE.cost + lane], *parameters)
+                write(w, LANE.state + lane, state)
+        return 0
+
+    return follow
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+def _spread_all() -> Any:
+    """Uniform shares of every lane."""
+
+    def open_(ws, first, stop, now, numbers, at, scratch, tables):
+        slots = np.uint64(numbers[COMMON.slots])
+        for b in range(first, stop):
+            w = ws[b]
+            for lane in range(LANES):
+                spread(w, slots, lane)
+        return 0
+
+    return open_
+
+
+@compiled
 def spread(w, slots, lane):
     """Uniform shares of one lane within the limits: what a full model leaves, others share."""
     rest = 1.0
@@ -322,9 +420,9 @@ def spread(w, slots, lane):
     open_ = 0
     for m in range(slots):
         o = HEAD + m * STEP + lane
-        w[o + S_FIXED] = 0.0
-        capacity += w[o + S_LIMIT]
-        open_ += 1 if w[o + S_LIMIT] > 0.0 else 0
+        w[o + SLOT.share] = 0.0
+        capacity += w[o + SLOT.limit]
+        open_ += 1 if w[o + SLOT.limit] > 0.0 else 0
     moved = True
     level = 0.0
     while moved and open_ > 0:
@@ -332,186 +430,265 @@ def spread(w, slots, lane):
         level = rest / open_
         for m in range(slots):
             o = HEAD + m * STEP + lane
-            if w[o + S_FIXED] == 0.0 and 0.0 < w[o + S_LIMIT] <= level:
-                w[o + S_FIXED] = w[o + S_LIMIT]
-                rest -= w[o + S_LIMIT]
+            if w[o + SLOT.share] == 0.0 and 0.0 < w[o + SLOT.limit] <= level:
+                w[o + SLOT.share] = w[o + SLOT.limit]
+                rest -= w[o + SLOT.limit]
                 open_ -= 1
                 moved = True
     lacking = capacity < 1.0 - MASS
-    w[STATUS + lane] = np.float64(NO_CAPACITY if lacking else OPTIMAL)
+    w[LANE.status + lane] = np.float64(NO_CAPACITY if lacking else OPTIMAL)
     for m in range(slots):
         o = HEAD + m * STEP + lane
-        limit = w[o + S_LIMIT]
+        limit = w[o + SLOT.limit]
         if limit > 0.0:
-            fixed = level if w[o + S_FIXED] == 0.0 else w[o + S_FIXED]
-            w[o + S_FIXED] = limit / capacity if lacking else fixed
-    expect(w, slots, lane)
+            share = level if w[o + SLOT.share] == 0.0 else w[o + SLOT.share]
+            w[o + SLOT.share] = limit / capacity if lacking else share
+    _expect(w, slots, lane)
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def expect(w, slots, lane):
+@compiled
+def _expect(w, slots, lane):
     """Leave nothing to the basis of one lane, and work out what its shares bring and cost."""
     reward = 0.0
     cost = 0.0
     for m in range(slots):
         o = HEAD + m * STEP + lane
-        reward += w[o + S_FIXED] * w[o + S_MEAN]
-        cost += w[o + S_FIXED] * w[o + S_PRICE]
-    w[FIXED_REWARD + lane] = reward
-    w[FIXED_COST + lane] = cost
-    w[I_SHARE + lane] = 0.0
-    w[J_SHARE + lane] = 0.0
+        reward += w[o + SLOT.share] * w[o + SLOT.mean_reward]
+        cost += w[o + SLOT.share] * w[o + SLOT.mean_cost]
+    w[LANE.outside_reward + lane] = reward
+    w[LANE.outside_cost + lane] = cost
+    w[LANE.i_share + lane] = 0.0
+    w[LANE.j_share + lane] = 0.0
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def keep_even(w, slots, lane):
-    """Keep the uniform shares of one lane, which stand in ``S_FIXED``."""
-    for m in range(slots):
-        o = HEAD + m * STEP + lane
-        w[o + S_EVEN] = w[o + S_FIXED]
-    w[EVEN_REWARD + lane] = w[FIXED_REWARD + lane]
-    w[EVEN_COST + lane] = w[FIXED_COST + lane]
+def _keep_even() -> Any:
+    """Keep the uniform shares, which stand in ``SLOT.share``."""
+
+    def open_(ws, first, stop, now, numbers, at, scratch, tables):
+        slots = np.uint64(numbers[COMMON.slots])
+        for b in range(first, stop):
+            w = ws[b]
+            for m in range(slots):
+                o = HEAD + m * STEP
+                for lane in range(LANES):
+                    w[o + SLOT.even + lane] = w[o + SLOT.share + lane]
+            for lane in range(LANES):
+                w[LANE.even_reward + lane] = w[LANE.outside_reward + lane]
+                w[LANE.even_cost + lane] = w[LANE.outside_cost + lane]
+        return 0
+
+    return open_
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def decide(w, explore):
-    """Epsilon-greedy: the uniform of the choice first decides whether the round explores."""
-    for lane in range(LANES):
-        u = w[U_CHOICE + lane]
-        exploring = u < explore
-        w[U_CHOICE + lane] = u / explore if exploring else (u - explore) / (1.0 - explore)
-        w[EXPLORING + lane] = 1.0 if exploring else 0.0
+def _decide() -> Any:
+    """The uniform of the choice first decides whether the round explores."""
+
+    def before(ws, first, stop, now, numbers, at, scratch, tables):
+        explore = numbers[at]
+        for b in range(first, stop):
+            w = ws[b]
+            for lane in range(LANES):
+                u = w[LANE.u_choice + lane]
+                w[LANE.u_choice + lane] = again_uniform(u, explore)
+                w[LANE.exploring + lane] = 1.0 if u < explore else 0.0
+        return 0
+
+    return before
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def explore_evenly(w, slots, explore):
-    """Epsilon-greedy: draw the models of the exploring lanes, and mix what is expected of all."""
-    for lane in range(LANES):
-        w[BEFORE + lane] = 0.0
-        pick = w[PICK + lane]
-        w[PICK + lane] = 0.0 if w[EXPLORING + lane] > 0.0 else pick
-        reward, cost = w[E_REWARD + lane], w[E_COST + lane]
-        w[E_REWARD + lane] = explore * w[EVEN_REWARD + lane] + (1.0 - explore) * reward
-        w[E_COST + lane] = explore * w[EVEN_COST + lane] + (1.0 - explore) * cost
-    for m in range(slots):
-        o = HEAD + m * STEP
-        for lane in range(LANES):
-            pick, total = w[PICK + lane], w[BEFORE + lane] + w[o + S_EVEN + lane]
-            w[BEFORE + lane] = total
-            beyond = (w[EXPLORING + lane] > 0.0) & (w[U_CHOICE + lane] >= total)
-            w[PICK + lane] = pick + (1.0 if beyond else 0.0)
+def _explore_evenly() -> Any:
+    """Draw the models of the exploring lanes, and mix what is expected of all."""
+
+    def after(ws, first, stop, now, numbers, at, scratch, tables):
+        explore = numbers[at]
+        slots = np.uint64(numbers[COMMON.slots])
+        for b in range(first, stop):
+            w = ws[b]
+            for lane in range(LANES):
+                w[LANE.before + lane] = 0.0
+                pick = w[LANE.pick + lane]
+                w[LANE.pick + lane] = 0.0 if w[LANE.exploring + lane] > 0.0 else pick
+                reward, cost = w[LANE.expected_reward + lane], w[LANE.expected_cost + lane]
+                w[LANE.expected_reward + lane] = mixed(explore, w[LANE.even_reward + lane], reward)
+                w[LANE.expected_cost + lane] = mixed(explore, w[LANE.even_cost + lane], cost)
+            for m in range(slots):
+                o = HEAD + m * STEP
+                for lane in range(LANES):
+                    pick = w[LANE.pick + lane]
+                    total = w[LANE.before + lane] + w[o + SLOT.even + lane]
+                    w[LANE.before + lane] = total
+                    beyond = (w[LANE.exploring + lane] > 0.0) & (w[LANE.u_choice + lane] >= total)
+                    w[LANE.pick + lane] = pick + (1.0 if beyond else 0.0)
+        return 0
+
+    return after
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def eliminate(w, slots, lane, elapsed, rules, u, c, a, p, side):
-    """Drop the models of one lane that are surely not needed; mix the LP with uniform routing."""
-    size = np.int64(slots)
+def _eliminate(interval: Any, seen_count: int, count: int) -> Any:
+    """Drop the models that are surely not needed by the confidence intervals of what was seen."""
+    read = READ[seen_count]
+
+    def route(ws, first, stop, now, numbers, at, scratch, tables):
+        budget = numbers[at]
+        parameters = numbers_at(numbers, at + 2, count)
+        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        elapsed = now - np.int64(numbers[COMMON.opened])
+        u, c, a, p, side = _room(scratch, slots)
+        for b in range(first, stop):
+            w = ws[b]
+            for k in range(min(WIDTH, trials - b * WIDTH)):
+                lane = np.uint64(k)
+                price = _price(w, slots, lane, budget, u, c, a, p, side)
+                for m in range(slots):
+                    o = HEAD + m * STEP + lane
+                    reward, cost, wide, wide_cost = interval(read(w, o + SLOT.seen), *parameters)
+                    u[m], c[m] = worth(reward, cost, wide, wide_cost, price)
+                _drop(w, slots, lane, elapsed, budget, u, c, a, p, side)
+        return 0
+
+    return route
+
+
+def _eliminate_known() -> Any:
+    """Drop the models that are not needed by the true means."""
+
+    def route(ws, first, stop, now, numbers, at, scratch, tables):
+        budget = numbers[at]
+        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        elapsed = now - np.int64(numbers[COMMON.opened])
+        u, c, a, p, side = _room(scratch, slots)
+        for b in range(first, stop):
+            w = ws[b]
+            for k in range(min(WIDTH, trials - b * WIDTH)):
+                lane = np.uint64(k)
+                price = _price(w, slots, lane, budget, u, c, a, p, side)
+                for m in range(slots):
+                    o = HEAD + m * STEP + lane
+                    reward, cost = w[o + SLOT.mean_reward], w[o + SLOT.mean_cost]
+                    u[m], c[m] = worth(reward, cost, 0.0, 0.0, price)
+                _drop(w, slots, lane, elapsed, budget, u, c, a, p, side)
+        return 0
+
+    return route
+
+
+@compiled
+def _price(w, slots, lane, budget, u, c, a, p, side):
+    """Budget price of the LP of one lane."""
     _gather(w, slots, lane, u, c, a)
-    _, price, _, _, _ = solve_one(u, c, a, size, rules.budget, p, side)
-    until = unobserved_below(rules.init, rules.init_pulls)
-    for m in range(slots):
-        o = HEAD + m * STEP + lane
-        inverse = 1.0 / (w[o + S_COUNT] + 1.0)
-        reward, cost = w[o + S_REWARD] * inverse, w[o + S_COST] * inverse
-        scaled = cost * (1.0 / rules.cost_max)
-        wide = 2.0 * radius(reward, inverse, rules.gamma)
-        wide_cost = 2.0 * radius(scaled, inverse, rules.gamma) * rules.cost_max
-        unobserved = w[o + S_COUNT] < until
-        if rules.estimator == ESTIMATOR_TRUTH:
-            reward, cost, wide, wide_cost = w[o + S_MEAN], w[o + S_PRICE], 0.0, 0.0
-            unobserved = False
-        middle, width = reward - price * cost, wide + price * wide_cost
-        u[m] = -math.inf if unobserved else middle - width
-        c[m] = math.inf if unobserved else middle + width
+    _, price, _, _, _ = solve_one(u, c, a, np.int64(slots), budget, p, side)
+    return price
+
+
+@compiled
+def _drop(w, slots, lane, elapsed, budget, low, high, a, p, side):
+    """Drop the models of one lane that others are surely better than; mix with the uniform."""
+    size = np.int64(slots)
     for m in range(slots):
         better = 0.0
         for k in range(slots):
-            if u[k] > c[m] + DOMINATED:
+            if low[k] > high[m] + DOMINATED:
                 better += a[k]
         if better >= 1.0 - MASS:
-            w[HEAD + m * STEP + lane + S_LIMIT] = 0.0
-    _gather(w, slots, lane, u, c, a)
-    status, _, _, _, _ = solve_one(u, c, a, size, rules.budget, p, side)
+            w[HEAD + m * STEP + lane + SLOT.limit] = 0.0
+    _gather(w, slots, lane, low, high, a)
+    status, _, _, _, _ = solve_one(low, high, a, size, budget, p, side)
     spread(w, slots, lane)
     explore = 1.0 / math.sqrt(2.0 * (elapsed // size))
     for m in range(slots):
         o = HEAD + m * STEP + lane
-        w[o + S_FIXED] = explore * w[o + S_FIXED] + (1.0 - explore) * p[m]
-    w[STATUS + lane] = np.float64(status)
-    expect(w, slots, lane)
+        w[o + SLOT.share] = mixed(explore, w[o + SLOT.share], p[m])
+    w[LANE.status + lane] = np.float64(status)
+    _expect(w, slots, lane)
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _gather(w, slots, lane, u, c, a):
     """Copy the routing problem of one lane into buffers."""
     for m in range(slots):
         o = HEAD + m * STEP + lane
-        u[m] = w[o + S_UPPER]
-        c[m] = w[o + S_LOWER]
-        a[m] = w[o + S_LIMIT]
+        u[m] = w[o + SLOT.upper]
+        c[m] = w[o + SLOT.lower]
+        a[m] = w[o + SLOT.limit]
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
-def ask(w, slots, lanes, now, rules, custom, tables, last, state):
-    """Let a function of the user set the shares; the number of lanes where it gave none.
+def _custom_shares(function: Any) -> Any:
+    """Let a function of the user set the shares; returns the number of lanes where it gave none."""
 
-    Parameters
-    ----------
-    w : f8 [rows * STRIDE]
-    slots, lanes : uint64, int
-        Deployed models, and lanes that are trials.
-    now : int
-    rules : Rules
-    custom : function pointer of type ``CUSTOM``
-    tables : f8 [5, slots, WIDTH]
-        Buffers: upper, lower, limit, count, share.
-    last : f8 [2, WIDTH]
-        Buffer: reward and cost of the last round.
-    state : f8 [STATES, WIDTH]
-    """
-    upper, lower, limit, count, share = tables[0], tables[1], tables[2], tables[3], tables[4]
+    def route(ws, first, stop, now, numbers, at, scratch, tables):
+        budget = numbers[at]
+        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        size = max(np.int64(slots), 1)
+        room = size * WIDTH
+        upper = scratch[:room].reshape((size, WIDTH))
+        lower = scratch[room : 2 * room].reshape((size, WIDTH))
+        limit = scratch[2 * room : 3 * room].reshape((size, WIDTH))
+        count = scratch[3 * room : 4 * room].reshape((size, WIDTH))
+        share = scratch[4 * room : 5 * room].reshape((size, WIDTH))
+        room *= 5
+        reward, cost = scratch[room : room + WIDTH], scratch[room + WIDTH : room + 2 * WIDTH]
+        room += 2 * WIDTH
+        state = scratch[room : room + STATES * WIDTH].reshape((STATES, WIDTH))
+        refused = 0
+        for b in range(first, stop):
+            w = ws[b]
+            _copy_out(w, slots, upper, lower, limit, count, share, reward, cost, state)
+            function(now, upper, lower, limit, count, budget, reward, cost, state, share)
+            refused += _copy_in(w, slots, min(WIDTH, trials - b * WIDTH), share, state)
+        return refused
+
+    return route
+
+
+@compiled
+def _copy_out(w, slots, upper, lower, limit, count, share, reward, cost, state):
+    """Copy to buffers what a function of the user may look at."""
     # One array at a time, so that each loop becomes a copy.
     for m in range(slots):
         o = HEAD + m * STEP
         for lane in range(LANES):
-            upper[m, lane] = w[o + S_UPPER + lane]
+            upper[m, lane] = w[o + SLOT.upper + lane]
         for lane in range(LANES):
-            lower[m, lane] = w[o + S_LOWER + lane]
+            lower[m, lane] = w[o + SLOT.lower + lane]
         for lane in range(LANES):
-            limit[m, lane] = w[o + S_LIMIT + lane]
+            limit[m, lane] = w[o + SLOT.limit + lane]
         for lane in range(LANES):
-            count[m, lane] = w[o + S_COUNT + lane]
+            count[m, lane] = w[o + SLOT.seen + lane]
         for lane in range(LANES):
             share[m, lane] = 0.0
     for k in range(STATES):
-        o = STATE + np.uint64(k) * _ROW
+        o = LANE.state + np.uint64(k) * NEXT
         for lane in range(LANES):
             state[k, lane] = w[o + lane]
     for lane in range(LANES):
-        last[0, lane] = w[REWARD + lane]
+        reward[lane] = w[LANE.reward + lane]
     for lane in range(LANES):
-        last[1, lane] = w[COST + lane]
-    custom(now, upper, lower, limit, count, rules.budget, last[0], last[1], state, share)
+        cost[lane] = w[LANE.cost + lane]
+
+
+@compiled
+def _copy_in(w, slots, lanes, share, state):
+    """Take over shares and state; returns the number of lanes whose shares are no distribution."""
     for k in range(STATES):
-        o = STATE + np.uint64(k) * _ROW
+        o = LANE.state + np.uint64(k) * NEXT
         for lane in range(LANES):
             w[o + lane] = state[k, lane]
     for lane in range(LANES):
-        w[BEFORE + lane] = 0.0
-        w[BAD + lane] = 0.0
+        w[LANE.before + lane] = 0.0
+        w[LANE.lost + lane] = 0.0
     for m in range(slots):
         o = HEAD + m * STEP
         for lane in range(LANES):
             # What the function may have written to ``limit`` is not the limit.
-            a, part = w[o + S_LIMIT + lane], share[m, lane]
-            total, bad = w[BEFORE + lane], w[BAD + lane]
-            w[o + S_FIXED + lane] = part
-            w[BEFORE + lane] = total + part
-            w[BAD + lane] = bad if (part >= 0.0) & (part <= a + SHARES) else 1.0
-    _settle(w, slots)
+            a, part = w[o + SLOT.limit + lane], share[m, lane]
+            total, bad = w[LANE.before + lane], w[LANE.lost + lane]
+            w[o + SLOT.share + lane] = part
+            w[LANE.before + lane] = total + part
+            w[LANE.lost + lane] = bad if (part >= 0.0) & (part <= a + SHARES) else 1.0
+    settle(w, slots)
     refused = 0
     for lane in range(LANES):
-        off = (w[BAD + lane] > 0.0) | (abs(w[BEFORE + lane] - 1.0) > SHARES)
-        lacking = w[STATUS + lane] == NO_CAPACITY
+        off = (w[LANE.lost + lane] > 0.0) | (abs(w[LANE.before + lane] - 1.0) > SHARES)
+        lacking = w[LANE.status + lane] == NO_CAPACITY
         refused += 1 if (np.int64(lane) < lanes) & (not lacking) & off else 0
     return refused

@@ -16,33 +16,11 @@ coupling rows, whose terms are no larger than the budget where it is met.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
-from fastroute.kernels.numba_ import CACHE
-from fastroute.kernels.numba_.lanes import (
-    BUDGET,
-    HARD,
-    HEAD,
-    I_LOWER,
-    I_SHARE,
-    I_SLOT,
-    I_UPPER,
-    J_SHARE,
-    J_SLOT,
-    LIMIT,
-    LOWER,
-    PART,
-    PRICE,
-    SIDE,
-    STEP,
-    UPPER,
-    VALUE,
-    WIDTH,
-    solve_lanes,
-    workspace,
-)
+from fastroute.kernels.numba_.compile import compiled
+from fastroute.kernels.numba_.lanes import HEAD, LANE, SLOT, STEP, WIDTH, solve_lanes, workspace
 from fastroute.kernels.tolerances import (
     BUDGET_RANGE,
     BUDGET_SCALE,
@@ -57,7 +35,7 @@ from fastroute.kernels.types import Routing
 LARGEST = np.finfo(np.float64).max
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def solve_one(reward, cost, limit, size, budget, share, side):
     """Solve one routing LP; buffers ``share`` and ``side`` are written.
 
@@ -234,7 +212,7 @@ def solve_one(reward, cost, limit, size, budget, share, side):
     return status, min(price, LARGEST), max(marginal, -LARGEST), i, j
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _without(cost, limit, size, side, i, j):
     """Traffic and budget outside the basis: what the full models leave, and what they spend.
 
@@ -256,13 +234,13 @@ def _without(cost, limit, size, side, i, j):
     return max(rest + lost, 0.0), spent
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _placed(rest, limit):
     """Find what a model takes of the traffic left, of which less than the tolerance is nothing."""
     return min(rest, limit) if rest > MASS else 0.0
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _solve(w, reward, cost, limit, budget, share, value, price, marginal, status):
     batch, size = np.uint64(reward.shape[0]), np.uint64(reward.shape[1])
     u, c, a = np.empty(size), np.empty(size), np.empty(size)
@@ -276,7 +254,7 @@ def _solve(w, reward, cost, limit, budget, share, value, price, marginal, status
         if hard == 0:
             continue
         for lane in range(lanes):
-            if w[HARD + lane] == 0.0:
+            if w[LANE.hard + lane] == 0.0:
                 continue
             r = start + lane
             for m in range(size):
@@ -292,46 +270,53 @@ def _solve(w, reward, cost, limit, budget, share, value, price, marginal, status
                 value[r] += p[m] * reward[r, m]
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _load(w, reward, cost, limit, budget, start, lanes, size):
     """Copy problems ``start``, ``start + 1`` and so on to the lanes."""
     for m in range(size):
         o = HEAD + m * STEP
         for lane in range(lanes):
-            w[o + UPPER + lane] = reward[start + lane, m]
+            w[o + SLOT.upper + lane] = reward[start + lane, m]
         for lane in range(lanes):
-            w[o + LOWER + lane] = cost[start + lane, m]
+            w[o + SLOT.lower + lane] = cost[start + lane, m]
         for lane in range(lanes):
-            w[o + LIMIT + lane] = limit[start + lane, m]
+            w[o + SLOT.limit + lane] = limit[start + lane, m]
     for lane in range(lanes):
-        w[BUDGET + lane] = budget[start + lane]
+        w[LANE.budget + lane] = budget[start + lane]
 
 
-@njit(nogil=True, error_model="numpy", cache=CACHE)
+@compiled
 def _unload(w, share, value, price, marginal, status, start, lanes, size):
     """Write what the lanes' bases say; returns the number of lanes left to ``solve_one``."""
     for lane in range(lanes):
-        w[VALUE + lane] = 0.0
+        w[LANE.value + lane] = 0.0
     for m in range(size):
         o = HEAD + m * STEP
         slot = np.float64(m)
         for lane in range(lanes):
-            limit, side, total = w[o + LIMIT + lane], w[o + SIDE + lane], w[VALUE + lane]
-            i_share, j_share = w[I_SHARE + lane], w[J_SHARE + lane]
+            limit, side, total = (
+                w[o + SLOT.limit + lane],
+                w[o + SLOT.side + lane],
+                w[LANE.value + lane],
+            )
+            i_share, j_share = w[LANE.i_share + lane], w[LANE.j_share + lane]
             part = limit if side > 0.0 else 0.0
-            part = j_share if w[J_SLOT + lane] == slot else part
-            part = i_share if w[I_SLOT + lane] == slot else part
-            w[VALUE + lane] = total + part * w[o + UPPER + lane]
-            w[PART + lane] = part
+            part = j_share if w[LANE.j_slot + lane] == slot else part
+            part = i_share if w[LANE.i_slot + lane] == slot else part
+            w[LANE.value + lane] = total + part * w[o + SLOT.upper + lane]
+            w[LANE.part + lane] = part
         for lane in range(lanes):
-            share[start + lane, m] = w[PART + lane]
+            share[start + lane, m] = w[LANE.part + lane]
     hard = 0
     for lane in range(lanes):
-        value[start + lane] = w[VALUE + lane]
+        value[start + lane] = w[LANE.value + lane]
         status[start + lane] = OPTIMAL
-        hard += 1 if w[HARD + lane] != 0.0 else 0
+        hard += 1 if w[LANE.hard + lane] != 0.0 else 0
     for lane in range(lanes):
-        top, level = w[PRICE + lane], w[I_UPPER + lane] - w[PRICE + lane] * w[I_LOWER + lane]
+        top, level = (
+            w[LANE.price + lane],
+            w[LANE.i_upper + lane] - w[LANE.price + lane] * w[LANE.i_lower + lane],
+        )
         price[start + lane] = top if top < LARGEST else LARGEST
         marginal[start + lane] = level if level > -LARGEST else -LARGEST
     return hard

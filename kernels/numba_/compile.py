@@ -1,12 +1,20 @@
-"""Where compiled kernels are kept: settled once, before the first of them is defined."""
+"""How kernels are compiled, and where what is compiled is kept.
 
+One set of options holds for all kernels: :func:`compiled` is the decorator.  What is compiled is
+kept for the next process, under a stamp of the source of *all* kernels: Numba alone would look at
+the file of the function and not at those of the functions it calls.
+"""
+
+import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from numba import config
+from numba import config, njit
 from numba.core.caching import FunctionCache
 
 from fastroute.warning import warn
@@ -15,7 +23,58 @@ _VARIABLE: Final = "NUMBA_CACHE_DIR"
 _REMEDY: Final = f"Set {_VARIABLE} to a folder of your own to keep them for good"
 
 
-def settle() -> bool:
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a kernel on its first call, or load what an earlier process has compiled."""
+    return _stamped(njit(nogil=True, error_model="numpy", cache=keeps())(function))
+
+
+def compile_for(signature: Any, function: Callable[..., Any], *, keep: bool = True) -> Any:
+    """Compile a function now, for one signature; it can then be passed to other kernels.
+
+    Parameters
+    ----------
+    signature : numba signature
+    function : callable
+        Plain Python.
+    keep : bool
+        Keep what is compiled for the next process.  Not for functions that call a formula of the
+        user, of whose file no stamp is taken.
+
+    Returns
+    -------
+    Dispatcher
+        Or the plain function where ``NUMBA_DISABLE_JIT=1`` has turned compilation off.
+    """
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]  # set from the environment
+        return function
+    options = {"nogil": True, "error_model": "numpy"}
+    kernel = _stamped(njit(**options, cache=keep and keeps())(function))
+    kernel.compile(signature)
+    kernel.disable_compile()
+    return kernel
+
+
+def _stamped(kernel: Any) -> Any:
+    """Let what is kept of a kernel be valid as long as no source of a kernel changes."""
+    kept = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+    if hasattr(kept, "_source_stamp"):
+        kept._source_stamp = _stamp()
+    return kernel
+
+
+@cache
+def _stamp() -> str:
+    """Digest of the source of all kernels."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parents[1].glob("*/*.py")) + sorted(
+        Path(__file__).parents[1].glob("*.py")
+    ):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def keeps() -> bool:
     """Find a place for compiled kernels and say whether there is one.
 
     Numba looks in ``NUMBA_CACHE_DIR``, beside the source and in the user's cache folder, and

@@ -1,0 +1,128 @@
+"""What a policy believes of a model, from what it has observed of it.
+
+``seen`` is what an estimator keeps of a model: observations n, sum of rewards, sum of costs, and
+whatever else the estimator keeps.  An estimator is made of up to three formulas::
+
+    observe(seen, reward, cost, *parameters) -> seen
+    bounds(seen, *parameters) -> (upper, lower)
+    interval(seen, *parameters) -> (reward, cost, reward_width, cost_width)
+
+Parameters are the numbers of the estimator, in the order in which it gives them.
+"""
+
+from typing import Any, Final
+
+from fastroute.kernels.formulas.names import maximum, minimum, rounded, sqrt, where
+
+#: Numbers of the estimators with a confidence radius, in this order: width of the radius, range
+#: of the costs, side of the cost bound (-1 below, +1 above), observations below which a model
+#: counts as unobserved, and as the best and cheapest, and the weight that earlier observations
+#: keep at a new one (1: nothing is forgotten).
+RADIUS_PARAMETERS: Final = (
+    "gamma",
+    "cost_min",
+    "cost_max",
+    "cost_side",
+    "unobserved_below",
+    "discount",
+)
+
+
+def radius(mean: Any, inverse: Any, gamma: Any) -> Any:
+    """``f_rad(v, n) = sqrt(gamma v / n) + gamma / n`` with ``inverse = 1 / n`` (section 4)."""
+    return sqrt(gamma * mean * inverse) + rounded(gamma * inverse)
+
+
+def count_observation(seen: Any, reward: Any, cost: Any, *parameters: Any) -> Any:
+    """Count an observation and add up its reward and cost."""
+    count, sum_reward, sum_cost = seen
+    return count + 1.0, sum_reward + reward, sum_cost + cost
+
+
+def bounds(
+    seen: Any,
+    gamma: Any,
+    cost_min: Any,
+    cost_max: Any,
+    cost_side: Any,
+    unobserved_below: Any,
+    *others: Any,
+) -> Any:
+    """Upper bound U on the mean reward and bound L on the mean cost of a model.
+
+    ``U = clip(r + 2 f_rad(r, n + 1), 0, 1)`` and ``L = clip(c - 2 f_rad(c, n + 1), c_min, c_max)``
+    with means shrunk to ``sum / (n + 1)`` (Li & Li 2025, arXiv 2506.17254, section 4).  The radius
+    is meant for values in [0, 1], so costs are divided by ``cost_max`` before and multiplied after.
+    """
+    count, sum_reward, sum_cost = seen
+    inverse = 1.0 / (count + 1.0)
+    reward = rounded(sum_reward * inverse)
+    upper = reward + 2.0 * radius(reward, inverse, gamma)
+    cost = rounded(sum_cost * inverse * (1.0 / cost_max))
+    lower = (cost + cost_side * (2.0 * radius(cost, inverse, gamma))) * cost_max
+    unobserved = count < unobserved_below
+    upper = where(unobserved, 1.0, minimum(maximum(upper, 0.0), 1.0))
+    lower = where(unobserved, cost_min, minimum(maximum(lower, cost_min), cost_max))
+    return upper, lower
+
+
+def interval(
+    seen: Any,
+    gamma: Any,
+    cost_min: Any,
+    cost_max: Any,
+    cost_side: Any,
+    unobserved_below: Any,
+    *others: Any,
+) -> Any:
+    """Means of a model and the half-widths of their confidence intervals.
+
+    The width of the reward is infinite for a model that counts as unobserved.
+    """
+    count, sum_reward, sum_cost = seen
+    inverse = 1.0 / (count + 1.0)
+    reward, cost = rounded(sum_reward * inverse), rounded(sum_cost * inverse)
+    scaled = rounded(cost * (1.0 / cost_max))
+    reward_width = 2.0 * radius(reward, inverse, gamma)
+    cost_width = 2.0 * radius(scaled, inverse, gamma) * cost_max
+    return reward, cost, where(count < unobserved_below, float("inf"), reward_width), cost_width
+
+
+def discounted_observation(
+    seen: Any,
+    reward: Any,
+    cost: Any,
+    gamma: Any,
+    cost_min: Any,
+    cost_max: Any,
+    cost_side: Any,
+    unobserved_below: Any,
+    discount: Any,
+) -> Any:
+    """As :func:`count_observation`, where earlier observations lose weight at each new one."""
+    count, sum_reward, sum_cost = seen
+    return (
+        rounded(discount * count) + 1.0,
+        rounded(discount * sum_reward) + reward,
+        rounded(discount * sum_cost) + cost,
+    )
+
+
+def posterior(count: Any, sum_reward: Any, normal: Any, unobserved_below: Any) -> Any:
+    """Sample of a model's mean reward from the posterior after a uniform prior.
+
+    The Beta posterior of n rewards in [0, 1] with sum S is replaced by the normal law of its mean
+    and variance: ``clip(m + z sqrt(m (1 - m) / (n + 3)), 0, 1)`` with ``m = (S + 1) / (n + 2)``
+    and z standard normal.
+    """
+    mean = (sum_reward + 1.0) / (count + 2.0)
+    deviation = sqrt(mean * (1.0 - mean) / (count + 3.0))
+    sample = mean + rounded(normal * deviation)
+    return where(count < unobserved_below, 1.0, minimum(maximum(sample, 0.0), 1.0))
+
+
+def worth(reward: Any, cost: Any, reward_width: Any, cost_width: Any, price: Any) -> Any:
+    """Lower and upper end of what a model is worth, ``r - price c``, at a price of the budget."""
+    middle = reward - rounded(price * cost)
+    width = reward_width + rounded(price * cost_width)
+    return middle - width, middle + width

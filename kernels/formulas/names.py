@@ -1,0 +1,71 @@
+"""The few names that formulas use besides arithmetic.
+
+Each takes floats, or arrays of a library that follows the array API (NumPy, JAX); the library is
+asked of the array itself, so that nothing is imported here.  Numba compiles stand-ins for them, see
+:mod:`..numba_.formulas`.
+"""
+
+import math
+from typing import Any
+
+
+def sqrt(x: Any) -> Any:
+    """Square root."""
+    library = _library(x)
+    return math.sqrt(x) if library is None else library.sqrt(x)
+
+
+def minimum(x: Any, y: Any) -> Any:
+    """Return the smaller of two numbers, elementwise."""
+    library = _library(x, y)
+    return min(x, y) if library is None else library.minimum(x, y)
+
+
+def maximum(x: Any, y: Any) -> Any:
+    """Return the larger of two numbers, elementwise."""
+    library = _library(x, y)
+    return max(x, y) if library is None else library.maximum(x, y)
+
+
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """Return ``x`` where the condition holds, else ``y``; both are worked out."""
+    library = _library(condition, x, y)
+    if library is None:
+        return x if condition else y
+    return library.where(condition, x, y)
+
+
+def rounded(x: Any) -> Any:
+    """Return ``x``, a product or a difference, with its own rounding.
+
+    XLA contracts a product and a following sum into one operation with one rounding, where it
+    likes to; Python, NumPy and Numba do not.  A selection between the two keeps them apart.
+    Formulas write ``rounded`` around every product that a sum follows.
+    """
+    library = _library(x)
+    return x if _exact(library) else library.where(x == x, x, 1.0)
+
+
+def quotient(x: Any, y: Any) -> Any:
+    """Return ``x / y``, divided and not multiplied by the inverse of ``y``.
+
+    XLA does the latter where ``y`` is the same for all lanes, with another rounding.
+    """
+    library = _library(x, y)
+    if library is None:
+        return x / y if y else math.nan if x == 0.0 or x != x else math.copysign(math.inf, x)
+    return x / y if _exact(library) else x / library.where(x == x, y, 1.0)
+
+
+def _library(*values: Any) -> Any:
+    """Find the array library of the first array; None for floats alone."""
+    for value in values:
+        find = getattr(value, "__array_namespace__", None)
+        if find is not None:
+            return find()
+    return None
+
+
+def _exact(library: Any) -> bool:
+    """Whether every operation is rounded on its own as it stands."""
+    return library is None or library.__name__ == "numpy"

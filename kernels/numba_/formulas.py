@@ -1,0 +1,76 @@
+"""The formulas of :mod:`fastroute.kernels.formulas`, as Numba sees them.
+
+The names that formulas use have stand-ins, which compile to single instructions; formulas
+themselves are compiled into the loops that call them.
+"""
+
+import math
+from collections.abc import Callable
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+from numba.extending import overload, register_jitable
+from numba.np.unsafe.ndarray import to_fixed_tuple
+
+from fastroute.kernels.formulas import estimates, names, outcomes, scores, shares
+
+
+def numbers_at(numbers: Any, at: int, count: int) -> tuple[float, ...]:
+    """``count`` entries of an array from ``at`` on, as a tuple; ``count`` is a constant."""
+    return tuple(numbers[at : at + count])
+
+
+# Numba compares the arguments of a stand-in with those of its implementation, annotations included.
+@overload(names.sqrt, inline="always")
+def _sqrt(x):
+    return lambda x: math.sqrt(x)
+
+
+@overload(names.minimum, inline="always")
+def _minimum(x, y):
+    return lambda x, y: min(x, y)
+
+
+@overload(names.maximum, inline="always")
+def _maximum(x, y):
+    return lambda x, y: max(x, y)
+
+
+@overload(names.where)
+def _where(condition, x, y):
+    return lambda condition, x, y: x if condition else y
+
+
+@overload(names.rounded, inline="always")
+def _rounded(x):
+    return lambda x: x
+
+
+@overload(names.quotient, inline="always")
+def _quotient(x, y):
+    return lambda x, y: x / y
+
+
+@overload(numbers_at, prefer_literal=True)
+def _numbers_at(numbers, at, count):
+    if count.literal_value == 0:
+        return lambda numbers, at, count: ()
+    return lambda numbers, at, count: to_fixed_tuple(numbers[at : at + count], count)
+
+
+@cache
+def formula(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let kernels call a formula; return it.
+
+    A function that Numba has compiled stands for the plain one behind it.
+    """
+    plain: Callable[..., Any] = getattr(function, "py_func", function)
+    registered: Callable[..., Any] = register_jitable(plain)
+    return registered
+
+
+for _module in (estimates, scores, shares, outcomes):
+    for _name, _function in vars(_module).items():
+        if isinstance(_function, FunctionType) and _function.__module__ == _module.__name__:
+            formula(_function)
