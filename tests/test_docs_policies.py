@@ -20,7 +20,7 @@ def test_table_is_the_registry() -> None:
         for name, triple in zip(re.findall(r"`(\w+)`", names), *parts, strict=True):
             told[name] = tuple(triple.split(" · "))
     assert told == {
-        name: (p.estimator, p.deployer, p.router) for name in POLICIES for p in [fr.policy(name)]
+        name: tuple(part.name for part in p.parts) for name in POLICIES for p in [fr.policy(name)]
     }
 
 

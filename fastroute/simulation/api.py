@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.policies import Policy, resolve_gamma
+from fastroute.policies import Policy
 from fastroute.scenarios import Scenario
 from fastroute.scenarios.optimum import optimum, refuse_infeasible
 from fastroute.simulation.blocks import BLOCK
@@ -274,7 +274,7 @@ def _prepare(
     solved = time.perf_counter()
     refuse_infeasible(world, best, budget, max_deployed)
     refuse_policy(policy, world, backend)
-    gamma = resolve_gamma(policy.gamma, horizon, size, policy.delta)
+    gamma = policy.estimator.radius(horizon, size)
     task = Task(
         world,
         policy,

@@ -1,7 +1,7 @@
 """The stage loop for one chunk of trials: deploy, play the rounds, keep the accounts."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from fastroute.kernels import codes
 from fastroute.kernels.normal import normal
 from fastroute.kernels.types import STATES, Draws, Memory, ModelNumbers, Routing, Rules, new_sums
-from fastroute.policies import DEPLOYERS, ESTIMATORS, ROUTERS, Policy, StageProblem
-from fastroute.policies.custom import compile_router, plain_function, router_name
-from fastroute.policies.estimators import INIT_RULES, NO_RADIUS
-from fastroute.policies.routers import first_state, resolve_explore, resolve_gain
+from fastroute.policies import Policy, RunNumbers, StageProblem
+from fastroute.policies.routers.custom import Custom, compile_router, plain_function
+from fastroute.policies.stage import checked
 from fastroute.scenarios import World
 from fastroute.scenarios.optimum import Optimum
 from fastroute.simulation.blocks import Moments, block_curves, block_models, block_stages
@@ -67,30 +66,73 @@ class ChunkResult(NamedTuple):
     trace: ModelNumbers  #: [rounds, trials], empty unless traced
 
 
-def make_rules(
-    world: World, policy: Policy, budget: float, gamma: float, seed: int, plan: Plan
-) -> Rules:
-    """Numbers of a policy for the kernels."""
-    kept = (1.0 - policy.margin) * budget
-    router = policy.router if isinstance(policy.router, str) else "custom"
-    pace = min(kept, world.cost_max) / world.cost_max if world.cost_max > 0.0 else 1.0
-    return Rules(
-        np.uint64(seed),  # type: ignore[arg-type]  # kernels need the full unsigned range
-        kept,
-        0.0 if policy.estimator in NO_RADIUS else gamma,
+# What a part is to the kernels.
+_CODES: Final[dict[str, int]] = {
+    "estimator ucb": codes.ESTIMATOR_UCB,
+    "estimator mean": codes.ESTIMATOR_MEAN,
+    "estimator pessimistic": codes.ESTIMATOR_PESSIMISTIC,
+    "estimator discounted": codes.ESTIMATOR_DISCOUNTED,
+    "estimator contextual": codes.ESTIMATOR_CONTEXTUAL,
+    "estimator thompson": codes.ESTIMATOR_THOMPSON,
+    "estimator truth": codes.ESTIMATOR_TRUTH,
+    "router lp": codes.ROUTER_LP,
+    "router truth": codes.ROUTER_TRUTH,
+    "router greedy": codes.ROUTER_GREEDY,
+    "router epsilon_greedy": codes.ROUTER_EPSILON_GREEDY,
+    "router uniform": codes.ROUTER_UNIFORM,
+    "router explore_then_commit": codes.ROUTER_EXPLORE_THEN_COMMIT,
+    "router elimination": codes.ROUTER_ELIMINATION,
+    "router ratio": codes.ROUTER_RATIO,
+    "router drift_plus_penalty": codes.ROUTER_DRIFT_PLUS_PENALTY,
+    "router pacer": codes.ROUTER_PACER,
+    "router primal_dual": codes.ROUTER_PRIMAL_DUAL,
+    "router custom": codes.ROUTER_CUSTOM,
+}
+_INIT: Final[dict[str, int]] = {
+    "optimistic": codes.INIT_OPTIMISTIC,
+    "formula": codes.INIT_FORMULA,
+    "prior": codes.INIT_PRIOR,
+    "forced": codes.INIT_FORCED,
+}
+
+
+def run_numbers(world: World, policy: Policy, plan: Plan, budget: float) -> RunNumbers:
+    """Return the numbers of a run from which the parts of a policy work theirs out."""
+    return RunNumbers(
+        plan.horizon,
+        plan.stage_length,
+        len(world.limit),
+        (1.0 - policy.margin) * budget,
         world.cost_min,
         world.cost_max,
-        ESTIMATORS[policy.estimator],
-        ROUTERS.get(router, codes.ROUTER_CUSTOM),
-        INIT_RULES[policy.init],
-        float(policy.init_pulls),
-        policy.resolve_every,
-        1.0 if policy.estimator == "pessimistic" else -1.0,
-        policy.discount if policy.estimator == "discounted" else 1.0,
-        resolve_explore(router, policy.explore, plan.horizon, plan.stage_length),
-        resolve_gain(router, policy.gain, plan.horizon, pace),
-        policy.smoothing,
-        policy.ceiling,
+    )
+
+
+def make_rules(
+    world: World, policy: Policy, budget: float, gamma: float | None, seed: int, plan: Plan
+) -> Rules:
+    """Numbers of a policy for the kernels."""
+    run = run_numbers(world, policy, plan, budget)
+    estimator, router = policy.estimator, policy.router
+    numbers = router.parameters(run)
+    first = numbers[0] if numbers else 0.0
+    return Rules(
+        np.uint64(seed),  # type: ignore[arg-type]  # kernels need the full unsigned range
+        run.budget,
+        0.0 if gamma is None else gamma,
+        world.cost_min,
+        world.cost_max,
+        _CODES[f"estimator {estimator.name}"],
+        _CODES[f"router {router.name}"],
+        _INIT[getattr(estimator, "init", "optimistic")],
+        float(getattr(estimator, "init_pulls", 1)),
+        getattr(router, "resolve_every", 1),
+        1.0 if estimator.name == "pessimistic" else -1.0,
+        getattr(estimator, "discount", 1.0),
+        first,
+        first,
+        getattr(router, "smoothing", 0.0),
+        getattr(router, "ceiling", 0.0),
     )
 
 
@@ -101,19 +143,16 @@ def refuse_policy(policy: Policy, world: World, backend: str) -> None:
     ------
     ValueError
     """
-    if backend == "jax" and not isinstance(policy.router, str):
+    for part in policy.parts:
+        if backend not in part.backends:
+            raise ValueError(part.refusal(backend))
+        if part.kind != "deployer" and f"{part.kind} {part.name}" not in _CODES:
+            raise ValueError(f"{part.kind} {part.label}: the kernels have no {part.kind} like it")
+    if policy.estimator.needs_tasks and world.reward_kind != codes.REWARD_TASK:
         raise ValueError(
-            f'backend="jax" cannot call the router {router_name(policy.router)}, a function. Use '
-            'backend="numba".'
+            f'policy {policy.name!r}: estimator="{policy.estimator.label}" needs a scenario whose '
+            'queries have tasks, reward_law="task", such as fr.scenario("routerbench").'
         )
-    if policy.estimator == "contextual":
-        if backend == "jax":
-            raise ValueError('backend="jax" has no estimator "contextual". Use backend="numba".')
-        if world.reward_kind != codes.REWARD_TASK:
-            raise ValueError(
-                f'policy {policy.name!r}: estimator="contextual" needs a scenario whose queries '
-                'have tasks, reward_law="task", such as fr.scenario("routerbench").'
-            )
 
 
 def make_custom(policy: Policy, backend: str) -> Any:
@@ -124,8 +163,9 @@ def make_custom(policy: Policy, backend: str) -> Any:
     ValueError
         When it cannot be compiled.
     """
-    if not isinstance(policy.router, str):
-        return plain_function(policy.router) if backend == "ref" else compile_router(policy.router)
+    if isinstance(policy.router, Custom):
+        function = policy.router.function
+        return plain_function(function) if backend == "ref" else compile_router(function)
     return load_kernel("routers", backend).no_custom if backend == "numba" else None
 
 
@@ -185,7 +225,8 @@ def run_chunk(
     previous = np.zeros((trials, size), np.bool_)
     for k, stage in enumerate(plan.stages):
         problem = _problem(task, k, stage, memory, previous, reward_mean, cost_mean, first_trial)
-        choice = DEPLOYERS[task.policy.deployer](problem)
+        deployer = task.policy.deployer
+        choice = checked(deployer.choose(problem), problem, deployer.label)
         filled = slot_table(choice.deployed, slots)
         ledger.open_stage(choice.deployed, previous)
         ledger.keep_sets(k, filled)
@@ -212,7 +253,7 @@ def run_chunk(
             )
             if refused >= 0:
                 raise ValueError(
-                    f"router {router_name(task.policy.router)}: what it wrote to share in round "
+                    f"router {task.policy.router.label}: what it wrote to share in round "
                     f"{refused} is no distribution within the limits: shares must be at least 0, "
                     "at most their limits, and add up to 1 in every trial"
                 )
@@ -277,21 +318,19 @@ def slot_table(deployed: NDArray[np.bool_], slots: int) -> NDArray[np.int64]:
 def _fresh_memory(task: Task, trials: int) -> Memory:
     """Empty memory, or the pseudo-observations of ``init="prior"``."""
     shape = (len(task.world.limit), trials)
-    policy, rules = task.policy, task.rules
+    run = run_numbers(task.world, task.policy, task.plan, task.budget)
     state = np.zeros((STATES, trials))
-    if isinstance(policy.router, str):
-        known = first_state(policy.router, min(rules.budget, rules.cost_max))
-        state[: len(known)] = np.array(known)[:, None]
-    reading = rules.estimator == codes.ESTIMATOR_CONTEXTUAL
-    count = float(policy.init_pulls) if policy.init == "prior" else 0.0
-    cost = task.world.cost_min if policy.prior_cost is None else policy.prior_cost
+    known = task.policy.router.first_state(run)
+    state[: len(known)] = np.array(known)[:, None]
+    reading = task.policy.estimator.needs_tasks
+    count, reward, cost = task.policy.estimator.first(run)
     contexts = np.zeros((trials, len(task.draws.task_prob), shape[0], 2) if reading else (0,) * 4)
     if reading:
-        contexts[:] = count, count * policy.prior_reward
+        contexts[:] = count, reward
     return Memory(
         np.full(shape, count),
-        np.full(shape, count * policy.prior_reward),
-        np.full(shape, count * cost),
+        np.full(shape, reward),
+        np.full(shape, cost),
         np.zeros(shape),
         state,
         contexts,
@@ -359,7 +398,6 @@ def _problem(
         rules.budget,
         task.deploy_cost / stage.rounds,
         task.max_deployed,
-        task.policy.fill,
         task.backend,
     )
 

@@ -29,9 +29,53 @@ become vector instructions.
 """
 
 import inspect
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+from pydantic import Field, field_validator
+
+from fastroute.policies.part import Rounds, Router
 
 ARGUMENTS: Final = 10
+
+
+class Custom(Router):
+    """A function of the user's as a router.
+
+    Attributes
+    ----------
+    function : callable
+        See the module.
+    resolve_every : int
+        Rounds between two calls.
+    """
+
+    name: ClassVar[str] = "custom"
+    backends: ClassVar[tuple[str, ...]] = ("numba", "ref")
+
+    function: Callable[..., Any] = Field(exclude=True)
+    resolve_every: Rounds = 1
+
+    @field_validator("function", mode="before")
+    @classmethod
+    def _a_function_of_ten_arguments(cls, value: Any) -> Any:
+        check_router(value)
+        return value
+
+    @property
+    def label(self) -> str:
+        """Name of the function."""
+        return router_name(self.function)
+
+    def refusal(self, backend: str) -> str:
+        """Say that a backend cannot call a function, and what to do."""
+        return (
+            f'backend="{backend}" cannot call the router {self.label}, a function. Use '
+            'backend="numba".'
+        )
+
+    def _word(self) -> str:
+        return self._reference(plain_function(self.function))
 
 
 def compile_router(function: Any) -> Any:
@@ -74,7 +118,7 @@ def check_router(function: Any) -> None:
         When it is not callable, or takes another number of arguments.
     """
     if not callable(function):
-        raise ValueError(f"router must be a name or a function, got {function!r}")
+        raise ValueError(f"must be a function, got {function!r}")
     try:
         count = len(inspect.signature(plain_function(function)).parameters)
     except (TypeError, ValueError):
