@@ -14,7 +14,6 @@ import pytest
 import fastroute as fr
 from fastroute.kernels.normal import NORMAL
 from fastroute.kernels.ref.rng import uniforms
-from fastroute.policies import Policy
 
 REWARD = [0.42, 0.55, 0.66, 0.71, 0.83]
 COST = [0.31, 0.74, 1.32, 0.93, 1.87]
