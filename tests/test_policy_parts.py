@@ -14,11 +14,16 @@ import fastroute as fr
 import own_parts
 from fastroute.policies import DEPLOYERS, ESTIMATORS, ROUTERS, RunNumbers, part
 from fastroute.study import Study, StudyError, load, run_study
+from fastroute.study.build import flat_options
 from fastroute.study.cells import lay_out
 from studies import mini
 
 CLASSES = [*ESTIMATORS.values(), *DEPLOYERS.values(), *ROUTERS.values()]
-TABLES: dict[str, dict[str, Any]] = {"estimator": ESTIMATORS, "deployer": DEPLOYERS, "router": ROUTERS}
+TABLES: dict[str, dict[str, Any]] = {
+    "estimator": ESTIMATORS,
+    "deployer": DEPLOYERS,
+    "router": ROUTERS,
+}
 #: Other values than the defaults.
 OTHERS: dict[str, Any] = {
     "gamma": "scaled:0.3",
@@ -352,3 +357,12 @@ def test_tables_are_the_public_classes() -> None:
         for cls in (getattr(fr, name) for name in fr.__all__)
         if isinstance(cls, type) and issubclass(cls, part.Part) and cls.name in TABLES[cls.kind]
     }
+
+
+def test_options_of_a_stored_policy_are_found_in_both_forms() -> None:
+    tables = fr.policy("pacer", step=0.25, fill="ucb").dump()
+    flat = flat_options(tables)
+    assert (flat["estimator"], flat["deployer"], flat["router"]) == ("discounted", "mip", "pacer")
+    assert (flat["step"], flat["fill"], flat["margin"]) == (0.25, "ucb", 0.0)
+    earlier = {"estimator": "ucb", "deployer": "mip", "router": "lp", "gamma": 0.5}
+    assert flat_options(earlier) == earlier

@@ -145,14 +145,17 @@ def _owners(
 def flat_options(tables: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a policy that is given as tables beside the names of its parts.
 
-    Where two parts have an option of one name, the first one's is returned.
+    Where two parts have an option of one name, the first one's is returned.  Run directories of
+    earlier versions hold the options flat already.
     """
-    found = {kind: tables[kind]["name"] for kind in KINDS}
+    found = dict(tables)
     for kind in KINDS:
-        for option, value in tables[kind].items():
-            if option != "name":
-                found.setdefault(option, value)
-    return {**found, **{key: value for key, value in tables.items() if key not in KINDS}}
+        if isinstance(tables[kind], Mapping):
+            found[kind] = tables[kind]["name"]
+            for option, value in tables[kind].items():
+                if option != "name":
+                    found.setdefault(option, value)
+    return found
 
 
 def work_out_policy(
