@@ -308,7 +308,7 @@ SMALL_WORLDS: dict[str, Callable[[], SmallWorld]] = {
 }
 
 #: Policies that run in any world; the others need queries with tasks.
-ANYWHERE = tuple(name for name in POLICIES if policy(name).estimator != "contextual")
+ANYWHERE = tuple(name for name in POLICIES if not policy(name).estimator.needs_tasks)
 
 
 def can_play(name: str, world: str) -> bool:

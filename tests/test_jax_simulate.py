@@ -80,7 +80,7 @@ def test_every_policy_in_every_world(policy: str, name: str) -> None:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_options(option: str) -> None:
     scenario, settings = world("retirement")
-    policy = Policy(**OPTIONS[option])
+    policy = fr.policy("stageroute", **OPTIONS[option])
     assert_same(
         run(scenario, policy, seed=3, **settings),
         run(scenario, policy, "numba", seed=3, **settings),
@@ -93,7 +93,7 @@ def test_options(option: str) -> None:
 def test_options_in_every_world(option: str, name: str) -> None:
     scenario, settings = world(name)
     settings.update(trials=max(scenario.instances, 2), seed=4)
-    policy = Policy(**OPTIONS[option])
+    policy = fr.policy("stageroute", **OPTIONS[option])
     assert_same(run(scenario, policy, **settings), run(scenario, policy, "numba", **settings))
 
 

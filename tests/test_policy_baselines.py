@@ -14,7 +14,6 @@ import pytest
 import fastroute as fr
 from fastroute.kernels.normal import NORMAL
 from fastroute.kernels.ref.rng import uniforms
-from fastroute.policies import Policy
 
 REWARD = [0.42, 0.55, 0.66, 0.71, 0.83]
 COST = [0.31, 0.74, 1.32, 0.93, 1.87]
@@ -169,9 +168,10 @@ CASES: dict[str, tuple[type[Naive], float, float, dict[str, Any]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_formulas(case: str, backend: str) -> None:
     naive, budget, gamma, options = CASES[case]
+    radius = {} if case == "thompson" else {"gamma": gamma}
     run = fr.simulate(
         fr.Scenario(REWARD, COST, cost_range=(C_MIN, C_MAX)),
-        Policy(gamma=gamma, **options),
+        fr.policy("stageroute", **radius, **options),
         horizon=HORIZON,
         budget=budget,
         max_deployed=5,
@@ -192,7 +192,7 @@ def last_tenth(router: Any, **options: Any) -> Any:
     """Spending and shares of the last tenth of a long run with the true means known."""
     run = fr.simulate(
         fr.Scenario(REWARD, COST, limit=0.6, cost_law="fixed"),
-        Policy(estimator="truth", router=router, **options),
+        fr.policy("oracle", router=router, **options),
         horizon=40_000,
         budget=TIGHT,
         max_deployed=5,
@@ -207,7 +207,7 @@ def last_tenth(router: Any, **options: Any) -> Any:
 @pytest.mark.parametrize(
     ("router", "options"),
     # The pacer needs a step so small that the price moves little while it averages the spending.
-    [("drift_plus_penalty", {}), ("pacer", {"gain": 2e-3}), ("primal_dual", {"gain": 1e-3})],
+    [("drift_plus_penalty", {}), ("pacer", {"step": 2e-3}), ("primal_dual", {"step": 1e-3})],
 )
 def test_prices_find_the_budget(router: str, options: dict[str, Any]) -> None:
     spent, _ = last_tenth(router, **options)
@@ -229,7 +229,7 @@ def test_elimination_drops_what_is_surely_worse() -> None:
     # A slack budget and limits of 0.6: two models carry the optimum, the others must go.
     run = fr.simulate(
         fr.Scenario([0.1, 0.2, 0.15, 0.8, 0.9], [1.0] * 5, limit=0.6, cost_law="fixed"),
-        Policy(router="elimination", gamma=1.0),
+        fr.policy("elimination", gamma=1.0),
         horizon=60_000,
         budget=2.0,
         max_deployed=5,

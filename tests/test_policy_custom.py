@@ -18,7 +18,11 @@ def play(router: Any, backend: str = "numba", world: str = "retirement", **optio
     settings |= {"budget": budget, "max_deployed": max_deployed, "seed": 5, "trace": True}
     threads = options.pop("threads", None)
     return fr.simulate(
-        scenario, Policy(router=router, **options), backend=backend, threads=threads, **settings
+        scenario,
+        fr.policy("stageroute", router=router, **options),
+        backend=backend,
+        threads=threads,
+        **settings,
     )
 
 
@@ -151,6 +155,8 @@ def test_refused() -> None:
 
 def test_policy_with_a_function() -> None:
     policy = fr.policy("stageroute", router=ratio, name="mine")
-    assert policy.model_dump()["router"] == "ratio"
+    reference = f"{__name__}:ratio"
+    assert policy.dump()["router"] == {"name": reference, "resolve_every": 1}
+    assert fr.Policy(**policy.dump()) == policy
     run = play(ratio)
     assert run.trials.height == 70

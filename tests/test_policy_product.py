@@ -68,7 +68,7 @@ def test_pulls_are_those_played(options: dict[str, Any], backend: str) -> None:
     scenario = Scenario([0.4, 0.6, 0.8], [0.3, 0.7, 1.5], arrival=[0, 0, 40])
     task, _, _ = api._prepare(
         scenario,
-        Policy(init="prior", init_pulls=3, **options),
+        fr.policy("stageroute", init="prior", init_pulls=3, **options),
         horizon=100,
         budget=0.9,
         max_deployed=2,

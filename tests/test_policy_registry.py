@@ -15,9 +15,9 @@ from fastroute.policies import DEPLOYERS, ESTIMATORS, POLICIES, ROUTERS, Policy,
 def test_every_name_builds(name: str) -> None:
     policy = fr.policy(name)
     assert policy.name == name
-    assert policy.deployer in DEPLOYERS
-    assert policy.estimator in ESTIMATORS
-    assert policy.router in ROUTERS
+    assert policy.deployer.name in DEPLOYERS
+    assert policy.estimator.name in ESTIMATORS
+    assert policy.router.name in ROUTERS
     text, parts = POLICIES[name]
     assert text.endswith(".")
     assert {k: getattr(policy, k) for k in parts} == parts
@@ -25,7 +25,7 @@ def test_every_name_builds(name: str) -> None:
 
 
 def test_triples_of_the_named_policies() -> None:
-    triples = {n: (p.estimator, p.deployer, p.router) for n in POLICIES for p in [fr.policy(n)]}
+    triples = {n: tuple(part.name for part in fr.policy(n).parts) for n in POLICIES}
     assert triples == {
         "stageroute": ("ucb", "mip", "lp"),
         "oracle": ("truth", "mip", "lp"),
@@ -53,8 +53,8 @@ def test_options_override() -> None:
     policy = fr.policy("greedy", router="lp", margin=0.1, name="mine")
     assert (policy.name, policy.deployer, policy.router, policy.margin) == (
         "mine",
-        "top",
-        "lp",
+        fr.Top(),
+        fr.LP(),
         0.1,
     )
 
@@ -95,7 +95,8 @@ BAD: dict[str, list[Any]] = {
     "resolve_every": [0, -3, 0.5, None],
     "discount": [0, 1, -0.5, math.nan, None],
     "explore": [-0.1, 1.1, math.nan, "x"],
-    "gain": [0, -1, math.nan, math.inf],
+    "weight": [0, -1, math.nan, math.inf],
+    "step": [0, -1, math.nan, math.inf],
     "smoothing": [0, 1.1, math.nan, None],
     "ceiling": [0, -1, math.inf, None],
     "estimator": ["ucbb", None],
@@ -109,17 +110,26 @@ BAD: dict[str, list[Any]] = {
     ("option", "value"), [(k, v) for k, values in BAD.items() for v in values], ids=repr
 )
 def test_refused_values(option: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"policy option {option}="):
-        fr.policy("stageroute", **{option: value})
+    names = {
+        "discount": ("pacer",),
+        "explore": ("epsilon_greedy", "etc"),
+        "weight": ("drift_plus_penalty",),
+        "step": ("pacer", "primal_dual"),
+        "smoothing": ("pacer",),
+        "ceiling": ("pacer",),
+    }
+    for name in names.get(option, ("stageroute",)):
+        with pytest.raises(ValueError, match=f"policy option {option}="):
+            fr.policy(name, **{option: value})
 
 
 @pytest.mark.parametrize(
     "options",
     [
         {"estimator": "ucbb"},
-        {"gama": 1},
-        {"gamma": "scald:1"},
-        {"estimator": "contextual", "resolve_every": 2},
+        {"estimator": {"name": "ucb", "gama": 1}},
+        {"estimator": {"name": "ucb", "gamma": "scald:1"}},
+        {"estimator": "contextual", "router": {"name": "lp", "resolve_every": 2}},
     ],
     ids=repr,
 )

@@ -389,7 +389,7 @@ def test_parts_that_failed_are_named_and_nothing_stands_in_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(job: Job, progress: Any = None) -> Done:
-        if job.policy_options["deployer"] == "mip":
+        if job.policy_options["deployer"]["name"] == "mip":
             raise ArithmeticError("no luck")
         return run_shard(job, progress)
 

@@ -202,7 +202,7 @@ def test_gamma_reports_how_often_models_starve(studies: Any) -> None:
 
 def test_initialisation_names_the_better_rule_and_equal_ones(studies: Any) -> None:
     stored = studies("initialisation")
-    formula = pl.when(_option("init") == "formula")
+    formula = pl.when(_option("estimator.init") == "formula")
     worse = _verdict(
         "initialisation", stored, priced_regret=formula.then(50.0).otherwise(10.0) + NOISE
     )
@@ -299,7 +299,7 @@ def test_a_margin_that_costs_nothing_is_not_said_to_cost(studies: Any) -> None:
 
 def test_fill_rules_caps_and_numbers_of_models_are_compared(studies: Any) -> None:
     stored = studies("concurrency")
-    fill, models = _option("fill"), pl.col("scenario_n_models").cast(float)
+    fill, models = _option("deployer.fill"), pl.col("scenario_n_models").cast(float)
     ucb = pl.when(fill == "ucb").then(5.0).otherwise(20.0)
     clear = _verdict("concurrency", stored, priced_regret=ucb + 0.1 * NOISE)
     assert "of 4 combinations of cap and models" in clear

@@ -151,7 +151,11 @@ def notice_of(page: Node, kind: str) -> list[str]:
 def test_warnings_are_worked_out_from_the_frames(tmp_path: Path) -> None:
     study = mini(
         scenario={"name": "routerbench"},
-        policy=[{"name": name, "gamma": 0.1} for name in ("static", "greedy", "oracle")],
+        policy=[
+            {"name": "static", "gamma": 0.1},
+            {"name": "greedy", "gamma": 0.1},
+            {"name": "oracle"},
+        ],
         setting={"horizon": 3000, "trials": 40, "budget": 0.001},
     )
     stored = run_study(study, tmp_path / "run", progress=False)

@@ -49,16 +49,16 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "etc, no exploration": {"router": "explore_then_commit", "explore": 0.0},
     "elimination, mean": {"estimator": "mean", "router": "elimination"},
     "elimination, truth": {"estimator": "truth", "router": "elimination"},
-    "elimination, truth, forced": {
-        "estimator": "truth",
+    "elimination, mean, forced": {
+        "estimator": "mean",
         "router": "elimination",
         "init": "forced",
         "init_pulls": 40,
     },
     "ratio, truth": {"estimator": "truth", "router": "ratio"},
-    "drift, lazy": {"router": "drift_plus_penalty", "gain": 4.0, "resolve_every": 5},
+    "drift, lazy": {"router": "drift_plus_penalty", "weight": 4.0, "resolve_every": 5},
     "pacer, low ceiling": {"router": "pacer", "ceiling": 0.3, "smoothing": 0.5, "margin": 0.2},
-    "primal_dual, fast": {"router": "primal_dual", "gain": 0.5, "init": "forced"},
+    "primal_dual, fast": {"router": "primal_dual", "step": 0.5, "init": "forced"},
 }
 
 
@@ -113,7 +113,7 @@ def test_options(option: str) -> None:
     scenario, budget, max_deployed = SMALL_WORLDS["retirement"]()
     assert_same(
         scenario,
-        Policy(**OPTIONS[option]),
+        fr.policy("stageroute", **OPTIONS[option]),
         budget=budget,
         max_deployed=max_deployed,
         seed=3,
@@ -129,7 +129,7 @@ def test_options_in_every_world(option: str, world: str) -> None:
     scenario, budget, max_deployed = SMALL_WORLDS[world]()
     assert_same(
         scenario,
-        Policy(**OPTIONS[option]),
+        fr.policy("stageroute", **OPTIONS[option]),
         budget=budget,
         max_deployed=max_deployed,
         trials=2,
@@ -151,7 +151,7 @@ CONTEXTUAL: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("option", CONTEXTUAL)
 def test_options_of_the_contextual_estimator(option: str) -> None:
     scenario, budget, max_deployed = SMALL_WORLDS["tasks"]()
-    policy = Policy(estimator="contextual", **CONTEXTUAL[option])
+    policy = fr.policy("contextual", **CONTEXTUAL[option])
     assert_same(
         scenario, policy, budget=budget, max_deployed=max_deployed, seed=5, horizon=1_200, trials=2
     )

@@ -147,7 +147,7 @@ def test_formulas_are_worked_out_for_every_cell() -> None:
         assert cell.trials == max(math.ceil(1e5 / horizon), asked)
         assert settings["deploy_cost"] == settings["budget"] / 10
         assert cell.gamma == 0.5 * math.log(24 * horizon)
-        assert cell.policy_options["init_pulls"] == 5
+        assert cell.policy_options["estimator"]["init_pulls"] == 5
 
 
 def test_slack_never_binds_and_cheapest_just_does() -> None:

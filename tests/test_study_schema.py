@@ -60,7 +60,7 @@ def test_resolving_writes_out_the_defaults_and_changes_nothing_else() -> None:
     study = Study.from_toml_text(TEXT)
     resolved = study.resolved()
     assert resolved.resolved() == resolved
-    assert resolved.policy[0].options["fill"] == "reduced_cost"
+    assert resolved.policy[0].options["deployer"]["fill"] == "reduced_cost"
     assert resolved.scenario[0].options["limit"] == 0.4
     for before, after in zip(study.policy, resolved.policy, strict=True):
         assert build_policy(before.name, before.options) == build_policy(after.name, after.options)

@@ -1,19 +1,87 @@
-"""Policies: estimator x deployer x router triples, and the registry of named ones."""
+"""Policies: estimator x deployer x router triples, and the registry of named ones.
 
-from fastroute.policies.deployers import DEPLOYERS, Choice, StageProblem
-from fastroute.policies.estimators import ESTIMATORS, resolve_gamma
+A part is a class in a file of its own, in one of three packages with a table of names each.
+"""
+
+from fastroute.policies.deployers import (
+    DEPLOYERS,
+    MIP,
+    BestSet,
+    LeastPulled,
+    Newest,
+    RandomSet,
+    Static,
+    Top,
+)
+from fastroute.policies.estimators import (
+    ESTIMATORS,
+    UCB,
+    Contextual,
+    Discounted,
+    KnownMeans,
+    Mean,
+    Pessimistic,
+    Thompson,
+    resolve_gamma,
+)
+from fastroute.policies.part import Deployer, Estimator, OptionsError, Part, Router, RunNumbers
+from fastroute.policies.policy import Policy
 from fastroute.policies.registry import POLICIES, policy
-from fastroute.policies.routers import ROUTERS
-from fastroute.policies.spec import Policy
+from fastroute.policies.routers import (
+    LP,
+    ROUTERS,
+    DriftPlusPenalty,
+    Elimination,
+    EpsilonGreedy,
+    ExploreThenCommit,
+    Greedy,
+    Pacer,
+    PrimalDual,
+    Ratio,
+    TrueLP,
+    Uniform,
+)
+from fastroute.policies.stage import Choice, StageProblem
 
 __all__ = [
     "DEPLOYERS",
     "ESTIMATORS",
+    "LP",
+    "MIP",
     "POLICIES",
     "ROUTERS",
+    "UCB",
+    "BestSet",
     "Choice",
+    "Contextual",
+    "Deployer",
+    "Discounted",
+    "DriftPlusPenalty",
+    "Elimination",
+    "EpsilonGreedy",
+    "Estimator",
+    "ExploreThenCommit",
+    "Greedy",
+    "KnownMeans",
+    "LeastPulled",
+    "Mean",
+    "Newest",
+    "OptionsError",
+    "Pacer",
+    "Part",
+    "Pessimistic",
     "Policy",
+    "PrimalDual",
+    "RandomSet",
+    "Ratio",
+    "Router",
+    "RunNumbers",
     "StageProblem",
+    "Static",
+    "Thompson",
+    "Top",
+    "TrueLP",
+    "Uniform",
     "policy",
     "resolve_gamma",
 ]

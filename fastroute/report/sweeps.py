@@ -10,7 +10,7 @@ import numpy as np
 from fastroute.report.material import Material
 from fastroute.report.style import compact, line_style, word
 from fastroute.report.svg import Chart, Key, Line, line_chart, log_range
-from fastroute.study.build import policy_axes, scenario_axes
+from fastroute.study.build import flat_options, policy_axes, scenario_axes
 from fastroute.study.grid import Point, points
 
 if TYPE_CHECKING:
@@ -136,8 +136,11 @@ def _value(axis: str, row: Row) -> float | str | None:
     kind, _, name = axis.rpartition(".")
     if axis == "policy.gamma":
         value = row["gamma"]
+    elif kind:
+        options = json.loads(row[f"{kind}_options"])
+        value = (flat_options(options) if kind == "policy" else options).get(name)
     else:
-        value = json.loads(row[f"{kind}_options"]).get(name) if kind else row[name]
+        value = row[name]
     if value is None or isinstance(value, str):
         return value
     numeric = isinstance(value, int | float) and not isinstance(value, bool)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.policies import Policy, resolve_gamma
+from fastroute.policies import Policy
 from fastroute.scenarios import Scenario
 from fastroute.scenarios.optimum import optimum, refuse_infeasible
 from fastroute.simulation.blocks import BLOCK
@@ -273,8 +273,8 @@ def _prepare(
     solved = time.perf_counter()
     refuse_infeasible(world, best, budget, max_deployed)
     refuse_policy(policy, world, backend)
-    gamma = resolve_gamma(policy.gamma, horizon, size, policy.delta)
-    program = make_program(world, policy, budget, gamma, int(seed), plan)
+    gamma = policy.estimator.radius(horizon, size)
+    program = make_program(world, policy, budget, int(seed), plan)
     task = Task(
         world,
         policy,

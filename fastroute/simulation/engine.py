@@ -7,23 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels import codes
-from fastroute.kernels.formulas import estimates, outcomes, scores
+from fastroute.kernels.formulas import estimates
 from fastroute.kernels.normal import normal
-from fastroute.kernels.types import (
-    STATES,
-    EstimatorKernel,
-    Memory,
-    ModelNumbers,
-    Outcome,
-    Program,
-    RouterKernel,
-    Routing,
-    new_sums,
-)
-from fastroute.policies import DEPLOYERS, Policy, StageProblem
-from fastroute.policies.custom import plain_function, router_name
-from fastroute.policies.estimators import NO_RADIUS
-from fastroute.policies.routers import first_state, resolve_explore, resolve_gain
+from fastroute.kernels.types import STATES, Memory, ModelNumbers, Program, Routing, new_sums
+from fastroute.policies import Policy, RunNumbers, StageProblem
+from fastroute.policies.stage import checked
 from fastroute.scenarios import World
 from fastroute.scenarios.optimum import Optimum
 from fastroute.simulation.blocks import Moments, block_curves, block_models, block_stages
@@ -77,96 +65,24 @@ class ChunkResult(NamedTuple):
     trace: ModelNumbers  #: [rounds, trials], empty unless traced
 
 
-def make_program(
-    world: World, policy: Policy, budget: float, gamma: float, seed: int, plan: Plan
-) -> Program:
+def make_program(world: World, policy: Policy, budget: float, seed: int, plan: Plan) -> Program:
     """Say what stays the same in a run, as the kernels see it."""
-    kept = (1.0 - policy.margin) * budget
-    router = policy.router if isinstance(policy.router, str) else "custom"
-    c_max = world.cost_max
-    pace = min(kept, c_max) / c_max if c_max > 0.0 else 1.0
-    forced = float(policy.init_pulls) if policy.init == "forced" else 0.0
-    below = 1.0 if policy.init == "optimistic" else forced
-    count = float(policy.init_pulls) if policy.init == "prior" else 0.0
-    cost = world.cost_min if policy.prior_cost is None else policy.prior_cost
-    discounted = policy.estimator == "discounted"
-    estimator = EstimatorKernel(
-        {"thompson": "sampled", "contextual": "by_task", "truth": "known_means"}.get(
-            policy.estimator, "elementwise"
-        ),
-        estimates.discounted_observation if discounted else estimates.count_observation,
-        estimates.bounds,
-        None if policy.estimator == "truth" else estimates.interval,
-        (
-            0.0 if policy.estimator in NO_RADIUS else gamma,
-            world.cost_min,
-            c_max,
-            1.0 if policy.estimator == "pessimistic" else -1.0,
-            below,
-            policy.discount if discounted else 1.0,
-        ),
-        (count, count * policy.prior_reward, count * cost),
-        below,
-        forced,
-        discounted,
-    )
-    gain = resolve_gain(router, policy.gain, plan.horizon, pace)
-    explore = resolve_explore(router, policy.explore, plan.horizon, plan.stage_length)
-    scored = (gain, min(kept, c_max), 1.0 / c_max)
-    score, learn, parameters = {
-        "ratio": (scores.ratio_score, None, scored),
-        "drift_plus_penalty": (scores.drift_score, scores.drift_learn, scored),
-        "pacer": (
-            scores.pacer_score,
-            scores.pacer_learn,
-            (*scored, policy.smoothing, policy.ceiling),
-        ),
-        "primal_dual": (scores.primal_dual_score, scores.primal_dual_learn, scored),
-        "epsilon_greedy": (None, None, (kept, c_max, explore)),
-        "explore_then_commit": (None, None, (kept, c_max, explore)),
-        "greedy": (None, None, (np.inf, c_max)),
-    }.get(router, (None, None, (kept, c_max)))
-    return Program(
-        seed,
-        estimator,
-        RouterKernel(
-            {"truth": "known_lp", "greedy": "lp", "custom": "custom_shares"}.get(
-                router, "by_score" if score else router
-            ),
-            score,
-            learn,
-            None if isinstance(policy.router, str) else plain_function(policy.router),
-            parameters,
-            first_state(router, min(kept, c_max)) if score else (),
-            kept,
-            policy.resolve_every,
-        ),
-        *_outcomes(world),
+    run = RunNumbers(
+        plan.horizon,
+        plan.stage_length,
+        len(world.limit),
+        (1.0 - policy.margin) * budget,
         world.cost_min,
-        c_max,
+        world.cost_max,
     )
-
-
-def _outcomes(world: World) -> tuple[Outcome, Outcome]:
-    order = "replay_in_order" if world.in_order else "replay"
-    none = np.zeros((0, 0))
-    no_tasks = np.zeros(0), np.zeros(0, np.int64)
-    reward = {
-        codes.REWARD_BERNOULLI: ("elementwise", outcomes.bernoulli),
-        codes.REWARD_TASK: ("by_task", None),
-        codes.REWARD_TABLE: ("atoms", None),
-        codes.REWARD_REPLAY: (order, None),
-    }[world.reward_kind]
-    cost = {
-        codes.COST_UNIFORM: ("elementwise", outcomes.uniform_cost),
-        codes.COST_FIXED: ("elementwise", outcomes.always),
-        codes.COST_TABLE: ("atoms", None),
-        codes.COST_REPLAY: (order, None),
-    }[world.cost_kind]
-    tasks = (world.task_prob, world.task_alias) if reward[0] == "by_task" else no_tasks
-    return (
-        Outcome(*reward, (), none if reward[1] else world.reward_table, *tasks),
-        Outcome(*cost, (), none if cost[1] else world.cost_table, *no_tasks),
+    return Program(
+        seed=seed,
+        estimator=policy.estimator.kernel(run),
+        router=policy.router.kernel(run),
+        reward=world.reward,
+        cost=world.cost,
+        cost_min=world.cost_min,
+        cost_max=world.cost_max,
     )
 
 
@@ -177,19 +93,14 @@ def refuse_policy(policy: Policy, world: World, backend: str) -> None:
     ------
     ValueError
     """
-    if backend == "jax" and not isinstance(policy.router, str):
+    for part in policy.parts:
+        if backend not in part.backends:
+            raise ValueError(part.refusal(backend))
+    if policy.estimator.needs_tasks and world.reward.kernel != "by_task":
         raise ValueError(
-            f'backend="jax" cannot call the router {router_name(policy.router)}, a function. Use '
-            'backend="numba".'
+            f'policy {policy.name!r}: estimator="{policy.estimator.label}" needs a scenario whose '
+            'queries have tasks, reward=fr.ByTask(...), such as fr.scenario("routerbench").'
         )
-    if policy.estimator == "contextual":
-        if backend == "jax":
-            raise ValueError('backend="jax" has no estimator "contextual". Use backend="numba".')
-        if world.reward_kind != codes.REWARD_TASK:
-            raise ValueError(
-                f'policy {policy.name!r}: estimator="contextual" needs a scenario whose queries '
-                'have tasks, reward_law="task", such as fr.scenario("routerbench").'
-            )
 
 
 def compose(policy: Policy, program: Program, backend: str) -> Any:
@@ -198,18 +109,18 @@ def compose(policy: Policy, program: Program, backend: str) -> Any:
     Raises
     ------
     ValueError
-        When a function of the user cannot be compiled.
+        When a formula or a function of the user cannot be compiled.
     """
+    kernel = load_kernel("rounds", backend)
     if backend != "numba":
-        return load_kernel("rounds", backend).compose(program)
+        return kernel.compose(program)
     from numba.core.errors import NumbaError
 
     try:
-        return load_kernel("rounds", backend).compose(program)
+        return kernel.compose(program)
     except NumbaError as error:
-        raise ValueError(
-            f"router {router_name(policy.router)}: cannot be compiled: {error}"
-        ) from error
+        own = [part.label for part in policy.parts if part.is_own] or ["a law of the scenario"]
+        raise ValueError(f"{', '.join(own)}: cannot be compiled: {error}") from error
 
 
 def run_chunk(
@@ -255,7 +166,8 @@ def run_chunk(
     previous = np.zeros((trials, size), np.bool_)
     for k, stage in enumerate(plan.stages):
         problem = _problem(task, k, stage, memory, previous, reward_mean, cost_mean, first_trial)
-        choice = DEPLOYERS[task.policy.deployer](problem)
+        deployer = task.policy.deployer
+        choice = checked(deployer.choose(problem), problem, deployer.label)
         filled = slot_table(choice.deployed, slots)
         ledger.open_stage(choice.deployed, previous)
         ledger.keep_sets(k, filled)
@@ -288,7 +200,7 @@ def run_chunk(
             )
             if refused >= 0:
                 raise ValueError(
-                    f"router {router_name(task.policy.router)}: what it wrote to share in round "
+                    f"router {task.policy.router.label}: what it wrote to share in round "
                     f"{refused} is no distribution within the limits: shares must be at least 0, "
                     "at most their limits, and add up to 1 in every trial"
                 )
@@ -412,7 +324,6 @@ def _problem(
         program.router.budget,
         task.deploy_cost / stage.rounds,
         task.max_deployed,
-        task.policy.fill,
         task.backend,
     )
 

@@ -152,7 +152,7 @@ def make_run(
         accounts.picks.T,
         accounts.models,
         seconds,
-        warnings(accounts, plan.horizon, settings["budget"], policy.estimator),
+        warnings(accounts, plan.horizon, settings["budget"], policy.estimator.name),
     )
 
 

@@ -127,7 +127,7 @@ class Run:
             np.array([stage.opened for stage in self.plan.stages]),
             np.array([stage.rounds for stage in self.plan.stages]),
             budget=float(self.settings["budget"]),
-            deployer=self.policy.deployer,
+            deployer=self.policy.deployer.name,
         )
 
     def summary(self) -> "pl.DataFrame":

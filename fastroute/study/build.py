@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import ValidationError
 
+from fastroute.policies.part import KINDS
 from fastroute.rules import ALL_NAMES, Formula, formula
 from fastroute.study.axes import axis_of
 from fastroute.study.errors import key_path, plain_message
@@ -17,7 +18,8 @@ from fastroute.study.toml import shown
 from fastroute.words import unknown
 
 if TYPE_CHECKING:
-    from fastroute.policies import Policy
+    from fastroute.policies import Part, Policy
+    from fastroute.policies.part import Problem
     from fastroute.scenarios import Scenario
 
 #: Options of a scenario that are settings of the run too, whose value they take when not given.
@@ -61,28 +63,32 @@ def build_policy(name: str, options: Mapping[str, Any]) -> "Policy":
 
 
 @functools.lru_cache(maxsize=1024)
-def policy_formula(option: str, value: str) -> Formula | None:
-    """Read a formula for an option of a policy; None where the value is none.
+def policy_formula(part: "type[Part] | None", option: str, value: str) -> Formula | None:
+    """Read a formula for an option of a part of a policy; None where the value is none.
+
+    Parameters
+    ----------
+    part : type of Part or None
+        None for ``margin``, which is the policy's own.
+    option, value : str
 
     Raises
     ------
     ValueError
         When the option is a number and the text is no formula.
     """
-    from fastroute.policies import Policy, resolve_gamma
+    from fastroute.policies import OptionsError, Policy
 
-    field = Policy.model_fields.get(option)
-    if field is None:
+    fields = Policy.model_fields if part is None else part.model_fields
+    if not {int, float} & _kinds(fields[option].annotation):
         return None
-    if not {int, float} & _kinds(field.annotation):
-        return None
-    if option == "gamma":
+    if part is not None and str in _kinds(fields[option].annotation):
         try:
-            resolve_gamma(value, 2, 1, 0.5)
-        except ValueError:
-            pass
-        else:
+            part(**{option: value})
             return None
+        except OptionsError as error:
+            if all(problem.path != (option,) for problem in error.problems):
+                return None
     try:
         return formula(value, ALL_NAMES)
     except ValueError as error:
@@ -96,18 +102,67 @@ def _kinds(annotation: Any) -> set[Any]:
     return set().union(*map(_kinds, parts)) if parts else {annotation}
 
 
-def policy_formulas(options: Mapping[str, Any]) -> dict[str, Formula]:
-    """Read those options of a policy that are formulas."""
+def policy_formulas(name: str, options: Mapping[str, Any]) -> dict[str, Formula]:
+    """Read those options beside the parts of a policy that are formulas.
+
+    Raises
+    ------
+    ValueError
+        When something is no part, or an option that is a number is a text that is no formula.
+    """
+    found = {}
     texts = {option: value for option, value in options.items() if isinstance(value, str)}
-    return {
-        option: rule
-        for option, value in texts.items()
-        if (rule := policy_formula(option, value)) is not None
-    }
+    for option, part in _owners(name, options, texts).items():
+        try:
+            rule = policy_formula(part, option, texts[option])
+        except ValueError as error:
+            raise _OptionError(option, texts[option], str(error)) from None
+        if rule is not None:
+            found[option] = rule
+    return found
+
+
+def _owners(
+    name: str, options: Mapping[str, Any], wanted: Collection[str]
+) -> "dict[str, type[Part] | None]":
+    """Return the part that each wanted option is for; an option that no part has is left out."""
+    from fastroute.policies import Policy
+    from fastroute.policies.registry import read_parts
+
+    drafts = read_parts(name, options).values() if wanted else ()
+    found: dict[str, type[Part] | None] = {}
+    for option in wanted:
+        if option in Policy.model_fields:
+            if option not in KINDS:
+                found[option] = None
+            continue
+        mine = [draft.cls for draft in drafts if option in draft.fields]
+        if mine:
+            found[option] = mine[0]
+    return found
+
+
+def flat_options(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a policy that is given as tables beside the names of its parts.
+
+    Where two parts have an option of one name, the first one's is returned.  Run directories of
+    earlier versions hold the options flat already.
+    """
+    found = dict(tables)
+    for kind in KINDS:
+        if isinstance(tables[kind], Mapping):
+            found[kind] = tables[kind]["name"]
+            for option, value in tables[kind].items():
+                if option != "name":
+                    found.setdefault(option, value)
+    return found
 
 
 def work_out_policy(
-    options: Mapping[str, Any], rules: Mapping[str, Formula], names: Mapping[str, float]
+    name: str,
+    options: Mapping[str, Any],
+    rules: Mapping[str, Formula],
+    names: Mapping[str, float],
 ) -> dict[str, Any]:
     """Return the options of a policy with formulas worked out for one cell.
 
@@ -116,14 +171,35 @@ def work_out_policy(
     ValueError
         When a formula has no value.
     """
-    from fastroute.policies import Policy
-
     found = dict(options)
-    for option, rule in rules.items():
-        number = rule(names)
-        whole = Policy.model_fields[option].annotation is int
+    for option, part in _owners(name, options, rules).items():
+        number = rules[option](names)
+        whole = part is not None and part.model_fields[option].annotation is int
         found[option] = round(number) if whole else number
     return found
+
+
+def plain_parts(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a policy with its parts as tables, where they are objects.
+
+    Raises
+    ------
+    ValueError
+        When a part of the user's own cannot be imported by its name.
+    """
+    from fastroute.policies.part import Part
+    from fastroute.policies.reading import make_part
+
+    def plain(kind: str, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [plain(kind, entry) for entry in value]
+        if isinstance(value, Mapping) and set(value) == {"grid"}:
+            return {"grid": plain(kind, value["grid"])}
+        if isinstance(value, Part) or callable(value):
+            return make_part(kind, value).dump()
+        return value
+
+    return {key: plain(key, value) if key in KINDS else value for key, value in options.items()}
 
 
 def scenario_options(name: str) -> dict[str, Any]:
@@ -138,13 +214,6 @@ def run_options(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
         for key, default in scenario_options(name).items()
         if key in _OF_THE_RUN and not isinstance(default, int) and options.get(key) is None
     )
-
-
-def policy_options() -> tuple[str, ...]:
-    """Options of every policy."""
-    from fastroute.policies import Policy
-
-    return tuple(field for field in Policy.model_fields if field != "name")
 
 
 def scenario_axes(name: str, options: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
@@ -309,17 +378,23 @@ def _checksum(path: str, size: int, changed: int) -> str:
 
 
 def resolve_policy(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a policy with all defaults written out.
+    """Return the options of a policy with all defaults written out, in a table for each part.
 
-    Axes and formulas stay as they are.
+    Axes and formulas stay as they are, and so do options of a part that is itself an axis.
     """
     axes = policy_axes(options)
-    single = {key: value for key, value in options.items() if key not in axes}
-    open_ = {key: options[key] for key in (*axes, *policy_formulas(single))}
-    fixed = {k: v for k, v in options.items() if k not in open_}
-    fields = build_policy(name, fixed).model_dump(mode="json", exclude_none=True)
-    fields.pop("name", None)
-    return {**fields, **open_}
+    first = {**options, **{option: axis[0] for option, axis in axes.items()}}
+    rules = policy_formulas(name, first)
+    open_ = {key: options[key] for key in options if key in axes or key in rules}
+    tables = build_policy(name, {k: v for k, v in first.items() if k not in rules}).dump()
+    del tables["name"]
+    for kind in KINDS:
+        if kind in axes:
+            # The options beside it are for whichever part it is.
+            open_ |= {key: options[key] for key in tables[kind] if key in options}
+        else:
+            tables[kind] = {k: v for k, v in tables[kind].items() if k not in open_}
+    return {**tables, **open_}
 
 
 def option_problems(
@@ -384,8 +459,7 @@ def option_problems(
         if name not in POLICIES:
             problems.append(f"{path}.name = {shown(name)}: {unknown(name, POLICIES, 'policy')}")
             continue
-        kind = f'option of policy "{name}"'
-        problems += _unknown_options(path, given, policy_options(), kind) or _each(
+        problems += _each(
             path, given, policy_axes, functools.partial(_build_without_formulas, name)
         )
     return problems
@@ -419,15 +493,8 @@ class _OptionError(ValueError):
 
 def _build_without_formulas(name: str, options: Mapping[str, Any]) -> None:
     """Build a policy from the options whose values are known before the grid is laid out."""
-    known = {}
-    for option, value in options.items():
-        try:
-            rule = policy_formula(option, value) if isinstance(value, str) else None
-        except ValueError as error:
-            raise _OptionError(option, value, str(error)) from None
-        if rule is None:
-            known[option] = value
-    build_policy(name, known)
+    rules = policy_formulas(name, options)
+    build_policy(name, {key: value for key, value in options.items() if key not in rules})
 
 
 def _each(
@@ -449,6 +516,19 @@ def _each(
     return list(dict.fromkeys(found))
 
 
+def _option_problem(path: str, problem: "Problem") -> str:
+    """Say what is wrong with an option of a policy."""
+    if not problem.path:
+        return f"{path}: {problem.message}"
+    place = f"{path}.{'.'.join(problem.path)} = {shown(problem.value)}"
+    if not problem.allowed:
+        return f"{place}: {problem.message}"
+    # In a study, the name is that of the registered policy.
+    allowed = [option for option in problem.allowed if option != "name"]
+    hint = f". {problem.message}" if problem.message else ""
+    return f"{place}: {unknown(problem.path[-1], allowed, 'option of the policy')}{hint}"
+
+
 def _axis_problems(
     path: str,
     given: Mapping[str, Any],
@@ -466,10 +546,14 @@ def _axis_problems(
 
 def _attempt(path: str, build: Callable[[], object]) -> list[str]:
     """Build, and turn what the builder objects to into problems."""
+    from fastroute.policies import OptionsError
+
     try:
         build()
     except _OptionError as error:
         return [f"{path}.{error}"]
+    except OptionsError as error:
+        return [_option_problem(path, problem) for problem in error.problems]
     except (ValueError, TypeError, OSError) as error:
         # A builder may put a sentence of its own around what pydantic found; the finding itself
         # names every field.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from fastroute.policies import resolve_gamma
 from fastroute.scenarios.costs import BudgetMarks, budget_marks
 from fastroute.scenarios.optimum import optimum, refuse_infeasible
 from fastroute.simulation.api import SIMULATION_BACKENDS
@@ -18,6 +17,7 @@ from fastroute.study.build import (
     build_policy,
     build_scenario,
     file_content,
+    flat_options,
     identity_of,
     kept_options,
     policy_formulas,
@@ -33,7 +33,7 @@ from fastroute.study.values import work_out
 from fastroute.study.work import Job
 
 if TYPE_CHECKING:
-    from fastroute.policies import Policy
+    from fastroute.rules import Formula
     from fastroute.scenarios import Scenario
     from fastroute.scenarios.base import World
 
@@ -69,8 +69,8 @@ class Cell:
     settings : dict
         Arguments of ``simulate``, numbers only: horizon, budget, max_deployed, stages, trials,
         seed, checkpoints, deploy_cost, backend.
-    gamma : float
-        The policy's, as a number.
+    gamma : float or None
+        The policy's, as a number; None where its estimator takes none.
     axes : dict
         Column name and value for what varies in the study beside the settings.
     curves : {"trials", "moments"}
@@ -101,7 +101,7 @@ class Cell:
     policy_options: dict[str, Any]
     run_options: tuple[str, ...]
     settings: dict[str, Any]
-    gamma: float
+    gamma: float | None
     axes: dict[str, Any]
     curves: str
     keep_stages: bool
@@ -280,9 +280,8 @@ class _Played(NamedTuple):
 class _Player(NamedTuple):
     """A policy with its formulas worked out."""
 
-    policy: "Policy"
     options: dict[str, Any]
-    gamma: float
+    gamma: float | None
 
 
 class _Reader:
@@ -298,6 +297,7 @@ class _Reader:
         self._world_numbers: dict[str, int] = {}
         self._played: dict[tuple[Any, ...], _Played | ValueError | OSError] = {}
         self._players: dict[tuple[Any, ...], _Player] = {}
+        self._formulas: dict[int, dict[str, Formula]] = {}
         # Both cost a solution of every pool and instance, so they are left out where no formula
         # can ask for them.
         text = json.dumps([study.to_dict()[key] for key in ("setting", "policy")])
@@ -332,7 +332,7 @@ class _Reader:
             run_options=played.taken,
             settings=settings,
             gamma=player.gamma,
-            axes=self._axes(point, player.policy),
+            axes=self._axes(point, player.options),
             curves=store.curves if store.curves != "auto" else ("trials" if few else "moments"),
             keep_stages=store.stages == "trials"
             or (store.stages == "auto" and rows <= MOST_STAGE_ROWS),
@@ -387,16 +387,17 @@ class _Reader:
 
     def _player(self, point: Point, played: _Played) -> _Player:
         spec, horizon, size = point.policy, played.settings["horizon"], played.scenario.n_models
-        rules = policy_formulas(spec.options)
+        if id(spec) not in self._formulas:
+            self._formulas[id(spec)] = policy_formulas(spec.name, spec.options)
+        rules = self._formulas[id(spec)]
         names = tuple(played.names.values()) if rules else ()
         key = (id(spec), horizon, size, *names)
         if key not in self._players:
-            policy = build_policy(spec.name, work_out_policy(spec.options, rules, played.names))
-            self._players[key] = _Player(
-                policy,
-                policy.model_dump(mode="json", exclude={"name"}),
-                resolve_gamma(policy.gamma, horizon, size, policy.delta),
-            )
+            options = work_out_policy(spec.name, spec.options, rules, played.names)
+            policy = build_policy(spec.name, options)
+            tables = policy.dump()
+            del tables["name"]
+            self._players[key] = _Player(tables, policy.estimator.radius(horizon, size))
         return self._players[key]
 
     def _settings(
@@ -463,14 +464,15 @@ class _Reader:
             refuse_infeasible(world, found, settings["budget"], max_deployed)
             self._feasible.add(key)
 
-    def _axes(self, point: Point, policy: "Policy") -> dict[str, Any]:
+    def _axes(self, point: Point, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return columns for what varies, beside the settings that every frame has."""
         columns: dict[str, Any] = {}
+        flat = flat_options(options)
         for column, kind, option in self._columns:
             if kind == "scenario":
                 columns[column] = point.scenario.options.get(option)
             elif kind == "policy":
-                columns[column] = point.policy.options.get(option, getattr(policy, option))
+                columns[column] = point.policy.options.get(option, flat.get(option))
             else:
                 value = point.setting[option]
                 columns[column] = str(value) if kind == "rule" else value

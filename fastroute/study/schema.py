@@ -55,6 +55,7 @@ from fastroute.study.build import (
     identity_of,
     kept_options,
     option_problems,
+    plain_parts,
     policy_axes,
     resolve_policy,
     resolve_scenario,
@@ -134,7 +135,12 @@ class ScenarioSpec(_Named):
 
 
 class PolicySpec(_Named):
-    """A registered policy, its options and its label."""
+    """A registered policy, its options and its label; parts that are objects become tables."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parts_are_tables(cls, data: Any) -> Any:
+        return plain_parts(data) if isinstance(data, Mapping) else data
 
 
 Whole = int | str | tuple[int | str, ...]

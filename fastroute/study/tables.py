@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fastroute.policies.part import KINDS
 from fastroute.simulation.frames import (
     QUANTILES,
     curves_frame,
@@ -81,7 +82,7 @@ def _row(cell: Cell) -> dict[str, Any]:
         "trials": cell.trials,
         "stage_length": -(-horizon // stages),
         "gamma": cell.gamma,
-        **{name: cell.policy_options[name] for name in ("estimator", "deployer", "router")},
+        **{kind: cell.policy_options[kind]["name"] for kind in KINDS},
         **{name: settings[name] for name in ("deploy_cost", "checkpoints", "backend")},
         "curves_kept": cell.curves,
         "stages_kept": "trials" if cell.keep_stages else "means",

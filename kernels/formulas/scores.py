@@ -7,8 +7,8 @@ A router that ranks is made of up to two formulas::
 
 ``upper`` and ``lower`` are the bounds of a model, ``state`` is what the router keeps of a trial (at
 most ``STATES`` numbers).  Parameters are the numbers of the router, in the order in which it gives
-them.  In all formulas here these start with the step or weight of the router, the pace (cost of a
-round that prices aim at) and the scale (costs times this are on the scale of the rewards).
+them.  ``pace`` is the cost of a round that prices aim at; costs times ``scale`` are on the scale of the
+rewards.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from fastroute.kernels.formulas.names import maximum, minimum, quotient, rounded
 from fastroute.kernels.tolerances import POSITIVE, PRICE_RATIO
 
 
-def ratio_score(upper: Any, lower: Any, state: Any, step: Any, pace: Any, scale: Any) -> Any:
+def ratio_score(upper: Any, lower: Any, state: Any, scale: Any) -> Any:
     """Reward per cost, ``U / c``."""
     return upper / maximum(rounded(lower * scale), POSITIVE)
 

@@ -11,6 +11,7 @@ from fastroute.analyse import mean_interval
 from fastroute.report.answers.lines import base_label
 from fastroute.report.style import word
 from fastroute.study import StoredStudy
+from fastroute.study.build import flat_options
 
 if TYPE_CHECKING:
     import polars as pl
@@ -164,7 +165,7 @@ def otherwise(stored: StoredStudy, trials: "pl.DataFrame", *options: str) -> "pl
     names: dict[str, str] = {}
     others: dict[str, str] = {}
     for row in trials.unique("policy_options", maintain_order=True).iter_rows(named=True):
-        given = json.loads(row["policy_options"])
+        given = flat_options(json.loads(row["policy_options"]))
         rest = {name: value for name, value in given.items() if name not in options}
         told = [
             f"{_SYMBOLS.get(axis, axis.removeprefix('policy_'))} = {_short(row[axis])}"
@@ -177,11 +178,14 @@ def otherwise(stored: StoredStudy, trials: "pl.DataFrame", *options: str) -> "pl
 
 
 def with_option(trials: "pl.DataFrame", option: str) -> "pl.DataFrame":
-    """Add a column with an option of the policies; needs the column ``policy_options``."""
+    """Add a column with an option of the policies, null where a policy has no such option.
+
+    Needs the column ``policy_options``.
+    """
     import polars as pl
 
     texts = trials.get_column("policy_options").unique().to_list()
-    values = [json.loads(text)[option] for text in texts]
+    values = [flat_options(json.loads(text)).get(option) for text in texts]
     return trials.with_columns(pl.col("policy_options").replace_strict(texts, values).alias(option))
 
 

@@ -19,6 +19,7 @@ from fastroute.report.answers.words import best_words, between, difference_words
 from fastroute.report.figures import house_style
 from fastroute.report.style import with_margin
 from fastroute.study import StoredStudy
+from fastroute.study.build import flat_options
 
 if TYPE_CHECKING:
     import polars as pl
@@ -100,7 +101,7 @@ def _with_rules(trials: "pl.DataFrame") -> "pl.DataFrame":
     import polars as pl
 
     def rule(text: str) -> str:
-        options = json.loads(text)
+        options = flat_options(json.loads(text))
         pulls = options["init_pulls"]
         if options["init"] == "prior":
             return f"prior {options['prior_reward']:g}, weight {pulls}"

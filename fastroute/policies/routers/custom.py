@@ -29,40 +29,68 @@ become vector instructions.
 """
 
 import inspect
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+from pydantic import Field, field_validator
+
+from fastroute.kernels.types import RouterKernel
+from fastroute.policies.part import Rounds, Router, RunNumbers
 
 ARGUMENTS: Final = 10
 
 
-def compile_router(function: Any) -> Any:
-    """Compile a router into what the round loop can call.
+class Custom(Router):
+    """A function of the user's as a router.
 
-    Parameters
+    Attributes
     ----------
     function : callable
-        Plain Python or decorated with ``numba.njit``; see the module.
-
-    Returns
-    -------
-    numba.core.ccallback.CFunc
-        Or the plain function where ``NUMBA_DISABLE_JIT=1`` has turned compilation off.
-
-    Raises
-    ------
-    ValueError
-        When Numba cannot compile it for those arguments; the message is Numba's.
+        See the module.
+    resolve_every : int
+        Rounds between two calls.
     """
-    from numba import cfunc, config
-    from numba.core.errors import NumbaError
 
-    from fastroute.kernels.numba_.routers import CUSTOM
+    name: ClassVar[str] = "custom"
+    passes: ClassVar[str] = "custom_shares"
+    backends: ClassVar[tuple[str, ...]] = ("numba", "ref")
 
-    if config.DISABLE_JIT:  # type: ignore[attr-defined]  # set from the environment
-        return plain_function(function)
-    try:
-        return cfunc(CUSTOM, error_model="numpy")(plain_function(function))
-    except NumbaError as error:
-        raise ValueError(f"router {router_name(function)}: cannot be compiled: {error}") from error
+    function: Callable[..., Any] = Field(exclude=True)
+    resolve_every: Rounds = 1
+
+    @field_validator("function", mode="before")
+    @classmethod
+    def _a_function_of_ten_arguments(cls, value: Any) -> Any:
+        check_router(value)
+        return value
+
+    @property
+    def label(self) -> str:
+        """Name of the function."""
+        return router_name(self.function)
+
+    @property
+    def is_own(self) -> bool:
+        """A function is of the user's own making."""
+        return True
+
+    def parameters(self, run: RunNumbers) -> tuple[float, ...]:
+        """Return the budget."""
+        return (run.budget,)
+
+    def kernel(self, run: RunNumbers) -> RouterKernel:
+        """Return the router as the kernels see it."""
+        return super().kernel(run)._replace(function=plain_function(self.function))
+
+    def refusal(self, backend: str) -> str:
+        """Say that a backend cannot call a function, and what to do."""
+        return (
+            f'backend="{backend}" cannot call the router {self.label}, a function. Use '
+            'backend="numba".'
+        )
+
+    def _word(self) -> str:
+        return self._reference(plain_function(self.function))
 
 
 def check_router(function: Any) -> None:
@@ -74,7 +102,7 @@ def check_router(function: Any) -> None:
         When it is not callable, or takes another number of arguments.
     """
     if not callable(function):
-        raise ValueError(f"router must be a name or a function, got {function!r}")
+        raise ValueError(f"must be a function, got {function!r}")
     try:
         count = len(inspect.signature(plain_function(function)).parameters)
     except (TypeError, ValueError):

@@ -1,0 +1,24 @@
+"""The deployer ``static``."""
+
+from typing import ClassVar
+
+from fastroute.policies.deployers.mip import MIP
+from fastroute.policies.stage import Choice, StageProblem, by_rule
+
+
+class Static(MIP):
+    """What ``mip`` chooses in the first stage, for good; retired models are not replaced.
+
+    Attributes
+    ----------
+    fill : {"reduced_cost", "none", "ucb", "least_pulled"}
+        Use of slots that the optimum of the first stage leaves empty.
+    """
+
+    name: ClassVar[str] = "static"
+
+    def choose(self, problem: StageProblem) -> Choice:
+        """Return the sets to deploy, for a batch of trials at once."""
+        if problem.first:
+            return super().choose(problem)
+        return by_rule(problem.previous & (problem.limit > 0.0))

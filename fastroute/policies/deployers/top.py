@@ -1,0 +1,23 @@
+"""The deployer ``top``."""
+
+from typing import ClassVar
+
+from fastroute.policies.deployers.common import batch_of, highest
+from fastroute.policies.part import Deployer
+from fastroute.policies.stage import Choice, StageProblem
+from fastroute.solve.routing import route
+
+
+class Top(Deployer):
+    """The M_max models of highest ``U - lam L``, with ``lam`` the budget price of the relaxation.
+
+    The relaxation is the LP of the deployment problem without M_max.
+    """
+
+    name: ClassVar[str] = "top"
+
+    def choose(self, problem: StageProblem) -> Choice:
+        """Return the sets to deploy, for a batch of trials at once."""
+        batch = batch_of(problem, problem.upper, problem.lower)
+        price = route(batch, problem.backend).budget_price
+        return highest(problem, problem.upper - price[:, None] * problem.lower, price)

@@ -1,0 +1,32 @@
+"""Estimators: what a policy believes of each model's reward and cost."""
+
+from typing import Final
+
+from fastroute.policies.estimators.contextual import Contextual
+from fastroute.policies.estimators.discounted import Discounted
+from fastroute.policies.estimators.learner import Bounded, Learner, resolve_gamma
+from fastroute.policies.estimators.mean import Mean
+from fastroute.policies.estimators.pessimistic import Pessimistic
+from fastroute.policies.estimators.thompson import Thompson
+from fastroute.policies.estimators.truth import KnownMeans
+from fastroute.policies.estimators.ucb import UCB
+from fastroute.policies.part import Estimator
+
+__all__ = [
+    "ESTIMATORS",
+    "UCB",
+    "Bounded",
+    "Contextual",
+    "Discounted",
+    "KnownMeans",
+    "Learner",
+    "Mean",
+    "Pessimistic",
+    "Thompson",
+    "resolve_gamma",
+]
+
+#: Word in a table -> class.
+ESTIMATORS: Final[dict[str, type[Estimator]]] = {
+    cls.name: cls for cls in (UCB, Mean, Pessimistic, Discounted, Contextual, Thompson, KnownMeans)
+}

@@ -1,0 +1,26 @@
+"""The estimator ``contextual``."""
+
+from typing import ClassVar
+
+from fastroute.policies.estimators.learner import Bounded
+
+
+class Contextual(Bounded):
+    """``ucb`` for the task of the query.
+
+    Bounds on the reward from the observations of the same task alone, bounds on the cost from all.
+    The task is known before the query is routed, as a classifier in front of the router would
+    tell; deployers, and routers that hold their shares for many rounds, see the bounds of ``ucb``.
+    The regret is still against the optimum that does not look at the query, and may be negative.
+    Needs a scenario whose queries have tasks, and a router that decides every round.
+
+    Attributes
+    ----------
+    gamma, delta, init, init_pulls, prior_reward, prior_cost
+        As :class:`~fastroute.policies.estimators.learner.Bounded` has them.
+    """
+
+    name: ClassVar[str] = "contextual"
+    backends: ClassVar[tuple[str, ...]] = ("numba", "ref")
+    needs_tasks: ClassVar[bool] = True
+    passes: ClassVar[str] = "by_task"

@@ -1,0 +1,21 @@
+"""The estimator ``pessimistic``."""
+
+from typing import ClassVar
+
+from fastroute.policies.estimators.learner import Bounded
+
+
+class Pessimistic(Bounded):
+    """``ucb`` with an *upper* bound on the cost, ``clip(c + 2 f_rad(c, n + 1), c_min, c_max)``.
+
+    Reward optimistic, cost pessimistic (Pacchiano, Ghavamzadeh, Bartlett & Jiang 2021, *Stochastic
+    Bandits with Linear Constraints*).
+
+    Attributes
+    ----------
+    gamma, delta, init, init_pulls, prior_reward, prior_cost
+        As :class:`~fastroute.policies.estimators.learner.Bounded` has them.
+    """
+
+    name: ClassVar[str] = "pessimistic"
+    cost_side: ClassVar[float] = 1.0

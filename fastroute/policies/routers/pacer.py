@@ -1,0 +1,51 @@
+"""The router ``pacer``."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from fastroute.kernels.formulas import scores
+from fastroute.kernels.types import Formula
+from fastroute.policies.part import Positive, Rounds, Router, RunNumbers
+
+
+class Pacer(Router):
+    """Ranks the models by ``U - lam c``, with a price that paces the spending (ParetoBandit 2026).
+
+    ::
+
+        lam <- clip(lam + step (ema / b - 1), 0, ceiling)
+        ema <- (1 - smoothing) ema + smoothing c_t
+
+    ``c = L / c_max`` is the cost on the scale of the rewards.  The best model gets as much as
+    allowed, then the next; ties by higher U, lower L, lower index.
+
+    Attributes
+    ----------
+    step : float
+        Step of the price.
+    smoothing : float
+        Weight of the last cost in its running mean, in (0, 1].
+    ceiling : float
+        Largest price.
+    resolve_every : int
+        Rounds between two rankings; the price follows every round.
+    """
+
+    name: ClassVar[str] = "pacer"
+
+    score: ClassVar[Formula | None] = staticmethod(scores.pacer_score)
+    learn: ClassVar[Formula | None] = staticmethod(scores.pacer_learn)
+
+    step: Positive = 0.05
+    smoothing: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
+    ceiling: Positive = 5.0
+    resolve_every: Rounds = 1
+
+    def parameters(self, run: RunNumbers) -> tuple[float, ...]:
+        """Return the step, the pace and the scale of the costs, smoothing and ceiling."""
+        return self.step, *run.scale, self.smoothing, self.ceiling
+
+    def first_state(self, run: RunNumbers) -> tuple[float, ...]:
+        """Return the price, and the running mean of the costs: at first the budget."""
+        return 0.0, min(run.budget, run.cost_max)
