@@ -20,7 +20,19 @@ if TYPE_CHECKING:
         scaling_table,
     )
     from fastroute.policies import Policy, policy
-    from fastroute.scenarios import Scenario, scenario
+    from fastroute.scenarios import (
+        Bernoulli,
+        Beta,
+        ByTask,
+        CostLaw,
+        FixedCost,
+        Lognormal,
+        Recorded,
+        RewardLaw,
+        Scenario,
+        UniformCost,
+        scenario,
+    )
     from fastroute.simulation import Run, simulate
     from fastroute.solve import solve_deployment, solve_routing
     from fastroute.study import Study, load, run_study
@@ -29,11 +41,20 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bernoulli",
+    "Beta",
+    "ByTask",
+    "CostLaw",
     "FastrouteWarning",
+    "FixedCost",
+    "Lognormal",
     "Policy",
+    "Recorded",
+    "RewardLaw",
     "Run",
     "Scenario",
     "Study",
+    "UniformCost",
     "__version__",
     "fit_scaling",
     "load",
@@ -50,11 +71,20 @@ __all__ = [
 
 # Public name -> the room or module that defines it.
 _HOME: Final = {
+    "Bernoulli": "scenarios",
+    "Beta": "scenarios",
+    "ByTask": "scenarios",
+    "CostLaw": "scenarios",
     "FastrouteWarning": "warning",
+    "FixedCost": "scenarios",
+    "Lognormal": "scenarios",
     "Policy": "policies",
+    "Recorded": "scenarios",
+    "RewardLaw": "scenarios",
     "Run": "simulation",
     "Scenario": "scenarios",
     "Study": "study",
+    "UniformCost": "scenarios",
     "fit_scaling": "analyse",
     "load": "study",
     "mean_interval": "analyse",

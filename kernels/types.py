@@ -1,5 +1,6 @@
 """Named tuples of arrays that pass between the simulator and every backend."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,19 @@ class Rules(NamedTuple):
     gain: float  #: weight of the reward (drift), or step of the price (pacer, primal-dual)
     smoothing: float  #: weight of the last cost in the running mean of the pacer
     ceiling: float  #: largest price of the pacer
+
+
+class Outcome(NamedTuple):
+    """Law of the rewards or of the costs, as the kernels see it."""
+
+    kernel: str  #: "elementwise" | "atoms" | "by_task" | "replay" | "replay_in_order"
+    #: Formula of an elementwise law: (uniform, mean, *parameters).
+    draw: Callable[..., Any] | None
+    parameters: tuple[float, ...]
+    #: Atoms [S, N], means of the tasks [J, N] or recorded outcomes [Q, N]; [0, 0] if none.
+    table: F8
+    task_prob: F8  #: alias table of the tasks, [J]; [0] if none
+    task_alias: I8  #: [J]
 
 
 class Draws(NamedTuple):

@@ -4,13 +4,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from fastroute.scenarios.laws import (
-    LOGNORMAL_HEADROOM,
-    STRATA,
-    alias_table,
-    beta_strata,
-    lognormal_strata,
-)
+from fastroute.scenarios.laws.alias import alias_table
+from fastroute.scenarios.laws.beta import beta_strata
+from fastroute.scenarios.laws.lognormal import LOGNORMAL_HEADROOM, lognormal_strata
+from fastroute.scenarios.laws.strata import STRATA
 
 
 def alias_weights(prob: np.ndarray, alias: np.ndarray) -> np.ndarray:

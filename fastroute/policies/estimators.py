@@ -22,7 +22,8 @@
     alone, bounds on the cost from all.  The task is known before the query is routed, as a
     classifier in front of the router would tell; deployers, and routers that hold their shares for
     many rounds, see the bounds of ``ucb``.  The regret is still against the optimum that does not
-    look at the query, and may be negative.  Needs ``reward_law="task"`` and ``resolve_every=1``.
+    look at the query, and may be negative.  Needs rewards by task, ``fr.ByTask``, and
+    ``resolve_every=1``.
 ``thompson``
     A sample of the mean reward, drawn anew whenever a deployer or a router looks at it (Ferreira,
     Simchi-Levi & Wang 2018, *Online Network Revenue Management Using Thompson Sampling*)::

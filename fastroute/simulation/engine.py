@@ -8,12 +8,21 @@ from numpy.typing import NDArray
 
 from fastroute.kernels import codes
 from fastroute.kernels.normal import normal
-from fastroute.kernels.types import STATES, Draws, Memory, ModelNumbers, Routing, Rules, new_sums
+from fastroute.kernels.types import (
+    STATES,
+    Draws,
+    Memory,
+    ModelNumbers,
+    Outcome,
+    Routing,
+    Rules,
+    new_sums,
+)
 from fastroute.policies import DEPLOYERS, ESTIMATORS, ROUTERS, Policy, StageProblem
 from fastroute.policies.custom import compile_router, plain_function, router_name
 from fastroute.policies.estimators import INIT_RULES, NO_RADIUS
 from fastroute.policies.routers import first_state, resolve_explore, resolve_gain
-from fastroute.scenarios import World
+from fastroute.scenarios import Bernoulli, FixedCost, UniformCost, World
 from fastroute.scenarios.optimum import Optimum
 from fastroute.simulation.blocks import Moments, block_curves, block_models, block_stages
 from fastroute.simulation.ledger import MODEL_COLUMNS, QUANTITIES, STAGE_COLUMNS, Ledger
@@ -23,6 +32,18 @@ from fastroute.solve.routing import route
 from fastroute.solve.validate import Batch
 
 F8 = NDArray[np.float64]
+
+# Codes of the laws that the kernels know.
+_KINDS: dict[tuple[str, Callable[..., Any] | None], int] = {
+    ("elementwise", Bernoulli.draw): codes.REWARD_BERNOULLI,
+    ("by_task", None): codes.REWARD_TASK,
+    ("elementwise", UniformCost.draw): codes.COST_UNIFORM,
+    ("elementwise", FixedCost.draw): codes.COST_FIXED,
+    # The same number for rewards and costs.
+    ("atoms", None): codes.REWARD_TABLE,
+    ("replay", None): codes.REWARD_REPLAY,
+    ("replay_in_order", None): codes.REWARD_REPLAY,
+}
 
 #: A model of the optimum starves when it gets less than this share of the oracle's pulls.
 STARVED = 0.01
@@ -109,10 +130,10 @@ def refuse_policy(policy: Policy, world: World, backend: str) -> None:
     if policy.estimator == "contextual":
         if backend == "jax":
             raise ValueError('backend="jax" has no estimator "contextual". Use backend="numba".')
-        if world.reward_kind != codes.REWARD_TASK:
+        if world.reward.kernel != "by_task":
             raise ValueError(
                 f'policy {policy.name!r}: estimator="contextual" needs a scenario whose queries '
-                'have tasks, reward_law="task", such as fr.scenario("routerbench").'
+                'have tasks, reward=fr.ByTask(...), such as fr.scenario("routerbench").'
             )
 
 
@@ -130,15 +151,36 @@ def make_custom(policy: Policy, backend: str) -> Any:
 
 
 def make_draws(world: World) -> Draws:
-    """Law of rewards and costs for the kernels."""
+    """Law of rewards and costs for the kernels.
+
+    Raises
+    ------
+    ValueError
+        When a law is a formula that the kernels do not know.
+    """
+
+    def kind(outcome: Outcome) -> int:
+        try:
+            return _KINDS[outcome.kernel, outcome.draw]
+        except KeyError:
+            assert outcome.draw is not None
+            raise ValueError(
+                f"the formula {outcome.draw.__qualname__} is unknown to the kernels; use a law of "
+                "fastroute"
+            ) from None
+
+    def table(outcome: Outcome) -> F8:
+        return outcome.table if outcome.table.size else np.zeros((1, len(world.limit)))
+
+    by_task = world.reward.kernel == "by_task"
     return Draws(
-        world.reward_kind,
-        world.cost_kind,
-        world.reward_table,
-        world.cost_table,
-        world.task_prob,
-        world.task_alias,
-        world.in_order,
+        kind(world.reward),
+        kind(world.cost),
+        table(world.reward),
+        table(world.cost),
+        world.reward.task_prob if by_task else np.ones(1),
+        world.reward.task_alias if by_task else np.zeros(1, np.int64),
+        world.reward.kernel == "replay_in_order",
     )
 
 
