@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -269,3 +270,65 @@ def test_what_is_no_name_of_a_file_stays_as_it_is(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(caught.value)
     frame = pl.read_csv(tmp_path / "study" / "o.csv")
     assert frame.height == 2
+
+
+def test_laws_are_an_axis_as_tables_and_as_objects(tmp_path: Path) -> None:
+    table = {"name": "lognormal", "sigma": 0.5}
+    setting: dict[str, Any] = {"max_deployed": 3, "trials": 8}
+    study = study_of({"name": "sota", "cost": ["fixed", table]}, **setting)
+    assert study_of({"name": "sota", "cost": ["fixed", fr.Lognormal(0.5)]}, **setting) == study
+    file = tmp_path / "s.toml"
+    file.write_text(study.to_toml())
+    assert Study.from_toml(file).content_hash == study.content_hash
+    stored = run(study, tmp_path / "run")
+    cells = stored.cells.collect()
+    assert cells["scenario_cost"].to_list() == ["fixed", '{ name = "lognormal", sigma = 0.5 }']
+    assert stored.trials.collect().height == 16
+    with pytest.raises(StudyError, match="has no parameter 'sgma'; did you mean 'sigma'"):
+        study_of({"name": "sota", "cost": {"name": "lognormal", "sgma": 0.5}})
+
+
+LAWS = """
+from dataclasses import dataclass
+
+import fastroute as fr
+
+
+@dataclass(frozen=True)
+class Jitter(fr.CostLaw):
+    width: float = 0.5
+
+    @staticmethod
+    def draw(uniform, mean, width):
+        return mean * (1.0 + width * (2.0 * uniform - 1.0))
+
+    def support(self, mean):
+        return mean * (1.0 - self.width), mean * (1.0 + self.width)
+"""
+
+
+def test_a_law_of_ones_own_goes_by_its_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_laws.py").write_text(LAWS)
+    monkeypatch.syspath_prepend(tmp_path)
+    table = {"name": "my_laws:Jitter", "width": 0.25}
+    mine = Scenario([0.5, 0.7], [1.0, 2.0], cost=table)
+    assert mine.cost_range == (0.75, 2.5)
+    save_scenario(mine, tmp_path / "mine.npz")
+    back = fr.scenario("saved", file=tmp_path / "mine.npz")
+    assert back.cost == mine.cost
+    assert scenario_digest(back) == scenario_digest(mine)
+    study = study_of({"name": "sota", "cost": mine.cost})
+    assert study.scenario[0].options["cost"] == table
+    assert fr.scenario("sota", cost="my_laws:Jitter").cost_range == (0.03, 36.0)
+    # Where another process could not find it, it cannot be written.
+
+    @dataclass(frozen=True)
+    class Here(fr.RewardLaw):
+        @staticmethod
+        def draw(uniform: float, mean: float) -> float:
+            return mean
+
+    with pytest.raises(ValueError, match=r"Here\(\) cannot be written, .* top level of a module"):
+        save_scenario(Scenario([0.5], [1.0], reward=Here()), tmp_path / "here.npz")

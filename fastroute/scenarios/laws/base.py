@@ -167,7 +167,7 @@ class CostLaw(Law):
         -------
         low, high : f8, of the same shape
         """
-        raise NotImplementedError(
+        raise TypeError(
             f"{type(self).__name__} must say which costs it can draw: define support(mean)"
         )
 
@@ -253,8 +253,8 @@ def _is_bare(law: Law, base: "type[RewardLaw | CostLaw]") -> bool:
     return law.draw is None and kind.atoms is base.atoms and kind.outcome is base.outcome
 
 
-def _without_a_way(law: Law) -> NotImplementedError:
-    return NotImplementedError(
+def _without_a_way(law: Law) -> TypeError:
+    return TypeError(
         f"{type(law).__name__} must say how outcomes are drawn: define draw(uniform, mean, "
         "*parameters) or atoms"
     )

@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
+import numpy as np
+
 from fastroute.scenarios import _checks as checks
 from fastroute.scenarios.laws.base import CostLaw, Law, RewardLaw
 from fastroute.scenarios.laws.bernoulli import Bernoulli
@@ -15,7 +17,7 @@ from fastroute.scenarios.laws.fixed import FixedCost
 from fastroute.scenarios.laws.lognormal import Lognormal
 from fastroute.scenarios.laws.uniform import UniformCost
 
-__all__ = ["COST_LAWS", "REWARD_LAWS", "cost_law", "law_table", "reward_law"]
+__all__ = ["COST_LAWS", "REWARD_LAWS", "cost_law", "law_table", "plain_laws", "reward_law"]
 
 REWARD_LAWS: Final[dict[str, type[RewardLaw]]] = {
     law.name: law for law in (Bernoulli, Beta, ByTask)
@@ -67,6 +69,20 @@ def law_table(law: Law) -> dict[str, Any]:
         )
     values = {field.name: getattr(law, field.name) for field in dataclasses.fields(law)}
     return {"name": law.name, **values}
+
+
+def plain_laws(value: Any) -> Any:
+    """Return a value with laws, also those in its lists and tables, as tables of plain values."""
+    if isinstance(value, Law):
+        return {
+            key: part.tolist() if isinstance(part, np.ndarray) else part
+            for key, part in law_table(value).items()
+        }
+    if isinstance(value, list | tuple):
+        return [plain_laws(part) for part in value]
+    if isinstance(value, Mapping):
+        return {key: plain_laws(part) for key, part in value.items()}
+    return value
 
 
 def _law(field: str, value: Any, kind: type[_L], known: Mapping[str, type[_L]]) -> _L:
