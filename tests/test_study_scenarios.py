@@ -71,6 +71,11 @@ def test_what_is_no_saved_scenario_is_refused(tmp_path: Path) -> None:
     for name in ("other", "code"):
         with pytest.raises(ValueError, match="is not a saved scenario"):
             fr.scenario("saved", file=tmp_path / f"{name}.npz")
+    for name, about in (("old", '{"reward_law": "beta"}'), ("number", "1"), ("list", "[]")):
+        np.savez(tmp_path / f"{name}.npz", about=np.array(about))
+        words = "from an earlier version" if name == "old" else ""
+        with pytest.raises(ValueError, match=rf"is not a saved scenario \(.*{words}"):
+            fr.scenario("saved", file=tmp_path / f"{name}.npz")
     with pytest.raises(ValueError, match=r"none\.npz' cannot be read"):
         fr.scenario("saved", file=tmp_path / "none.npz")
     scenario = Scenario(**OWN["means"])

@@ -120,10 +120,20 @@ def read_scenario(content: bytes, source: str) -> Scenario:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         about = json.loads(str(arrays.pop(_ABOUT)[()]))
+        if "reward_law" in about:
+            raise ValueError("it is from an earlier version, which wrote laws in another form")
         laws = _read_laws(about, arrays)
         if not set(arrays) <= set(_ARRAYS) or set(about) != set(_VALUES):
-            raise ValueError("it has other fields, or is from an earlier version of fastroute")
-    except (BadZipFile, EOFError, KeyError, OSError, TypeError, ValueError) as error:
+            raise ValueError("it has other fields")
+    except (
+        AttributeError,
+        BadZipFile,
+        EOFError,
+        KeyError,
+        OSError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(
             f"file={source!r} is not a saved scenario ({error}); write one with "
             "fastroute.scenarios.save_scenario"
