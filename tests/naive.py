@@ -15,7 +15,7 @@ from scipy.optimize import LinearConstraint, linprog, milp
 
 from fastroute.kernels.ref.rng import uniforms
 from fastroute.policies import POLICIES, policy
-from fastroute.scenarios import Scenario, scenario
+from fastroute.scenarios import Beta, ByTask, FixedCost, Lognormal, Recorded, Scenario, scenario
 
 F8 = NDArray[np.float64]
 
@@ -198,7 +198,7 @@ def naive_ucb(world: Scenario, *, horizon: int, gamma: float, seed: int, trial: 
         both = [model.bounds(gamma, *world.cost_range) for model in known]
         pick = min(range(len(known)), key=lambda m: (-both[m][0], both[m][1], m))
         _, u_reward, u_cost, _ = uniforms(seed, t, 0, trial, 0)
-        noise = 1.0 if world.cost_law == "fixed" else 0.5 + u_cost
+        noise = 1.0 if isinstance(world.cost, FixedCost) else 0.5 + u_cost
         known[pick].pulls += 1
         known[pick].rewards += 1.0 if u_reward < world.reward_mean[pick] else 0.0
         known[pick].costs += world.cost_mean[pick] * noise
@@ -244,9 +244,7 @@ def _tasks() -> SmallWorld:
             limit=[0.6, 0.5, 0.7, 0.9, 0.4, 0.5, 0.6],
             arrival=[0, 0, 0, 0, 301, 700, 1_111],
             retirement=[None, 903, None, None, None, 1_300, None],
-            reward_law="task",
-            task_weight=[0.5, 0.2, 0.3],
-            task_mean=draw.uniform(0.1, 0.95, (3, 7)),
+            reward=ByTask([0.5, 0.2, 0.3], draw.uniform(0.1, 0.95, (3, 7))),
         ),
         0.8,
         4,
@@ -259,11 +257,11 @@ def _replay(order: Any) -> SmallWorld:
         Scenario(
             limit=0.5,
             arrival=[0, 0, 0, 400, 900],
-            reward_law="replay",
-            cost_law="replay",
-            table_score=draw.integers(0, 5, (37, 5)) / 4.0,
-            table_cost=draw.uniform(0.1, 2.0, (37, 5)),
-            table_order=order,
+            outcomes=Recorded(
+                score=draw.integers(0, 5, (37, 5)) / 4.0,
+                cost=draw.uniform(0.1, 2.0, (37, 5)),
+                order=order,
+            ),
         ),
         1.1,
         4,
@@ -295,12 +293,12 @@ SMALL_WORLDS: dict[str, Callable[[], SmallWorld]] = {
     "retirement": _retiring,
     "tasks": _tasks,
     "beta": lambda: SmallWorld(
-        Scenario(_REWARD, _COST, 0.5, reward_law="beta", reward_concentration=3.0), 0.8, 4
+        Scenario(_REWARD, _COST, 0.5, reward=Beta(concentration=3.0)), 0.8, 4
     ),
     "lognormal": lambda: SmallWorld(
-        Scenario(_REWARD, _COST, 0.5, cost_law="lognormal", cost_sigma=0.7), 0.8, 4
+        Scenario(_REWARD, _COST, 0.5, cost=Lognormal(sigma=0.7)), 0.8, 4
     ),
-    "fixed": lambda: SmallWorld(Scenario(_REWARD, _COST, 0.5, cost_law="fixed"), 0.8, 4),
+    "fixed": lambda: SmallWorld(Scenario(_REWARD, _COST, 0.5, cost="fixed"), 0.8, 4),
     "replay": lambda: _replay("iid"),
     "table": lambda: _replay("table"),
     "instances": _instances,
@@ -313,4 +311,4 @@ ANYWHERE = tuple(name for name in POLICIES if not policy(name).estimator.needs_t
 
 def can_play(name: str, world: str) -> bool:
     """Whether a named policy runs in a small world."""
-    return name in ANYWHERE or SMALL_WORLDS[world]().scenario.reward_law == "task"
+    return name in ANYWHERE or isinstance(SMALL_WORLDS[world]().scenario.reward, ByTask)

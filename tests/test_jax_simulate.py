@@ -138,7 +138,7 @@ def test_everything_retires() -> None:
 
 def test_free_world_and_no_budget() -> None:
     for budget, cost in ((0.0, np.zeros(7)), (np.inf, np.linspace(0.1, 1.0, 7))):
-        scenario = _seven(cost_mean=cost, cost_law="fixed")
+        scenario = _seven(cost_mean=cost, cost="fixed")
         settings: dict[str, Any] = {"budget": budget, "max_deployed": 4, "horizon": 200}
         mine = run(scenario, fr.policy("stageroute"), **settings)
         assert_same(mine, run(scenario, fr.policy("stageroute"), "numba", **settings))

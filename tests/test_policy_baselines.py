@@ -191,7 +191,7 @@ def test_formulas(case: str, backend: str) -> None:
 def last_tenth(router: Any, **options: Any) -> Any:
     """Spending and shares of the last tenth of a long run with the true means known."""
     run = fr.simulate(
-        fr.Scenario(REWARD, COST, limit=0.6, cost_law="fixed"),
+        fr.Scenario(REWARD, COST, limit=0.6, cost="fixed"),
         fr.policy("oracle", router=router, **options),
         horizon=40_000,
         budget=TIGHT,
@@ -228,7 +228,7 @@ def test_ratio_takes_the_most_reward_per_cost() -> None:
 def test_elimination_drops_what_is_surely_worse() -> None:
     # A slack budget and limits of 0.6: two models carry the optimum, the others must go.
     run = fr.simulate(
-        fr.Scenario([0.1, 0.2, 0.15, 0.8, 0.9], [1.0] * 5, limit=0.6, cost_law="fixed"),
+        fr.Scenario([0.1, 0.2, 0.15, 0.8, 0.9], [1.0] * 5, limit=0.6, cost="fixed"),
         fr.policy("elimination", gamma=1.0),
         horizon=60_000,
         budget=2.0,

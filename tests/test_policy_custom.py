@@ -75,7 +75,7 @@ def test_as_the_built_in_router(backend: str, world: str) -> None:
 
 
 def test_state_is_kept_over_stages_and_trials() -> None:
-    scenario = fr.Scenario([0.4, 0.9], [0.2, 1.6], cost_law="fixed")
+    scenario = fr.Scenario([0.4, 0.9], [0.2, 1.6], cost="fixed")
     run = fr.simulate(
         scenario,
         Policy(router=drift, estimator="truth"),

@@ -23,9 +23,9 @@ def play(parts: tuple[str, str, str], backend: str = "numba", **settings: Any) -
         limit=[0.6, 0.5, 0.7, 0.4, 0.6],
         arrival=[0, 0, 0, 0, 31],
         retirement=[None, 62, None, None, None],
-        reward_law="task",
-        task_weight=[0.7, 0.3],
-        task_mean=[[0.3, 0.5, 0.7, 0.8, 0.9], [0.7, 0.6, 0.5, 0.4, 0.6]],
+        reward=fr.ByTask(
+            weight=[0.7, 0.3], mean=[[0.3, 0.5, 0.7, 0.8, 0.9], [0.7, 0.6, 0.5, 0.4, 0.6]]
+        ),
     )
     policy = Policy(estimator=estimator, deployer=deployer, router=router)
     given: dict[str, Any] = {"horizon": 120, "budget": 0.8, "max_deployed": 3, "stages": 5}

@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastroute.kernels import codes
-from fastroute.scenarios import Scenario
+from fastroute.scenarios import (
+    Bernoulli,
+    Beta,
+    FixedCost,
+    Lognormal,
+    Recorded,
+    Scenario,
+    UniformCost,
+)
 
 
 def build(**changes: Any) -> Scenario:
@@ -17,20 +24,20 @@ def build(**changes: Any) -> Scenario:
     return Scenario(**{**arguments, **changes})
 
 
-TASKS: dict[str, Any] = {
-    "reward_law": "task",
-    "reward_mean": None,
-    "task_weight": [3.0, 1.0],
-    "task_mean": [[0.0, 1.0], [0.4, 0.2]],
-}
+def by_task(**changes: Any) -> dict[str, Any]:
+    """Return arguments for rewards by task, as a table of a study has them."""
+    table = {"name": "by_task", "weight": [3.0, 1.0], "mean": [[0.0, 1.0], [0.4, 0.2]]}
+    return {"reward_mean": None, "reward": {**table, **changes}}
+
+
+SCORE = [[0.0, 1.0], [1.0, 0.5], [0.5, 0.0]]
+COST = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 TABLE: dict[str, Any] = {
-    "reward_law": "replay",
-    "cost_law": "replay",
     "reward_mean": None,
     "cost_mean": None,
-    "table_score": [[0.0, 1.0], [1.0, 0.5], [0.5, 0.0]],
-    "table_cost": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]],
+    "outcomes": Recorded(SCORE, COST),
 }
+LOGNORMAL = {"name": "lognormal", "sigma": 1.0}
 
 # Arguments that are refused, and what the message must say: field, value and remedy.
 REFUSED: list[tuple[dict[str, Any], list[str]]] = [
@@ -65,9 +72,12 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"arrival_unit": "rounds"}, ["arrival_unit='rounds'", "'round'"]),
     ({"horizon": 0}, ["horizon=0", ">= 1"]),
     ({"horizon": 2.5}, ["horizon=2.5", "whole"]),
-    ({"table_order": "iidd"}, ["table_order='iidd'", "'iid'"]),
-    ({"reward_law": "bernouli"}, ["reward_law='bernouli'", "'bernoulli'"]),
-    ({"cost_law": "log-normal"}, ["cost_law='log-normal'", "'lognormal'"]),
+    ({"reward": "bernouli"}, ["reward='bernouli'", "'bernoulli'"]),
+    ({"cost": "log-normal"}, ["cost='log-normal'", "'lognormal'"]),
+    ({"cost": FixedCost}, ["cost=", "FixedCost(...)"]),
+    ({"reward": FixedCost()}, ["reward=FixedCost()", "RewardLaw", "bernoulli"]),
+    ({"cost": "no_such_module:Law"}, ["cost='no_such_module:Law'", "PYTHONPATH"]),
+    ({"cost": "math:sqrt"}, ["cost='math:sqrt'", "CostLaw 'sqrt'"]),
     ({"cost_range": (0.0, 2.0)}, ["cost_range=(0.0, 2.0)", "[0.5, 3]", "widen"]),
     ({"cost_range": (0.6, 3.0)}, ["cost_range=(0.6, 3.0)", "[0.5, 3]", "widen"]),
     ({"cost_range": (2.0, 1.0)}, ["cost_range=(2.0, 1.0)", "c_min <= c_max"]),
@@ -79,38 +89,39 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"cost_mean": np.array(["2020-01-01"] * 2, "M8[D]")}, ["cost_mean", "array of numbers"]),
     ({"reward_mean": ["0.5", "0.6"]}, ["reward_mean", "array of numbers"]),
     (
-        {"cost_law": "lognormal", "cost_sigma": 1.0, "cost_range": (0.0, 2.1)},
+        {"cost": LOGNORMAL, "cost_range": (0.0, 2.1)},
         ["cost_range=(0.0, 2.1)", "c_max >= 2.22"],
     ),
     (
-        {"cost_law": "lognormal", "cost_sigma": 1.0, "cost_mean": [0.0, 1.0]},
-        ["cost_mean[0] = 0", "cost_law='fixed'"],
+        {"cost": LOGNORMAL, "cost_mean": [0.0, 1.0]},
+        ["cost_mean[0] = 0", "cost='fixed'"],
     ),
-    ({"cost_law": "lognormal"}, ["cost_sigma=None", "cost_law='lognormal'"]),
-    ({"cost_law": "lognormal", "cost_sigma": 0.0}, ["cost_sigma=0.0", "> 0"]),
-    ({"cost_sigma": 1.0}, ["cost_sigma is given", "cost_law='lognormal'"]),
-    ({"reward_law": "beta"}, ["reward_concentration=None", "reward_law='beta'"]),
-    ({"reward_law": "beta", "reward_concentration": np.nan}, ["reward_concentration=nan"]),
-    ({"reward_concentration": 2.0}, ["reward_concentration is given", "reward_law='beta'"]),
+    ({"cost": "lognormal"}, ["cost='lognormal' needs sigma", "pass", "Lognormal(sigma=...)"]),
+    ({"cost": {**LOGNORMAL, "sigma": 0.0}}, ["cost='lognormal'", "sigma=0.0", "> 0"]),
+    ({"cost": {"name": "uniform", "sigma": 1.0}}, ["cost='uniform'", "'sigma'", "valid: (none)"]),
+    ({"cost": {**LOGNORMAL, "sgma": 1.0}}, ["'sgma'", "did you mean 'sigma'"]),
+    ({"reward": "beta"}, ["reward='beta' needs concentration", "pass"]),
+    ({"reward": {"name": "beta", "concentration": np.nan}}, ["reward='beta'", "concentration=nan"]),
     (
-        {"reward_law": "beta", "reward_concentration": 2.0, "reward_mean": [[0.1, 0.2]] * 3},
-        ["reward_law='beta'", "one row per trial", "'bernoulli'"],
+        {"reward": {"name": "bernoulli", "concentration": 2.0}},
+        ["reward='bernoulli'", "'concentration'"],
     ),
-    ({"reward_law": "task"}, ["task_weight=None", "reward_law='task'"]),
-    ({"task_mean": [[0.1, 0.2]]}, ["task_mean is given", "reward_law='task'"]),
-    ({**TASKS, "reward_mean": [0.5, 0.5]}, ["reward_mean=[0.5, 0.5]", "task_mean", "omit"]),
-    ({**TASKS, "reward_mean": [0.5]}, ["reward_mean=[0.5]", "omit"]),
-    ({**TASKS, "task_weight": [1.0]}, ["task_mean has 2 rows", "1 entries"]),
-    ({**TASKS, "task_weight": [1.0, -1.0]}, ["task_weight[1] = -1"]),
-    ({**TASKS, "task_weight": [0.0, 0.0]}, ["task_weight", "positive"]),
-    ({**TASKS, "task_mean": [[0.0, 2.0], [0.4, 0.2]]}, ["task_mean[(0, 1)] = 2"]),
-    ({"reward_law": "replay"}, ["reward_law='replay'", "cost_law='uniform'", "both"]),
-    ({"cost_law": "replay"}, ["cost_law='replay'", "both"]),
-    ({**TABLE, "table_cost": None}, ["table_cost=None", "pass table_cost"]),
-    ({**TABLE, "table_cost": [[1.0, 2.0]]}, ["table_cost", "(1, 2)", "(3, 2)"]),
-    ({**TABLE, "table_cost": [[1.0, -2.0]] * 3}, ["table_cost[(0, 1)] = -2"]),
-    ({**TABLE, "table_score": [[1.0, 2.0]] * 3}, ["table_score[(0, 1)] = 2"]),
-    ({**TABLE, "cost_mean": [1.0, 1.0]}, ["cost_mean", "table_cost", "omit"]),
+    (
+        {"reward": Beta(2.0), "reward_mean": [[0.1, 0.2]] * 3},
+        ["reward=Beta(concentration=2.0)", "one row per trial", "'bernoulli'"],
+    ),
+    ({"reward": "by_task"}, ["reward='by_task' needs weight and mean", "pass"]),
+    ({"reward": {"name": "beta", "mean": [[0.1, 0.2]]}}, ["reward='beta'", "'mean'"]),
+    ({**by_task(), "reward_mean": [0.5, 0.5]}, ["reward_mean=[0.5, 0.5]", "ByTask", "omit"]),
+    ({**by_task(), "reward_mean": [0.5]}, ["reward_mean=[0.5]", "omit"]),
+    (by_task(weight=[1.0]), ["by_task", "mean has 2 rows", "1 entries"]),
+    (by_task(weight=[1.0, -1.0]), ["by_task", "weight[1] = -1"]),
+    (by_task(weight=[0.0, 0.0]), ["by_task", "weight", "positive"]),
+    (by_task(mean=[[0.0, 2.0], [0.4, 0.2]]), ["by_task", "mean[(0, 1)] = 2"]),
+    ({**TABLE, "reward": "beta"}, ["reward='beta'", "both", "drop reward"]),
+    ({**TABLE, "cost": "uniform"}, ["cost='uniform'", "both", "drop cost"]),
+    ({"outcomes": SCORE}, ["outcomes=", "Recorded(score, cost)"]),
+    ({**TABLE, "cost_mean": [1.0, 1.0]}, ["cost_mean", "Recorded", "omit"]),
     ({**TABLE, "cost_range": (2.0, 6.0)}, ["cost_range=(2.0, 6.0)", "[1, 6]"]),
     ({"models": ["a"]}, ["models has 1", "2 models"]),
     ({"models": ["a", "a"]}, ["models", "'a'", "unique"]),
@@ -123,6 +134,24 @@ def test_bad_arguments_are_refused_with_field_value_and_remedy(
 ) -> None:
     with pytest.raises(ValueError, match=r".") as error:
         build(**changes)
+    message = str(error.value)
+    assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"cost": [[1.0, 2.0]]}, ["cost", "(1, 2)", "(3, 2)", "pass one cost per score"]),
+        ({"cost": [[1.0, -2.0]] * 3}, ["cost[(0, 1)] = -2", ">= 0"]),
+        ({"score": [[1.0, 2.0]] * 3}, ["score[(0, 1)] = 2", "[0, 1]"]),
+        ({"order": "iidd"}, ["order='iidd'", "'iid'"]),
+    ],
+)
+def test_bad_records_are_refused_with_field_value_and_remedy(
+    changes: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(ValueError, match=r".") as error:
+        Recorded(**{"score": SCORE, "cost": COST, **changes})
     message = str(error.value)
     assert [word for word in words if word not in message] == []
 
@@ -151,7 +180,7 @@ def test_arrays_are_copies_and_frozen() -> None:
 
 
 def test_replace_and_pickle_keep_everything() -> None:
-    scenario = build(**TASKS, limit=[0.5, 0.9], retirement=[None, 7])
+    scenario = build(**by_task(), limit=[0.5, 0.9], retirement=[None, 7])
     copies = (dataclasses.replace(scenario), pickle.loads(pickle.dumps(scenario)))
     for copy in copies:
         for field in dataclasses.fields(Scenario):
@@ -171,82 +200,82 @@ def test_replace_and_pickle_keep_everything() -> None:
 def test_default_cost_range_is_the_support(
     law: Any, costs: list[float], expected: tuple[float, float]
 ) -> None:
-    assert build(cost_law=law, cost_mean=costs).cost_range == expected
+    assert build(cost=law, cost_mean=costs).cost_range == expected
 
 
 def test_default_cut_of_the_lognormal_law_is_its_quantile() -> None:
-    scenario = build(cost_law="lognormal", cost_sigma=0.5)
+    scenario = build(cost=Lognormal(sigma=0.5))
     median = 2.0 * np.exp(-0.125)
     assert scenario.cost_range == (0.0, pytest.approx(median * np.exp(3.0902 * 0.5), rel=1e-4))
     # Very wide laws have quantiles below their mean; the cut stays above it.
-    assert build(cost_law="lognormal", cost_sigma=9.0).cost_range[1] > 2.0
+    assert build(cost=Lognormal(sigma=9.0)).cost_range[1] > 2.0
 
 
 def test_resolve_gives_contiguous_arrays_for_every_law() -> None:
     scenarios = [
         build(),
         build(reward_mean=[[0.1, 0.2]] * 3),
-        build(cost_mean=[[1.0, 2.0]] * 3, cost_law="fixed"),
-        build(reward_law="beta", reward_concentration=3.0),
-        build(cost_law="lognormal", cost_sigma=1.0),
-        build(**TASKS),
+        build(cost_mean=[[1.0, 2.0]] * 3, cost="fixed"),
+        build(reward=Beta(concentration=3.0)),
+        build(cost=Lognormal(sigma=1.0)),
+        build(**by_task()),
         build(**TABLE),
     ]
     for scenario in scenarios:
         world = scenario.resolve(100, 3)
         rows = scenario.instances
         assert world.reward_mean.shape == world.cost_mean.shape == (rows, 2)
-        assert world.reward_table.shape[1] == world.cost_table.shape[1] == 2
-        for array in world:
+        for law in (world.reward, world.cost):
+            assert law.table.shape[1] == (0 if law.kernel == "elementwise" else 2)
+            assert (law.draw is not None) == (law.kernel == "elementwise")
+            assert law.task_alias.dtype == np.int64
+        for array in (*world, *world.reward, *world.cost):
             if isinstance(array, np.ndarray):
                 assert array.flags.c_contiguous
                 assert array.dtype in (np.float64, np.int64)
         assert world.arrival.dtype == world.retirement.dtype == np.int64
-        assert world.task_alias.dtype == np.int64
         assert (world.retirement == 100).all()
 
 
 def test_resolve_bernoulli_uniform() -> None:
     world = build(cost_range=(0.0, 5.0)).resolve(10, 1)
-    assert (world.reward_kind, world.cost_kind) == (codes.REWARD_BERNOULLI, codes.COST_UNIFORM)
+    assert (world.reward.draw, world.cost.draw) == (Bernoulli.draw, UniformCost.draw)
     assert (world.cost_min, world.cost_max) == (0.0, 5.0)
-    assert world.reward_table.shape == world.cost_table.shape == (1, 2)
-    assert not world.in_order
-    assert build(cost_law="fixed").resolve(10, 1).cost_kind == codes.COST_FIXED
+    assert world.reward.kernel == world.cost.kernel == "elementwise"
+    assert world.reward.table.shape == world.cost.table.shape == (0, 0)
+    assert build(cost="fixed").resolve(10, 1).cost.draw is FixedCost.draw
 
 
 def test_resolve_tables_keep_the_means() -> None:
-    scenario = build(
-        reward_law="beta", reward_concentration=3.0, cost_law="lognormal", cost_sigma=1.0
-    )
+    scenario = build(reward=Beta(concentration=3.0), cost=Lognormal(sigma=1.0))
     world = scenario.resolve(10, 1)
-    assert (world.reward_kind, world.cost_kind) == (codes.REWARD_TABLE, codes.COST_TABLE)
-    np.testing.assert_allclose(world.reward_table.mean(axis=0), [0.2, 0.8], rtol=1e-12)
-    np.testing.assert_allclose(world.cost_table.mean(axis=0), [1.0, 2.0], rtol=1e-12)
-    assert world.cost_table.max() <= world.cost_max
+    assert world.reward.kernel == world.cost.kernel == "atoms"
+    np.testing.assert_allclose(world.reward.table.mean(axis=0), [0.2, 0.8], rtol=1e-12)
+    np.testing.assert_allclose(world.cost.table.mean(axis=0), [1.0, 2.0], rtol=1e-12)
+    assert world.cost.table.max() <= world.cost_max
 
 
 def test_resolve_tasks() -> None:
-    scenario = build(**TASKS)
+    scenario = build(**by_task())
     np.testing.assert_allclose(scenario.reward_mean, [0.1, 0.8])
     world = scenario.resolve(10, 1)
-    assert world.reward_kind == codes.REWARD_TASK
-    assert world.task_prob.shape == world.task_alias.shape == (2,)
-    np.testing.assert_array_equal(world.reward_table, TASKS["task_mean"])
+    assert world.reward.kernel == "by_task"
+    assert world.reward.task_prob.shape == world.reward.task_alias.shape == (2,)
+    np.testing.assert_array_equal(world.reward.table, by_task()["reward"]["mean"])
     # Means that agree may be given.
-    assert build(**{**TASKS, "reward_mean": [0.1, 0.8]}).n_models == 2
+    assert build(**{**by_task(), "reward_mean": [0.1, 0.8]}).n_models == 2
 
 
 @pytest.mark.parametrize("order", ["iid", "table"])
 def test_resolve_replay(order: Any) -> None:
-    scenario = build(**TABLE, table_order=order)
+    scenario = build(**{**TABLE, "outcomes": Recorded(SCORE, COST, order=order)})
     assert scenario.cost_range == (1.0, 6.0)
     np.testing.assert_allclose(scenario.reward_mean, [0.5, 0.5])
     np.testing.assert_allclose(scenario.cost_mean, [3.0, 4.0])
     world = scenario.resolve(10, 1)
-    assert (world.reward_kind, world.cost_kind) == (codes.REWARD_REPLAY, codes.COST_REPLAY)
-    assert world.in_order == (order == "table")
-    np.testing.assert_array_equal(world.cost_table, TABLE["table_cost"])
+    kernel = "replay_in_order" if order == "table" else "replay"
+    assert world.reward.kernel == world.cost.kernel == kernel
+    np.testing.assert_array_equal(world.cost.table, COST)
 
 
 def test_resolve_refuses_what_does_not_fit() -> None:
@@ -257,7 +286,7 @@ def test_resolve_refuses_what_does_not_fit() -> None:
         scenario.resolve(0, 3)
     with pytest.raises(ValueError, match=r"trials=2\.5 must be a whole number"):
         scenario.resolve(10, 2.5)  # type: ignore[arg-type]
-    tight = build(cost_law="lognormal", cost_sigma=1.0, cost_range=(0.5, 50.0))
+    tight = build(cost=LOGNORMAL, cost_range=(0.5, 50.0))
     with pytest.raises(ValueError, match=r"cost_range=\(0\.5, 50\.0\) .* lower c_min"):
         tight.resolve(10, 1)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastroute.scenarios import SCENARIOS, Scenario, scenario
+from fastroute.scenarios import SCENARIOS, ByTask, FixedCost, Scenario, scenario
 from fastroute.scenarios.arrivals import arrivals_by_release, release_order
 from fastroute.scenarios.routerbench import FAMILIES, published_means
 from fastroute.scenarios.sota import MODELS
@@ -51,7 +51,7 @@ def test_builders_take_named_options_and_document_them(name: str) -> None:
         ("sota", {"initial": 2.5}, ["initial=2.5", "whole"]),
         ("sota", {"initial": 1}, ["limit=0.4", "1 initial"]),
         ("sota", {"spread": -0.1}, ["spread=-0.1", "[0, 1]"]),
-        ("sota", {"cost_law": "lognormal"}, ["cost_sigma=None"]),
+        ("sota", {"cost": "lognormal"}, ["cost='lognormal' needs sigma"]),
         ("routerbench", {"families": ["mmlu"]}, ["families='mmlu'", "did you mean 'MMLU'"]),
         ("routerbench", {"families": "GSM"}, ["families='GSM'", "did you mean 'GSM8K'"]),
         ("routerbench", {"families": []}, ["families=[]"]),
@@ -144,10 +144,10 @@ def test_sota_says_that_it_is_synthetic() -> None:
 
 
 def test_cost_law_is_an_option() -> None:
-    built = scenario("sota", cost_law="lognormal", cost_sigma=0.5, initial=24)
+    built = scenario("sota", cost={"name": "lognormal", "sigma": 0.5}, initial=24)
     assert (built.arrival == 0.0).all()
     world = built.resolve(10, 1)
-    np.testing.assert_allclose(world.cost_table.mean(axis=0), built.cost_mean, rtol=1e-12)
+    np.testing.assert_allclose(world.cost.table.mean(axis=0), built.cost_mean, rtol=1e-12)
 
 
 # static
@@ -157,7 +157,7 @@ def test_static_hides_the_best_model_at_the_end() -> None:
     built = scenario("static", n_models=4, best=0.7, gap=0.2, cost=3.0)
     np.testing.assert_allclose(built.reward_mean, [0.5, 0.5, 0.5, 0.7])
     assert built.cost_range == (3.0, 3.0)
-    assert built.cost_law == "fixed"
+    assert built.cost == FixedCost()
 
 
 # routerbench
@@ -166,9 +166,8 @@ def test_static_hides_the_best_model_at_the_end() -> None:
 def test_routerbench_draws_tasks_by_number_of_prompts() -> None:
     means = published_means()
     built = scenario("routerbench")
-    assert built.reward_law == "task"
-    assert built.task_weight is not None
-    np.testing.assert_allclose(built.task_weight, means.prompts / 36_497)
+    assert isinstance(built.reward, ByTask)
+    np.testing.assert_allclose(built.reward.share, means.prompts / 36_497)
     assert means.score.shape == (86, 11)
     assert set(means.families) == set(FAMILIES)
     overall = dict(zip(means.models, means.overall, strict=True))
@@ -206,10 +205,10 @@ def test_routerbench_families_select_tasks_but_not_costs() -> None:
     whole = scenario("routerbench")
     part = scenario("routerbench", families="MMLU")
     both = scenario("routerbench", families=["MMLU", "GSM8K", "MMLU"])
-    assert part.task_weight is not None
-    assert both.task_weight is not None
-    assert part.task_weight.size == 57
-    assert both.task_weight.size == 58
+    assert isinstance(part.reward, ByTask)
+    assert isinstance(both.reward, ByTask)
+    assert part.reward.weight.size == 57
+    assert both.reward.weight.size == 58
     np.testing.assert_array_equal(part.cost_mean, whole.cost_mean)
     assert "MMLU" in part.note
     assert "all prompts" in part.note

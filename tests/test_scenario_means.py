@@ -8,8 +8,7 @@ import polars as pl
 import pytest
 
 import fastroute as fr
-from fastroute.kernels import codes
-from fastroute.scenarios import scenario
+from fastroute.scenarios import Bernoulli, Beta, Lognormal, scenario
 
 BOARD = pl.DataFrame(
     [
@@ -42,23 +41,21 @@ def test_models_arrive_by_release_date_with_their_means() -> None:
     # Of 162 days from the second model to the last, the third comes after 92.
     np.testing.assert_allclose(built.arrival, [0.0, 0.0, 0.8 * 92 / 162, 0.8])
     assert "surrogate" in built.note
-    assert built.resolve(1000, 4).reward_kind == codes.REWARD_BERNOULLI
+    assert built.reward == Bernoulli()
 
 
 def test_laws_are_those_of_a_scenario() -> None:
     built = means(
-        reward_law="beta",
-        reward_concentration=4.0,
-        cost_law="lognormal",
-        cost_sigma=0.5,
+        reward={"name": "beta", "concentration": 4.0},
+        cost=Lognormal(0.5),
         cost_range=(0.0, 40.0),
         name="board",
         cost_unit="EUR",
     )
-    assert (built.reward_law, built.reward_concentration) == ("beta", 4.0)
-    assert (built.cost_law, built.cost_sigma, built.cost_range) == ("lognormal", 0.5, (0.0, 40.0))
+    assert built.reward == Beta(concentration=4.0)
+    assert (built.cost, built.cost_range) == (Lognormal(sigma=0.5), (0.0, 40.0))
     assert (built.name, built.cost_unit) == ("board", "EUR")
-    assert means(cost_law="fixed").cost_range == (0.1, 3.0)
+    assert means(cost="fixed").cost_range == (0.1, 3.0)
 
 
 @pytest.mark.parametrize("dates", [None, [None] * 4, ["", "NA", "-", None]])
@@ -119,8 +116,8 @@ def test_models_are_left_out() -> None:
         (BOARD[:0], {}, ["the table has no rows", "one row per model"]),
         (BOARD, {"limit": 0.2}, ["limit=0.2", "2 initial"]),
         (BOARD.drop("release_date"), {"limit": 0.2}, ["limit=0.2", "4 initial"]),
-        (BOARD, {"reward_law": "replay"}, ["reward_law='replay'", "bernoulli, beta"]),
-        (BOARD, {"cost_law": "replay"}, ["cost_law='replay'", "uniform, fixed, lognormal"]),
+        (BOARD, {"reward": "replay"}, ["reward='replay'", "bernoulli, beta"]),
+        (BOARD, {"cost": "replay"}, ["cost='replay'", "uniform, fixed, lognormal"]),
         (BOARD, {"zero_cost": "drop"}, ["zero_cost='drop'"]),
         ("nowhere.csv", {}, ["models='nowhere.csv'", "no such file"]),
     ],
@@ -150,7 +147,7 @@ def test_a_leaderboard_is_a_scenario_of_a_study(tmp_path: Path) -> None:
         initial = 2
         columns = {{ score = "accuracy" }}
         exclude = ["d"]
-        cost_law = ["fixed", "uniform"]
+        cost = ["fixed", "uniform"]
         [[policy]]
         name = "uniform"
         [setting]
@@ -162,7 +159,7 @@ def test_a_leaderboard_is_a_scenario_of_a_study(tmp_path: Path) -> None:
     )
     stored = fr.run_study(fr.Study.from_toml(file), tmp_path / "run", progress=False)
     assert stored.cells.collect()["scenario"].to_list() == [
-        "means (cost_law=fixed)",
-        "means (cost_law=uniform)",
+        "means (cost=fixed)",
+        "means (cost=uniform)",
     ]
     assert stored.trials.collect().height == 16

@@ -49,8 +49,8 @@ def test_examples_of_the_installed_package() -> None:
     if find_spec("pareto_bandit") is None:
         pytest.skip('needs pip install "fastroute[data]"')
     built = scenario("paretobandit")
-    assert built.table_score is not None
-    assert built.table_score.shape == (3609, 3)
+    assert built.outcomes is not None
+    assert built.outcomes.score.shape == (3609, 3)
     assert built.models == (
         "meta-llama/llama-3.1-8b-instruct",
         "google/gemini-2.5-pro",
@@ -60,10 +60,8 @@ def test_examples_of_the_installed_package() -> None:
     # The cheapest model is the worst and costs hundreds of times less than the dearest.
     assert built.reward_mean.argmin() == built.cost_mean.argmin() == 0
     assert built.cost_mean[1] / built.cost_mean[0] > 100
-    splits = [
-        scenario("paretobandit", split=split).table_score for split in ("val", "test_holdout")
-    ]
-    assert [table.shape[0] for table in splits if table is not None] == [1785, 1824]
+    splits = [scenario("paretobandit", split=split).outcomes for split in ("val", "test_holdout")]
+    assert [table.score.shape[0] for table in splits if table is not None] == [1785, 1824]
     assert next(entry for entry in list_data() if entry.scenario == "paretobandit").queries == 3609
 
 
@@ -74,8 +72,8 @@ def test_the_package_is_read_and_never_imported(
     names = {name.replace("/", "__"): 0.5 for name in RELEASED}
     install(monkeypatch, tmp_path, [example(**names), "", example(**names)])
     built = scenario("paretobandit", initial=4)
-    assert built.table_score is not None
-    assert built.table_score.shape == (2, 4)
+    assert built.outcomes is not None
+    assert built.outcomes.score.shape == (2, 4)
 
 
 def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,8 +126,8 @@ def test_replay_knows_the_release_dates(tmp_path: Path) -> None:
     path, digest = save(tmp_path, dump(values()))
     built = scenario("replay", outcomes=path, trust_sha256=digest)
     assert built.models[0] == "claude-instant-v1"
-    assert built.table_score is not None
-    assert built.table_score.shape == (QUERIES, 11)
+    assert built.outcomes is not None
+    assert built.outcomes.score.shape == (QUERIES, 11)
     assert built.models[-1] == "mistralai/mixtral-8x7b-chat"
 
 

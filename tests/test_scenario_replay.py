@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastroute.kernels import codes
 from fastroute.scenarios import SCENARIOS, check_table, list_data, scenario
 from fastroute.study.build import option_problems
 
@@ -41,21 +40,19 @@ def change(row: int, **values: Any) -> pl.DataFrame:
 def test_replay_places_every_outcome() -> None:
     built = replay(outcomes(), initial=3)
     assert built.models == ("old", "mid", "new")
-    assert built.reward_law == built.cost_law == "replay"
+    assert built.reward is built.cost is None
     # Models new, old, mid have places 0, 1, 2 in the table.
-    np.testing.assert_array_equal(built.table_cost[0], [2.0, 3.0, 1.0])
-    np.testing.assert_array_equal(built.table_score[1], [1.0, 0.0, 0.5])
+    np.testing.assert_array_equal(built.outcomes.cost[0], [2.0, 3.0, 1.0])
+    np.testing.assert_array_equal(built.outcomes.score[1], [1.0, 0.0, 0.5])
     assert built.cost_range == (1.0, 6.0)
     assert "4 queries" in built.note
 
 
 def test_replay_order_and_arrivals() -> None:
     world = replay(outcomes(), order="table", limit=0.5, initial=2).resolve(1000, 1)
-    assert world.in_order
-    assert world.reward_kind == codes.REWARD_REPLAY
-    assert world.cost_kind == codes.COST_REPLAY
+    assert world.reward.kernel == world.cost.kernel == "replay_in_order"
     assert world.arrival.tolist() == [0, 0, 800]
-    assert not replay(outcomes()).resolve(10, 1).in_order
+    assert replay(outcomes()).resolve(10, 1).reward.kernel == "replay"
 
 
 @given(st.permutations(range(12)))
@@ -65,8 +62,8 @@ def test_row_order_decides_only_the_order_of_queries(order: list[int]) -> None:
     straight = replay(clean)
     first = clean[order]["query"].unique(maintain_order=True).to_list()
     rows = [int(query[1:]) for query in first]
-    np.testing.assert_array_equal(shuffled.table_score, straight.table_score[rows])
-    np.testing.assert_array_equal(shuffled.table_cost, straight.table_cost[rows])
+    np.testing.assert_array_equal(shuffled.outcomes.score, straight.outcomes.score[rows])
+    np.testing.assert_array_equal(shuffled.outcomes.cost, straight.outcomes.cost[rows])
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
@@ -77,7 +74,7 @@ def test_files_and_frames_give_the_same(tmp_path: Path, suffix: str) -> None:
     for frame, path in ((outcomes(), table), (names, models)):
         (frame.write_parquet if suffix == "parquet" else frame.write_csv)(path)
     built = replay(str(table), models)
-    np.testing.assert_array_equal(built.table_score, replay(outcomes()).table_score)
+    np.testing.assert_array_equal(built.outcomes.score, replay(outcomes()).outcomes.score)
     assert built.note.endswith(f"from table.{suffix}")
     assert check_table(table, models).ok
 
@@ -85,7 +82,7 @@ def test_files_and_frames_give_the_same(tmp_path: Path, suffix: str) -> None:
 def test_columns_are_mapped_and_query_id_is_found() -> None:
     renamed = outcomes().rename({"query": "query_id", "cost": "usd", "task": "subject"})
     built = replay(renamed, columns={"cost": "usd", "task": "subject"})
-    np.testing.assert_array_equal(built.table_cost, replay(outcomes()).table_cost)
+    np.testing.assert_array_equal(built.outcomes.cost, replay(outcomes()).outcomes.cost)
 
 
 def test_dates_may_be_dates() -> None:
@@ -96,8 +93,8 @@ def test_dates_may_be_dates() -> None:
 
 def test_tasks_select_queries() -> None:
     built = replay(outcomes(), tasks="task-1")
-    assert built.table_score.shape == (2, 3)
-    assert replay(outcomes(), tasks=["task-1", "task-0"]).table_score.shape == (4, 3)
+    assert built.outcomes.score.shape == (2, 3)
+    assert replay(outcomes(), tasks=["task-1", "task-0"]).outcomes.score.shape == (4, 3)
     with pytest.raises(ValueError, match="tasks='task-2' is unknown; did you mean 'task-"):
         replay(outcomes(), tasks="task-2")
     with pytest.raises(ValueError, match="tasks="):
@@ -175,7 +172,7 @@ def test_queries_with_missing_cells_are_dropped_on_demand() -> None:
     table = pl.concat([change(3, score=None), outcomes(6)[15:17]])
     built = replay(table, missing="drop")
     clean = replay(outcomes())
-    np.testing.assert_array_equal(built.table_score, clean.table_score[[0, 2, 3]])
+    np.testing.assert_array_equal(built.outcomes.score, clean.outcomes.score[[0, 2, 3]])
     assert "2 queries with a missing cell dropped" in built.note
     with pytest.raises(ValueError, match="leaves nothing"):
         replay(outcomes(3)[[0, 4, 8]], missing="drop")
@@ -212,7 +209,7 @@ def test_remedies_of_missing_cells_say_what_stays() -> None:
     )
     built = replay(table, days, exclude=["c"], limit=0.5)
     assert built.models == ("a", "b")
-    assert built.table_score.shape == (4, 2)
+    assert built.outcomes.score.shape == (4, 2)
     assert built.note.endswith("of 4 queries")
 
 
@@ -261,7 +258,7 @@ def test_what_a_remedy_promises_is_what_it_gives(cells: list[tuple[int, str]]) -
                 limit=1.0,
             )
             assert built.n_models >= 2
-            assert built.table_score.shape[0] == int(stays.split()[0])
+            assert built.outcomes.score.shape[0] == int(stays.split()[0])
 
 
 def test_models_are_left_out_with_all_that_is_wrong_with_them() -> None:
@@ -305,7 +302,7 @@ def test_the_models_table_may_name_more_models() -> None:
 
 def test_a_table_without_tasks_is_of_one_task() -> None:
     table = outcomes().drop("task")
-    np.testing.assert_array_equal(replay(table).table_score, replay(outcomes()).table_score)
+    np.testing.assert_array_equal(replay(table).outcomes.score, replay(outcomes()).outcomes.score)
     report = check_table(table)
     assert report.tasks == 1
     assert report.notes == ("no column 'task', so every query is of the one task 'all'",)
@@ -327,8 +324,8 @@ def test_models_are_left_out_in_a_study() -> None:
 def test_duplicates_are_averaged_on_demand() -> None:
     table = pl.concat([outcomes(), change(0, score=1.0, cost=4.0)[:1]])
     built = replay(table, duplicates="mean")
-    assert built.table_score[0, 2] == 0.5
-    assert built.table_cost[0, 2] == 2.5
+    assert built.outcomes.score[0, 2] == 0.5
+    assert built.outcomes.cost[0, 2] == 2.5
 
 
 def test_zero_costs_are_kept_on_demand() -> None:
@@ -412,8 +409,8 @@ def test_replay_of_llmrouterbench(shared: Path) -> None:
     with pytest.raises(ValueError, match="cost is 0"):
         replay(*paths, missing="drop")
     built = replay(*paths, missing="drop", zero_cost="keep", columns={"cost": "cost_filled"})
-    assert built.table_score.shape == (180, 33)
+    assert built.outcomes.score.shape == (180, 33)
     assert built.models[0] == "glm-4-9b-chat"
     assert built.models[-1] == "glm-4.6"
     small = replay(*paths, tasks="AIME", zero_cost="keep")
-    assert small.table_score.shape == (60, 33)
+    assert small.outcomes.score.shape == (60, 33)

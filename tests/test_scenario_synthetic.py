@@ -333,7 +333,7 @@ def test_another_number_of_trials_is_refused() -> None:
         ("random", {"trials": 1, "limit": 0.15}, ["limit=0.15", "7 models", "initial >= 7"]),
         ("random", {"trials": 1, "limit": (0.5, 0.3)}, ["limit=(0.5, 0.3)", "low <= high"]),
         ("random", {"trials": 1, "limit": (0.5,)}, ["limit=(0.5,)", "pair"]),
-        ("random", {"trials": 1, "cost_law": "lognormal"}, ["cost_law='lognormal'", "uniform"]),
+        ("random", {"trials": 1, "cost": fr.Lognormal(0.5)}, ["cost=Lognormal", "uniform"]),
         ("random", {"trials": 1, "arrivals": "adversarial"}, ["horizon=None"]),
     ],
 )

@@ -73,8 +73,8 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def expect_rows(built: Any) -> None:
     assert built.models == ("3.5", "3.50")
-    np.testing.assert_array_equal(built.table_score, [[1.0, 0.25], [0.0, 0.5]])
-    np.testing.assert_array_equal(built.table_cost, [[0.5, 2.0], [0.125, 1e-05]])
+    np.testing.assert_array_equal(built.outcomes.score, [[1.0, 0.25], [0.0, 0.5]])
+    np.testing.assert_array_equal(built.outcomes.cost, [[0.5, 2.0], [0.125, 1e-05]])
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl", ".ndjson", ".json"])

@@ -8,7 +8,7 @@ from numba import njit
 
 import fastroute as fr
 from fastroute.policies import Policy
-from fastroute.scenarios import Scenario
+from fastroute.scenarios import FixedCost, Scenario
 from fastroute.simulation import Run
 from naive import ANYWHERE, SMALL_WORLDS
 
@@ -124,15 +124,14 @@ class TestPartsAddUp:
 
     def test_realised_sums_follow_the_picks(self, out: Run) -> None:
         # With outcomes in table order, the trace alone tells what was earned and spent.
-        if out.scenario.table_score is None or out.scenario.table_cost is None:
+        recorded = out.scenario.outcomes
+        if recorded is None:
             pytest.skip("outcomes are random")
-        rows = np.arange(1_500) % len(out.scenario.table_score)
+        rows = np.arange(1_500) % len(recorded.score)
         np.testing.assert_allclose(
-            out.scenario.table_score[rows, out.picks].mean(axis=1), out.finals["reward"]
+            recorded.score[rows, out.picks].mean(axis=1), out.finals["reward"]
         )
-        np.testing.assert_allclose(
-            out.scenario.table_cost[rows, out.picks].mean(axis=1), out.finals["cost"]
-        )
+        np.testing.assert_allclose(recorded.cost[rows, out.picks].mean(axis=1), out.finals["cost"])
 
     def test_frames(self, out: Run) -> None:
         curves = out.curves
@@ -196,7 +195,7 @@ class TestOracle:
 
 class TestTwoModels:
     # mu = (0.9, 0.5), c = (2, 0.5), b = 1: p = (1/3, 2/3), V = 19/30, price = 0.4 / 1.5.
-    SCENARIO = Scenario([0.9, 0.5], [2.0, 0.5], cost_law="fixed")
+    SCENARIO = Scenario([0.9, 0.5], [2.0, 0.5], cost="fixed")
     VALUE = 19.0 / 30.0
     PRICE = 4.0 / 15.0
 
@@ -239,7 +238,7 @@ class TestTwoModels:
             ([0.1, 0.2, 1.0], [0.1, 0.2, 0.7]),
             ([0.3, 0.3, 0.4], [0.3, 0.3, 0.4]),
         ):
-            scenario = Scenario([0.9, 0.5, 0.2], [2.0, 1.0, 0.5], limit, cost_law="fixed")
+            scenario = Scenario([0.9, 0.5, 0.2], [2.0, 1.0, 0.5], limit, cost="fixed")
             for backend in ("numba", "ref"):
                 out = run(scenario, "uniform", budget=1.15, backend=backend)
                 best = fr.solve_routing([0.9, 0.5, 0.2], [2.0, 1.0, 0.5], limit, 1.15)
@@ -256,7 +255,7 @@ class TestTwoModels:
 
     def test_uniform_over_a_random_set(self) -> None:
         # Two of three models, each pair equally likely, independently in each stage.
-        scenario = Scenario([0.9, 0.5, 0.2], [1.0, 1.0, 1.0], cost_law="fixed")
+        scenario = Scenario([0.9, 0.5, 0.2], [1.0, 1.0, 1.0], cost="fixed")
         out = run(
             scenario, "uniform", budget=1.0, max_deployed=2, horizon=50, stages=50, trials=400
         )
@@ -287,14 +286,14 @@ class TestPricedRegret:
         if policy == "oracle":
             np.testing.assert_allclose(priced, regret, rtol=1e-9, atol=1e-9)
         # With costs that are their means, what was spent tells who is charged.
-        if scenario.cost_law == "fixed":
+        if isinstance(scenario.cost, FixedCost):
             over = out.finals["violation"] > 1e-9
             np.testing.assert_array_equal(priced[~over, -1], regret[~over, -1])
 
     def test_leaving_budget_unspent_is_no_credit(self) -> None:
         # V = 0.7 at b = 1.1; the dear model is worth its price in the relaxation only.
         scenario = Scenario(
-            [0.70, 0.69, 0.68, 0.95], [0.1, 0.1, 0.1, 10.0], limit=0.4, cost_law="fixed"
+            [0.70, 0.69, 0.68, 0.95], [0.1, 0.1, 0.1, 10.0], limit=0.4, cost="fixed"
         )
         out = run(scenario, "oracle", budget=1.1, horizon=10_000, stages=3)
         np.testing.assert_array_equal(out.finals["priced_regret"], out.finals["regret"])
@@ -305,7 +304,7 @@ class TestPricedRegret:
     def test_always_cheapest_and_always_dearest(self, pick: Any, each: float, backend: str) -> None:
         # mu = (0.9, 0.5), c = (2, 0.5), b = 1: V = 19/30, price = 4/15. The cheap one alone loses
         # 4/30 a round; the dear one gains 8/30 and overspends by 1, which costs 8/30.
-        out = play(Scenario([0.9, 0.5], [2.0, 0.5], cost_law="fixed"), pick, backend, budget=1.0)
+        out = play(Scenario([0.9, 0.5], [2.0, 0.5], cost="fixed"), pick, backend, budget=1.0)
         rounds = np.tile(out.arrays["round"], (2, 1))
         np.testing.assert_allclose(out.arrays["priced_regret"], each * rounds, atol=1e-9)
 
@@ -314,14 +313,14 @@ class TestPricedRegret:
         # V(b) goes from (0.5, 0.5) over (1, 0.85) to (2, 0.9): 0.71 at b = 0.8, the price 0.7.
         # Always the cheap one loses 0.21 a round. The dear one gains 0.19 and overspends by 1.2,
         # charged 0.84: a loss of 0.65.
-        three = Scenario([0.9, 0.5, 0.85], [2.0, 0.5, 1.0], cost_law="fixed")
+        three = Scenario([0.9, 0.5, 0.85], [2.0, 0.5, 1.0], cost="fixed")
         out = play(three, pick, budget=0.8)
         rounds = np.tile(out.arrays["round"], (2, 1))
         np.testing.assert_allclose(out.arrays["priced_regret"], each * rounds, atol=1e-9)
 
     def test_price_is_the_mean_over_the_rounds_so_far(self) -> None:
         # A better model arrives in round 26, so both the optimum and the budget price change.
-        scenario = Scenario([0.5, 0.6, 0.95], [0.5, 1.5, 2.0], arrival=[0, 0, 26], cost_law="fixed")
+        scenario = Scenario([0.5, 0.6, 0.95], [0.5, 1.5, 2.0], arrival=[0, 0, 26], cost="fixed")
         every = np.arange(1, 101)
         settings: dict[str, Any] = {"horizon": 100, "stages": 4, "checkpoints": every}
         out = play(scenario, dearest, budget=1.0, **settings)
@@ -340,7 +339,7 @@ class TestPricedRegret:
 
     def test_price_at_a_kink_is_the_worth_of_one_more_unit(self) -> None:
         # V(b) rises by 0.7 a unit up to b = 1, where the middle model answers all, by 0.05 beyond.
-        three = Scenario([0.9, 0.5, 0.85], [2.0, 0.5, 1.0], cost_law="fixed")
+        three = Scenario([0.9, 0.5, 0.85], [2.0, 0.5, 1.0], cost="fixed")
         for backend in ("numba", "ref"):
             out = play(three, dearest, backend, budget=1.0)
             np.testing.assert_allclose(out.stages["budget_price"], 0.05, atol=1e-12)
@@ -369,7 +368,7 @@ class TestTimes:
 
     def test_discovery_of_an_arrival_just_after_an_opening(self) -> None:
         # Known from round 26 on, deployed from round 50 on: 24 rounds of 0.9 - 0.6.
-        scenario = Scenario([0.6, 0.9], [1.0, 1.0], arrival=[0, 26], cost_law="fixed")
+        scenario = Scenario([0.6, 0.9], [1.0, 1.0], arrival=[0, 26], cost="fixed")
         out = run(scenario, "oracle", checkpoints=[25, 26, 27, 40, 50, 51], **self.SETTINGS)
         expected = 0.3 * np.array([0, 0, 1, 14, 24, 24, 24])
         assert out.arrays["round"].tolist() == [25, 26, 27, 40, 50, 51, 100]
@@ -378,23 +377,23 @@ class TestTimes:
         assert out.finals["deployments"].tolist() == [2, 2]
 
     def test_discovery_of_an_arrival_at_an_opening(self) -> None:
-        scenario = Scenario([0.6, 0.9], [1.0, 1.0], arrival=[0, 25], cost_law="fixed")
+        scenario = Scenario([0.6, 0.9], [1.0, 1.0], arrival=[0, 25], cost="fixed")
         out = run(scenario, "oracle", **self.SETTINGS)
         np.testing.assert_allclose(out.finals["regret"], 0.0, atol=1e-12)
 
     def test_arrival_in_the_last_round(self) -> None:
-        scenario = Scenario([0.6, 0.9], [1.0, 1.0], arrival=[0, 99], cost_law="fixed")
+        scenario = Scenario([0.6, 0.9], [1.0, 1.0], arrival=[0, 99], cost="fixed")
         out = run(scenario, "oracle", **self.SETTINGS)
         np.testing.assert_allclose(out.finals["discovery"], 0.3)
 
     def test_arrival_after_the_end(self) -> None:
-        scenario = Scenario([0.6, 0.9], [1.0, 1.0], arrival=[0, 100], cost_law="fixed")
+        scenario = Scenario([0.6, 0.9], [1.0, 1.0], arrival=[0, 100], cost="fixed")
         out = run(scenario, "oracle", **self.SETTINGS)
         np.testing.assert_allclose(out.finals["regret"], 0.0, atol=1e-12)
 
     @pytest.mark.parametrize("policy", ["oracle", "stageroute"])
     def test_retirement_inside_a_stage_waits(self, policy: str) -> None:
-        scenario = Scenario([0.6, 0.9], [1.0, 1.0], retirement=[None, 26], cost_law="fixed")
+        scenario = Scenario([0.6, 0.9], [1.0, 1.0], retirement=[None, 26], cost="fixed")
         out = run(scenario, policy, trace=True, **self.SETTINGS)
         assert (out.picks[:, 50:] == 0).all()
         assert (out.picks[:, 26:50] == 1).any()
@@ -403,7 +402,7 @@ class TestTimes:
         assert values == pytest.approx([0.9, 0.9, 0.6, 0.6])
 
     def test_retirement_at_an_opening(self) -> None:
-        scenario = Scenario([0.6, 0.9], [1.0, 1.0], retirement=[None, 25], cost_law="fixed")
+        scenario = Scenario([0.6, 0.9], [1.0, 1.0], retirement=[None, 25], cost="fixed")
         out = run(scenario, "oracle", trace=True, **self.SETTINGS)
         assert (out.picks[:, :25] == 1).all()
         assert (out.picks[:, 25:] == 0).all()
@@ -412,7 +411,7 @@ class TestTimes:
     def test_model_that_comes_and_goes_within_a_stage(self) -> None:
         # Never deployable; the optimum has it from 30 until the next stage opens.
         scenario = Scenario(
-            [0.6, 0.9], [1.0, 1.0], arrival=[0, 30], retirement=[None, 40], cost_law="fixed"
+            [0.6, 0.9], [1.0, 1.0], arrival=[0, 30], retirement=[None, 40], cost="fixed"
         )
         out = run(scenario, "oracle", trace=True, **self.SETTINGS)
         assert (out.picks == 0).all()
@@ -431,7 +430,7 @@ class TestTimes:
 class TestDiagnostics:
     def test_over_budget_rounds(self) -> None:
         # The cheap model leaves at 30; from the stage of round 50 on nothing meets the budget.
-        scenario = Scenario([0.5, 0.9], [0.5, 2.0], retirement=[30, None], cost_law="fixed")
+        scenario = Scenario([0.5, 0.9], [0.5, 2.0], retirement=[30, None], cost="fixed")
         out = run(scenario, "oracle", horizon=100, stages=4, budget=1.0, max_deployed=2, trace=True)
         assert out.finals["over_budget_rounds"].tolist() == [50, 50]
         rows = out.stages.filter(trial=0)
@@ -446,7 +445,7 @@ class TestDiagnostics:
     def test_no_capacity_rounds(self) -> None:
         # One of the two models of the first set leaves; the other may take half of the traffic.
         scenario = Scenario(
-            [0.6, 0.5, 0.4], [1.0, 1.0, 1.0], 0.5, retirement=[40, None, None], cost_law="fixed"
+            [0.6, 0.5, 0.4], [1.0, 1.0, 1.0], 0.5, retirement=[40, None, None], cost="fixed"
         )
         out = run(scenario, "static", horizon=100, stages=4, budget=1.0, max_deployed=2)
         assert out.finals["no_capacity_rounds"].tolist() == [50, 50]
@@ -509,7 +508,7 @@ class TestDiagnostics:
 
     def test_deploy_cost_holds_back(self) -> None:
         # A gain of 0.1 a round over 50 rounds does not pay for a charge of 6; it does for 4.
-        scenario = Scenario([0.6, 0.7], [1.0, 1.0], arrival=[0, 10], cost_law="fixed")
+        scenario = Scenario([0.6, 0.7], [1.0, 1.0], arrival=[0, 10], cost="fixed")
         for charge, sets in ((6.0, [[0], [0]]), (4.0, [[0], [1]])):
             out = fr.simulate(
                 scenario,

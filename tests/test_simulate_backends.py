@@ -160,7 +160,7 @@ def test_options_of_the_contextual_estimator(option: str) -> None:
 def test_contextual_policies_need_tasks() -> None:
     scenario, budget, max_deployed = SMALL_WORLDS["retirement"]()
     settings: dict[str, Any] = {"budget": budget, "max_deployed": max_deployed}
-    with pytest.raises(ValueError, match=r"policy 'contextual'.*reward_law=\"task\""):
+    with pytest.raises(ValueError, match=r"policy 'contextual'.*reward=fr.ByTask"):
         run(scenario, fr.policy("contextual"), "numba", **settings)
     with pytest.raises(ValueError, match='backend="jax" has no estimator "contextual"'):
         run(SMALL_WORLDS["tasks"]().scenario, fr.policy("contextual"), "jax", **settings)
@@ -218,7 +218,7 @@ def test_everything_retires(policy: str) -> None:
 
 
 def test_free_world() -> None:
-    scenario = Scenario([0.3, 0.8], [0.0, 0.0], cost_law="fixed")
+    scenario = Scenario([0.3, 0.8], [0.0, 0.0], cost="fixed")
     fast = assert_same(scenario, fr.policy("stageroute"), budget=0.0, max_deployed=2, horizon=200)
     assert fast.finals["cost"][0] == 0.0
 
@@ -263,9 +263,7 @@ def test_top_between_the_two_marginal_models(seed: int, max_deployed: int) -> No
 
 def test_value_of_a_pool_over_budget() -> None:
     # The cheap model leaves; the others are over budget and cost the same: V is the better one's.
-    scenario = Scenario(
-        [0.5, 0.2, 0.7], [1.0, 2.0, 2.0], retirement=[5, None, None], cost_law="fixed"
-    )
+    scenario = Scenario([0.5, 0.2, 0.7], [1.0, 2.0, 2.0], retirement=[5, None, None], cost="fixed")
     fast = assert_same(
         scenario, fr.policy("oracle"), budget=1.0, max_deployed=2, horizon=10, stages=2
     )

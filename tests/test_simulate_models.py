@@ -50,7 +50,7 @@ def test_models_are_counted_as_they_were_played(policy: str, world: str) -> None
 
 def test_deployed_sets_are_named() -> None:
     scenario = Scenario(
-        [0.6, 0.9], [1.0, 1.0], models=["old", "new"], arrival=[0, 25], cost_law="fixed"
+        [0.6, 0.9], [1.0, 1.0], models=["old", "new"], arrival=[0, 25], cost="fixed"
     )
     run = fr.simulate(
         scenario, fr.policy("oracle"), horizon=100, stages=4, budget=1.0, max_deployed=1, trials=2
@@ -79,7 +79,7 @@ LATE: dict[str, Any] = {"horizon": 1_000, "budget": 0.6, "max_deployed": 2, "tri
 
 def late_world() -> Scenario:
     """A dear and better model comes at half time; before, everything is cheap."""
-    return Scenario([0.5, 1.0], [0.1, 1.0], arrival=[0, 500], cost_law="fixed")
+    return Scenario([0.5, 1.0], [0.1, 1.0], arrival=[0, 500], cost="fixed")
 
 
 def test_a_cheap_start_does_not_hide_a_dear_end() -> None:
@@ -103,7 +103,7 @@ def test_the_middle_stage_belongs_to_the_last_half() -> None:
 
 
 def test_overspending_of_the_whole_run_is_a_warning_and_that_of_the_oracle_is_chance() -> None:
-    scenario = Scenario([0.5, 1.0], [0.1, 1.0], cost_law="fixed")
+    scenario = Scenario([0.5, 1.0], [0.1, 1.0], cost="fixed")
     run = fr.simulate(scenario, fr.policy("greedy"), **LATE)
     (warning,) = [text for text in run.warnings if "above the budget" in text]
     assert warning.startswith("The mean cost is ")
@@ -114,7 +114,7 @@ def test_overspending_of_the_whole_run_is_a_warning_and_that_of_the_oracle_is_ch
 
 def test_priced_regret_below_zero_is_a_warning() -> None:
     # What is saved while only the cheap model is there is spent on the better one later.
-    scenario = Scenario([0.5, 0.9], [0.1, 1.0], arrival=[0, 500], cost_law="fixed")
+    scenario = Scenario([0.5, 0.9], [0.1, 1.0], arrival=[0, 500], cost="fixed")
     run = fr.simulate(scenario, fr.policy("greedy"), stages=10, **LATE)
     assert run.finals["priced_regret"].mean() < 0.0
     assert [text for text in run.warnings if text.startswith("The priced regret is below zero")]
@@ -161,7 +161,7 @@ def test_pools_that_nothing_serves_are_counted_for_each_trial() -> None:
     # When the wide model is gone, only the trials whose second model is cheap stay in budget.
     cost = np.array([[0.5, 0.4], [0.5, 3.0], [0.5, 0.4]])
     scenario = Scenario(
-        np.full((3, 2), 0.5), cost, retirement=[50, None], cost_law="fixed", cost_range=(0.1, 3.0)
+        np.full((3, 2), 0.5), cost, retirement=[50, None], cost="fixed", cost_range=(0.1, 3.0)
     )
     settings: dict[str, Any] = {"horizon": 100, "stages": 2, "budget": 1.0, "max_deployed": 2}
     run = fr.simulate(scenario, fr.policy("uniform"), trials=3, **settings)

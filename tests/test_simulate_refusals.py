@@ -122,7 +122,7 @@ class TestInfeasible:
         fr.simulate(scenario, fr.policy("oracle"), **{**GOOD, "budget": 0.9})
 
     def test_the_least_budget_can_be_copied(self) -> None:
-        scenario = Scenario([0.5], [1.2345649], cost_law="fixed")
+        scenario = Scenario([0.5], [1.2345649], cost="fixed")
         self.refuse(r"budget=1\.0 is below 1\.23457,", scenario, budget=1.0)
         fr.simulate(scenario, fr.policy("uniform"), **{**GOOD, "budget": 1.23457})
 

@@ -52,15 +52,14 @@ def test_beta(mean: float, concentration: float) -> None:
     out = alone(
         reward_mean=[mean],
         cost_mean=[1.0],
-        reward_law="beta",
-        reward_concentration=concentration,
+        reward=fr.Beta(concentration),
     )
     assert_mean(out.finals["reward"], mean, mean * (1 - mean) / (concentration + 1))
 
 
 def test_task() -> None:
     weight, means = np.array([5.0, 1.0, 3.0, 0.0]), np.array([[0.1], [0.9], [0.6], [1.0]])
-    out = alone(cost_mean=[1.0], reward_law="task", task_weight=weight, task_mean=means)
+    out = alone(cost_mean=[1.0], reward=fr.ByTask(weight, means))
     mean = float(weight @ means[:, 0]) / 9.0
     assert_mean(out.finals["reward"], mean, mean * (1 - mean))
 
@@ -72,14 +71,14 @@ def test_uniform_cost(cost: float) -> None:
 
 
 def test_fixed_cost() -> None:
-    out = alone(reward_mean=[0.5], cost_mean=[0.4], cost_law="fixed")
+    out = alone(reward_mean=[0.5], cost_mean=[0.4], cost="fixed")
     np.testing.assert_allclose(out.finals["cost"], 0.4)
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.6, 1.2])
 def test_lognormal_cost(sigma: float) -> None:
-    out = alone(reward_mean=[0.5], cost_mean=[0.4], cost_law="lognormal", cost_sigma=sigma)
-    table = out.scenario.resolve(ROUNDS, 1).cost_table
+    out = alone(reward_mean=[0.5], cost_mean=[0.4], cost=fr.Lognormal(sigma))
+    table = out.scenario.resolve(ROUNDS, 1).cost.table
     assert_mean(out.finals["cost"], 0.4, float(table.var()))
     if sigma < 1.0:
         # Hardly cut: the variance is close to that of the whole law.
@@ -90,7 +89,7 @@ def test_lognormal_cost(sigma: float) -> None:
 def test_replayed_rows() -> None:
     draw = np.random.default_rng(2)
     score, cost = draw.random((40, 1)), draw.random((40, 1)) + 0.1
-    out = alone(reward_law="replay", cost_law="replay", table_score=score, table_cost=cost)
+    out = alone(outcomes=fr.Recorded(score, cost))
     assert_mean(out.finals["reward"], float(score.mean()), float(score.var()))
     assert_mean(out.finals["cost"], float(cost.mean()), float(cost.var()))
 
@@ -98,7 +97,7 @@ def test_replayed_rows() -> None:
 def test_score_and_cost_of_one_row() -> None:
     # Cost = 1 - score + 1 in every row, so sums are tied exactly.
     score = np.random.default_rng(3).random((40, 1))
-    out = alone(reward_law="replay", cost_law="replay", table_score=score, table_cost=2.0 - score)
+    out = alone(outcomes=fr.Recorded(score, 2.0 - score))
     np.testing.assert_allclose(out.finals["reward"] + out.finals["cost"], 2.0)
 
 

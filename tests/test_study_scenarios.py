@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,11 @@ SETTING: dict[str, Any] = {
 OWN: dict[str, dict[str, Any]] = {
     "means": {"reward_mean": [0.5, 0.7, 0.9], "cost_mean": [0.1, 1.0, 3.0], "limit": 0.6},
     "instances": {"reward_mean": np.linspace(0.2, 0.9, 6).reshape(2, 3), "cost_mean": [1, 2, 3]},
-    "beta": {"reward_mean": [0.5], "cost_mean": [1], "reward_law": "beta"}
-    | {"reward_concentration": 3.0, "cost_law": "lognormal", "cost_sigma": 0.3},
-    "task": {"cost_mean": [1.0, 2.0], "reward_law": "task", "task_weight": [0.1, 0.2, 0.4]}
-    | {"task_mean": [[0.1, 0.7], [0.3, 0.3], [0.9, 0.2]]},
-    "replay": {"reward_law": "replay", "cost_law": "replay", "table_order": "table"}
-    | {"table_score": [[0.1, 0.7], [0.3, 0.3]], "table_cost": [[1, 2], [3, 4]]},
+    "beta": {"reward_mean": [0.5], "cost_mean": [1], "reward": fr.Beta(3.0)}
+    | {"cost": fr.Lognormal(0.3)},
+    "task": {"cost_mean": [1.0, 2.0]}
+    | {"reward": fr.ByTask([0.1, 0.2, 0.4], [[0.1, 0.7], [0.3, 0.3], [0.9, 0.2]])},
+    "replay": {"outcomes": fr.Recorded([[0.1, 0.7], [0.3, 0.3]], [[1, 2], [3, 4]], "table")},
     "times": {"reward_mean": [0.5, 0.6], "cost_mean": [1, 2], "arrival": [0, 9]}
     | {"retirement": [None, 70], "horizon": 80, "models": ["ä", "b"], "note": "of\nlines"},
     "fractions": {"reward_mean": [0.5, 0.6], "cost_mean": [1, 2], "arrival": [0, 0.3]}
@@ -55,7 +55,11 @@ def test_a_saved_scenario_is_read_back_to_the_bit(name: str, tmp_path: Path) -> 
     after = fr.scenario("saved", file=tmp_path / "own.npz")
     assert scenario_digest(after) == scenario_digest(before)
     assert scenario_bytes(after) == scenario_bytes(before)
-    for one, other in zip(before.resolve(80, 2), after.resolve(80, 2), strict=True):
+    worlds = before.resolve(80, 2), after.resolve(80, 2)
+    flat = [
+        [*world[: world._fields.index("reward")], *world.reward, *world.cost] for world in worlds
+    ]
+    for one, other in zip(*flat, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -66,6 +70,11 @@ def test_what_is_no_saved_scenario_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "code.npz", about=np.array([{"a": 1}], dtype=object))
     for name in ("other", "code"):
         with pytest.raises(ValueError, match="is not a saved scenario"):
+            fr.scenario("saved", file=tmp_path / f"{name}.npz")
+    for name, about in (("old", '{"reward_law": "beta"}'), ("number", "1"), ("list", "[]")):
+        np.savez(tmp_path / f"{name}.npz", about=np.array(about))
+        words = "from an earlier version" if name == "old" else ""
+        with pytest.raises(ValueError, match=rf"is not a saved scenario \(.*{words}"):
             fr.scenario("saved", file=tmp_path / f"{name}.npz")
     with pytest.raises(ValueError, match=r"none\.npz' cannot be read"):
         fr.scenario("saved", file=tmp_path / "none.npz")
@@ -259,10 +268,72 @@ def test_what_is_no_name_of_a_file_stays_as_it_is(tmp_path: Path) -> None:
     dates = '{ a = "2024-01-01", b = "2024-02-01" }'
     study = Study.from_toml(folder_of(tmp_path, models=dates))
     assert study.scenario[0].options["models"] == {"a": "2024-01-01", "b": "2024-02-01"}
-    sota = study_of({"name": "sota", "cost_law": "fixed"}, max_deployed=3)
-    assert sota.scenario[0].options == {"cost_law": "fixed"}
+    sota = study_of({"name": "sota", "cost": "fixed"}, max_deployed=3)
+    assert sota.scenario[0].options == {"cost": "fixed"}
     with pytest.raises(StudyError) as caught:
         study_of({"name": "replay", "outcomes": "s3://bucket/o.csv"})
     assert str(tmp_path) not in str(caught.value)
     frame = pl.read_csv(tmp_path / "study" / "o.csv")
     assert frame.height == 2
+
+
+def test_laws_are_an_axis_as_tables_and_as_objects(tmp_path: Path) -> None:
+    table = {"name": "lognormal", "sigma": 0.5}
+    setting: dict[str, Any] = {"max_deployed": 3, "trials": 8}
+    study = study_of({"name": "sota", "cost": ["fixed", table]}, **setting)
+    assert study_of({"name": "sota", "cost": ["fixed", fr.Lognormal(0.5)]}, **setting) == study
+    file = tmp_path / "s.toml"
+    file.write_text(study.to_toml())
+    assert Study.from_toml(file).content_hash == study.content_hash
+    stored = run(study, tmp_path / "run")
+    cells = stored.cells.collect()
+    assert cells["scenario_cost"].to_list() == ["fixed", '{ name = "lognormal", sigma = 0.5 }']
+    assert stored.trials.collect().height == 16
+    with pytest.raises(StudyError, match="has no parameter 'sgma'; did you mean 'sigma'"):
+        study_of({"name": "sota", "cost": {"name": "lognormal", "sgma": 0.5}})
+
+
+LAWS = """
+from dataclasses import dataclass
+
+import fastroute as fr
+
+
+@dataclass(frozen=True)
+class Jitter(fr.CostLaw):
+    width: float = 0.5
+
+    @staticmethod
+    def draw(uniform, mean, width):
+        return mean * (1.0 + width * (2.0 * uniform - 1.0))
+
+    def support(self, mean):
+        return mean * (1.0 - self.width), mean * (1.0 + self.width)
+"""
+
+
+def test_a_law_of_ones_own_goes_by_its_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_laws.py").write_text(LAWS)
+    monkeypatch.syspath_prepend(tmp_path)
+    table = {"name": "my_laws:Jitter", "width": 0.25}
+    mine = Scenario([0.5, 0.7], [1.0, 2.0], cost=table)
+    assert mine.cost_range == (0.75, 2.5)
+    save_scenario(mine, tmp_path / "mine.npz")
+    back = fr.scenario("saved", file=tmp_path / "mine.npz")
+    assert back.cost == mine.cost
+    assert scenario_digest(back) == scenario_digest(mine)
+    study = study_of({"name": "sota", "cost": mine.cost})
+    assert study.scenario[0].options["cost"] == table
+    assert fr.scenario("sota", cost="my_laws:Jitter").cost_range == (0.03, 36.0)
+    # Where another process could not find it, it cannot be written.
+
+    @dataclass(frozen=True)
+    class Here(fr.RewardLaw):
+        @staticmethod
+        def draw(uniform: float, mean: float) -> float:
+            return mean
+
+    with pytest.raises(ValueError, match=r"Here\(\) cannot be written, .* top level of a module"):
+        save_scenario(Scenario([0.5], [1.0], reward=Here()), tmp_path / "here.npz")

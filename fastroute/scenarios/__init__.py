@@ -2,15 +2,35 @@
 
 from fastroute.scenarios.base import Scenario, World
 from fastroute.scenarios.check import DataSource, Report, check_table, list_data
+from fastroute.scenarios.laws import (
+    Bernoulli,
+    Beta,
+    ByTask,
+    CostLaw,
+    FixedCost,
+    Lognormal,
+    Recorded,
+    RewardLaw,
+    UniformCost,
+)
 from fastroute.scenarios.registry import SCENARIOS, scenario
 from fastroute.scenarios.routerbench_pickle import load_routerbench
 from fastroute.scenarios.saved import save_scenario
 
 __all__ = [
     "SCENARIOS",
+    "Bernoulli",
+    "Beta",
+    "ByTask",
+    "CostLaw",
     "DataSource",
+    "FixedCost",
+    "Lognormal",
+    "Recorded",
     "Report",
+    "RewardLaw",
     "Scenario",
+    "UniformCost",
     "World",
     "check_table",
     "list_data",

@@ -4,37 +4,24 @@
 as plain arrays that kernels can index.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.kernels import codes
+from fastroute.kernels.types import Outcome
 from fastroute.scenarios import _checks as checks
-from fastroute.scenarios.laws import (
-    LOGNORMAL_HEADROOM,
-    alias_table,
-    beta_strata,
-    lognormal_strata,
-)
+from fastroute.scenarios.laws.base import TOLERANCE, CostLaw, RewardLaw, unit_interval
+from fastroute.scenarios.laws.recorded import Recorded
+from fastroute.scenarios.laws.words import cost_law, reward_law
 
-__all__ = ["CostLaw", "RewardLaw", "Scenario", "World"]
+__all__ = ["Scenario", "World"]
 
 Array = NDArray[np.float64]
-RewardLaw = Literal["bernoulli", "beta", "task", "replay"]
-CostLaw = Literal["uniform", "fixed", "lognormal", "replay"]
-
-REWARD_LAWS: Final = ("bernoulli", "beta", "task", "replay")
-COST_LAWS: Final = ("uniform", "fixed", "lognormal", "replay")
 
 _NEVER: Final = np.iinfo(np.int64).max
-# Slack for sums and products that are exact on paper.
-_TOLERANCE: Final = 1e-9
-# Default cut of a lognormal law: this many standard deviations above the median of the
-# dearest model (its 0.999 quantile).
-_CUT_DEVIATIONS: Final = 3.090232306167813
 
 
 class World(NamedTuple):
@@ -51,16 +38,8 @@ class World(NamedTuple):
         retires has ``retirement = horizon``.
     cost_min, cost_max : float
         Range of the costs that can be drawn.
-    reward_kind, cost_kind : int
-        ``REWARD_*`` and ``COST_*`` of :mod:`fastroute.kernels.codes`.
-    reward_table, cost_table : f8 [S, N]
-        Means of the tasks, equally likely atoms, or recorded outcomes; [1, N] of zeros when
-        the law needs none.
-    task_prob : f8 [J]
-    task_alias : i8 [J]
-        Alias table of the task weights; ([1], [0]) when the law needs none.
-    in_order : bool
-        Replay rows in table order (row = round mod Q) and not uniformly at random.
+    reward, cost : Outcome
+        Laws of the rewards and of the costs around these means.
     """
 
     reward_mean: Array
@@ -70,13 +49,8 @@ class World(NamedTuple):
     retirement: NDArray[np.int64]
     cost_min: float
     cost_max: float
-    reward_kind: int
-    cost_kind: int
-    reward_table: Array
-    cost_table: Array
-    task_prob: Array
-    task_alias: NDArray[np.int64]
-    in_order: bool
+    reward: Outcome
+    cost: Outcome
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -90,9 +64,9 @@ class Scenario:
     ----------
     reward_mean : [N] or [trials, N]
         True mean rewards in [0, 1]; with two dimensions each trial has its own instance.
-        Computed when omitted for the laws "task" and "replay".
+        Computed when omitted, for rewards by task and recorded outcomes.
     cost_mean : [N] or [trials, N]
-        True mean costs >= 0, in ``cost_unit``. Computed when omitted for "replay".
+        True mean costs >= 0, in ``cost_unit``. Computed when omitted, for recorded outcomes.
     limit : float or [N]
         Largest share of the traffic that each model may get, in (0, 1].
     arrival : [N], default 0
@@ -102,27 +76,17 @@ class Scenario:
         First round (or fraction) in which a model is gone; None, for all models or for one,
         means never.
     cost_range : (c_min, c_max), optional
-        Range of the costs; policies clip their bounds to it. Default: the support of the cost
-        law. For "lognormal" the law is cut at ``c_max`` (default: 0.999 quantile of the
-        dearest model).
-    reward_law : {"bernoulli", "beta", "task", "replay"}
-        Law of a reward around its mean. "task": a task is drawn by ``task_weight``, then
-        Bernoulli with that task's mean.
-    cost_law : {"uniform", "fixed", "lognormal", "replay"}
-        Law of a cost around its mean. "uniform": mean * (0.5 + uniform), support
-        [0.5 mean, 1.5 mean].
-    reward_concentration : float, optional
-        Needed by "beta": the variance is mean * (1 - mean) / (concentration + 1).
-    cost_sigma : float, optional
-        Needed by "lognormal": standard deviation of the logarithm before the cut.
-    task_weight : [J], optional
-    task_mean : [J, N], optional
-        Needed by "task": how often each task occurs (normalised here), and its mean rewards.
-    table_score, table_cost : [Q, N], optional
-        Needed by "replay": recorded outcome of each query with each model.
-    table_order : {"iid", "table"}
-        Replay queries drawn uniformly with replacement, or in the order of the table (and
-        again from its start).
+        Range of the costs; policies clip their bounds to it. Default: the support of the law of
+        the costs. A law without an upper end is cut at ``c_max``.
+    reward : RewardLaw, str or mapping, optional
+        Law of a reward around its mean: :class:`Bernoulli` (the default), :class:`Beta`,
+        :class:`ByTask` or one of your own; or its name, with parameters
+        ``{"name": "beta", "concentration": 5}``.
+    cost : CostLaw, str or mapping, optional
+        Law of a cost around its mean: :class:`UniformCost` (the default), :class:`FixedCost`,
+        :class:`Lognormal` or one of your own; or its name.
+    outcomes : Recorded, optional
+        Recorded rewards and costs, in the place of both laws.
     arrival_unit : {"round", "horizon"}
         Unit of ``arrival`` and ``retirement``.
     horizon : int, optional
@@ -150,15 +114,9 @@ class Scenario:
     arrival: NDArray[np.int64] | Array
     retirement: NDArray[np.int64] | Array | None
     cost_range: tuple[float, float]
-    reward_law: RewardLaw
-    cost_law: CostLaw
-    reward_concentration: float | None
-    cost_sigma: float | None
-    task_weight: Array | None
-    task_mean: Array | None
-    table_score: Array | None
-    table_cost: Array | None
-    table_order: Literal["iid", "table"]
+    reward: RewardLaw | None
+    cost: CostLaw | None
+    outcomes: Recorded | None
     arrival_unit: Literal["round", "horizon"]
     horizon: int | None
     models: tuple[str, ...]
@@ -174,15 +132,9 @@ class Scenario:
         arrival: ArrayLike | None = None,
         retirement: ArrayLike | Sequence[float | None] | None = None,
         cost_range: tuple[float, float] | None = None,
-        reward_law: RewardLaw = "bernoulli",
-        cost_law: CostLaw = "uniform",
-        reward_concentration: float | None = None,
-        cost_sigma: float | None = None,
-        task_weight: ArrayLike | None = None,
-        task_mean: ArrayLike | None = None,
-        table_score: ArrayLike | None = None,
-        table_cost: ArrayLike | None = None,
-        table_order: Literal["iid", "table"] = "iid",
+        reward: RewardLaw | str | Mapping[str, Any] | None = None,
+        cost: CostLaw | str | Mapping[str, Any] | None = None,
+        outcomes: Recorded | None = None,
         arrival_unit: Literal["round", "horizon"] = "round",
         horizon: int | None = None,
         models: Sequence[str] | None = None,
@@ -190,59 +142,23 @@ class Scenario:
         note: str = "",
         cost_unit: str = "cost",
     ) -> None:
-        checks.choice("reward_law", reward_law, REWARD_LAWS)
-        checks.choice("cost_law", cost_law, COST_LAWS)
-        checks.choice("table_order", table_order, ("iid", "table"))
         checks.choice("arrival_unit", arrival_unit, ("round", "horizon"))
-        if (reward_law == "replay") != (cost_law == "replay"):
-            raise ValueError(
-                f"reward_law={reward_law!r} with cost_law={cost_law!r}: recorded rewards and "
-                "costs belong to the same query; set both laws to 'replay' or neither"
-            )
-        _only_with("task_weight", task_weight, reward_law == "task", "reward_law='task'")
-        _only_with("task_mean", task_mean, reward_law == "task", "reward_law='task'")
-        _only_with("table_score", table_score, reward_law == "replay", "reward_law='replay'")
-        _only_with("table_cost", table_cost, cost_law == "replay", "cost_law='replay'")
-        concentration = _parameter(
-            "reward_concentration", reward_concentration, reward_law == "beta", "reward_law='beta'"
+        rewards_by, costs_by = _laws(reward, cost, outcomes)
+        rewards, prices = _means(
+            _implied("reward_mean", reward_mean, rewards_by),
+            _implied("cost_mean", cost_mean, costs_by),
         )
-        sigma = _parameter(
-            "cost_sigma", cost_sigma, cost_law == "lognormal", "cost_law='lognormal'"
-        )
-
-        weight = tasks = scores = costs = None
-        if task_weight is not None and task_mean is not None:
-            weight, tasks = _task_arrays(task_weight, task_mean)
-            reward_mean = _implied("reward_mean", reward_mean, weight @ tasks, "task_mean")
-        if table_score is not None and table_cost is not None:
-            scores, costs = _table_arrays(table_score, table_cost)
-            reward_mean = _implied("reward_mean", reward_mean, scores.mean(axis=0), "table_score")
-            cost_mean = _implied("cost_mean", cost_mean, costs.mean(axis=0), "table_cost")
-
-        rewards, prices = _means(reward_mean, cost_mean)
         if rewards.ndim == 2 or prices.ndim == 2:
-            for field, law in (("reward_law", reward_law), ("cost_law", cost_law)):
-                if law not in ("bernoulli", "uniform", "fixed"):
-                    raise ValueError(
-                        f"{field}={law!r} has one table for all trials, but the means have one "
-                        "row per trial; pass means of shape [N], or use 'bernoulli' rewards with "
-                        "'uniform' or 'fixed' costs"
-                    )
-        if cost_law == "lognormal":
-            checks.reject(
-                "cost_mean",
-                prices,
-                prices == 0.0,
-                "has no lognormal law",
-                "use cost_law='fixed' or 'uniform' for free models",
-            )
+            _refuse_tables(rewards_by, costs_by)
         size = rewards.shape[-1]
         limits = _limits(limit, size)
         arrivals, retirements = _times(arrival, retirement, arrival_unit, size)
-        span = _span(cost_range, prices, costs, cost_law, sigma)
+        span = _span(cost_range, *costs_by.support(prices))
+        rewards_by.check(rewards)
+        costs_by.check(prices, span)
         names = checks.unique_names("models", models, size)
 
-        for array in (rewards, prices, limits, arrivals, retirements, weight, tasks, scores, costs):
+        for array in (rewards, prices, limits, arrivals, retirements):
             if array is not None:
                 checks.read_only(array)
         fields = {
@@ -252,15 +168,9 @@ class Scenario:
             "arrival": arrivals,
             "retirement": retirements,
             "cost_range": span,
-            "reward_law": reward_law,
-            "cost_law": cost_law,
-            "reward_concentration": concentration,
-            "cost_sigma": sigma,
-            "task_weight": weight,
-            "task_mean": tasks,
-            "table_score": scores,
-            "table_cost": costs,
-            "table_order": table_order,
+            "reward": rewards_by if outcomes is None else None,
+            "cost": costs_by if outcomes is None else None,
+            "outcomes": outcomes,
             "arrival_unit": arrival_unit,
             "horizon": None if horizon is None else checks.whole("horizon", horizon, 1),
             "models": names,
@@ -286,10 +196,12 @@ class Scenario:
 
     def __repr__(self) -> str:
         """Return one line: the name, the size and the laws."""
+        laws = f"reward={self.reward!r}, cost={self.cost!r}"
+        if self.outcomes is not None:
+            laws = f"outcomes={self.outcomes!r}"
         return (
-            f"Scenario({self.name!r}, n_models={self.n_models}, reward_law={self.reward_law!r}, "
-            f"cost_law={self.cost_law!r}, cost_range={self.cost_range}, "
-            f"cost_unit={self.cost_unit!r})"
+            f"Scenario({self.name!r}, n_models={self.n_models}, {laws}, "
+            f"cost_range={self.cost_range}, cost_unit={self.cost_unit!r})"
         )
 
     def resolve(self, horizon: int, trials: int, part: slice = slice(None)) -> World:
@@ -331,34 +243,7 @@ class Scenario:
             )
         arrival, retirement = self._rounds(horizon)
         shape = (self.instances, self.n_models)
-        none = np.zeros((1, self.n_models))
-        prob, alias = np.ones(1), np.zeros(1, dtype=np.int64)
-
-        reward_kind, reward_table = codes.REWARD_BERNOULLI, none
-        if self.reward_concentration is not None:
-            reward_kind = codes.REWARD_TABLE
-            reward_table = beta_strata(self.reward_mean, self.reward_concentration)
-        elif self.task_weight is not None and self.task_mean is not None:
-            reward_kind, reward_table = codes.REWARD_TASK, self.task_mean
-            prob, alias = alias_table(self.task_weight)
-        elif self.table_score is not None:
-            reward_kind, reward_table = codes.REWARD_REPLAY, self.table_score
-
-        cost_kind, cost_table = codes.COST_UNIFORM, none
-        if self.cost_law == "fixed":
-            cost_kind = codes.COST_FIXED
-        elif self.cost_sigma is not None:
-            cost_kind = codes.COST_TABLE
-            cost_table = lognormal_strata(self.cost_mean, self.cost_sigma, self.cost_range[1])
-            lowest = float(cost_table.min())
-            if lowest < self.cost_range[0]:
-                raise ValueError(
-                    f"cost_range={self.cost_range} but cost_law='lognormal' draws costs down to "
-                    f"{lowest:g}; lower c_min, for instance to 0"
-                )
-        elif self.table_cost is not None:
-            cost_kind, cost_table = codes.COST_REPLAY, self.table_cost
-
+        reward, cost = _laws(self.reward, self.cost, self.outcomes)
         mine = part if self.instances > 1 else slice(None)
 
         def means(array: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -372,18 +257,13 @@ class Scenario:
             retirement=retirement,
             cost_min=self.cost_range[0],
             cost_max=self.cost_range[1],
-            reward_kind=reward_kind,
-            cost_kind=cost_kind,
-            reward_table=np.ascontiguousarray(reward_table),
-            cost_table=np.ascontiguousarray(cost_table),
-            task_prob=prob,
-            task_alias=alias,
-            in_order=self.table_order == "table",
+            reward=reward.outcome(self.reward_mean),
+            cost=cost.outcome(self.cost_mean, self.cost_range),
         )
 
     def _rounds(self, horizon: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return arrival and retirement [N] in rounds of this horizon."""
-        scale, slack = (horizon, _TOLERANCE) if self.arrival_unit == "horizon" else (1, 0)
+        scale, slack = (horizon, TOLERANCE) if self.arrival_unit == "horizon" else (1, 0)
         # The slack keeps 0.29 * 100 = 28.999... in round 29.
         arrival = np.minimum(np.floor(self.arrival * scale + slack), horizon).astype(np.int64)
         if self.retirement is None:
@@ -401,65 +281,54 @@ class Scenario:
         return arrival, retirement
 
 
-def _only_with(field: str, value: object, needed: bool, law: str) -> None:
-    """Raise ValueError when an argument of a law is missing, or given without its law."""
-    if needed and value is None:
-        raise ValueError(f"{field}=None but {law} needs it; pass {field}")
-    if not needed and value is not None:
-        raise ValueError(f"{field} is given but only {law} uses it; drop it or set {law}")
-
-
-def _parameter(field: str, value: float | None, needed: bool, law: str) -> float | None:
-    """Return a positive parameter of a law, or None when the law is another one."""
-    _only_with(field, value, needed, law)
-    if value is None:
-        return None
-    if not 0.0 < value < np.inf:
-        raise ValueError(f"{field}={value!r} must be a finite number > 0")
-    return float(value)
-
-
-def _task_arrays(task_weight: ArrayLike, task_mean: ArrayLike) -> tuple[Array, Array]:
-    """Return checked task weights [J], adding up to 1, and task means [J, N]."""
-    weight = checks.number_array("task_weight", task_weight, (1,))
-    tasks = checks.number_array("task_mean", task_mean, (2,))
-    if tasks.shape[0] != weight.size:
-        raise ValueError(
-            f"task_mean has {tasks.shape[0]} rows but task_weight has {weight.size} entries; "
-            "pass one row of means per task"
+def _laws(
+    reward: RewardLaw | str | Mapping[str, Any] | None,
+    cost: CostLaw | str | Mapping[str, Any] | None,
+    outcomes: Recorded | None,
+) -> tuple[RewardLaw, CostLaw]:
+    """Return both laws: each by itself, or what was recorded of the same queries."""
+    if outcomes is None:
+        return (
+            reward_law("bernoulli" if reward is None else reward),
+            cost_law("uniform" if cost is None else cost),
         )
-    checks.reject("task_weight", weight, weight < 0.0, "is negative", "use weights >= 0")
-    if weight.sum() <= 0.0:
-        raise ValueError("task_weight adds up to 0; give at least one task a positive weight")
-    _unit_interval("task_mean", tasks)
-    return weight / weight.sum(), tasks
-
-
-def _table_arrays(table_score: ArrayLike, table_cost: ArrayLike) -> tuple[Array, Array]:
-    """Return checked replay tables [Q, N]."""
-    scores = checks.number_array("table_score", table_score, (2,))
-    costs = checks.number_array("table_cost", table_cost, (2,))
-    if scores.shape != costs.shape:
+    if not isinstance(outcomes, Recorded):
         raise ValueError(
-            f"table_cost has shape {costs.shape} but table_score has {scores.shape}; pass one "
-            "cost per score, [queries, models]"
+            f"outcomes={checks.quoted(outcomes)} is nothing recorded; pass Recorded(score, cost)"
         )
-    _unit_interval("table_score", scores)
-    checks.reject("table_cost", costs, costs < 0.0, "is negative", "use costs >= 0")
-    return scores, costs
-
-
-def _implied(field: str, given: ArrayLike | None, computed: Array, source: str) -> ArrayLike:
-    """Return means computed from a table, after comparing them with those given."""
-    if given is not None:
-        stated = np.asarray(given, dtype=np.float64)
-        scale = max(float(np.abs(computed).max()), np.finfo(np.float64).tiny)
-        if stated.shape != computed.shape or not np.allclose(
-            stated, computed, rtol=_TOLERANCE, atol=_TOLERANCE * scale
-        ):
+    for field, law in (("reward", reward), ("cost", cost)):
+        if law is not None:
             raise ValueError(
-                f"{field}={given!r} is not the mean of {source}; omit {field}, it is computed"
+                f"{field}={law!r} with outcomes={outcomes!r}: recorded rewards and costs belong to "
+                f"the same query and stand for both laws; drop {field} or outcomes"
             )
+    return outcomes.laws
+
+
+def _refuse_tables(reward: RewardLaw, cost: CostLaw) -> None:
+    """Raise ValueError when a law cannot have other means in every trial."""
+    for field, law in (("reward", reward), ("cost", cost)):
+        if not law.elementwise:
+            raise ValueError(
+                f"{field}={law!r} has one table for all trials, but the means have one row per "
+                "trial; pass means of shape [N], or use 'bernoulli' rewards with 'uniform' or "
+                "'fixed' costs, or a law with a formula"
+            )
+
+
+def _implied(field: str, given: ArrayLike | None, law: RewardLaw | CostLaw) -> ArrayLike | None:
+    """Return the means that a law itself says, after comparing them with those given."""
+    computed = law.implied_mean()
+    if computed is None or given is None:
+        return given if computed is None else computed
+    stated = np.asarray(given, dtype=np.float64)
+    scale = max(float(np.abs(computed).max()), np.finfo(np.float64).tiny)
+    if stated.shape != computed.shape or not np.allclose(
+        stated, computed, rtol=TOLERANCE, atol=TOLERANCE * scale
+    ):
+        raise ValueError(
+            f"{field}={given!r} is not the mean of {law!r}; omit {field}, it is computed"
+        )
     return computed
 
 
@@ -480,16 +349,9 @@ def _means(reward_mean: ArrayLike | None, cost_mean: ArrayLike | None) -> tuple[
             f"cost_mean has {costs.shape[0]} trials but reward_mean has {rewards.shape[0]}; "
             "pass the same number of rows"
         )
-    _unit_interval("reward_mean", rewards)
+    unit_interval("reward_mean", rewards)
     checks.reject("cost_mean", costs, costs < 0.0, "is negative", "use costs >= 0")
     return rewards, costs
-
-
-def _unit_interval(field: str, array: Array) -> None:
-    """Raise ValueError when a reward is outside [0, 1]; rounding beyond it is trimmed."""
-    bad = (array < -_TOLERANCE) | (array > 1.0 + _TOLERANCE)
-    checks.reject(field, array, bad, "is outside [0, 1]", "rescale the rewards to [0, 1]")
-    np.clip(array, 0.0, 1.0, out=array)
 
 
 def _limits(limit: ArrayLike, size: int) -> Array:
@@ -557,40 +419,16 @@ def _time_array(field: str, value: ArrayLike, unit: str, size: int) -> NDArray[n
     return np.where(late, _NEVER, np.where(late, 0.0, times).astype(np.int64))
 
 
-def _span(
-    cost_range: tuple[float, float] | None,
-    prices: Array,
-    costs: Array | None,
-    law: str,
-    sigma: float | None,
-) -> tuple[float, float]:
-    """Return the range of costs, checked against what the law can draw."""
-    factor = (0.5, 1.5) if law == "uniform" else (1.0, 1.0)
-    drawn = prices if costs is None else costs
-    low, high = float(drawn.min()) * factor[0], float(drawn.max()) * factor[1]
-    if sigma is not None:
-        low = 0.0
-        cut = float(np.exp(_CUT_DEVIATIONS * sigma - 0.5 * sigma * sigma))
-        high *= max(cut, 1.0 / LOGNORMAL_HEADROOM)
+def _span(cost_range: tuple[float, float] | None, low: Array, high: Array) -> tuple[float, float]:
+    """Return the range of costs: as given, or the support of the law of the costs."""
     if cost_range is None:
+        c_min, c_max = float(low.min()), float(high.max())
         # Policies divide by c_max, so a world where everything is free gets a unit range.
-        return (low, high) if high > 0.0 else (0.0, 1.0)
+        return (c_min, c_max) if c_max > 0.0 else (0.0, 1.0)
     try:
         c_min, c_max = (float(x) for x in cost_range)
     except (TypeError, ValueError):
         raise ValueError(f"cost_range={cost_range!r}; pass a pair (c_min, c_max)") from None
     if not (0.0 <= c_min <= c_max < np.inf and c_max > 0.0):
         raise ValueError(f"cost_range={cost_range!r}; pass 0 <= c_min <= c_max with c_max > 0")
-    if sigma is not None:
-        dearest = float(prices.max())
-        if dearest > LOGNORMAL_HEADROOM * c_max * (1.0 + _TOLERANCE):
-            raise ValueError(
-                f"cost_range={cost_range!r} cuts the lognormal law of mean {dearest:g} too close "
-                f"to its mean; use c_max >= {dearest / LOGNORMAL_HEADROOM:g}"
-            )
-    elif low < c_min * (1.0 - _TOLERANCE) or high > c_max * (1.0 + _TOLERANCE):
-        raise ValueError(
-            f"cost_range={cost_range!r} but cost_law={law!r} draws costs in [{low:g}, {high:g}]; "
-            "widen cost_range, omit it, or use another cost_law"
-        )
     return c_min, c_max

@@ -335,6 +335,6 @@ def _paretobandit() -> tuple[int | None, int | None, bool, str]:
         built = paretobandit()
     except ValueError as error:
         return None, None, False, str(error)
-    assert built.table_score is not None
-    queries, models = built.table_score.shape
+    assert built.outcomes is not None
+    queries, models = built.outcomes.score.shape
     return queries, models, True, ""

@@ -4,6 +4,7 @@ import numpy as np
 
 from fastroute.scenarios import _checks as checks
 from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.laws import FixedCost
 from fastroute.scenarios.placement import ArrivalRule, place_arrivals
 
 __all__ = ["discovery"]
@@ -78,7 +79,7 @@ def discovery(
         reward_mean=base + gap * np.arange(n_arrivals + 1),
         cost_mean=np.full(n_arrivals + 1, cost),
         **place._asdict(),
-        cost_law="fixed",
+        cost=FixedCost(),
         name="discovery",
         note="synthetic: each arrival better by the same gap, just after a stage opened",
     )

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fastroute.scenarios import _checks as checks
 from fastroute.scenarios.arrivals import arrivals_by_release, release_order
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.frames import Frame
+from fastroute.scenarios.laws import CostLaw, RewardLaw
+from fastroute.scenarios.laws.words import cost_law, reward_law
 from fastroute.scenarios.problems import find_mean_problems, refuse
 from fastroute.scenarios.tables import drop_models, read_means, releases
 
@@ -24,10 +26,8 @@ def means(
     initial: int = 5,
     spread: float = 0.8,
     zero_cost: Literal["error", "keep"] = "error",
-    reward_law: Literal["bernoulli", "beta"] = "bernoulli",
-    reward_concentration: float | None = None,
-    cost_law: Literal["uniform", "fixed", "lognormal"] = "uniform",
-    cost_sigma: float | None = None,
+    reward: RewardLaw | str | Mapping[str, Any] = "bernoulli",
+    cost: CostLaw | str | Mapping[str, Any] = "uniform",
     cost_range: tuple[float, float] | None = None,
     name: str = "means",
     cost_unit: str = "USD per query",
@@ -59,14 +59,12 @@ def means(
     zero_cost : {"error", "keep"}
         What to do with costs of 0, often prices that nobody recorded: refuse, or take them as
         free.
-    reward_law : {"bernoulli", "beta"}
-        Law of a reward around its mean.
-    reward_concentration : float, optional
-        Needed by ``reward_law="beta"``.
-    cost_law : {"uniform", "fixed", "lognormal"}
-        Law of a cost around its mean.
-    cost_sigma : float, optional
-        Needed by ``cost_law="lognormal"``.
+    reward : RewardLaw, str or mapping
+        Law of a reward around its mean: ``"bernoulli"``, ``{"name": "beta", "concentration": 5}``
+        or one of your own.
+    cost : CostLaw, str or mapping
+        Law of a cost around its mean: ``"uniform"``, ``"fixed"``,
+        ``{"name": "lognormal", "sigma": 0.5}`` or one of your own.
     cost_range : (c_min, c_max), optional
         Range of the costs that policies know; default: the support of the law.
     name, cost_unit : str
@@ -91,8 +89,7 @@ def means(
     ('a', 'b')
     """
     checks.choice("zero_cost", zero_cost, ("error", "keep"))
-    checks.choice("reward_law", reward_law, ("bernoulli", "beta"))
-    checks.choice("cost_law", cost_law, ("uniform", "fixed", "lognormal"))
+    rewards_by, costs_by = reward_law(reward), cost_law(cost)
     table = read_means(models, columns)
     if exclude is not None:
         table = drop_models(table, exclude)
@@ -122,17 +119,15 @@ def means(
         limit=limit,
         arrival=arrival,
         arrival_unit="horizon",
-        reward_law=reward_law,
-        reward_concentration=reward_concentration,
-        cost_law=cost_law,
-        cost_sigma=cost_sigma,
+        reward=rewards_by,
+        cost=costs_by,
         cost_range=cost_range,
         models=frame["model"].to_list(),
         name=name,
         note=(
             f"surrogate: mean score and cost of {frame.height} models{source}; single outcomes are "
-            f"not known, so rewards ({reward_law} law) and costs ({cost_law} law) vary around the "
-            f"means, of each model by itself{dates}"
+            f"not known, so rewards ({rewards_by.name} law) and costs ({costs_by.name} law) vary "
+            f"around the means, of each model by itself{dates}"
         ),
         cost_unit=cost_unit,
     )

@@ -4,6 +4,7 @@ import numpy as np
 
 from fastroute.scenarios import _checks as checks
 from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.laws import FixedCost
 from fastroute.scenarios.placement import MEANS, ArrivalRule, instance_draws, place_arrivals
 
 __all__ = ["arrivals_of", "minimax"]
@@ -106,7 +107,7 @@ def minimax(
         reward_mean=reward,
         cost_mean=np.full(coming + 1, cost),
         **place._asdict(),
-        cost_law="fixed",
+        cost=FixedCost(),
         name="minimax",
         note="synthetic: arrivals just better or worse than the best model so far, by a coin",
     )

@@ -1,13 +1,16 @@
 """`random`: a fresh instance of a given difficulty for every trial."""
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.scenarios import _checks as checks
 from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.laws import CostLaw
+from fastroute.scenarios.laws.words import cost_law
 from fastroute.scenarios.placement import (
     LIMITS,
     MEANS,
@@ -35,7 +38,7 @@ def random_instances(
     until: float = 0.8,
     horizon: int | None = None,
     stages: int | str = "T^(1/3)",
-    cost_law: Literal["uniform", "fixed"] = "uniform",
+    cost: CostLaw | str | Mapping[str, Any] = "uniform",
 ) -> Scenario:
     """Return random means, drawn afresh for every trial.
 
@@ -75,8 +78,8 @@ def random_instances(
         Rounds of the run; needed by ``arrivals="adversarial"``.
     stages : int or str
         Stages of the run, used by ``arrivals="adversarial"``.
-    cost_law : {"uniform", "fixed"}
-        Law of the costs around their means.
+    cost : CostLaw, str or mapping
+        Law of the costs around their means: ``"uniform"``, ``"fixed"`` or a formula of your own.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def random_instances(
     gap = checks.fraction("gap", gap, zero=True)
     worst = checks.fraction("worst", worst, zero=True)
     price_ratio = checks.positive("price_ratio", price_ratio)
-    checks.choice("cost_law", cost_law, ("uniform", "fixed"))
+    law = cost_law(cost)
     if initial > n_models:
         raise ValueError(f"initial={initial} is above n_models={n_models}; use at most as many")
     if worst > best - gap:
@@ -117,7 +120,7 @@ def random_instances(
     quality, other = draws[:, :n_models], draws[:, n_models:]
     price = _prices(quality, other, correlation, price_ratio)
     price[:, :cheap] = 1.0
-    widest = (0.5, 1.5 * price_ratio) if cost_law == "uniform" else (1.0, price_ratio)
+    lowest, highest = law.support(np.array([1.0, price_ratio]))
     place = place_arrivals(
         arrivals,
         initial,
@@ -133,8 +136,8 @@ def random_instances(
         limit=low + (high - low) * instance_draws(seed, 1, n_models, LIMITS)[0],
         **place._asdict(),
         # Of the option and not of the draws, which would make a trial depend on all others.
-        cost_range=widest,
-        cost_law=cost_law,
+        cost_range=(float(lowest.min()), float(highest.max())),
+        cost=law,
         name="random",
         note="synthetic: random means, an instance of its own for every trial",
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastroute.scenarios import _checks as checks
 from fastroute.scenarios.arrivals import arrivals_by_release, release_order
 from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.laws import Recorded
 from fastroute.scenarios.problems import find_problems, missing_remedies, refuse
 from fastroute.scenarios.tables import (
     ModelTable,
@@ -133,11 +134,7 @@ def replay(
             [dates[model] for model in names], limit=limit, initial=initial, spread=spread
         ),
         arrival_unit="horizon",
-        reward_law="replay",
-        cost_law="replay",
-        table_score=score,
-        table_cost=cost,
-        table_order=order,
+        outcomes=Recorded(score, cost, order),
         models=names,
         name=name,
         note=note,

@@ -1,18 +1,20 @@
 """`routerbench`: a surrogate with the published means of RouterBench."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.scenarios import _checks as checks
 from fastroute.scenarios.arrivals import arrivals_by_release, release_order
-from fastroute.scenarios.base import CostLaw, Scenario
+from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.laws import ByTask, CostLaw
+from fastroute.scenarios.laws.words import cost_law
 
 __all__ = ["FAMILIES", "PublishedMeans", "published_means", "routerbench"]
 
@@ -98,8 +100,7 @@ def routerbench(
     limit: float = 0.4,
     initial: int = 5,
     spread: float = 0.8,
-    cost_law: CostLaw = "uniform",
-    cost_sigma: float | None = None,
+    cost: CostLaw | str | Mapping[str, Any] = "uniform",
 ) -> Scenario:
     """Return a **surrogate** of RouterBench with its published means.
 
@@ -108,7 +109,7 @@ def routerbench(
     the 0-shot means of 86 tasks x 11 models, so models are correlated through the tasks only.
     What is not known: the outcomes of single queries, and cost per task. The cost of a model is
     its mean over *all* prompts, whatever families are selected, and varies around that mean by
-    ``cost_law``. Scores that are not 0 or 1 in the source (GSM8K, MT-Bench and others) become
+    ``cost``. Scores that are not 0 or 1 in the source (GSM8K, MT-Bench and others) become
     Bernoulli with the same mean.
 
     Parameters
@@ -122,10 +123,9 @@ def routerbench(
         dates: order of the published table).
     spread : float
         Fraction of the horizon at which the newest model arrives, in [0, 1].
-    cost_law : {"uniform", "fixed", "lognormal"}
-        Law of the costs around their means.
-    cost_sigma : float, optional
-        Needed by ``cost_law="lognormal"``.
+    cost : CostLaw, str or mapping
+        Law of the costs around their means: ``"uniform"``, ``"fixed"``,
+        ``{"name": "lognormal", "sigma": 0.5}`` or one of your own.
 
     Returns
     -------
@@ -141,6 +141,7 @@ def routerbench(
     ----------
     Q. J. Hu et al., "RouterBench: A Benchmark for Multi-LLM Routing System", arXiv 2403.12031.
     """
+    law = cost_law(cost)
     means = published_means()
     chosen = FAMILIES if families is None else _families(families)
     rows = [index for index, family in enumerate(means.families) if family in chosen]
@@ -153,17 +154,14 @@ def routerbench(
             [means.released[index] for index in order], limit=limit, initial=initial, spread=spread
         ),
         arrival_unit="horizon",
-        reward_law="task",
-        task_weight=means.prompts[rows],
-        task_mean=means.score[np.ix_(rows, order)],
-        cost_law=cost_law,
-        cost_sigma=cost_sigma,
+        reward=ByTask(means.prompts[rows], means.score[np.ix_(rows, order)]),
+        cost=law,
         models=[means.models[index] for index in order],
         name="routerbench",
         note=(
             f"surrogate: published 0-shot means of RouterBench{mix}, {len(rows)} tasks drawn by "
             "number of prompts; single outcomes and cost per task are not known, so costs vary "
-            f"around each model's mean over all prompts ({cost_law} law)"
+            f"around each model's mean over all prompts ({law.name} law)"
         ),
         cost_unit="USD per query",
     )

@@ -1,7 +1,8 @@
 """`saved`: a scenario of your own, kept in a file.
 
 The file is a NumPy archive (``.npz``) of plain arrays: one for every array of the scenario, and
-``about``, a text of JSON with everything else. Nothing in it can be code.
+``about``, a text of JSON with everything else. Nothing in it can be code; a law of your own stands
+there by the name of its class, whose module is imported.
 """
 
 import functools
@@ -9,7 +10,6 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from zipfile import BadZipFile
@@ -19,27 +19,14 @@ from numpy.typing import NDArray
 
 from fastroute.scenarios import _checks as checks
 from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.laws import CostLaw, Recorded, RewardLaw
+from fastroute.scenarios.laws.words import law_table
 
 __all__ = ["read_scenario", "save_scenario", "saved", "scenario_bytes", "scenario_digest"]
 
-_ARRAYS: Final = (
-    "reward_mean",
-    "cost_mean",
-    "limit",
-    "arrival",
-    "retirement",
-    "task_weight",
-    "task_mean",
-    "table_score",
-    "table_cost",
-)
+_ARRAYS: Final = ("reward_mean", "cost_mean", "limit", "arrival", "retirement")
 _VALUES: Final = (
     "cost_range",
-    "reward_law",
-    "cost_law",
-    "reward_concentration",
-    "cost_sigma",
-    "table_order",
     "arrival_unit",
     "horizon",
     "models",
@@ -47,8 +34,10 @@ _VALUES: Final = (
     "note",
     "cost_unit",
 )
-# Arrays that a scenario normalises or works out; a last bit may move when that is done again.
-_WORKED_OUT: Final = ("reward_mean", "cost_mean", "task_weight")
+# Each is a table of its name and its numbers; its arrays are kept as "reward.weight" and so on.
+_LAWS: Final = ("reward", "cost", "outcomes")
+# Arrays that a scenario works out; a last bit may move when that is done again.
+_WORKED_OUT: Final = ("reward_mean", "cost_mean")
 _ABOUT: Final = "about"
 
 
@@ -131,15 +120,28 @@ def read_scenario(content: bytes, source: str) -> Scenario:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         about = json.loads(str(arrays.pop(_ABOUT)[()]))
+        if "reward_law" in about:
+            raise ValueError("it is from an earlier version, which wrote laws in another form")
+        laws = _read_laws(about, arrays)
         if not set(arrays) <= set(_ARRAYS) or set(about) != set(_VALUES):
             raise ValueError("it has other fields")
-    except (BadZipFile, EOFError, KeyError, OSError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        BadZipFile,
+        EOFError,
+        KeyError,
+        OSError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(
             f"file={source!r} is not a saved scenario ({error}); write one with "
             "fastroute.scenarios.save_scenario"
         ) from None
     try:
-        scenario = Scenario(**arrays, **about)
+        if laws["outcomes"] is not None:
+            laws["outcomes"] = Recorded(**laws["outcomes"])
+        scenario = Scenario(**arrays, **about, **laws)
     except (TypeError, ValueError) as error:
         raise ValueError(f"file={source!r} is not a scenario: {error}") from None
     for name in _WORKED_OUT:
@@ -149,8 +151,29 @@ def read_scenario(content: bytes, source: str) -> Scenario:
 
 def _parts(scenario: Scenario) -> tuple[dict[str, NDArray[Any]], str]:
     arrays = {name: value for name in _ARRAYS if (value := getattr(scenario, name)) is not None}
-    about: Mapping[str, Any] = {name: getattr(scenario, name) for name in _VALUES}
+    about: dict[str, Any] = {name: getattr(scenario, name) for name in _VALUES}
+    for name in _LAWS:
+        table = _law_table(getattr(scenario, name))
+        about[name] = table and {k: v for k, v in table.items() if not isinstance(v, np.ndarray)}
+        if table is not None:
+            arrays |= {f"{name}.{k}": v for k, v in table.items() if isinstance(v, np.ndarray)}
     return arrays, json.dumps(about, sort_keys=True)
+
+
+def _law_table(law: RewardLaw | CostLaw | Recorded | None) -> dict[str, Any] | None:
+    if isinstance(law, Recorded):
+        return {"score": law.score, "cost": law.cost, "order": law.order}
+    return None if law is None else law_table(law)
+
+
+def _read_laws(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """Take the laws out of what a file holds, each with its arrays."""
+    laws = {name: about.pop(name, None) for name in _LAWS}
+    for name, table in laws.items():
+        if table is not None:
+            mine = [key for key in arrays if key.startswith(f"{name}.")]
+            table |= {key.removeprefix(f"{name}."): arrays.pop(key) for key in mine}
+    return laws
 
 
 def _set_exactly(scenario: Scenario, name: str, stored: NDArray[Any] | None) -> None:

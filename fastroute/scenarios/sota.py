@@ -1,10 +1,12 @@
 """`sota`: a synthetic suite shaped like the releases of 2023-2026."""
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fastroute.scenarios.arrivals import arrivals_by_release
-from fastroute.scenarios.base import CostLaw, Scenario
+from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.laws import CostLaw
 
 __all__ = ["MODELS", "SyntheticModel", "sota"]
 
@@ -54,8 +56,7 @@ def sota(
     limit: float = 0.4,
     initial: int = 5,
     spread: float = 0.8,
-    cost_law: CostLaw = "uniform",
-    cost_sigma: float | None = None,
+    cost: CostLaw | str | Mapping[str, Any] = "uniform",
 ) -> Scenario:
     """Return a synthetic stream of 24 invented models (**no measurement of any real model**).
 
@@ -71,10 +72,9 @@ def sota(
         Number of models there from the first round; the others arrive by release date.
     spread : float
         Fraction of the horizon at which the newest model arrives, in [0, 1].
-    cost_law : {"uniform", "fixed", "lognormal"}
-        Law of the costs around their means.
-    cost_sigma : float, optional
-        Needed by ``cost_law="lognormal"``.
+    cost : CostLaw, str or mapping
+        Law of the costs around their means: ``"uniform"``, ``"fixed"``,
+        ``{"name": "lognormal", "sigma": 0.5}`` or one of your own.
 
     Returns
     -------
@@ -94,8 +94,7 @@ def sota(
             [model.released for model in MODELS], limit=limit, initial=initial, spread=spread
         ),
         arrival_unit="horizon",
-        cost_law=cost_law,
-        cost_sigma=cost_sigma,
+        cost=cost,
         models=[model.name for model in MODELS],
         name="sota",
         note=(

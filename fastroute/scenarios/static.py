@@ -4,6 +4,7 @@ import numpy as np
 
 from fastroute.scenarios import _checks as checks
 from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.laws import FixedCost
 
 __all__ = ["static"]
 
@@ -62,7 +63,7 @@ def static(
         reward_mean=reward,
         cost_mean=np.full(n_models, cost),
         limit=limit,
-        cost_law="fixed",
+        cost=FixedCost(),
         name="static",
         note="synthetic: fixed models of equal cost, one better than the rest",
     )

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastroute.scenarios.costs import BudgetMarks, budget_marks
 from fastroute.scenarios.optimum import optimum, refuse_infeasible
@@ -33,6 +34,7 @@ from fastroute.study.values import work_out
 from fastroute.study.work import Job
 
 if TYPE_CHECKING:
+    from fastroute.kernels.types import Outcome
     from fastroute.rules import Formula
     from fastroute.scenarios import Scenario
     from fastroute.scenarios.base import World
@@ -470,7 +472,9 @@ class _Reader:
         flat = flat_options(options)
         for column, kind, option in self._columns:
             if kind == "scenario":
-                columns[column] = point.scenario.options.get(option)
+                value = point.scenario.options.get(option)
+                # A table, such as a law with its parameters, is a word in a column of words.
+                columns[column] = shown(value) if isinstance(value, Mapping) else value
             elif kind == "policy":
                 columns[column] = point.policy.options.get(option, flat.get(option))
             else:
@@ -504,7 +508,12 @@ def _digest(world: "World") -> str:
     logarithm is not. Instances of single trials are left out: more trials have more of them.
     """
     digest = hashlib.sha256()
-    for name, value in zip(world._fields, world, strict=True):
+    fields = world._asdict()
+    for law in ("reward", "cost"):
+        outcome: Outcome = fields.pop(law)
+        fields |= {f"{law}_{name}": value for name, value in outcome._asdict().items()}
+        fields[f"{law}_draw"] = _drawn(outcome, getattr(world, f"{law}_mean")[0])
+    for name, value in fields.items():
         array = np.asarray(value)
         if name in ("reward_mean", "cost_mean") and len(array) > 1:
             continue
@@ -513,3 +522,11 @@ def _digest(world: "World") -> str:
         digest.update(f"{name} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
+
+
+def _drawn(outcome: "Outcome", mean: NDArray[np.float64]) -> list[float]:
+    """Return what a formula draws for the first models, so that a change of it is seen."""
+    if outcome.draw is None:
+        return []
+    points = [(uniform, one) for one in mean[:8].tolist() for uniform in (0.125, 0.5, 0.875)]
+    return [float(outcome.draw(*point, *outcome.parameters)) for point in points]

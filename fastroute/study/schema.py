@@ -49,6 +49,7 @@ from pydantic import (
 )
 
 from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.laws.words import plain_laws
 from fastroute.study.axes import axis_of, zip_problems
 from fastroute.study.build import (
     SAVED,
@@ -504,10 +505,10 @@ def _presets() -> Any:
 
 
 def _table(scenario: Any) -> Any:
-    """Return the table of a scenario that is given as an object."""
+    """Return the table of a scenario, with plain values where objects are given."""
     if isinstance(scenario, Scenario):
         return {"name": SAVED, "label": scenario.name, "file": scenario}
-    return scenario
+    return plain_laws(scenario)
 
 
 def _with_full_paths(data: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ class Contextual(Bounded):
     The task is known before the query is routed, as a classifier in front of the router would
     tell; deployers, and routers that hold their shares for many rounds, see the bounds of ``ucb``.
     The regret is still against the optimum that does not look at the query, and may be negative.
-    Needs a scenario whose queries have tasks, and a router that decides every round.
+    Needs rewards by task, ``fr.ByTask``, and a router that decides every round.
 
     Attributes
     ----------
