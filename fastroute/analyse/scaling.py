@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.analyse.intervals import Interval, check_level, sample
+from fastroute.analyse.intervals import Interval, check_level, check_sample
 from fastroute.analyse.resample import Bootstrap, LogMeans, Statistic
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def fit_scaling(
     check_settings(level, tolerance, resamples)
     steps = _horizons(horizons, len(samples))
     values = [
-        _positive(sample(values, f"samples[{k}]"), f"horizon {steps[k]:g}")
+        _positive(check_sample(values, f"samples[{k}]"), f"horizon {steps[k]:g}")
         for k, values in enumerate(samples)
     ]
     return fit_growth(steps, values, level, tolerance, resamples, seed)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.analyse import curve_intervals, stage_spend
-from fastroute.report.style import NOTHING, PANEL_RATIO, PARTS, RC, line_style, wants_log
+from fastroute.report.style import NOTHING, PANEL_RATIO, PARTS, RC, line_style, needs_log_axis
 
 if TYPE_CHECKING:
     import polars as pl
@@ -80,7 +80,7 @@ def regret_figure(
     frame = _collect(curves)
     lines = {policy: _curve(frame, policy, quantity, level) for policy in _policies(frame)}
     figure, (axes,) = new_figure(1, 1, width=6.8, height=4.2)
-    logarithmic = wants_log([line.mean for line in lines.values()])
+    logarithmic = needs_log_axis([line.mean for line in lines.values()])
     for index, (policy, curve) in enumerate(lines.items()):
         style = line_style(index)
         rounds, mean, low, high = curve

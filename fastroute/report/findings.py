@@ -21,7 +21,7 @@ from typing import Final
 from fastroute.report.answers import answer_of
 from fastroute.report.answers.base import Answer, markdown_answer
 from fastroute.report.figures import save_figure
-from fastroute.report.style import word
+from fastroute.report.style import format_value
 from fastroute.study import RunDirectoryError, StoredStudy, Study, load, preset_names
 from fastroute.study.files import write_file
 from fastroute.study.status import span_text
@@ -155,12 +155,12 @@ def _time(sessions: Sequence[dict[str, str]]) -> str:
 
 def _ends(numbers: Sequence[int]) -> str:
     low, high = min(numbers), max(numbers)
-    return word(low) if low == high else f"{word(low)} to {word(high)}"
+    return format_value(low) if low == high else f"{format_value(low)} to {format_value(high)}"
 
 
 def _values(value: object) -> str:
     every = value if isinstance(value, tuple) else (value,)
-    return ", ".join(f"`{one}`" if isinstance(one, str) else word(one) for one in every)
+    return ", ".join(f"`{one}`" if isinstance(one, str) else format_value(one) for one in every)
 
 
 def _anchor(name: str) -> str:

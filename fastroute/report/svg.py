@@ -27,7 +27,7 @@ _LABEL_ROOM: Final = 34.0
 _WHISKER: Final = 0.3
 
 
-class Line(NamedTuple):
+class ChartLine(NamedTuple):
     """One line of a chart, each array of shape [points] and NaN where there is nothing."""
 
     name: str
@@ -38,12 +38,12 @@ class Line(NamedTuple):
     high: Floats
 
 
-class Key(NamedTuple):
+class LegendEntry(NamedTuple):
     """An entry of a legend: what a line looks like, and whose it is."""
 
     name: str
     style: LineStyle
-    policy: int | None  #: as in :class:`Line`
+    policy: int | None  #: as in :class:`ChartLine`
 
 
 class Tick(NamedTuple):
@@ -169,7 +169,7 @@ def linear_range(parts: Sequence[Floats], *, zero: bool = True) -> tuple[float, 
     return low - room if low < 0.0 or not zero else low, high + room if high > 0.0 else high
 
 
-def log_range(lines: Sequence[Line], *, deepest: float = 1e-4) -> tuple[float, float] | None:
+def log_range(lines: Sequence[ChartLine], *, deepest: float = 1e-4) -> tuple[float, float] | None:
     """Return the ends of a logarithmic axis for the positive means and their intervals.
 
     None when no mean is positive. Means below `deepest` times the largest are left below the
@@ -191,7 +191,7 @@ def line_chart(
     title: str,
     description: str,
     x: Floats,
-    lines: Sequence[Line],
+    lines: Sequence[ChartLine],
     *,
     x_label: str,
     y_label: str,

@@ -10,7 +10,7 @@ from fastroute.simulation.plan import log_spaced
 from fastroute.study.cells import Cell, lay_out
 from fastroute.study.executors import cores
 from fastroute.study.grid import count_cells, points
-from fastroute.study.progress import reporter
+from fastroute.study.progress import make_reporter
 from fastroute.study.schema import BLOCK, Study
 from fastroute.study.shard import column_bytes
 from fastroute.study.status import span_text
@@ -81,7 +81,7 @@ def estimate(
     own = [spec.name for spec in study.scenario if is_own(spec.name)]
     if own:
         return _without_scenarios(study, own)
-    with reporter(progress) as report:
+    with make_reporter(progress) as report:
         cells = lay_out(study.resolved(), report.plan)
     different = list({cell.key: cell for cell in cells}.values())
     shards = sum(-(-cell.trials // cell.shard_trials) for cell in different)

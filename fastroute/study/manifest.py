@@ -16,9 +16,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from fastroute.study.errors import DamagedError, RunDirectoryError
-from fastroute.study.journal import work_before
-from fastroute.study.names import leads_out
-from fastroute.study.seal import unsealed
+from fastroute.study.journal import earlier_sessions
+from fastroute.study.names import leaves_folder
+from fastroute.study.seal import checked_facts
 from fastroute.study.tables import FRAMES
 
 MANIFEST: Final = "manifest.json"
@@ -41,7 +41,7 @@ def _is_time(text: str) -> str:
 _Time = Annotated[str, AfterValidator(_is_time)]
 
 
-class _Session(BaseModel):
+class _SessionEntry(BaseModel):
     model_config = ConfigDict(strict=True)
 
     started: _Time
@@ -102,7 +102,7 @@ class _Manifest(BaseModel):
     finished: _Time | None
     versions: _Versions
     machine: _Machine
-    sessions: Annotated[list[_Session], AfterValidator(lambda found: found or _none())]
+    sessions: Annotated[list[_SessionEntry], AfterValidator(lambda found: found or _none())]
     cells: int
     shards: _Shards
     axes: list[str]
@@ -160,9 +160,9 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 def find_manifest(directory: Path) -> dict[str, Any] | None:
     """Read the manifest or build it anew, as :func:`read_manifest`; None when it is lost."""
-    manifest = whole_manifest(directory) or rebuilt_manifest(directory)
+    manifest = intact_manifest(directory) or rebuilt_manifest(directory)
     for name in manifest["files"] if manifest else ():
-        if leads_out(name):
+        if leaves_folder(name):
             raise RunDirectoryError(
                 f'{directory / MANIFEST}: names the file "{name}", which leads out of the run '
                 "directory; remove that entry, or the manifest, which the next run builds anew"
@@ -170,7 +170,7 @@ def find_manifest(directory: Path) -> dict[str, Any] | None:
     return manifest
 
 
-def whole_manifest(directory: Path) -> dict[str, Any] | None:
+def intact_manifest(directory: Path) -> dict[str, Any] | None:
     """Read the manifest; None when it is missing or damaged.
 
     Raises
@@ -213,7 +213,7 @@ def rebuilt_manifest(directory: Path) -> dict[str, Any] | None:
         **facts,
         "status": "complete" if complete else "interrupted",
         **_unknown_work(directory),
-        **work_before(directory),
+        **earlier_sessions(directory),
         # Their checksums are lost, so a run writes them again.
         "files": {},
     }
@@ -243,7 +243,7 @@ def _unknown_work(directory: Path) -> dict[str, Any]:
 def _facts(directory: Path) -> dict[str, Any] | None:
     """Return what ``cells.parquet`` says of the study; None when it does not tell."""
     try:
-        facts = unsealed((directory / CELLS).read_bytes(), CELLS)
+        facts = checked_facts((directory / CELLS).read_bytes(), CELLS)
     except (DamagedError, OSError):
         return None
     return facts if facts is not None and facts.get("format") == FORMAT else None

@@ -19,7 +19,7 @@ _WORD: Final = b"fastroute-sha256:"
 _DIGITS: Final = 64
 
 
-def sealed(frame: "pl.DataFrame", about: Mapping[str, Any], **options: Any) -> bytes:
+def with_checksum(frame: "pl.DataFrame", about: Mapping[str, Any], **options: Any) -> bytes:
     """Write a frame as Parquet with what it is, and seal it.
 
     Parameters
@@ -42,7 +42,7 @@ def sealed(frame: "pl.DataFrame", about: Mapping[str, Any], **options: Any) -> b
     return _with_digits(content, place, hashlib.sha256(content).hexdigest().encode())
 
 
-def unsealed(content: bytes, name: str) -> dict[str, Any] | None:
+def checked_facts(content: bytes, name: str) -> dict[str, Any] | None:
     """Return what a file says that it is.
 
     Parameters
@@ -75,11 +75,11 @@ def unsealed(content: bytes, name: str) -> dict[str, Any] | None:
     return dict(found)
 
 
-def read_sealed(content: bytes, name: str) -> "tuple[pl.DataFrame, dict[str, Any] | None]":
-    """Return the rows of a file and what it says that it is; as :func:`unsealed`."""
+def read_checked(content: bytes, name: str) -> "tuple[pl.DataFrame, dict[str, Any] | None]":
+    """Return the rows of a file and what it says that it is; as :func:`checked_facts`."""
     import polars as pl
 
-    about = unsealed(content, name)
+    about = checked_facts(content, name)
     try:
         return pl.read_parquet(io.BytesIO(content)), about
     # A file without a seal may hold anything, and Polars does not foresee everything.

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastroute.analyse import ScalingFit, fit_scaling, scaling_table
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.lines import PARTS, Line, lines_of, listed, samples_of
-from fastroute.report.answers.plots import legend_below, log_axes, panels, whiskers
+from fastroute.report.answers.lines import PARTS, CellLine, join_words, lines_of, samples_of
+from fastroute.report.answers.plots import error_bars, legend_below, log_axes, panels
 from fastroute.report.figures import house_style
-from fastroute.report.style import NOTHING, line_style, word
+from fastroute.report.style import NOTHING, format_value, line_style
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,7 +35,7 @@ _QUANTITIES: Final = ("regret", *PARTS, "priced_regret")
 class Fitted(NamedTuple):
     """A line with the fit of its growth, or why there is none."""
 
-    line: Line
+    line: CellLine
     fit: ScalingFit | None
     problem: str
 
@@ -58,7 +58,7 @@ def answer(stored: "StoredStudy") -> Answer:
     return Answer(QUESTION, tuple(_verdict(found)), (_overall(found), *tables), (figure,))
 
 
-def fitted(stored: "StoredStudy", line: Line) -> Fitted:
+def fitted(stored: "StoredStudy", line: CellLine) -> Fitted:
     """Fit a power of the horizon to the measure of a line."""
     horizons = line.cells.get_column("horizon").to_list()
     samples = samples_of(stored, line.cells, line.measure)
@@ -125,7 +125,7 @@ def _verdict(found: list[Fitted]) -> list[str]:
     return verdict
 
 
-def _named(line: Line, fit: ScalingFit) -> str:
+def _named(line: CellLine, fit: ScalingFit) -> str:
     text = exponent_text(fit)
     if against_two_thirds(fit) == "passing":
         text += f", at last {_local_text(fit.local.row(-1, named=True))}"
@@ -140,7 +140,7 @@ def _remarks(fit: ScalingFit) -> str:
     return ", ".join(_remark(warning) for warning in fit.warnings)
 
 
-def _names(lines: list[Line]) -> list[str]:
+def _names(lines: list[CellLine]) -> list[str]:
     return list(dict.fromkeys(line.scenario for line in lines))
 
 
@@ -168,7 +168,7 @@ def _overall(found: list[Fitted]) -> AnswerTable:
     )
 
 
-def _exponents(stored: "StoredStudy", lines: list[Line], scenario: str) -> AnswerTable:
+def _exponents(stored: "StoredStudy", lines: list[CellLine], scenario: str) -> AnswerTable:
     """Fitted exponents of the regret and its parts, in one scenario."""
     import polars as pl
 
@@ -194,7 +194,12 @@ def _exponents(stored: "StoredStudy", lines: list[Line], scenario: str) -> Answe
                 {"policy": line.policy, "quantity": fit["quantity"].replace("_", " ")} | _row(fit)
             )
     sizes = lines[0].cells.select("horizon", "trials")
-    ladder = listed([f"{word(trials)} at {word(horizon)}" for horizon, trials in sizes.iter_rows()])
+    ladder = join_words(
+        [
+            f"{format_value(trials)} at {format_value(horizon)}"
+            for horizon, trials in sizes.iter_rows()
+        ]
+    )
     return AnswerTable(
         f"Fitted exponents: {scenario}",
         pl.DataFrame(rows),
@@ -261,7 +266,7 @@ def _figure(stored: "StoredStudy", found: list[Fitted]) -> "Figure":
             frame = _points(fit)
             style = line_style(policies.index(line.policy))
             horizons = frame.get_column("horizon")
-            whiskers(axes, horizons, frame, exponent_text(fit), style, positive=True)
+            error_bars(axes, horizons, frame, exponent_text(fit), style, positive=True)
         drawn = [fit for line, fit, _ in found if line.scenario == name and fit is not None]
         if drawn:
             nearest = min(drawn, key=lambda fit: abs(fit.exponent.estimate - _TWO_THIRDS))
