@@ -72,7 +72,7 @@ def quantile_interval(
     array = np.sort(check_sample(values))
     check_level(level)
     if not 0.0 < quantile < 1.0:
-        raise ValueError(f"quantile: {quantile!r} is none; give a number between 0 and 1")
+        raise ValueError(f"quantile: {quantile!r} is not a quantile; give a number between 0 and 1")
     n = array.size
     # The slack forgives the last bits of a level such as 0.9, for which a count can fit exactly.
     side = 0.5 * (1.0 - level) * (1.0 + 1e-9)

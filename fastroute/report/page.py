@@ -104,7 +104,7 @@ def write_page(
         content = render(collect_page_data(stored, details), answer or answer_of(stored))
     except (DamagedError, pl.exceptions.PolarsError) as error:
         raise RunDirectoryError(
-            f"{path}: {error}; run the study again, which computes anew what is damaged"
+            f"{path}: {error}; run the study again: it computes the damaged parts again"
         ) from None
     write = text_writer(content)
     if out is None:

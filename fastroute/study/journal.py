@@ -4,7 +4,7 @@ A line of JSON is added to ``journal.jsonl`` and flushed to the disk for every s
 written. When a session ends, the lines become rows of ``shards.parquet`` and the journal starts
 anew; after a crash the next session finds both. A later record of the same trials takes the
 place of an earlier one. Both tell whether they are whole: every line ends with its CRC-32, and
-``shards.parquet`` is sealed (see :mod:`fastroute.study.seal`).
+``shards.parquet`` holds its checksum (see :mod:`fastroute.study.parquet`).
 """
 
 import functools
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from fastroute.study.errors import DamagedError, RunDirectoryError
 from fastroute.study.files import SafeFolder, sync_directory
 from fastroute.study.names import leaves_folder
-from fastroute.study.seal import read_checked, with_checksum
+from fastroute.study.parquet import read_checked, with_checksum
 
 if TYPE_CHECKING:
     import polars as pl

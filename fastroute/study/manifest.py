@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from fastroute.study.errors import DamagedError, RunDirectoryError
 from fastroute.study.journal import earlier_sessions
 from fastroute.study.names import leaves_folder
-from fastroute.study.seal import checked_facts
+from fastroute.study.parquet import checked_facts
 from fastroute.study.tables import FRAMES
 
 MANIFEST: Final = "manifest.json"
@@ -148,8 +148,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         if (directory / "shards").is_dir():
             raise RunDirectoryError(
                 f"{directory}: manifest.json is missing or damaged, and so is cells.parquet, from "
-                f"which it could be built anew; run the study again into {directory}, which uses "
-                "the shards that are whole"
+                f"which it could be rebuilt; run the study again into {directory}: it uses the "
+                "shards that are intact"
             )
         raise RunDirectoryError(
             f"{directory}: not a run directory (manifest.json cannot be read); "

@@ -62,8 +62,8 @@ from fastroute.study.build import (
     with_full_paths,
 )
 from fastroute.study.errors import StudyError, key_path, plain_message
-from fastroute.study.places import find_lines
 from fastroute.study.toml import read_text, read_toml, shown, write_toml
+from fastroute.study.toml_lines import find_lines
 from fastroute.study.values import check_entry, check_value
 from fastroute.words import unknown_name
 

@@ -1,6 +1,6 @@
 """A shard: the accounts of some trials of a cell, as bytes of Parquet and back.
 
-The file says itself what it is and whether it is whole (see :mod:`fastroute.study.seal`): the
+The file says itself what it is and whether it is whole (see :mod:`fastroute.study.parquet`): the
 hash of the study that it was first computed for, the key of its cell, its trials, the backend.
 
 One row per trial. Columns:
@@ -39,7 +39,7 @@ from fastroute.simulation.blocks import BLOCK, Models, Moments
 from fastroute.simulation.ledger import MODEL_COLUMNS, QUANTITIES, STAGE_COLUMNS
 from fastroute.simulation.merge import Accounts
 from fastroute.simulation.sketch import Sketch
-from fastroute.study.seal import read_checked, with_checksum
+from fastroute.study.parquet import read_checked, with_checksum
 
 if TYPE_CHECKING:
     import polars as pl

@@ -58,10 +58,10 @@ from fastroute.study.names import (
     is_scenario_file,
     shard_range,
 )
+from fastroute.study.parquet import with_checksum
 from fastroute.study.provenance import machine, versions
 from fastroute.study.readme import readme
 from fastroute.study.schema import WORDS, Study
-from fastroute.study.seal import with_checksum
 from fastroute.study.tables import FRAMES, axis_names, cells_frame
 from fastroute.study.toml import shown
 from fastroute.study.verify import check_shards, known_records

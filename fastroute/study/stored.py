@@ -14,9 +14,9 @@ from fastroute.study.errors import DamagedError, RunDirectoryError, key_path, pl
 from fastroute.study.journal import Records
 from fastroute.study.lock import lock_holder
 from fastroute.study.manifest import CELLS, intact_manifest, read_manifest
+from fastroute.study.parquet import read_checked
 from fastroute.study.planning import plan_cell
 from fastroute.study.schema import Study
-from fastroute.study.seal import read_checked
 from fastroute.study.store import damaged_files
 from fastroute.study.tables import (
     FRAMES,
