@@ -1,6 +1,6 @@
 """Rules: values that are computed from others, such as ``"0.5 * slack"`` and ``"T^(1/3)"``.
 
-There is one grammar for them, whether a rule stands in a study file or is given to ``simulate``.
+There is one grammar for them, in files and in calls.
 
 ::
 
@@ -143,7 +143,7 @@ def formula(text: str, names: Iterable[str]) -> Formula:
     Parameters
     ----------
     text : str
-        What is written in the study.
+        The rule as it was written.
     names : iterable of str
         Names that it may use.
 

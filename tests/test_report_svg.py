@@ -11,9 +11,9 @@ from fastroute.report.svg import (
     line_chart,
     linear_range,
     log_range,
+    numbers_to_json,
     stack_height,
     tick_text,
-    to_json,
 )
 
 NAN = float("nan")
@@ -130,7 +130,7 @@ def test_stacked_parts_reach_down_and_up() -> None:
 
 def test_numbers_survive_json() -> None:
     values = np.array([1.0, NAN, -1.23456789e-5, 123456.789])
-    found = json.loads(to_json(values))
+    found = json.loads(numbers_to_json(values))
     assert found[1] is None
     assert [v for v in found if v is not None] == pytest.approx(
         values[np.isfinite(values)].tolist(), rel=1e-8

@@ -117,8 +117,8 @@ def _provenance(stored: StoredStudy) -> str:
     sessions = len(manifest["sessions"])
     lines = [
         f"Study: {_command(stored)}, {cells.height} cells, {rounds:.3g} trial-rounds.",
-        f"Settings: horizon {_ends(cells.get_column('horizon').to_list())}, trials "
-        f"{_ends(cells.get_column('trials').to_list())}, {settings}.",
+        f"Settings: horizon {_format_range(cells.get_column('horizon').to_list())}, trials "
+        f"{_format_range(cells.get_column('trials').to_list())}, {settings}.",
         f"Run: {_time(manifest['sessions'])} of wall time in {sessions} "
         f"session{'s' if sessions > 1 else ''} on {machine['processor']}, {machine['cores']} "
         f"cores, finished {manifest['finished']}, "
@@ -153,7 +153,7 @@ def _time(sessions: Sequence[dict[str, str]]) -> str:
     return span_text(seconds)
 
 
-def _ends(numbers: Sequence[int]) -> str:
+def _format_range(numbers: Sequence[int]) -> str:
     low, high = min(numbers), max(numbers)
     return format_value(low) if low == high else f"{format_value(low)} to {format_value(high)}"
 

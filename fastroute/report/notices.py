@@ -73,7 +73,7 @@ def notices(data: PageData) -> list[Notice]:
             "over_budget_stages",
             "{share} of the stages",
         ),
-        _late_pools(data),
+        _run_warnings(data),
         _overspending(data, begun),
         _late_overspending(data, begun),
         _below_zero(data, begun),
@@ -272,7 +272,7 @@ def _single_trials(data: PageData, begun: "pl.DataFrame") -> Notice | None:
     )
 
 
-def _late_pools(data: PageData) -> Notice | None:
+def _run_warnings(data: PageData) -> Notice | None:
     """Pass on what the run itself noted; only complete studies have it."""
     import polars as pl
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from fastroute.analyse import student_halfwidth
-from fastroute.report.style import format_number, format_value, reward
+from fastroute.report.style import format_number, format_reward, format_value
 from fastroute.report.terminal import Column, FittedTable
 from fastroute.study.markdown import markdown_rows
 
@@ -68,7 +68,7 @@ def _table(cells: "pl.DataFrame", axes: Sequence[str]) -> tuple[list[str], list[
         if done:
             estimates = [
                 _with_margin(cell["regret"], cell["regret_se"], done),
-                reward(cell["priced_regret"]),
+                format_reward(cell["priced_regret"]),
                 format_number(cell["cost"] / cell["budget"]),
             ]
         rows.append(

@@ -50,7 +50,7 @@ def parts_charts(data: PageData, world: WorldReport) -> tuple[list[Chart], bool]
             continue
         rounds = _points(mine.filter(quantity="regret"), "round")
         parts[policy] = {
-            name: _at(mine.filter(quantity=name), "round", rounds, "mean")
+            name: _values_at(mine.filter(quantity=name), "round", rounds, "mean")
             for name in (*PARTS, "regret")
         }
     heights = {
@@ -114,7 +114,7 @@ def _points(frame: "pl.DataFrame", column: str) -> NDArray[np.float64]:
     return every[np.unique(np.linspace(0, every.size - 1, MOST_POINTS).round().astype(int))]
 
 
-def _at(
+def _values_at(
     frame: "pl.DataFrame", column: str, points: NDArray[np.float64], name: str
 ) -> NDArray[np.float64]:
     """Return a column of one policy at the points; NaN where it has no row."""
@@ -134,6 +134,8 @@ def _lines(
     for policy in frame.get_column("policy").unique(maintain_order=True):
         one = frame.filter(policy=policy)
         index = data.policies.index(policy)
-        arrays: list[Any] = [_at(one, column, points, name) for name in ("mean", "low", "high")]
+        arrays: list[Any] = [
+            _values_at(one, column, points, name) for name in ("mean", "low", "high")
+        ]
         lines.append(ChartLine(policy, line_style(index), index, *arrays))
     return lines

@@ -8,8 +8,8 @@ from fastroute.report.style import (
     format_margin,
     format_number,
     format_percent,
+    format_reward,
     format_value,
-    reward,
 )
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def cells_table(
         HeaderCell(
             "last half", "The same in the last half of the stages, where no cheap start hides it"
         ),
-        HeaderCell("worst stage", f"Largest overspend of one stage, in {_plain(data)}"),
+        HeaderCell("worst stage", f"Largest overspend of one stage, in {_unit_text(data)}"),
         HeaderCell("starved", "Share of the trials in which a model of the optimum starved"),
     ]
     lines = []
@@ -180,7 +180,7 @@ def _first(data: PageData) -> str:
     return labels[0] if len(labels) == 1 else "the first policy of the world"
 
 
-def _plain(data: PageData) -> str:
+def _unit_text(data: PageData) -> str:
     return data.cost_unit.replace(" per query", "")
 
 
@@ -191,11 +191,11 @@ def _trials(row: Row, unfinished: bool) -> TableCell:
 
 
 def _numbers(row: Row) -> list[TableCell]:
-    def of(name: str, write: Callable[[float], str] = reward) -> TableCell:
+    def of(name: str, write: Callable[[float], str] = format_reward) -> TableCell:
         ends = row[f"low_{name}"], row[f"high_{name}"]
         return number(name, row[f"mean_{name}"], write, *ends)
 
-    def mean(name: str, write: Callable[[float], str] = reward) -> TableCell:
+    def mean(name: str, write: Callable[[float], str] = format_reward) -> TableCell:
         return number(name, row[f"mean_{name}"], write)
 
     cost, late = (
@@ -258,7 +258,7 @@ def pairs_table(data: PageData, world: WorldReport) -> PageTable | None:
         for name in ("regret", "priced_regret"):
             row = pair[name]
             items += [
-                number(f"{name}_difference", row["mean"], reward, row["low"], row["high"]),
+                number(f"{name}_difference", row["mean"], format_reward, row["low"], row["high"]),
                 TableCell("", strip=_strip(row, scales[name])),
                 number(f"{name}_lower", row["share_lower"], format_percent),
             ]
@@ -301,7 +301,7 @@ def adherence_table(data: PageData, world: WorldReport) -> PageTable:
         HeaderCell("worst stage", "The stage with the largest mean spend, counted from 1"),
         HeaderCell("its spend / budget", "Mean spend of that stage over the budget"),
         HeaderCell("last stage", "Mean spend of the last stage over the budget"),
-        HeaderCell("violation", f"Spent beyond the budget over the run, in {_plain(data)}"),
+        HeaderCell("violation", f"Spent beyond the budget over the run, in {_unit_text(data)}"),
     ]
     violation = dict(world.cells.select("policy", "mean_violation").iter_rows())
     lines = []
@@ -385,9 +385,9 @@ def time_table(data: PageData) -> PageTable:
                 [
                     TableCell(row["policy"], head=True, policy=index),
                     TableCell(f"{row['rounds']:,}", exact(row["rounds"]), name="rounds"),
-                    number("seconds", row["seconds"], _three),
-                    number("ns_per_trial_round", row["ns_per_trial_round"], _three),
-                    number("compile_seconds", row["compile_seconds"], _three),
+                    number("seconds", row["seconds"], _three_digits),
+                    number("ns_per_trial_round", row["ns_per_trial_round"], _three_digits),
+                    number("compile_seconds", row["compile_seconds"], _three_digits),
                     TableCell(row["backends"] or "-"),
                 ],
                 policy=index,
@@ -396,5 +396,5 @@ def time_table(data: PageData) -> PageTable:
     return PageTable("times", "Time", heads, lines)
 
 
-def _three(value: float) -> str:
+def _three_digits(value: float) -> str:
     return format_number(value, 3)

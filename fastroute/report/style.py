@@ -119,7 +119,7 @@ def format_number(value: float, digits: int = 4) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def reward(value: float) -> str:
+def format_reward(value: float) -> str:
     """Write a sum of rewards, in which only rounding is left below 1e-6."""
     return "0" if abs(value) < NOTHING else format_number(value)
 
@@ -128,8 +128,8 @@ def format_margin(mean: float, high: float) -> str:
     """Write a mean with half its interval: ``1,234 ± 12``; the mean alone without one."""
     margin = high - mean
     if not margin >= NOTHING:
-        return reward(mean)
-    return f"{reward(mean)} ± {format_number(margin, 1 if margin < 1.0 else 2)}"
+        return format_reward(mean)
+    return f"{format_reward(mean)} ± {format_number(margin, 1 if margin < 1.0 else 2)}"
 
 
 def format_percent(share: float) -> str:

@@ -211,7 +211,7 @@ def _lines(
     if all(isinstance(value, float) for value in values):
         values.sort()
     column = {value: index for index, value in enumerate(values)}
-    words = [_word(value) for value in values]
+    words = [_tick_text(value) for value in values]
     lines = []
     for key in keys:
         mine = [place for place in panel if place.line == key.name]
@@ -227,7 +227,7 @@ def _lines(
     return x, words, lines
 
 
-def _word(x: float | str) -> str:
+def _tick_text(x: float | str) -> str:
     """Write a value of the parameter under its axis."""
     if isinstance(x, str):
         return x
@@ -243,7 +243,7 @@ def _missing(places: list[_Place], quantity: str) -> list[str]:
     for place in below[:_MOST_NAMED]:
         where = f", {place.panel_title}" if place.panel_title else ""
         value = format_number(place.row[f"mean_{quantity}"])
-        named.append(f"{place.line} at {_word(place.x)}{where} ({value})")
+        named.append(f"{place.line} at {_tick_text(place.x)}{where} ({value})")
     left = len(below) - len(named)
     more = f" and {left:,} more" if left else ""
     what = _QUANTITIES[quantity]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.analyse import Interval, PairedDifference, mean_interval, paired_difference
-from fastroute.report.style import format_margin, format_number, format_percent, reward
+from fastroute.report.style import format_margin, format_number, format_percent, format_reward
 from fastroute.report.terminal import Column, FittedTable
 from fastroute.study.markdown import markdown_rows, plain
 
@@ -207,7 +207,7 @@ def _cells(row: PolicyRow) -> list[str]:
         format_number(row.worst_violation, 3),
         format_percent(row.starved),
         format_margin(row.regret.estimate, row.regret.high),
-        *(reward(part) for part in (row.discovery, row.deployment, row.routing)),
+        *(format_reward(part) for part in (row.discovery, row.deployment, row.routing)),
         format_number(row.seconds, 3),
         format_number(row.ns_per_trial_round, 3),
     ]

@@ -102,7 +102,8 @@ def estimate(
     trials = sorted({cell.trials for cell in cells})
     lines = [
         f"{study.name}: {len(cells):,} cells, {shards:,} shards",
-        f"horizon {_ends(horizons)}, trials {_ends(trials)}, {rounds:.3g} trial-rounds",
+        f"horizon {_format_range(horizons)}, trials {_format_range(trials)}, "
+        f"{rounds:.3g} trial-rounds",
         f"about {span_text(seconds / many)} on {whose} ({span_text(seconds)} of work at "
         f"{1e9 * seconds / rounds:.3g} ns per trial-round)",
         f"about {_size(size)} on disk, beside figures and report",
@@ -203,7 +204,7 @@ def _bytes(cell: Cell, probe: _Probe) -> float:
     return sum(shards.values()) + twice + points * _STATISTICS * number
 
 
-def _ends(values: list[int]) -> str:
+def _format_range(values: list[int]) -> str:
     return f"{values[0]:,}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,}"
 
 

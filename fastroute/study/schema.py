@@ -67,8 +67,8 @@ from fastroute.study.toml_lines import find_lines
 from fastroute.study.values import check_entry, check_value
 from fastroute.words import unknown_name
 
-#: Questions that a report can answer; the report has a module for each.
-ANSWERS: Final = (
+#: Questions that a study can ask.
+QUESTIONS: Final = (
     "interval",
     "multipliers",
     "scaling",
@@ -217,8 +217,8 @@ class Study(BaseModel):
     @field_validator("answer")
     @classmethod
     def _answer_is_known(cls, answer: str | None) -> str | None:
-        if answer is not None and answer not in ANSWERS:
-            raise ValueError(unknown_name(answer, ANSWERS, "answer"))
+        if answer is not None and answer not in QUESTIONS:
+            raise ValueError(unknown_name(answer, QUESTIONS, "answer"))
         return answer
 
     @field_validator("name")

@@ -102,7 +102,7 @@ class RunDirectory:
 
     Attributes
     ----------
-    inside : Inside
+    inside : SafeFolder
         Through which all files in it are written and removed.
     records : Records
         Its shards.

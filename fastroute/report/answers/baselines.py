@@ -17,7 +17,7 @@ from fastroute.report.answers.frames import (
 from fastroute.report.answers.lines import join_words
 from fastroute.report.answers.plots import dots, heatmap, panels, spread_axis
 from fastroute.report.answers.words import describe_best, format_estimate
-from fastroute.report.figures import house_style
+from fastroute.report.figures import with_report_style
 from fastroute.report.style import format_margin, format_number
 from fastroute.study import StoredStudy
 
@@ -210,7 +210,7 @@ def _axis(quantity: str) -> str:
     return f"{quantity.replace('_', ' ')} (units of reward)"
 
 
-@house_style
+@with_report_style
 def _ratio_figure(results: dict[str, dict[str, dict[str, Any]]], reference: str) -> "Figure":
     places = list(results)
     policies = list(dict.fromkeys(name for found in results.values() for name in found))
@@ -250,7 +250,7 @@ def _ratio_figure(results: dict[str, dict[str, dict[str, Any]]], reference: str)
     return figure
 
 
-@house_style
+@with_report_style
 def _dots_figure(trials: "pl.DataFrame", places: list[str], quantity: str) -> "Figure":
     shown = list(groups(trials, places))
     policies = trials.get_column("policy").unique(maintain_order=True).to_list()

@@ -24,7 +24,7 @@ from fastroute.report.answers.frames import (
 from fastroute.report.answers.lines import join_words
 from fastroute.report.answers.plots import error_bars, legend_below, panels, symmetric_log
 from fastroute.report.answers.words import describe_difference, format_estimate
-from fastroute.report.figures import house_style
+from fastroute.report.figures import with_report_style
 from fastroute.report.style import format_margin, format_number, line_style
 from fastroute.study import StoredStudy
 
@@ -291,7 +291,7 @@ def _margins(prices: list[dict[str, Any]], met: list[float], names: dict[float, 
     return words
 
 
-@house_style
+@with_report_style
 def _excess_figure(trials: "pl.DataFrame", places: list[str], names: dict[float, str]) -> "Figure":
     shown = list(groups(trials, places))
     figure, axes = panels(len(shown), columns=2, width=3.9, height=3.4)
@@ -312,7 +312,7 @@ def _excess_figure(trials: "pl.DataFrame", places: list[str], names: dict[float,
     return figure
 
 
-@house_style
+@with_report_style
 def _price_figure(trials: "pl.DataFrame", places: list[str], names: dict[float, str]) -> "Figure":
     shown = list(groups(trials, places))
     figure, axes = panels(2 * len(shown), columns=2, width=3.7)
@@ -354,7 +354,7 @@ def _price_figure(trials: "pl.DataFrame", places: list[str], names: dict[float, 
     return figure
 
 
-@house_style
+@with_report_style
 def _stages_figure(
     stored: StoredStudy, trials: "pl.DataFrame", places: list[str], names: dict[float, str]
 ) -> "Figure":

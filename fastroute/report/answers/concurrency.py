@@ -8,7 +8,7 @@ from fastroute.report.answers.frames import finals, groups, means, otherwise, va
 from fastroute.report.answers.lines import join_words
 from fastroute.report.answers.plots import error_bars, legend_below, log_ticks, panels
 from fastroute.report.answers.words import describe_best, format_estimate
-from fastroute.report.figures import house_style
+from fastroute.report.figures import with_report_style
 from fastroute.report.style import format_margin, line_style
 from fastroute.study import StoredStudy
 
@@ -183,7 +183,7 @@ def _rows(group: "pl.DataFrame") -> list[dict[str, Any]]:
     return rows
 
 
-@house_style
+@with_report_style
 def _figure(trials: "pl.DataFrame", places: list[str]) -> "Figure":
     shown = list(groups(trials, [*places, *([_MODELS] if trials[_MODELS].n_unique() > 1 else [])]))
     figure, axes = panels(len(shown), columns=3)

@@ -18,7 +18,7 @@ from fastroute.report.answers.plots import (
     symmetric_log,
 )
 from fastroute.report.answers.words import describe_best, format_estimate, format_share
-from fastroute.report.figures import house_style
+from fastroute.report.figures import with_report_style
 from fastroute.report.style import (
     format_margin,
     format_number,
@@ -262,7 +262,7 @@ def _starvation(starved: "pl.DataFrame", outer: list[str], names: dict[float, st
     return verdict
 
 
-@house_style
+@with_report_style
 def _regret_figure(trials: "pl.DataFrame", outer: list[str], names: dict[float, str]) -> "Figure":
     places = list(groups(trials, outer))
     figure, axes = panels(2 * len(places), columns=2, width=3.6)
@@ -294,7 +294,7 @@ def _regret_figure(trials: "pl.DataFrame", outer: list[str], names: dict[float, 
     return figure
 
 
-@house_style
+@with_report_style
 def _map_figure(
     maps: "list[tuple[str, dict[float, pl.DataFrame]]]", names: dict[float, str]
 ) -> "Figure":
@@ -334,7 +334,7 @@ def _map_figure(
     return figure
 
 
-@house_style
+@with_report_style
 def _starvation_figure(
     starved: "pl.DataFrame", outer: list[str], names: dict[float, str]
 ) -> "Figure":

@@ -21,7 +21,7 @@ from fastroute.report.answers.words import (
     format_estimate,
     format_share,
 )
-from fastroute.report.figures import house_style
+from fastroute.report.figures import with_report_style
 from fastroute.report.style import format_margin
 from fastroute.study import StoredStudy
 
@@ -213,7 +213,7 @@ def _rows(
     return rows
 
 
-@house_style
+@with_report_style
 def _dots_figure(trials: "pl.DataFrame", places: list[str], quantity: str, label: str) -> "Figure":
     shown = list(groups(trials, places))
     names = trials.get_column("rule").unique(maintain_order=True).to_list()

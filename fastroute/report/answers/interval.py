@@ -18,7 +18,7 @@ from fastroute.report.answers.lines import (
     summary_of,
 )
 from fastroute.report.answers.plots import legend_below, log_axes, panels, part_lines
-from fastroute.report.figures import house_style
+from fastroute.report.figures import with_report_style
 from fastroute.report.style import format_margin, format_value
 from fastroute.scenarios.placement import stage_count
 
@@ -121,7 +121,7 @@ def _table(stored: "StoredStudy", line: CellLine) -> AnswerTable:
     return AnswerTable(line.title, pl.DataFrame(columns), "Means over trials, 95 % intervals.")
 
 
-@house_style
+@with_report_style
 def _figure(stored: "StoredStudy", lines: list[CellLine]) -> "Figure":
     priced = [line.measure == "priced_regret" for line in lines]
     titles = [f"{line.title}{', priced' * one}" for line, one in zip(lines, priced, strict=True)]

@@ -88,7 +88,11 @@ def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> 
     for group in cells.partition_by(keys, maintain_order=True):
         first = group.row(0, named=True)
         who = " with ".join(first[name] for name in ("scenario", "policy") if name in keys)
-        rest = [_told(name, first[name]) for name in keys if name not in ("scenario", "policy")]
+        rest = [
+            _format_parameter(name, first[name])
+            for name in keys
+            if name not in ("scenario", "policy")
+        ]
         title = ", ".join([who, *rest] if who else rest)
         spent = group.filter(pl.col("cell").is_in(over)).height > 0
         lines.append(
@@ -104,7 +108,7 @@ def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> 
     return lines
 
 
-def _told(name: str, value: object) -> str:
+def _format_parameter(name: str, value: object) -> str:
     return f"{name.removesuffix('_rule').replace('_', ' ')} {format_value(value)}"
 
 

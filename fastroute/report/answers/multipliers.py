@@ -15,7 +15,7 @@ from fastroute.report.answers.lines import (
     pairable_samples,
 )
 from fastroute.report.answers.plots import error_bars, legend_below, panels
-from fastroute.report.figures import house_style
+from fastroute.report.figures import with_report_style
 from fastroute.report.style import NOTHING, format_number, format_value, line_style
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _panel(one: Prices) -> str:
     return f"{one.line.scenario}, {one.line.policy}"
 
 
-@house_style
+@with_report_style
 def _suprema(found: list[Prices]) -> "Figure":
     figure, shown, places = _panels(found)
     for one in found:
@@ -233,7 +233,7 @@ def _suprema(found: list[Prices]) -> "Figure":
     return _finished(figure, shown, "horizon T (rounds)", "largest price of a trial")
 
 
-@house_style
+@with_report_style
 def _by_stage(found: list[Prices]) -> "Figure":
     figure, shown, places = _panels(found)
     for one in found:

@@ -18,7 +18,7 @@ from fastroute.report.answers.frames import (
 from fastroute.report.answers.lines import join_words
 from fastroute.report.answers.plots import heatmap, legend_below, panels
 from fastroute.report.answers.words import describe_difference, format_estimate
-from fastroute.report.figures import house_style
+from fastroute.report.figures import with_report_style
 from fastroute.report.style import format_margin, line_style
 from fastroute.study import StoredStudy
 
@@ -202,7 +202,7 @@ def _agreement(stored: StoredStudy, pair: dict[str, int], reference: str) -> str
     )
 
 
-@house_style
+@with_report_style
 def _curves_figure(
     stored: StoredStudy, trials: "pl.DataFrame", places: list[str], quantity: str
 ) -> "Figure":
@@ -237,7 +237,7 @@ def _curves_figure(
     return figure
 
 
-@house_style
+@with_report_style
 def _deployment_figure(
     stored: StoredStudy, names: list[str], cells: list[int], shares: "list[Any]"
 ) -> "Figure":

@@ -20,8 +20,8 @@ from fastroute.report.answers.lines import (
     summary_of,
 )
 from fastroute.report.answers.plots import error_bars, legend_below, panels, part_lines
-from fastroute.report.answers.scaling import Fitted, exponent_text, fitted
-from fastroute.report.figures import house_style
+from fastroute.report.answers.scaling import Fitted, fitted, format_exponent
+from fastroute.report.figures import with_report_style
 from fastroute.report.style import format_value, line_style
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _table(stored: "StoredStudy", sweep: ExponentSweep) -> AnswerTable:
         row = {
             "x": _shown(power),
             "K": _stages(sweep, place),
-            "exponent of T": "not fitted" if fit is None else exponent_text(fit),
+            "exponent of T": "not fitted" if fit is None else format_exponent(fit),
         }
         for name in (sweep.measure, *PARTS):
             found = summary_of(stored, cell, name).select("mean", "low", "high").row(0)
@@ -199,7 +199,7 @@ def _table(stored: "StoredStudy", sweep: ExponentSweep) -> AnswerTable:
     )
 
 
-@house_style
+@with_report_style
 def _slopes(sweeps: list[ExponentSweep]) -> "Figure":
     import polars as pl
 
@@ -225,7 +225,7 @@ def _slopes(sweeps: list[ExponentSweep]) -> "Figure":
     return figure
 
 
-@house_style
+@with_report_style
 def _regrets(stored: "StoredStudy", sweeps: list[ExponentSweep]) -> "Figure":
     import polars as pl
 

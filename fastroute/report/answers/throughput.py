@@ -7,7 +7,7 @@ from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, means, varied
 from fastroute.report.answers.plots import error_bars, legend_below, log_ticks, panels
 from fastroute.report.answers.words import describe_difference, format_estimate
-from fastroute.report.figures import house_style
+from fastroute.report.figures import with_report_style
 from fastroute.report.style import format_margin, line_style
 from fastroute.study import StoredStudy
 
@@ -156,7 +156,7 @@ def _rows(
     return rows
 
 
-@house_style
+@with_report_style
 def _figure(trials: "pl.DataFrame", places: list[str]) -> "Figure":
     shown = list(groups(trials, places))
     figure, axes = panels(2 * len(shown), columns=2, width=3.7)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastroute.report.answers.lines import join_words
-from fastroute.report.style import format_margin, format_percent, reward
+from fastroute.report.style import format_margin, format_percent, format_reward
 
 if TYPE_CHECKING:
     import polars as pl
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def format_estimate(estimate: float, low: float, high: float) -> str:
     """Write an estimate with its interval: ``12.3 [9.8, 14.7]``."""
     if math.isnan(low):
-        return f"{reward(estimate)} [one trial, no interval]"
-    return f"{reward(estimate)} [{reward(low)}, {reward(high)}]"
+        return f"{format_reward(estimate)} [one trial, no interval]"
+    return f"{format_reward(estimate)} [{format_reward(low)}, {format_reward(high)}]"
 
 
 def format_share(estimate: float, low: float, high: float) -> str:
