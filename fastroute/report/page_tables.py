@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 
 class HeaderCell(NamedTuple):
-    """Head of a column; `help` explains it to whoever points at it."""
+    """Head of a column; `help` is its tooltip."""
 
     text: str
     help: str = ""

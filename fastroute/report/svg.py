@@ -64,7 +64,7 @@ class Whisker(NamedTuple):
 
 @dataclass(frozen=True)
 class Mark:
-    """One series as it is drawn, and its numbers for whoever points at it.
+    """One series as it is drawn, and its numbers for the tooltip.
 
     `line`, `band` and `area` are paths and may be empty; `mean`, `low` and `high` are JSON
     arrays with null where there is nothing, of the length of the chart's `x_values`.

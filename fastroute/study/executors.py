@@ -194,7 +194,7 @@ class Dask:
 
 
 class UserExecutor:
-    """An executor that the caller made, and keeps."""
+    """An executor of the caller, who also closes it."""
 
     def __init__(self, executor: Executor, workers: int | None) -> None:
         self.name = type(executor).__name__

@@ -1,4 +1,4 @@
-"""Writing files so that whoever looks finds them whole, and never outside the run directory."""
+"""Writing complete files, and only inside the run directory."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ _SYSTEM_ERROR: Final = re.compile(r"\(os error (\d+)\)")
 
 
 class SafeFolder:
-    """The inside of a run directory: all that is written or removed there goes through this.
+    """The folder of a run: every file in it is written and removed through this class.
 
     A name that leads out of the directory is refused, and so is one that is a symbolic link or
     goes through one: nothing outside is ever written, cut off or removed. The directory itself

@@ -112,7 +112,7 @@ class _FrameBuffer:
 def _read(
     directory: Path, row: Mapping[str, Any], records: list[Record], damaged: list[Record]
 ) -> Accounts | None:
-    """Read the shards of a cell, and add those that are no good to `damaged`."""
+    """Read the shards of a cell, and add the damaged ones to `damaged`."""
     kept = kept_of(row)
 
     def intact() -> Iterator[Accounts]:

@@ -1,4 +1,4 @@
-"""What is known of the shards on disk: a journal that only grows, and its compacted form.
+"""Records of the shards on disk: a journal that only grows, and its compacted form.
 
 A line of JSON is added to ``journal.jsonl`` and flushed to the disk for every shard that was
 written. When a session ends, the lines become rows of ``shards.parquet`` and the journal starts
@@ -248,7 +248,7 @@ class Journal:
     def compact(
         self, records: Records, about: Mapping[str, Any] | None = None
     ) -> Mapping[str, Any]:
-        """Write all records in compacted form and start the journal anew.
+        """Write all records in compacted form and empty the journal.
 
         Parameters
         ----------

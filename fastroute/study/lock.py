@@ -18,7 +18,7 @@ _PATIENCE: Final = 1.0
 
 
 class Lock:
-    """Held while a run directory is written to; the system lets go of it when the holder dies.
+    """Held while a run directory is written to; the system releases it when the process ends.
 
     Raises
     ------

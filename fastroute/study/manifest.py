@@ -1,4 +1,4 @@
-"""The manifest of a run directory: reading it, and building it anew when it is lost.
+"""The manifest of a run directory: reading it, and rebuilding it when it is lost.
 
 What a study is (its facts) is in the metadata of ``cells.parquet`` too, and how its sessions went
 in that of ``shards.parquet``. Each of these files says whether it is whole, and so does the part of
@@ -132,7 +132,7 @@ def work_in(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """Read the manifest of a run directory, or build it anew when it is missing or damaged.
+    """Read the manifest of a run directory, or rebuild it when it is missing or damaged.
 
     Nothing is written.
 
@@ -159,13 +159,13 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def find_manifest(directory: Path) -> dict[str, Any] | None:
-    """Read the manifest or build it anew, as :func:`read_manifest`; None when it is lost."""
+    """Read or rebuild the manifest, as :func:`read_manifest`; None when it is lost."""
     manifest = intact_manifest(directory) or rebuilt_manifest(directory)
     for name in manifest["files"] if manifest else ():
         if leaves_folder(name):
             raise RunDirectoryError(
                 f'{directory / MANIFEST}: names the file "{name}", which leads out of the run '
-                "directory; remove that entry, or the manifest, which the next run builds anew"
+                "directory; remove that entry, or the manifest: the next run rebuilds it"
             )
     return manifest
 

@@ -39,7 +39,7 @@ class CellState(NamedTuple):
 
 
 class Reporter(Protocol):
-    """What a running study tells; the unit of work is a trial-round."""
+    """What a running study reports; the unit of work is a trial-round."""
 
     def __enter__(self) -> Self:
         """Begin to report."""

@@ -1,4 +1,4 @@
-"""Keeping workers busy: submit, collect, try again, set aside."""
+"""Scheduling of shards: submit them, collect results, and retry what failed."""
 
 import queue
 import traceback

@@ -156,7 +156,7 @@ class RunDirectory:
         if self.records.lost and len(self.records):
             self.notes.append(f"{COMPACTED}: missing or damaged, and made anew of the shards")
         if unrecorded:
-            self.notes.append(f"{unrecorded:,} shards that nobody noted are whole, and are used")
+            self.notes.append(f"{unrecorded:,} shards without a record are intact, and are used")
         if intact_manifest(self.path) is None:
             self.notes.append(f"{MANIFEST}: missing or damaged, and made anew")
 
@@ -326,7 +326,7 @@ class RunDirectory:
         self.inside.write(MANIFEST, text_writer(_json(self.manifest)))
 
     def close(self) -> None:
-        """Let go of the directory; when nothing came of a new one, nothing is left of it."""
+        """Release the directory; a new one in which nothing was written is removed."""
         if self._journal is not None:
             self._journal.close()
         if self._new and not len(self.records) and not (self.path / "failed").exists():

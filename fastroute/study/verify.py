@@ -1,4 +1,4 @@
-"""Looking for shards that are no longer what was written, and for shards that nobody noted."""
+"""Finding shards that changed since they were written, and shards without a record."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from fastroute.study.shard import facts_of
 
 
 class ShardCheck(NamedTuple):
-    """What the folder of the shards holds beside the shards that are noted and whole."""
+    """What is wrong in the folder of shards: missing, unrecorded and left-over files."""
 
     resized: list[Record]  #: recorded, but missing or of another size
     unrecorded: list[Record]  #: not recorded, but whole and of the cell and trials of their names
@@ -71,7 +71,7 @@ def known_records(directory: Path) -> Records:
 
 
 def _record_of(directory: Path, name: str) -> Record | None:
-    """Note a shard anew; None when it is damaged, or is not what its name says."""
+    """Return a new record of a shard; None when it is damaged or its name is wrong."""
     path = directory / name
     try:
         content = path.read_bytes()
