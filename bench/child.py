@@ -32,9 +32,9 @@ def _import() -> dict[str, float]:
 def _first() -> dict[str, float]:
     """Simulate a little; note when the first rounds were played and when there was a result."""
     import fastroute as fr
-    from fastroute.bench.workloads import world
+    from fastroute.bench.workloads import draw_workload
 
-    place = world(15, 5)
+    place = draw_workload(15, 5)
     first: list[float] = []
 
     def progress(done: int, total: int) -> None:
@@ -75,9 +75,9 @@ def _peak() -> float:
 def _memory(horizon: int, trials: int, threads: int) -> dict[str, float]:
     """Simulate StageRoute, 5 of 15, and note the largest resident size before and after."""
     import fastroute as fr
-    from fastroute.bench.workloads import world
+    from fastroute.bench.workloads import draw_workload
 
-    place = world(15, 5)
+    place = draw_workload(15, 5)
 
     def run(horizon: int, trials: int) -> None:
         fr.simulate(

@@ -72,14 +72,14 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
         {
             "group": row["group"],
             "name": row["name"],
-            "stats": {key: _short(row["stats"][key]) for key in keep},
-            "extra_info": {key: _short(value) for key, value in row["extra_info"].items()},
+            "stats": {key: _six_digits(row["stats"][key]) for key in keep},
+            "extra_info": {key: _six_digits(value) for key, value in row["extra_info"].items()},
         }
         for row in output_json["benchmarks"]
     ]
 
 
-def _short(value: Any) -> Any:
+def _six_digits(value: Any) -> Any:
     """Cut floats to six digits: a clock shows no more."""
     return float(f"{value:.6g}") if isinstance(value, float) else value
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from fastroute.bench.results import Results, Row
+from fastroute.bench.results import Measurement, Results
 from fastroute.report.style import RC, line_style
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def growth_figure(results: Results) -> "Figure":
     return figure
 
 
-def growth_rows(results: Results, case: str) -> list[Row]:
+def growth_rows(results: Results, case: str) -> list[Measurement]:
     """Return the rows of StageRoute in which ``case`` grows, by its value."""
     rows = (row for row in results.of("growth", case) if row.facts["ours"] and not row.failure)
     return sorted(rows, key=lambda row: float(row.facts["value"]))

@@ -2,10 +2,10 @@
 
 from typing import Final, NamedTuple
 
-from fastroute.bench.results import Results, Row, number_text, size_text, time_text
+from fastroute.bench.results import Measurement, Results, number_text, size_text, time_text
 
 
-class Line(NamedTuple):
+class HeadlineRow(NamedTuple):
     """One line of the table; the first two cells are empty where the line above holds them."""
 
     work: str
@@ -75,7 +75,7 @@ _WORKS: Final = (
 )
 
 
-def headline(results: Results) -> list[Line]:
+def headline(results: Results) -> list[HeadlineRow]:
     """Build the table from the rows that were measured.
 
     Returns
@@ -83,7 +83,7 @@ def headline(results: Results) -> list[Line]:
     list of Line
         Times are per unit; ``ratio`` is the rival's time divided by that of fastroute.
     """
-    lines: list[Line] = []
+    lines: list[HeadlineRow] = []
     for work in _WORKS:
         ours = results.find(work.group, work.case, work.solver)
         if ours is None:
@@ -94,18 +94,18 @@ def headline(results: Results) -> list[Line]:
             if theirs is None:
                 continue
             ratio = number_text(theirs.ns / ours.ns) if not theirs.failure else ""
-            lines.append(Line(*first, label, _time(theirs), ratio))
+            lines.append(HeadlineRow(*first, label, _time(theirs), ratio))
             first = ("", "")
         if first[0]:
-            lines.append(Line(*first))
+            lines.append(HeadlineRow(*first))
     return lines + _threads(results) + _startup(results) + _memory(results)
 
 
-def _time(row: Row) -> str:
+def _time(row: Measurement) -> str:
     return f"failed: {row.failure}" if row.failure else time_text(row.ns)
 
 
-def _threads(results: Results) -> list[Line]:
+def _threads(results: Results) -> list[HeadlineRow]:
     one, two = (
         results.find("threads", "5 of 15", "fastroute, StageRoute", threads=count)
         for count in (1, 2)
@@ -114,11 +114,13 @@ def _threads(results: Results) -> list[Line]:
         return []
     label = "StageRoute, 5 of 15, on two threads"
     return [
-        Line(label, time_text(two.ns), "one thread", time_text(one.ns), f"{one.ns / two.ns:.2f}")
+        HeadlineRow(
+            label, time_text(two.ns), "one thread", time_text(one.ns), f"{one.ns / two.ns:.2f}"
+        )
     ]
 
 
-def _startup(results: Results) -> list[Line]:
+def _startup(results: Results) -> list[HeadlineRow]:
     lines = []
     for label, case, fact in (
         ("first result after installation, compiling included", "fresh cache", "result"),
@@ -127,11 +129,11 @@ def _startup(results: Results) -> list[Line]:
     ):
         row = results.find("startup", case, "fastroute")
         if row is not None and not row.failure:
-            lines.append(Line(label, time_text(1e9 * row.facts[fact])))
+            lines.append(HeadlineRow(label, time_text(1e9 * row.facts[fact])))
     return lines
 
 
-def _memory(results: Results) -> list[Line]:
+def _memory(results: Results) -> list[HeadlineRow]:
     lines = []
     for horizon, trials, label in (
         (10**8, 1024, "memory of 1024 trials of 10^8 rounds"),
@@ -140,5 +142,5 @@ def _memory(results: Results) -> list[Line]:
     ):
         row = results.find("memory", f"T={horizon}, trials={trials}", "fastroute, StageRoute")
         if row is not None and not row.failure:
-            lines.append(Line(label, size_text(row.facts["peak_bytes"])))
+            lines.append(HeadlineRow(label, size_text(row.facts["peak_bytes"])))
     return lines

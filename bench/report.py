@@ -20,8 +20,8 @@ import numpy as np
 from fastroute.bench.figures import GROWTH, growth_rows, save_figures
 from fastroute.bench.headline import headline
 from fastroute.bench.results import (
+    Measurement,
     Results,
-    Row,
     disturbance_text,
     load,
     machine_text,
@@ -123,17 +123,17 @@ def _headline_table(results: Results) -> str:
     )
 
 
-def _time(row: Row | None) -> str:
+def _time(row: Measurement | None) -> str:
     if row is None:
         return ""
     return "failed" if row.failure else time_text(row.ns)
 
 
-def _solvers(rows: Sequence[Row]) -> list[str]:
+def _solvers(rows: Sequence[Measurement]) -> list[str]:
     return list(dict.fromkeys(row.solver for row in rows))
 
 
-def _facts_table(rows: Sequence[Row]) -> str:
+def _facts_table(rows: Sequence[Measurement]) -> str:
     """Say what each solver does, how exact it was, and how many problems a round had."""
     lines = []
     for solver in _solvers(rows):
@@ -243,7 +243,7 @@ def _simulation(results: Results) -> str:
     return "\n\n".join(parts)
 
 
-def exponent(rows: Sequence[Row]) -> float:
+def exponent(rows: Sequence[Measurement]) -> float:
     """Fit the power of the growing number that the time per trial-round goes with."""
     x = np.log([float(row.facts["value"]) for row in rows])
     y = np.log([row.ns for row in rows])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 
-class Row(NamedTuple):
+class Measurement(NamedTuple):
     """One measured case."""
 
     group: str
@@ -38,13 +38,13 @@ class Results(NamedTuple):
     """Results of one run of the suites."""
 
     name: str
-    rows: tuple[Row, ...]
+    rows: tuple[Measurement, ...]
     machine: Mapping[str, Any]
     run: Mapping[str, Any]
     skipped: tuple[Mapping[str, str], ...]
     date: str
 
-    def find(self, group: str, case: str, solver: str, **facts: Any) -> Row | None:
+    def find(self, group: str, case: str, solver: str, **facts: Any) -> Measurement | None:
         """Return the row of a case, or None when it was not measured."""
         for row in self.rows:
             if (row.group, row.case, row.solver) == (group, case, solver) and all(
@@ -53,7 +53,7 @@ class Results(NamedTuple):
                 return row
         return None
 
-    def of(self, group: str, case: str | None = None) -> list[Row]:
+    def of(self, group: str, case: str | None = None) -> list[Measurement]:
         """Return the rows of a group, or of one of its cases, in the order of measurement."""
         return [row for row in self.rows if row.group == group and case in (None, row.case)]
 
@@ -69,7 +69,7 @@ def load(path: Path) -> Results:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         rows = tuple(
-            Row(
+            Measurement(
                 row["group"],
                 row["extra_info"]["case"],
                 row["extra_info"]["solver"],

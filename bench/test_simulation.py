@@ -15,7 +15,7 @@ from fastroute.bench.machine import all_cores
 from fastroute.bench.measure import Measure, skip_if_refused
 from fastroute.bench.rivals import bandits, stageroute, ucb1
 from fastroute.bench.rivals.base import Player, missing, versions
-from fastroute.bench.workloads import HORIZON, TRIALS, World, world
+from fastroute.bench.workloads import HORIZON, TRIALS, Workload, draw_workload
 
 #: Models deployed, models in all.
 SIZES: Final = ((5, 15), (8, 30), (16, 64))
@@ -33,7 +33,13 @@ FULL: Final = [pytest.mark.full]
 
 
 def _simulation(
-    place: World, label: str, horizon: int, trials: int, *, threads: int = 1, backend: str = "numba"
+    place: Workload,
+    label: str,
+    horizon: int,
+    trials: int,
+    *,
+    threads: int = 1,
+    backend: str = "numba",
 ) -> Callable[[], fr.Run]:
     name, options = POLICIES[label]
     policy = fr.policy(name, **options)
@@ -83,7 +89,7 @@ def _sizes() -> list[Any]:
 def test_policies(deployed: int, models: int, label: str, measure: Measure) -> None:
     """Simulate 1024 trials of 100,000 rounds on one thread."""
     skip_if_refused(lambda: fr.policy(POLICIES[label][0]))
-    place = world(models, deployed)
+    place = draw_workload(models, deployed)
     run = measure(
         lambda: _simulation(place, label, HORIZON, TRIALS),
         group="simulation",
@@ -107,7 +113,7 @@ def test_policies(deployed: int, models: int, label: str, measure: Measure) -> N
 @pytest.mark.parametrize("label", ["StageRoute", "uniform"])
 def test_jax(label: str, measure: Measure) -> None:
     """Simulate 1024 trials of 10,000 rounds on the JAX backend."""
-    place = world(15, 5)
+    place = draw_workload(15, 5)
     horizon = 10_000
     skip_if_refused(_simulation(place, label, 2, 2, backend="jax"))
     run = measure(
@@ -164,7 +170,9 @@ def test_threads(threads: int, measure: Measure) -> None:
         if cores < threads:
             pytest.skip(f"{threads} threads need as many cores; this process may use {cores}")
         measure(
-            lambda: _simulation(world(15, 5), "StageRoute", HORIZON, TRIALS, threads=threads),
+            lambda: _simulation(
+                draw_workload(15, 5), "StageRoute", HORIZON, TRIALS, threads=threads
+            ),
             group="threads",
             case="5 of 15",
             solver="fastroute, StageRoute",
@@ -204,7 +212,7 @@ def test_growth(
     measure: Measure,
 ) -> None:
     """Let one number grow and hold the others."""
-    place = world(models, deployed, limit)
+    place = draw_workload(models, deployed, limit)
     warm_up = None if rounds is None else _simulation(place, "StageRoute", 1000, 64)
     run = measure(
         lambda: _simulation(place, "StageRoute", horizon, trials),

@@ -109,7 +109,7 @@ def unequal_limit_problems(count: int) -> Problems:
     return problems._replace(max_deployed=cap).take(rows)
 
 
-class World(NamedTuple):
+class Workload(NamedTuple):
     """A scenario and the settings that go with it."""
 
     scenario: Scenario
@@ -118,7 +118,7 @@ class World(NamedTuple):
 
 
 @cache
-def world(models: int, max_deployed: int, limit: float = LIMIT) -> World:
+def draw_workload(models: int, max_deployed: int, limit: float = LIMIT) -> Workload:
     """Draw a world whose budget binds.
 
     A third of the models, but at least ``max_deployed``, are there at the start; the others
@@ -140,4 +140,4 @@ def world(models: int, max_deployed: int, limit: float = LIMIT) -> World:
     scenario = Scenario(
         reward, cost, limit=limit, arrival=arrival, arrival_unit="horizon", name="bench"
     )
-    return World(scenario, float((cheapest + 0.35 * (best - cheapest))[0]), max_deployed)
+    return Workload(scenario, float((cheapest + 0.35 * (best - cheapest))[0]), max_deployed)

@@ -3,10 +3,8 @@
 The names below are the public face. They are loaded on first use, so that ``import fastroute``
 stays cheap: nothing heavy (JAX, Numba, Polars, SciPy, Matplotlib) comes with it.
 
-Three rooms share their name with the function they are for: ``fastroute.scenario``,
-``fastroute.policy`` and ``fastroute.simulate`` are packages, and calling one calls the function
-of the same name inside it. So ``fr.scenario("static")``, ``import fastroute.scenarios.base`` and
-``from fastroute.scenarios import SCENARIOS`` all work, in any order.
+The rooms ``fastroute.scenarios``, ``fastroute.policies`` and ``fastroute.simulation`` are packages;
+``fr.scenario``, ``fr.policy`` and ``fr.simulate`` are functions in them.
 """
 
 import importlib

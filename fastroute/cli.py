@@ -134,7 +134,7 @@ def routing(
             answer = solve_routing(**table.arrays(rows), backend=backend, infeasible="ignore")
             names = ("share", "value", "budget_price", "simplex_price")
             parts.append((rows, {name: getattr(answer, name) for name in names}, answer))
-        _emit(table, parts, out)
+        _write_or_print(table, parts, out)
 
 
 @solve_app.command()
@@ -173,7 +173,7 @@ def deployment(
             columns = {name: getattr(answer, name) for name in names}
             columns["method"] = np.array([str(Method(int(code))) for code in answer.method])
             parts.append((rows, columns, answer))
-        _emit(table, parts, out)
+        _write_or_print(table, parts, out)
 
 
 @dataclass(frozen=True)
@@ -305,7 +305,7 @@ def _check_suffix(out: Path | None) -> None:
         raise ValueError(f"--out {out}: there is no directory {out.parent}; make it first")
 
 
-def _emit(
+def _write_or_print(
     table: _Instances,
     parts: "list[tuple[NDArray[np.int64], dict[str, NDArray[Any]], Any]]",
     out: Path | None,

@@ -44,7 +44,7 @@ def safe_output() -> Iterator[None]:
     output or to a pipe that nobody reads any more is dropped, and warnings of fastroute take one
     line.
     """
-    codecs.register_error(_ERRORS, _plain)
+    codecs.register_error(_ERRORS, _replace_characters)
     before = sys.stdout, sys.stderr, warnings.formatwarning
     sys.stdout, sys.stderr = _safe(sys.stdout), _safe(sys.stderr)
     warnings.formatwarning = _format
@@ -57,7 +57,7 @@ def safe_output() -> Iterator[None]:
         sys.stdout, sys.stderr, warnings.formatwarning = before
 
 
-class _Descriptor(io.FileIO):
+class _SafeDescriptor(io.FileIO):
     """An open descriptor; what its reader no longer takes is dropped."""
 
     _lost = False
@@ -88,7 +88,7 @@ def _safe(stream: TextIO | None) -> TextIO:
         return stream
     stream.flush()
     return io.TextIOWrapper(
-        io.BufferedWriter(_Descriptor(descriptor, "w", closefd=False)),
+        io.BufferedWriter(_SafeDescriptor(descriptor, "w", closefd=False)),
         encoding=stream.encoding,
         errors=_ERRORS,
         line_buffering=stream.line_buffering,
@@ -96,7 +96,7 @@ def _safe(stream: TextIO | None) -> TextIO:
     )
 
 
-def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
+def _replace_characters(error: UnicodeError) -> tuple[str | bytes, int]:
     """Write the characters that an encoding lacks in plain ones."""
     if not isinstance(error, UnicodeEncodeError):
         raise error

@@ -153,8 +153,10 @@ def presets() -> None:
     rows = []
     for name in preset_names():
         study = Study.preset(name)
-        quick = "-" if study.quick_setting is None else _size(study.quick())
-        rows.append([name, study.description, f"{count_cells(study):,}", _size(study), quick])
+        quick = "-" if study.quick_setting is None else _format_size(study.quick())
+        rows.append(
+            [name, study.description, f"{count_cells(study):,}", _format_size(study), quick]
+        )
     columns = [
         Column("name", key=True),
         Column("description", key=True, wraps=True),
@@ -165,12 +167,12 @@ def presets() -> None:
     console().print(FittedTable(columns, rows))
 
 
-def _size(study: "Study") -> str:
+def _format_size(study: "Study") -> str:
     """Write the rounds and trials of a study."""
-    return f"{_span(study.setting.horizon)} x {_span(study.setting.trials)}"
+    return f"{_format_axis(study.setting.horizon)} x {_format_axis(study.setting.trials)}"
 
 
-def _span(value: Any) -> str:
+def _format_axis(value: Any) -> str:
     """Write a setting in one word: the value, or the ends of its axis."""
     if not isinstance(value, tuple):
         return value if isinstance(value, str) else f"{value:,}"

@@ -1,6 +1,6 @@
 """Rules: values that are computed from others, such as ``"0.5 * slack"`` and ``"T^(1/3)"``.
 
-There is one grammar for them, whether a rule stands in a study file or is given to ``simulate``.
+There is one grammar for them, in files and in calls.
 
 ::
 
@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from fastroute.words import unknown
+from fastroute.words import unknown_name
 
 #: Function -> its smallest and largest number of arguments.
 FUNCTIONS: Final[dict[str, tuple[Callable[..., float], int, int]]] = {
@@ -143,7 +143,7 @@ def formula(text: str, names: Iterable[str]) -> Formula:
     Parameters
     ----------
     text : str
-        What is written in the study.
+        The rule as it was written.
     names : iterable of str
         Names that it may use.
 
@@ -158,7 +158,7 @@ def formula(text: str, names: Iterable[str]) -> Formula:
     """
     if len(text) > _LONGEST:
         raise FormulaError(f"a formula has at most {_LONGEST} characters, this one {len(text)}")
-    reader = _Reader(text, frozenset(names))
+    reader = _Parser(text, frozenset(names))
     root = reader.sum(0)
     if reader.next.kind != "end":
         raise reader.error("an operator or the end was expected")
@@ -210,7 +210,7 @@ def stages_of(found: Formula, names: Mapping[str, float]) -> int:
         return horizon
 
 
-class _Reader:
+class _Parser:
     """Recursive descent over the tokens of one formula."""
 
     def __init__(self, text: str, names: frozenset[str]) -> None:
@@ -318,7 +318,7 @@ class _Reader:
                 raise FormulaError(_at(self.text, token.start, message))
             return _Node(token.start, function, tuple(arguments))
         if token.text not in self.names:
-            raise self.error(f"is an {unknown(token.text, {*self.names, *FUNCTIONS}, 'name')}")
+            raise self.error(f"is an {unknown_name(token.text, {*self.names, *FUNCTIONS}, 'name')}")
         self._advance()
         self.used.add(token.text)
         return _Node(token.start, token.text)

@@ -16,7 +16,7 @@ _SYMBOLS: Final = {
 }
 
 
-def unknown(word: str, allowed: Iterable[str], kind: str) -> str:
+def unknown_name(word: str, allowed: Iterable[str], kind: str) -> str:
     """Say that `word` is not one of the `allowed`, and which of them was probably meant.
 
     Returns

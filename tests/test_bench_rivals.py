@@ -61,7 +61,7 @@ def test_ucb1_learns(player: Player) -> None:
 
 @pytest.mark.parametrize("player", stageroute.PLAYERS, ids=lambda player: player.name)
 def test_naive_stageroute_plays(player: Player) -> None:
-    means = workloads.world(15, 5).scenario.reward_mean
+    means = workloads.draw_workload(15, 5).scenario.reward_mean
     assert means.min() < player.prepare(1, 60)() < means.max() + 0.2
 
 
@@ -105,7 +105,7 @@ def test_equal_limits_need_no_branch_and_bound_and_unequal_ones_do() -> None:
 
 @pytest.mark.parametrize(("deployed", "models"), [(5, 15), (8, 30), (16, 64)])
 def test_budget_of_the_world_is_felt(deployed: int, models: int) -> None:
-    place = workloads.world(models, deployed)
+    place = workloads.draw_workload(models, deployed)
     mean, price = place.scenario.reward_mean, place.scenario.cost_mean
     there = np.asarray(place.scenario.arrival) == 0.0
     assert there.sum() >= deployed

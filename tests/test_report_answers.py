@@ -17,7 +17,7 @@ from fastroute.report import answers, write_page, write_report
 from fastroute.report.answers import ANSWERS, Answer, answer_of
 from fastroute.report.findings import main, write_findings
 from fastroute.study import RunDirectoryError, StoredStudy, Study, load, preset_names, run_study
-from fastroute.study.schema import ANSWERS as KNOWN
+from fastroute.study.schema import QUESTIONS
 from pages import read as read_page
 from studies import mini
 
@@ -86,7 +86,7 @@ def asked(name: str, stored: Any) -> Answer:
 
 
 def test_the_study_file_knows_the_questions_that_the_report_answers() -> None:
-    assert sorted(KNOWN) == sorted(ANSWERS)
+    assert sorted(QUESTIONS) == sorted(ANSWERS)
     for name in ANSWERS:
         assert callable(ANSWERS[name])
     modules = {found.name for found in pkgutil.iter_modules(answers.__path__)}

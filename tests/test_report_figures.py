@@ -10,7 +10,7 @@ import factories
 from fastroute.analyse import student_halfwidth
 from fastroute.report import parts_figure, regret_figure, spend_figure
 from fastroute.report.figures import save_figure
-from fastroute.report.style import compact, line_style
+from fastroute.report.style import format_number, line_style
 
 
 @pytest.fixture(scope="module")
@@ -163,4 +163,4 @@ def test_the_settings_of_the_caller_are_left_alone(frames: dict[str, pl.DataFram
     ],
 )
 def test_compact_numbers(value: float, text: str) -> None:
-    assert compact(value) == text
+    assert format_number(value) == text

@@ -17,7 +17,7 @@ from fastroute.analyse import (
     student_halfwidth,
 )
 from fastroute.report import write_page
-from fastroute.report.material import gather
+from fastroute.report.page_data import collect_page_data
 from fastroute.report.reading import CURVES, SUMMARY, read_tables
 from fastroute.simulation.merge import Accounts
 from fastroute.study import RunDirectoryError, StoredStudy, load, run_study
@@ -268,7 +268,7 @@ def test_few_worlds_in_detail_and_all_in_the_tables(stored: StoredStudy, tmp_pat
     assert "The first 2 of 4 worlds" in page.one("section", id="details").text
     assert len(page.one("table", id="results").one("tbody").all("tr")) == 12
     # One world is shown even when it has more cells than that.
-    assert [world.number for world in gather(stored, 1).worlds] == [0]
+    assert [world.number for world in collect_page_data(stored, 1).worlds] == [0]
     with pytest.raises(ValueError, match="details: 0 cells"):
         write_page(stored.path, details=0)
 
@@ -288,7 +288,7 @@ def test_every_shard_of_an_unfinished_study_is_read_once(
     for held in (1, 200_000):
         monkeypatch.setattr("fastroute.report.reading._HELD_ROWS", held)
         reads.clear()
-        gather(stored, 2)
+        collect_page_data(stored, 2)
         assert set(reads) == {f"shards/{name}" for name in shards_of(stored)}
         assert set(reads.values()) == {1}
         assert_same_tables(stored, [0])

@@ -14,8 +14,8 @@ import pytest
 from fastroute.report.answers import ANSWERS, Answer
 from fastroute.report.answers.baselines import answer as baselines_answer
 from fastroute.report.answers.paper import _deployed
-from fastroute.report.answers.words import best_words
-from fastroute.report.style import with_margin
+from fastroute.report.answers.words import describe_best
+from fastroute.report.style import format_margin
 from fastroute.scenarios import scenario
 from fastroute.study import StoredStudy, Study, load, run_study
 from fastroute.study.cells import lay_out
@@ -167,10 +167,10 @@ def test_means_in_the_verdict_are_those_of_the_trials(studies: Any) -> None:
             pl.col("workload") == row["scenario"],
             pl.col("policy").str.strip_chars_end(" *") == row["policy"],
         )
-        assert shown.get_column("priced regret").item() == with_margin(row["mean"], row["high"])
+        assert shown.get_column("priced regret").item() == format_margin(row["mean"], row["high"])
     learners = summary.filter(pl.col("scenario") == "sota", pl.col("policy") != "oracle")
     best = learners.sort("mean").row(0, named=True)
-    mean = with_margin(best["mean"], best["high"])
+    mean = format_margin(best["mean"], best["high"])
     assert f"sota: {best['policy']} has the lowest priced regret ({mean})" in "\n".join(
         answer.verdict
     )
@@ -234,7 +234,7 @@ def test_waits_are_those_of_the_stages(studies: Any) -> None:
         waits.append(np.mean([first.get(("formula", trial, m), 216) - arrival[m] for m in good]))
     table = _answer("initialisation", stored).tables[0].frame
     shown = table.filter(rule="formula").get_column("wait, rounds").item()
-    assert shown.split(" ± ")[0] == with_margin(float(np.mean(waits)), float("nan"))
+    assert shown.split(" ± ")[0] == format_margin(float(np.mean(waits)), float("nan"))
 
 
 def test_without_arrivals_nothing_is_said_of_waits(tmp_path: Path) -> None:
@@ -374,10 +374,10 @@ def test_sentences_on_the_best() -> None:
         )
 
     best = ("a", 0.0, 0.0, 0.0, True)
-    assert best_words(rows(best), "kind", what="cost") == "a has the lowest cost (1.000 ± 0.5)"
-    clear = best_words(rows(best, ("b", 2.0, 1.0, 3.0, False)), "kind", what="cost")
+    assert describe_best(rows(best), "kind", what="cost") == "a has the lowest cost (1.000 ± 0.5)"
+    clear = describe_best(rows(best, ("b", 2.0, 1.0, 3.0, False)), "kind", what="cost")
     assert clear.endswith("the runner-up b has 2.000 [1.000, 3.000] more")
-    tied = best_words(rows(best, ("b", 2.0, -1.0, 5.0, True)), "kind", what="cost")
+    tied = describe_best(rows(best, ("b", 2.0, -1.0, 5.0, True)), "kind", what="cost")
     assert tied.endswith("; not to be told from the best: b")
-    same = best_words(rows(best, ("b", 0.0, 0.0, 0.0, True)), "kind", what="cost")
+    same = describe_best(rows(best, ("b", 0.0, 0.0, 0.0, True)), "kind", what="cost")
     assert same == "a and b have the same cost (1.000 ± 0.5)"

@@ -4,24 +4,24 @@ import numpy as np
 import pytest
 
 from fastroute.report.page_charts import MOST_POINTS
-from fastroute.report.style import line_style, percent
+from fastroute.report.style import format_percent, line_style
 from fastroute.report.svg import (
-    Line,
+    ChartLine,
     Scale,
     line_chart,
     linear_range,
     log_range,
+    numbers_to_json,
     stack_height,
     tick_text,
-    to_json,
 )
 
 NAN = float("nan")
 
 
-def line(*mean: float, margin: float = 0.0) -> Line:
+def line(*mean: float, margin: float = 0.0) -> ChartLine:
     y = np.array(mean)
-    return Line("a", line_style(0), 0, y, y - margin, y + margin)
+    return ChartLine("a", line_style(0), 0, y, y - margin, y + margin)
 
 
 def test_scales_map_ends_to_ends_and_keep_what_is_not_there() -> None:
@@ -130,7 +130,7 @@ def test_stacked_parts_reach_down_and_up() -> None:
 
 def test_numbers_survive_json() -> None:
     values = np.array([1.0, NAN, -1.23456789e-5, 123456.789])
-    found = json.loads(to_json(values))
+    found = json.loads(numbers_to_json(values))
     assert found[1] is None
     assert [v for v in found if v is not None] == pytest.approx(
         values[np.isfinite(values)].tolist(), rel=1e-8
@@ -142,7 +142,7 @@ def test_numbers_survive_json() -> None:
     [(0.0, "0%"), (1.0, "100%"), (0.99999, ">99.9%"), (0.0004, "0.04%"), (2.3456, "235%")],
 )
 def test_shares(share: float, text: str) -> None:
-    assert percent(share) == text
+    assert format_percent(share) == text
 
 
 def test_many_points_are_thinned_and_the_last_one_stays() -> None:

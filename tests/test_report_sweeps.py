@@ -10,23 +10,23 @@ import polars as pl
 import pytest
 
 from fastroute.report import write_page
-from fastroute.report.material import Material, gather
 from fastroute.report.notices import notices
+from fastroute.report.page_data import PageData, collect_page_data
 from fastroute.report.sweeps import sweeps
 from fastroute.study import load, run_study
 from pages import Node, read
 from studies import mini
 
 
-def material_of(path: Path, **changes: Any) -> Material:
+def page_data_of(path: Path, **changes: Any) -> PageData:
     run_study(mini(**changes), path, progress=False)
-    return gather(load(path), 100)
+    return collect_page_data(load(path), 100)
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Material:
+def swept(tmp_path_factory: pytest.TempPathFactory) -> PageData:
     """Return a study of a swept setting, a swept option of one policy, and another policy."""
-    return material_of(
+    return page_data_of(
         tmp_path_factory.mktemp("sweeps") / "run",
         policy=[
             {"name": "stageroute", "gamma": [0.05, 0.2, 0.8], "label": "SR"},
@@ -37,7 +37,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Material:
 
 
 def test_points_and_whiskers_are_the_frames_on_logarithmic_axes(
-    swept: Material, tmp_path: Path
+    swept: PageData, tmp_path: Path
 ) -> None:
     page = read(write_page(swept.stored.path, tmp_path / "x.html"))
     summary = swept.stored.summary.collect()
@@ -74,7 +74,7 @@ def test_points_and_whiskers_are_the_frames_on_logarithmic_axes(
         assert np.abs(slope * x + offset - y).max() < 0.15
 
 
-def test_a_swept_option_of_a_policy_is_a_line_over_its_values(swept: Material) -> None:
+def test_a_swept_option_of_a_policy_is_a_line_over_its_values(swept: PageData) -> None:
     (_, by_gamma) = sweeps(swept)
     assert by_gamma.name == "policy.gamma"
     assert [(key.name, key.policy) for key in by_gamma.keys] == [("SR", None), ("uniform", 3)]
@@ -86,7 +86,7 @@ def test_a_swept_option_of_a_policy_is_a_line_over_its_values(swept: Material) -
     assert chart.x_values == '["0.05", "0.1", "0.2", "0.8"]'
 
 
-def test_what_has_no_place_on_the_axis_is_named(swept: Material) -> None:
+def test_what_has_no_place_on_the_axis_is_named(swept: PageData) -> None:
     first = pl.col("cell") == 0
     below = swept.cells.with_columns(
         pl.when(first).then(-3.5).otherwise("mean_regret").alias("mean_regret")
@@ -103,12 +103,12 @@ def test_what_has_no_place_on_the_axis_is_named(swept: Material) -> None:
 
 
 def test_words_and_zeros_are_evenly_spaced(tmp_path: Path) -> None:
-    material = material_of(
+    data = page_data_of(
         tmp_path / "run",
         policy=[{"name": "stageroute", "fill": ["none", "ucb"]}],
         setting={"horizon": 60, "seed": [0, 1, 2], "trials": 8},
     )
-    by_seed, by_fill = sweeps(material)
+    by_seed, by_fill = sweeps(data)
     assert (by_seed.name, by_fill.name) == ("seed", "policy.fill")
     assert by_seed.charts[0].log == "y"
     assert "evenly spaced" in by_seed.notes[0]
@@ -117,13 +117,13 @@ def test_words_and_zeros_are_evenly_spaced(tmp_path: Path) -> None:
 
 
 def test_axes_that_go_together_are_one_parameter(tmp_path: Path) -> None:
-    material = material_of(
+    data = page_data_of(
         tmp_path / "run",
         zip=[["horizon", "trials"]],
         scenario={"name": "static", "n_models": [3, 4]},
         setting={"trials": [16, 8]},
     )
-    by_models, by_horizon = sweeps(material)
+    by_models, by_horizon = sweeps(data)
     assert by_horizon.name == "horizon (with trials)"
     assert [chart.title for chart in by_horizon.charts[:2]] == [
         "Regret, static (n_models=3)",
@@ -138,8 +138,8 @@ def test_axes_that_go_together_are_one_parameter(tmp_path: Path) -> None:
 
 
 def test_many_points_have_a_band_instead_of_whiskers(tmp_path: Path) -> None:
-    material = material_of(tmp_path / "run", setting={"horizon": list(range(60, 90)), "trials": 8})
-    for mark in sweeps(material)[0].charts[0].marks:
+    data = page_data_of(tmp_path / "run", setting={"horizon": list(range(60, 90)), "trials": 8})
+    for mark in sweeps(data)[0].charts[0].marks:
         assert mark.band
         assert not mark.whiskers
 
@@ -181,7 +181,7 @@ def test_warnings_are_worked_out_from_the_frames(tmp_path: Path) -> None:
     assert "Surrogate: " in page.one(data_notice="scenario").text
 
 
-def test_overspending_that_a_cheap_start_hides_is_a_warning_of_its_own(swept: Material) -> None:
+def test_overspending_that_a_cheap_start_hides_is_a_warning_of_its_own(swept: PageData) -> None:
     budget = pl.col("budget")
     late, whole = pl.col("cell") == 1, pl.col("cell") == 0
     cells = swept.cells.with_columns(
@@ -214,7 +214,7 @@ def test_overspending_that_a_cheap_start_hides_is_a_warning_of_its_own(swept: Ma
     assert "late-overspending" not in kinds
 
 
-def test_infeasible_rounds_and_late_pools_are_passed_on(swept: Material) -> None:
+def test_infeasible_rounds_and_late_pools_are_passed_on(swept: PageData) -> None:
     import fastroute as fr
 
     # The words are those of the run itself: a scenario whose cheap model leaves.

@@ -15,9 +15,9 @@ import pytest
 from fastroute.report.page import write_page
 from fastroute.report.write import write_report
 from fastroute.study import RunDirectoryError, StoredStudy, Study, load, run_study
-from fastroute.study.files import Inside
+from fastroute.study.files import SafeFolder
 from fastroute.study.journal import COMPACTED, JOURNAL, Journal
-from fastroute.study.manifest import whole_manifest
+from fastroute.study.manifest import intact_manifest
 from fastroute.study.names import final_name, is_failure, is_figure, is_key, is_part, shard_range
 from fastroute.study.status import status_of
 from fastroute.study.store import RunDirectory, add_files
@@ -195,7 +195,7 @@ def test_the_directory_itself_may_be_reached_through_a_link(path: Path, tmp_path
 @pytest.mark.parametrize("name", ["../victim", "figures/../../victim", "/victim", "a//b", ".", ""])
 def test_names_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "run").mkdir()
-    inside = Inside(tmp_path / "run")
+    inside = SafeFolder(tmp_path / "run")
     for attempt in (
         lambda: inside.write(name, lambda place: place.write_text("x")),
         lambda: inside.remove(name),
@@ -369,7 +369,7 @@ def test_every_damaged_bit_of_a_manifest_is_found_where_it_matters(
         damaged = bytearray(content)
         damaged[place] ^= 1 << draw.randrange(8)
         (path / "manifest.json").write_bytes(damaged)
-        rebuilt += whole_manifest(path) is None
+        rebuilt += intact_manifest(path) is None
         stored = load(path)
         assert status_of(stored).state == "complete"
         for name in ("study", "axes", "scenarios", "cells", "name"):
@@ -386,7 +386,7 @@ def test_directories_of_older_versions_are_read_and_continued(
     records = whole.shards.collect()
     for row in records.iter_rows(named=True):
         file = path / "shards" / row["key"] / f"{row['first']}-{row['stop']}.parquet"
-        entry = Inside(path).write(file.relative_to(path).as_posix(), _copy(file))
+        entry = SafeFolder(path).write(file.relative_to(path).as_posix(), _copy(file))
         records = records.with_columns(
             pl.when(first=row["first"]).then(pl.lit(entry[name])).otherwise(name).alias(name)
             for name in ("sha256", "bytes")
@@ -396,7 +396,7 @@ def test_directories_of_older_versions_are_read_and_continued(
     manifest = json.loads((path / "manifest.json").read_text())
     del manifest["digest"]
     for file in path.glob("*.parquet"):
-        manifest["files"][file.name] = Inside(path).write(file.name, _copy(file))
+        manifest["files"][file.name] = SafeFolder(path).write(file.name, _copy(file))
     (path / "manifest.json").write_text(json.dumps(manifest))
     stored = load(path)
     assert stored.damaged() == []

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 from fastroute.study import RunDirectoryError
 from fastroute.study.journal import COMPACTED, JOURNAL, Journal, Record, read_records
-from fastroute.study.lock import LOCK, Lock, holder_of
+from fastroute.study.lock import LOCK, Lock, lock_holder
 from fastroute.study.planning import CellPlan, Kept, plan_cell
 
 
@@ -130,9 +130,9 @@ def test_the_second_writer_is_refused_and_told_who_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fastroute.study.lock._PATIENCE", 0.05)
-    assert holder_of(tmp_path) is None
+    assert lock_holder(tmp_path) is None
     with Lock(tmp_path):
-        holder = holder_of(tmp_path)
+        holder = lock_holder(tmp_path)
         assert holder is not None
         with pytest.raises(RunDirectoryError, match=f"by process {holder['pid']} on ") as caught:
             Lock(tmp_path)
@@ -140,7 +140,7 @@ def test_the_second_writer_is_refused_and_told_who_is_there(
         # Having asked does not free it.
         with pytest.raises(RunDirectoryError):
             Lock(tmp_path)
-    assert holder_of(tmp_path) is None
+    assert lock_holder(tmp_path) is None
     assert not (tmp_path / LOCK).exists()
     Lock(tmp_path).release()
 
@@ -152,7 +152,7 @@ def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert json.loads((tmp_path / LOCK).read_text())["pid"]
-    assert holder_of(tmp_path) is None
+    assert lock_holder(tmp_path) is None
     Lock(tmp_path).release()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fastroute.study import run_study
-from fastroute.study.progress import CellState, Lines, rate_text, reporter
+from fastroute.study.progress import CellState, Lines, make_reporter, rate_text
 from studies import mini
 
 
@@ -37,7 +37,7 @@ def test_few_lines_for_many_cells(
 ) -> None:
     now = 0.0
     monkeypatch.setattr("fastroute.study.progress.time.monotonic", lambda: now)
-    with reporter(True) as report:
+    with make_reporter(True) as report:
         assert isinstance(report, Lines)
         report.begin(200, 0, 20_000, 0)
         for number in range(200):
@@ -62,7 +62,7 @@ def test_progress_on_a_terminal(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
-    with reporter(True) as report:
+    with make_reporter(True) as report:
         report.begin(12, 2, 1200, 200)
         for number in range(8):
             report.advance(100)
@@ -81,7 +81,7 @@ def test_progress_on_a_terminal(
 def test_a_plan_that_takes_long_is_reported(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with reporter(True) as report:
+    with make_reporter(True) as report:
         report.plan(1, 1000)
         monkeypatch.setattr("fastroute.study.progress._SECONDS_OF_PLAN", 0.0)
         report.plan(700, 1000)
@@ -90,7 +90,7 @@ def test_a_plan_that_takes_long_is_reported(
 
 
 def test_silence(capfd: pytest.CaptureFixture[str]) -> None:
-    with reporter(False) as report:
+    with make_reporter(False) as report:
         report.plan(1, 1)
         report.begin(1, 0, 1, 0)
         report.advance(1)

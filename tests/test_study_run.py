@@ -322,7 +322,7 @@ def test_a_full_disk_stops_the_study_and_costs_nothing(
         elif where == "journal":
             patch.setattr(journal.Journal, "append", full(journal.Journal.append, 2))
         else:
-            patch.setattr(finish._Stack, "write", full(finish._Stack.write, 1))
+            patch.setattr(finish._FrameBuffer, "write", full(finish._FrameBuffer.write, 1))
         with pytest.raises(OSError, match="No space left"):
             run(mini(), path)
     assert not list(path.rglob(".*"))

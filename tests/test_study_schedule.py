@@ -42,7 +42,7 @@ class Told:
         self._flying.append((job.first, future))
         return future
 
-    def width(self) -> int:
+    def max_in_flight(self) -> int:
         return self._width
 
     def land(self) -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastroute.study.errors import StudyError, key_path
-from fastroute.study.places import find_lines
 from fastroute.study.toml import read_text, read_toml, shown, toml_value, write_toml
+from fastroute.study.toml_lines import find_lines
 
 # TOML text is UTF-8, which has no form for lone surrogates.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

@@ -9,7 +9,7 @@ from scipy.optimize import LinearConstraint, linprog, milp
 
 from fastroute.bench.rivals.base import F8, Player
 from fastroute.bench.rivals.highs import new_highs, pass_model, shares
-from fastroute.bench.workloads import HORIZON, Problems, world
+from fastroute.bench.workloads import HORIZON, Problems, draw_workload
 
 #: Returns the shares of one routing LP from rewards, costs, limits and the budget.
 Route = Callable[[F8, F8, F8, float], F8]
@@ -80,7 +80,7 @@ def _deploy(u: F8, c: F8, a: F8, b: float, cap: int) -> list[int]:
 
 def play(rounds: int, route: Route) -> float:
     """Play one trial of the world with 15 models, 5 deployed; return its mean reward."""
-    scenario, budget, cap = world(15, 5)
+    scenario, budget, cap = draw_workload(15, 5)
     means, prices = scenario.reward_mean, scenario.cost_mean
     c_min, c_max = scenario.cost_range
     arrival = np.floor(np.asarray(scenario.arrival) * HORIZON)

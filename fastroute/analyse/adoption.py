@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastroute.analyse.frames import frame_of, groups, key_columns, needs_single_trials
+from fastroute.analyse.frames import frame_from_rows, groups, key_columns, require_single_trials
 from fastroute.analyse.quantiles import quantile_interval, share_interval
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def adoption_delay(
     first = np.asarray(arrival, dtype=np.int64)
     if first.ndim != 1:
         raise ValueError(f"arrival: shape {first.shape}; give one round per model")
-    needs_single_trials(stages, "the deployed sets")
+    require_single_trials(stages, "the deployed sets")
     models = np.flatnonzero(first > 0)
     coming = pl.DataFrame({"model": models, "arrival": first[models]})
     opened = stages.select(*keys, "opened").unique().sort("opened")
@@ -140,4 +140,4 @@ def adoption_summary(
                 "at_once": int((group.get_column("passed_over") == 0).sum()) / share.n,
             }
         )
-    return frame_of(rows)
+    return frame_from_rows(rows)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastroute.analyse.intervals import check_level, sample
+from fastroute.analyse.intervals import check_level, check_sample
 from fastroute.analyse.paired import PairedDifference, paired_difference
 
 
@@ -73,7 +73,7 @@ def best_of(samples: Sequence[ArrayLike], *, level: float = 0.95) -> BestOf:
     check_level(level)
     if not samples:
         raise ValueError("samples: none are given; give one or more alternatives")
-    arrays = [sample(values, f"samples[{place}]") for place, values in enumerate(samples)]
+    arrays = [check_sample(values, f"samples[{place}]") for place, values in enumerate(samples)]
     means = tuple(float(values.mean()) for values in arrays)
     best = int(np.argmin(means))
     pairs = max(len(samples) * (len(samples) - 1) // 2, 1)

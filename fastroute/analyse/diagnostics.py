@@ -7,7 +7,7 @@ the columns that tell its runs apart, by default ``policy`` where there is such 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fastroute.analyse.frames import frame_of, groups, key_columns, needs_single_trials
+from fastroute.analyse.frames import frame_from_rows, groups, key_columns, require_single_trials
 from fastroute.analyse.intervals import mean_interval
 from fastroute.analyse.quantiles import quantile_interval, share_interval
 
@@ -57,7 +57,7 @@ def starvation_rate(
                 "mean_starved": float(starved.mean()),
             }
         )
-    return frame_of(rows)
+    return frame_from_rows(rows)
 
 
 def budget_prices(stages: "pl.DataFrame", *, by: Sequence[str] | None = None) -> "pl.DataFrame":
@@ -85,7 +85,7 @@ def budget_prices(stages: "pl.DataFrame", *, by: Sequence[str] | None = None) ->
     import polars as pl
 
     keys = key_columns(stages, by, "stages", ("trial", "stage", "opened", "budget_price"))
-    needs_single_trials(stages, "prices")
+    require_single_trials(stages, "prices")
     price = pl.col("budget_price")
     by_stage = (
         stages.group_by([*keys, "stage"], maintain_order=True)
@@ -134,7 +134,7 @@ def price_supremum(
     import polars as pl
 
     keys = key_columns(stages, by, "stages", ("trial", "budget_price"))
-    needs_single_trials(stages, "prices")
+    require_single_trials(stages, "prices")
     top = stages.group_by([*keys, "trial"], maintain_order=True).agg(pl.col("budget_price").max())
     rows = []
     for key, group in groups(top, keys):
@@ -154,7 +154,7 @@ def price_supremum(
                 "largest": float(values.max()),
             }
         )
-    return frame_of(rows)
+    return frame_from_rows(rows)
 
 
 def deployment_shares(stages: "pl.DataFrame", *, by: Sequence[str] | None = None) -> "pl.DataFrame":
@@ -196,4 +196,4 @@ def deployment_shares(stages: "pl.DataFrame", *, by: Sequence[str] | None = None
                 {**key, "kind": kind, "value": value, "count": count, "share": count / len(group)}
                 for value, count in counts.iter_rows()
             ]
-    return frame_of(rows)
+    return frame_from_rows(rows)

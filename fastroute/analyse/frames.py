@@ -49,7 +49,7 @@ def groups(
         yield dict(zip(keys, key, strict=True)), group
 
 
-def needs_single_trials(stages: "pl.DataFrame", what: str) -> None:
+def require_single_trials(stages: "pl.DataFrame", what: str) -> None:
     """Refuse stages that were kept as means over trials.
 
     Raises
@@ -63,7 +63,7 @@ def needs_single_trials(stages: "pl.DataFrame", what: str) -> None:
         )
 
 
-def frame_of(rows: list[dict[str, Any]]) -> "pl.DataFrame":
+def frame_from_rows(rows: list[dict[str, Any]]) -> "pl.DataFrame":
     """Make a frame of rows, looking at all of them for the types."""
     import polars as pl
 

@@ -47,7 +47,7 @@ def check_level(level: float) -> float:
     return float(level)
 
 
-def sample(values: ArrayLike, name: str = "values") -> NDArray[np.float64]:
+def check_sample(values: ArrayLike, name: str = "values") -> NDArray[np.float64]:
     """Return `values` as a finite one-dimensional array with at least one element.
 
     Raises
@@ -125,7 +125,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> Interval:
         When the values are empty, not one-dimensional or not finite, or when `level` is not
         between 0 and 1.
     """
-    array = sample(values)
+    array = check_sample(values)
     n = array.size
     mean = float(array.mean())
     se = float(array.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
@@ -177,7 +177,7 @@ def bootstrap_interval(
     """
     from scipy import stats
 
-    array = sample(values)
+    array = check_sample(values)
     check_level(level)
     if resamples < 1:
         raise ValueError(f"resamples: {resamples} is too few; give at least 1")

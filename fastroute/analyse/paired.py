@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.analyse.intervals import Interval, check_level, mean_interval, sample
+from fastroute.analyse.intervals import Interval, check_level, check_sample, mean_interval
 
 if TYPE_CHECKING:
     import polars as pl
@@ -204,7 +204,7 @@ def _pairs(
             "trials_a, trials_b: one is a frame and the other an array; give two of a kind"
         )
     if not frames[0]:
-        a, b = sample(trials_a, "trials_a"), sample(trials_b, "trials_b")
+        a, b = check_sample(trials_a, "trials_a"), check_sample(trials_b, "trials_b")
         if a.size != b.size:
             raise ValueError(
                 f"trials_a, trials_b: {a.size} and {b.size} trials cannot be paired; "
@@ -245,4 +245,4 @@ def _columns(
             f"{name}: trial {twice[0]} appears more than once; "
             "filter the frame to a single policy first"
         )
-    return trial, sample(frame.get_column(column).to_numpy()[order], f"{name}[{column!r}]")
+    return trial, check_sample(frame.get_column(column).to_numpy()[order], f"{name}[{column!r}]")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastroute.analyse.intervals import Interval, check_level, sample
+from fastroute.analyse.intervals import Interval, check_level, check_sample
 
 
 class QuantileInterval(NamedTuple):
@@ -69,10 +69,10 @@ def quantile_interval(
     from scipy.special import bdtr
     from scipy.stats import binom
 
-    array = np.sort(sample(values))
+    array = np.sort(check_sample(values))
     check_level(level)
     if not 0.0 < quantile < 1.0:
-        raise ValueError(f"quantile: {quantile!r} is none; give a number between 0 and 1")
+        raise ValueError(f"quantile: {quantile!r} is not a quantile; give a number between 0 and 1")
     n = array.size
     # The slack forgives the last bits of a level such as 0.9, for which a count can fit exactly.
     side = 0.5 * (1.0 - level) * (1.0 + 1e-9)

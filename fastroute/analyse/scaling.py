@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.analyse.intervals import Interval, check_level, sample
+from fastroute.analyse.intervals import Interval, check_level, check_sample
 from fastroute.analyse.resample import Bootstrap, LogMeans, Statistic
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def fit_scaling(
     check_settings(level, tolerance, resamples)
     steps = _horizons(horizons, len(samples))
     values = [
-        _positive(sample(values, f"samples[{k}]"), f"horizon {steps[k]:g}")
+        _positive(check_sample(values, f"samples[{k}]"), f"horizon {steps[k]:g}")
         for k, values in enumerate(samples)
     ]
     return fit_growth(steps, values, level, tolerance, resamples, seed)
@@ -166,7 +166,7 @@ def check_settings(level: float, tolerance: float, resamples: int) -> None:
 def _horizons(horizons: ArrayLike, count: int) -> F8:
     steps = np.asarray(horizons, dtype=np.float64)
     if steps.ndim != 1 or steps.size < 2:
-        raise ValueError(f"horizons: shape {steps.shape} has no slope; give two horizons or more")
+        raise ValueError(f"horizons: a slope needs two horizons or more, not shape {steps.shape}")
     if steps.size != count:
         raise ValueError(f"samples: {count} for {steps.size} horizons; give one per horizon")
     if not (np.isfinite(steps).all() and (steps >= 2.0).all() and (np.diff(steps) > 0.0).all()):
@@ -184,7 +184,7 @@ def _positive(values: F8, where: str) -> F8:
     """
     n = values.size
     if n < 2:
-        raise ValueError(f"{where}: {n} trial has no spread; give two trials or more")
+        raise ValueError(f"{where}: {n} trial has no standard error; give two trials or more")
     mean, se = float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
     if mean <= 0.0:
         raise ValueError(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fastroute.analyse.frames import frame_of, groups, key_columns, needs_single_trials
+from fastroute.analyse.frames import frame_from_rows, groups, key_columns, require_single_trials
 from fastroute.analyse.intervals import mean_interval
 from fastroute.analyse.scaling import CLEAR_OF_ZERO, ScalingFit, check_settings, fit_growth
 
@@ -45,7 +45,7 @@ def worst_violation(
     import polars as pl
 
     keys = key_columns(stages, by, "stages", ("trial", "stage", "violation", "rounds"))
-    needs_single_trials(stages, "violations")
+    require_single_trials(stages, "violations")
     worst = stages.group_by([*keys, "trial"], maintain_order=True).agg(
         pl.col("violation").max(),
         (pl.col("violation") / pl.col("rounds")).max().alias("per_query"),
@@ -67,7 +67,7 @@ def worst_violation(
                 "stage": int(np.bincount(guilty).argmax()) if guilty.size else None,
             }
         )
-    return frame_of(rows)
+    return frame_from_rows(rows)
 
 
 class ViolationDecay(NamedTuple):
@@ -129,7 +129,7 @@ def violation_decay(
     check_settings(level, tolerance, resamples)
     needed = ("trial", "stage", "opened", "rounds", "spend", "budget", "violation")
     key_columns(stages, (), "stages", needed)
-    needs_single_trials(stages, "violations")
+    require_single_trials(stages, "violations")
     twice = stages.select(pl.struct("trial", "stage").is_duplicated().any()).item()
     if twice:
         raise ValueError("stages: a trial has a stage twice; filter the frame to a single run")
@@ -173,4 +173,4 @@ def violation_decay(
     fit = None
     if len(steps) > 1:
         fit = fit_growth(np.array(steps), values, level, tolerance, resamples, seed)
-    return ViolationDecay(fit, frame_of(rows))
+    return ViolationDecay(fit, frame_from_rows(rows))

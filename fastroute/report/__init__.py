@@ -3,11 +3,11 @@
 from fastroute.report.figures import parts_figure, regret_figure, spend_figure
 from fastroute.report.overview import markdown_overview, rich_overview
 from fastroute.report.page import write_page
-from fastroute.report.table import Row, markdown_table, rich_tables, table_rows
+from fastroute.report.table import PolicyRow, markdown_table, rich_tables, table_rows
 from fastroute.report.write import stored_tables, write_figures, write_report
 
 __all__ = [
-    "Row",
+    "PolicyRow",
     "markdown_overview",
     "markdown_table",
     "parts_figure",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.analyse import curve_intervals, stage_spend
-from fastroute.report.style import NOTHING, PANEL_RATIO, PARTS, RC, line_style, wants_log
+from fastroute.report.style import NOTHING, PANEL_RATIO, PARTS, RC, line_style, needs_log_axis
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,7 +27,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def house_style(function: Callable[P, R]) -> Callable[P, R]:
+def with_report_style(function: Callable[P, R]) -> Callable[P, R]:
     """Run a function under the settings of the house, and leave those of the caller alone."""
 
     @functools.wraps(function)
@@ -49,7 +49,7 @@ class _Curve(NamedTuple):
     high: NDArray[np.float64]
 
 
-@house_style
+@with_report_style
 def regret_figure(
     curves: "pl.DataFrame | pl.LazyFrame",
     *,
@@ -80,7 +80,7 @@ def regret_figure(
     frame = _collect(curves)
     lines = {policy: _curve(frame, policy, quantity, level) for policy in _policies(frame)}
     figure, (axes,) = new_figure(1, 1, width=6.8, height=4.2)
-    logarithmic = wants_log([line.mean for line in lines.values()])
+    logarithmic = needs_log_axis([line.mean for line in lines.values()])
     for index, (policy, curve) in enumerate(lines.items()):
         style = line_style(index)
         rounds, mean, low, high = curve
@@ -105,11 +105,11 @@ def regret_figure(
     words = quantity.replace("_", " ")
     axes.set_ylabel(f"cumulative {words} (units of reward)")
     axes.set_title(title or words.capitalize())
-    _legend(figure, axes, _band_words(level, [curve.low for curve in lines.values()]))
+    _legend(figure, axes, _band_text(level, [curve.low for curve in lines.values()]))
     return figure
 
 
-@house_style
+@with_report_style
 def parts_figure(curves: "pl.DataFrame | pl.LazyFrame", *, title: str = "") -> "Figure":
     """Draw the parts of each policy's regret, stacked over rounds, one panel per policy.
 
@@ -161,7 +161,7 @@ def parts_figure(curves: "pl.DataFrame | pl.LazyFrame", *, title: str = "") -> "
         axes.set_visible(False)
     for axes in panels[max(len(policies) - columns, 0) : len(policies)]:
         axes.set_xlabel("rounds")
-    shared = _share_height(panels, heights)
+    shared = _same_height(panels, heights)
     figure.supylabel("cumulative regret (units of reward)", fontsize=RC["axes.labelsize"])
     figure.suptitle(
         (title or "Parts of the regret") + ("" if shared else " (every panel has its own scale)"),
@@ -172,7 +172,7 @@ def parts_figure(curves: "pl.DataFrame | pl.LazyFrame", *, title: str = "") -> "
     return figure
 
 
-@house_style
+@with_report_style
 def spend_figure(
     stages: "pl.DataFrame | pl.LazyFrame",
     *,
@@ -223,11 +223,11 @@ def spend_figure(
     axes.set_title(title or "Spend against the budget")
     axes.set_ylim(bottom=0.0)
     axes.margins(x=0.01)
-    _legend(figure, axes, _band_words(level, [spend.get_column("low").to_numpy()]))
+    _legend(figure, axes, _band_text(level, [spend.get_column("low").to_numpy()]))
     return figure
 
 
-@house_style
+@with_report_style
 def svg_text(figure: "Figure") -> str:
     """Return a figure as SVG, always the same text for the same figure."""
     import io
@@ -237,7 +237,7 @@ def svg_text(figure: "Figure") -> str:
     return buffer.getvalue()
 
 
-@house_style
+@with_report_style
 def save_figure(figure: "Figure", path: Path) -> None:
     """Write a figure as SVG or PNG (by the suffix), always the same bytes for the same figure."""
     # The date of writing would make every file different.
@@ -295,7 +295,7 @@ def _linear_axes(axes: "Axes") -> None:
         axes.set_ylim(0.0, 1.0 if axes.dataLim.y1 < NOTHING else None)
 
 
-def _share_height(panels: "Sequence[Axes]", heights: Sequence[tuple[float, float]]) -> bool:
+def _same_height(panels: "Sequence[Axes]", heights: Sequence[tuple[float, float]]) -> bool:
     """Give all panels the same vertical range when they are of like height; tell whether."""
     spans = [high - low for low, high in heights]
     if max(spans) > PANEL_RATIO * min(spans):
@@ -309,7 +309,7 @@ def _share_height(panels: "Sequence[Axes]", heights: Sequence[tuple[float, float
     return True
 
 
-def _band_words(level: float, lows: Sequence[NDArray[np.float64]]) -> str:
+def _band_text(level: float, lows: Sequence[NDArray[np.float64]]) -> str:
     """Explain the bands, where there are any."""
     if not any(np.isfinite(low).any() for low in lows):
         return ""

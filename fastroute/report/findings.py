@@ -21,7 +21,7 @@ from typing import Final
 from fastroute.report.answers import answer_of
 from fastroute.report.answers.base import Answer, markdown_answer
 from fastroute.report.figures import save_figure
-from fastroute.report.style import word
+from fastroute.report.style import format_value
 from fastroute.study import RunDirectoryError, StoredStudy, Study, load, preset_names
 from fastroute.study.files import write_file
 from fastroute.study.status import span_text
@@ -117,8 +117,8 @@ def _provenance(stored: StoredStudy) -> str:
     sessions = len(manifest["sessions"])
     lines = [
         f"Study: {_command(stored)}, {cells.height} cells, {rounds:.3g} trial-rounds.",
-        f"Settings: horizon {_ends(cells.get_column('horizon').to_list())}, trials "
-        f"{_ends(cells.get_column('trials').to_list())}, {settings}.",
+        f"Settings: horizon {_format_range(cells.get_column('horizon').to_list())}, trials "
+        f"{_format_range(cells.get_column('trials').to_list())}, {settings}.",
         f"Run: {_time(manifest['sessions'])} of wall time in {sessions} "
         f"session{'s' if sessions > 1 else ''} on {machine['processor']}, {machine['cores']} "
         f"cores, finished {manifest['finished']}, "
@@ -153,14 +153,14 @@ def _time(sessions: Sequence[dict[str, str]]) -> str:
     return span_text(seconds)
 
 
-def _ends(numbers: Sequence[int]) -> str:
+def _format_range(numbers: Sequence[int]) -> str:
     low, high = min(numbers), max(numbers)
-    return word(low) if low == high else f"{word(low)} to {word(high)}"
+    return format_value(low) if low == high else f"{format_value(low)} to {format_value(high)}"
 
 
 def _values(value: object) -> str:
     every = value if isinstance(value, tuple) else (value,)
-    return ", ".join(f"`{one}`" if isinstance(one, str) else word(one) for one in every)
+    return ", ".join(f"`{one}`" if isinstance(one, str) else format_value(one) for one in every)
 
 
 def _anchor(name: str) -> str:

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Final
 
-from fastroute.report.material import Material, World
-from fastroute.report.page_tables import Head, Item, Line, Table, number
-from fastroute.report.style import compact, percent
+from fastroute.report.page_data import PageData, WorldReport
+from fastroute.report.page_tables import HeaderCell, PageTable, TableCell, TableRow, number
+from fastroute.report.style import format_number, format_percent
 from fastroute.study.markdown import markdown_rows
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def shown_models(models: "pl.DataFrame") -> "tuple[pl.DataFrame, int]":
     return models.filter(pl.col("model").is_in(chosen.implode())), used.height - chosen.len()
 
 
-def models_table(material: Material, world: World) -> Table | None:
+def models_table(data: PageData, world: WorldReport) -> PageTable | None:
     """Lay out the models of a world: their true means, and their shares under every policy."""
     import polars as pl
 
@@ -39,30 +39,30 @@ def models_table(material: Material, world: World) -> Table | None:
     models, left = shown_models(world.models)
     policies = world.models.get_column("policy").unique(maintain_order=True).to_list()
     heads = [
-        Head("model", number=False),
-        Head("arrives", "First round in which the model is there"),
-        Head("reward", "True mean reward"),
-        Head("cost", f"True mean cost, in {material.cost_unit}"),
-        Head("optimum", "Share of the traffic under the optimum of each stage"),
-        *(Head(label, "Share of the traffic (share of the stages)") for label in policies),
+        HeaderCell("model", number=False),
+        HeaderCell("arrives", "First round in which the model is there"),
+        HeaderCell("reward", "True mean reward"),
+        HeaderCell("cost", f"True mean cost, in {data.cost_unit}"),
+        HeaderCell("optimum", "Share of the traffic under the optimum of each stage"),
+        *(HeaderCell(label, "Share of the traffic (share of the stages)") for label in policies),
     ]
     lines = []
     for one in models.partition_by("model", maintain_order=True):
         first = one.row(0, named=True)
         items = [
-            Item(first["name"], head=True),
+            TableCell(first["name"], head=True),
             number("arrival", first["arrival"], lambda value: f"{value:,.0f}"),
-            number("reward_mean", first["reward_mean"], lambda value: compact(value, 3)),
-            number("cost_mean", first["cost_mean"], lambda value: compact(value, 3)),
-            number("oracle_share", first["oracle_share"], percent),
+            number("reward_mean", first["reward_mean"], lambda value: format_number(value, 3)),
+            number("cost_mean", first["cost_mean"], lambda value: format_number(value, 3)),
+            number("oracle_share", first["oracle_share"], format_percent),
         ]
         for label in policies:
             row = one.filter(pl.col("policy") == label).row(0, named=True)
-            text = f"{percent(row['share'])} ({percent(row['deployed'])})"
-            items.append(Item(text, repr(row["share"]), name="share"))
-        lines.append(Line(items))
+            text = f"{format_percent(row['share'])} ({format_percent(row['deployed'])})"
+            items.append(TableCell(text, repr(row["share"]), name="share"))
+        lines.append(TableRow(items))
     note = _NOTE + (f" {left:,} more models are in the frame only." if left else "")
-    return Table(f"models-{world.number}", "Models", heads, lines, note)
+    return PageTable(f"models-{world.number}", "Models", heads, lines, note)
 
 
 def markdown_models(models: "pl.DataFrame", cost_unit: str) -> str:
@@ -86,14 +86,16 @@ def markdown_models(models: "pl.DataFrame", cost_unit: str) -> str:
         "model",
         "name",
         written("arrival", lambda value: f"{value:,}").alias("arrives"),
-        written("reward_mean", lambda value: compact(value, 3)).alias("reward"),
-        written("cost_mean", lambda value: compact(value, 3)).alias(f"cost ({cost_unit})"),
-        written("oracle_share", percent).alias("optimum"),
+        written("reward_mean", lambda value: format_number(value, 3)).alias("reward"),
+        written("cost_mean", lambda value: format_number(value, 3)).alias(f"cost ({cost_unit})"),
+        written("oracle_share", format_percent).alias("optimum"),
     )
     shares = rows.select(
         "model",
         "policy",
-        (written("share", percent) + " (" + written("deployed", percent) + ")").alias("share"),
+        (written("share", format_percent) + " (" + written("deployed", format_percent) + ")").alias(
+            "share"
+        ),
     ).pivot("policy", index="model", values="share", maintain_order=True)
     table = facts.join(shares, on="model", maintain_order="left", suffix=" ").drop("model")
     rules = ["---", *["---:"] * (table.width - 1)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from fastroute.analyse import student_halfwidth
-from fastroute.report.style import compact, reward, word
+from fastroute.report.style import format_number, format_reward, format_value
 from fastroute.report.terminal import Column, FittedTable
 from fastroute.study.markdown import markdown_rows
 
@@ -68,20 +68,25 @@ def _table(cells: "pl.DataFrame", axes: Sequence[str]) -> tuple[list[str], list[
         if done:
             estimates = [
                 _with_margin(cell["regret"], cell["regret_se"], done),
-                reward(cell["priced_regret"]),
-                compact(cell["cost"] / cell["budget"]),
+                format_reward(cell["priced_regret"]),
+                format_number(cell["cost"] / cell["budget"]),
             ]
         rows.append(
-            [*(word(cell[name]) for name in varied), cell["policy"], f"{done:,}", *estimates]
+            [
+                *(format_value(cell[name]) for name in varied),
+                cell["policy"],
+                f"{done:,}",
+                *estimates,
+            ]
         )
     return heads, rows
 
 
 def _with_margin(mean: float, se: float | None, trials: int) -> str:
     if not se:
-        return compact(mean)
+        return format_number(mean)
     half = float(student_halfwidth(se, trials))
-    return f"{compact(mean)} ± {compact(half, 1 if half < 1.0 else 2)}"
+    return f"{format_number(mean)} ± {format_number(half, 1 if half < 1.0 else 2)}"
 
 
 def _caption(cells: "pl.DataFrame") -> str:

@@ -8,29 +8,29 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from fastroute.report.answers import answer_of
-from fastroute.report.answers.base import Answer, shown_cell
+from fastroute.report.answers.base import Answer, format_cell
 from fastroute.report.figures import svg_text
-from fastroute.report.material import Material, World, gather
 from fastroute.report.model_tables import models_table
 from fastroute.report.notices import notices
 from fastroute.report.page_charts import parts_charts, regret_charts, spend_chart
+from fastroute.report.page_data import PageData, WorldReport, collect_page_data
 from fastroute.report.page_tables import (
-    Head,
-    Item,
-    Line,
-    Table,
+    HeaderCell,
+    PageTable,
+    TableCell,
+    TableRow,
     adherence_table,
     cells_table,
     pairs_table,
     solver_table,
     time_table,
 )
-from fastroute.report.style import PARTS, RC, line_style, word
-from fastroute.report.svg import Chart, Key
+from fastroute.report.style import PARTS, RC, format_value, line_style
+from fastroute.report.svg import Chart, LegendEntry
 from fastroute.report.sweeps import sweeps
 from fastroute.study import RunDirectoryError, load
 from fastroute.study.errors import DamagedError
-from fastroute.study.files import Inside, write_file
+from fastroute.study.files import SafeFolder, write_file
 from fastroute.study.store import text_writer
 
 #: Name of the page in the run directory.
@@ -44,11 +44,11 @@ class Section(NamedTuple):
 
     number: int
     title: str
-    keys: list[Key]
-    results: Table
-    pairs: Table | None
-    adherence: Table
-    models: Table | None
+    keys: list[LegendEntry]
+    results: PageTable
+    pairs: PageTable | None
+    adherence: PageTable
+    models: PageTable | None
     regret: list[Chart]
     parts: list[Chart]
     parts_shared: bool
@@ -101,20 +101,20 @@ def write_page(
     stored = load(path)
     stored.check_frames()
     try:
-        content = render(gather(stored, details), answer or answer_of(stored))
+        content = render(collect_page_data(stored, details), answer or answer_of(stored))
     except (DamagedError, pl.exceptions.PolarsError) as error:
         raise RunDirectoryError(
-            f"{path}: {error}; run the study again, which computes anew what is damaged"
+            f"{path}: {error}; run the study again: it computes the damaged parts again"
         ) from None
     write = text_writer(content)
     if out is None:
-        Inside(Path(path)).write(PAGE, write)
+        SafeFolder(Path(path)).write(PAGE, write)
         return Path(path) / PAGE
     write_file(Path(out), write)
     return Path(out)
 
 
-def render(material: Material, answer: Answer | None) -> str:
+def render(data: PageData, answer: Answer | None) -> str:
     """Return the page as HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -126,31 +126,29 @@ def render(material: Material, answer: Answer | None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    cells = material.cells
+    cells = data.cells
     several = cells.get_column("world").n_unique() > 1
-    begun = material.begun > 0
+    begun = data.begun > 0
     return environment.get_template("page.html").render(
-        name=material.stored.study.name,
-        description=material.stored.study.description,
-        status=material.status,
-        as_of=_now()
-        if material.status.state != "complete"
-        else material.stored.manifest["finished"],
-        facts=_facts(material),
-        scenarios=material.stored.manifest["scenarios"],
-        toml=material.stored.study.to_toml(),
+        name=data.stored.study.name,
+        description=data.stored.study.description,
+        status=data.status,
+        as_of=_now() if data.status.state != "complete" else data.stored.manifest["finished"],
+        facts=_facts(data),
+        scenarios=data.stored.manifest["scenarios"],
+        toml=data.stored.study.to_toml(),
         answer=_answer(answer),
-        notices=notices(material),
+        notices=notices(data),
         several=several,
-        cells=cells_table(material, cells, "results", linked=several) if begun else None,
-        sections=[_section(material, world) for world in material.worlds],
-        begun=material.begun,
-        sweeps=sweeps(material) if begun else [],
-        methods=solver_table(material),
-        times=time_table(material),
+        cells=cells_table(data, cells, "results", linked=several) if begun else None,
+        sections=[_section(data, world) for world in data.worlds],
+        begun=data.begun,
+        sweeps=sweeps(data) if begun else [],
+        methods=solver_table(data),
+        times=time_table(data),
         parts={part: {"colour": colour, "hatch": hatch} for part, (colour, hatch) in PARTS.items()},
         line_width=RC["lines.linewidth"],
-        version=material.stored.manifest["versions"]["fastroute"],
+        version=data.stored.manifest["versions"]["fastroute"],
     )
 
 
@@ -162,15 +160,15 @@ def _answer(answer: Answer | None) -> dict[str, Any] | None:
         "question": answer.question,
         "verdict": answer.verdict,
         "tables": [
-            Table(
+            PageTable(
                 f"answer-{place}",
                 table.title,
                 [
-                    Head(name, number=dtype.is_numeric())
+                    HeaderCell(name, number=dtype.is_numeric())
                     for name, dtype in table.frame.schema.items()
                 ],
                 [
-                    Line([Item(shown_cell(value)) for value in row])
+                    TableRow([TableCell(format_cell(value)) for value in row])
                     for row in table.frame.iter_rows()
                 ],
                 table.note,
@@ -187,9 +185,9 @@ def _answer(answer: Answer | None) -> dict[str, Any] | None:
     }
 
 
-def _section(material: Material, world: World) -> Section:
-    parts, shared = parts_charts(material, world)
-    spend, left = spend_chart(material, world)
+def _section(data: PageData, world: WorldReport) -> Section:
+    parts, shared = parts_charts(data, world)
+    spend, left = spend_chart(data, world)
     labels = world.cells.get_column("policy").to_list()
     stored: list[tuple[str, str]] = []
     if "warnings" in world.cells.columns:
@@ -198,12 +196,12 @@ def _section(material: Material, world: World) -> Section:
     return Section(
         number=world.number,
         title=world.title,
-        keys=[_key(material, label) for label in labels],
-        results=cells_table(material, world.cells, f"results-{world.number}"),
-        pairs=pairs_table(material, world),
-        adherence=adherence_table(material, world),
-        models=models_table(material, world),
-        regret=regret_charts(material, world),
+        keys=[_key(data, label) for label in labels],
+        results=cells_table(data, world.cells, f"results-{world.number}"),
+        pairs=pairs_table(data, world),
+        adherence=adherence_table(data, world),
+        models=models_table(data, world),
+        regret=regret_charts(data, world),
         parts=parts,
         parts_shared=shared,
         spend=spend,
@@ -212,14 +210,14 @@ def _section(material: Material, world: World) -> Section:
     )
 
 
-def _key(material: Material, label: str) -> Key:
-    index = material.policies.index(label)
-    return Key(label, line_style(index), index)
+def _key(data: PageData, label: str) -> LegendEntry:
+    index = data.policies.index(label)
+    return LegendEntry(label, line_style(index), index)
 
 
-def _facts(material: Material) -> list[tuple[str, str]]:
+def _facts(data: PageData) -> list[tuple[str, str]]:
     """Describe the study in a few lines."""
-    stored, cells = material.stored, material.cells
+    stored, cells = data.stored, data.cells
     study, manifest = stored.study, stored.manifest
     setting = study.setting
     worlds = cells.get_column("world").n_unique()
@@ -231,7 +229,7 @@ def _facts(material: Material) -> list[tuple[str, str]]:
             f"{_count(cells.height, 'cell')} in {_count(worlds, 'world')}, a world being a "
             "scenario and a setting that all policies meet",
         ),
-        ("Policies", "; ".join(_policies(material))),
+        ("Policies", "; ".join(_policies(data))),
         *((name, _values(getattr(setting, name))) for name in type(setting).model_fields),
         ("Begun", manifest["created"]),
         ("Finished", manifest["finished"] or "not yet"),
@@ -255,16 +253,16 @@ _HEADS: Final = {
 }
 
 
-def _policies(material: Material) -> list[str]:
+def _policies(data: PageData) -> list[str]:
     """Say what each policy is made of."""
     columns = ("policy", "estimator", "deployer", "router")
-    rows = material.cells.unique("policy", keep="first", maintain_order=True).select(columns)
+    rows = data.cells.unique("policy", keep="first", maintain_order=True).select(columns)
     return [f"{label} ({' · '.join(triple)})" for label, *triple in rows.iter_rows()]
 
 
 def _values(value: Any) -> str:
-    write: Callable[[Any], str] = word
-    return ", ".join(map(write, value)) if isinstance(value, tuple) else word(value)
+    write: Callable[[Any], str] = format_value
+    return ", ".join(map(write, value)) if isinstance(value, tuple) else format_value(value)
 
 
 def _count(number: int, noun: str) -> str:

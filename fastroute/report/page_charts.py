@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.report.material import Material, World
-from fastroute.report.style import NOTHING, PANEL_RATIO, PARTS, line_style, wants_log
-from fastroute.report.svg import Chart, Line, line_chart, stack_chart, stack_height
+from fastroute.report.page_data import PageData, WorldReport
+from fastroute.report.style import NOTHING, PANEL_RATIO, PARTS, line_style, needs_log_axis
+from fastroute.report.svg import Chart, ChartLine, line_chart, stack_chart, stack_height
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 MOST_POINTS: Final = 128
 
 
-def regret_charts(material: Material, world: World) -> list[Chart]:
+def regret_charts(data: PageData, world: WorldReport) -> list[Chart]:
     """Lay out regret and priced regret over rounds, with bands."""
     charts = []
     for quantity, title in (("regret", "Regret"), ("priced_regret", "Priced regret")):
         frame = world.curves.filter(quantity=quantity)
         rounds = _points(frame, "round")
-        lines = _lines(material, frame, "round", rounds)
-        log = wants_log([line.mean for line in lines])
+        lines = _lines(data, frame, "round", rounds)
+        log = needs_log_axis([line.mean for line in lines])
         charts.append(
             line_chart(
                 f"{quantity}-{world.number}",
@@ -41,7 +41,7 @@ def regret_charts(material: Material, world: World) -> list[Chart]:
     return charts
 
 
-def parts_charts(material: Material, world: World) -> tuple[list[Chart], bool]:
+def parts_charts(data: PageData, world: WorldReport) -> tuple[list[Chart], bool]:
     """Lay out the parts of the regret of each policy; tells whether all have one scale."""
     parts: dict[str, dict[str, NDArray[np.float64]]] = {}
     for policy in world.cells.get_column("policy"):
@@ -50,7 +50,7 @@ def parts_charts(material: Material, world: World) -> tuple[list[Chart], bool]:
             continue
         rounds = _points(mine.filter(quantity="regret"), "round")
         parts[policy] = {
-            name: _at(mine.filter(quantity=name), "round", rounds, "mean")
+            name: _values_at(mine.filter(quantity=name), "round", rounds, "mean")
             for name in (*PARTS, "regret")
         }
     heights = {
@@ -69,21 +69,21 @@ def parts_charts(material: Material, world: World) -> tuple[list[Chart], bool]:
         total = values.pop("regret")
         charts.append(
             stack_chart(
-                f"parts-{world.number}-{material.policies.index(policy)}",
+                f"parts-{world.number}-{data.policies.index(policy)}",
                 policy,
                 f"Parts of the regret of {policy} over rounds in {world.title}, stacked; the line "
                 "is their sum. The table above has the final values.",
                 rounds,
                 values,
                 total,
-                policy=material.policies.index(policy),
+                policy=data.policies.index(policy),
                 y_range=(low - room if low < 0.0 else 0.0, high + room),
             )
         )
     return charts, shared
 
 
-def spend_chart(material: Material, world: World) -> tuple[Chart, int]:
+def spend_chart(data: PageData, world: WorldReport) -> tuple[Chart, int]:
     """Lay out the spend by stage against the budget; tells how many stages are left out."""
     import polars as pl
 
@@ -97,7 +97,7 @@ def spend_chart(material: Material, world: World) -> tuple[Chart, int]:
         f"Mean cost per query of each policy in each stage of {world.title} against the budget of "
         f"{budget:g} {unit}, with 95% intervals. The table beside it sums it up.",
         stages,
-        _lines(material, frame, "stage", stages),
+        _lines(data, frame, "stage", stages),
         x_label="stage",
         y_label=unit,
         rule=budget,
@@ -114,7 +114,7 @@ def _points(frame: "pl.DataFrame", column: str) -> NDArray[np.float64]:
     return every[np.unique(np.linspace(0, every.size - 1, MOST_POINTS).round().astype(int))]
 
 
-def _at(
+def _values_at(
     frame: "pl.DataFrame", column: str, points: NDArray[np.float64], name: str
 ) -> NDArray[np.float64]:
     """Return a column of one policy at the points; NaN where it has no row."""
@@ -128,12 +128,14 @@ def _at(
 
 
 def _lines(
-    material: Material, frame: "pl.DataFrame", column: str, points: NDArray[np.float64]
-) -> list[Line]:
+    data: PageData, frame: "pl.DataFrame", column: str, points: NDArray[np.float64]
+) -> list[ChartLine]:
     lines = []
     for policy in frame.get_column("policy").unique(maintain_order=True):
         one = frame.filter(policy=policy)
-        index = material.policies.index(policy)
-        arrays: list[Any] = [_at(one, column, points, name) for name in ("mean", "low", "high")]
-        lines.append(Line(policy, line_style(index), index, *arrays))
+        index = data.policies.index(policy)
+        arrays: list[Any] = [
+            _values_at(one, column, points, name) for name in ("mean", "low", "high")
+        ]
+        lines.append(ChartLine(policy, line_style(index), index, *arrays))
     return lines

@@ -3,8 +3,14 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from fastroute.report.material import Material, World
-from fastroute.report.style import compact, percent, reward, with_margin, word
+from fastroute.report.page_data import PageData, WorldReport
+from fastroute.report.style import (
+    format_margin,
+    format_number,
+    format_percent,
+    format_reward,
+    format_value,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,15 +26,15 @@ _WORDS: Final = ("scenario",)
 Row = dict[str, Any]
 
 
-class Head(NamedTuple):
-    """Head of a column; `help` explains it to whoever points at it."""
+class HeaderCell(NamedTuple):
+    """Head of a column; `help` is its tooltip."""
 
     text: str
     help: str = ""
     number: bool = True
 
 
-class Item(NamedTuple):
+class TableCell(NamedTuple):
     """What stands in one place of a table.
 
     `value`, `low` and `high` are exact numbers (as Python writes them) for tests, sorting and
@@ -43,10 +49,10 @@ class Item(NamedTuple):
     link: str = ""
     head: bool = False
     policy: int | None = None
-    strip: "Strip | None" = None
+    strip: "IntervalStrip | None" = None
 
 
-class Strip(NamedTuple):
+class IntervalStrip(NamedTuple):
     """An interval as a drawing: positions on a strip that all rows share."""
 
     low: float
@@ -56,21 +62,21 @@ class Strip(NamedTuple):
     width: int = _STRIP
 
 
-class Line(NamedTuple):
+class TableRow(NamedTuple):
     """A row of a table."""
 
-    items: list[Item]
+    items: list[TableCell]
     cell: int | None = None
     policy: int | None = None
 
 
-class Table(NamedTuple):
+class PageTable(NamedTuple):
     """A table with what explains it below."""
 
     name: str
     caption: str
-    heads: list[Head]
-    lines: list[Line]
+    heads: list[HeaderCell]
+    lines: list[TableRow]
     note: str = ""
 
 
@@ -84,66 +90,68 @@ def exact(value: Any) -> str:
 def number(
     name: str,
     value: Any,
-    write: Callable[[float], str] = compact,
+    write: Callable[[float], str] = format_number,
     low: Any = None,
     high: Any = None,
-) -> Item:
+) -> TableCell:
     """Return a number of a table, with the ends of its interval when they are known."""
     if value is None or value != value:
-        return Item("-", name=name)
+        return TableCell("-", name=name)
     text = write(value)
     if high is not None and high == high:
-        text = with_margin(value, high)
-    return Item(text, exact(value), exact(low), exact(high), name)
+        text = format_margin(value, high)
+    return TableCell(text, exact(value), exact(low), exact(high), name)
 
 
 def cells_table(
-    material: Material, cells: "pl.DataFrame", name: str, *, linked: bool = False
-) -> Table:
+    data: PageData, cells: "pl.DataFrame", name: str, *, linked: bool = False
+) -> PageTable:
     """Lay out one row per cell: what varies, regret and its parts, spend, diagnostics.
 
     Parameters
     ----------
     cells : polars.DataFrame
-        Those of `material.cells` that are shown.
+        Those of `data.cells` that are shown.
     linked : bool
         Whether what varies is shown, with a link to the world.
     """
-    varied = material.varied if linked else []
-    shown = {world.number for world in material.worlds}
+    varied = data.varied if linked else []
+    shown = {world.number for world in data.worlds}
     unfinished = not cells.get_column("complete").all()
-    heads = [Head("policy", number=False)]
-    heads += [Head(column, number=column not in _WORDS) for column in varied]
+    heads = [HeaderCell("policy", number=False)]
+    heads += [HeaderCell(column, number=column not in _WORDS) for column in varied]
     heads += [
-        Head("trials", "Trials that are done" + (" and asked for" if unfinished else "")),
-        Head(
+        HeaderCell("trials", "Trials that are done" + (" and asked for" if unfinished else "")),
+        HeaderCell(
             "priced regret",
             "Regret plus what was spent beyond the budget, at the budget price; unspent budget is "
             "not credited",
         ),
-        Head("vs first", "Difference in priced regret, paired by trial"),
-        Head("lower", "Share of the trials with a lower priced regret than the first policy"),
-        Head("regret", "Pseudo-regret over the run, in units of reward"),
-        Head("discovery", "Part of the regret: a better model had arrived and waited"),
-        Head("deployment", "Part of the regret: the wrong set was deployed"),
-        Head("routing", "Part of the regret: the deployed set was used wrongly"),
-        Head("cost / budget", "Mean cost per query over the budget"),
-        Head("last half", "The same in the last half of the stages, where no cheap start hides it"),
-        Head("worst stage", f"Largest overspend of one stage, in {_plain(material)}"),
-        Head("starved", "Share of the trials in which a model of the optimum starved"),
+        HeaderCell("vs first", "Difference in priced regret, paired by trial"),
+        HeaderCell("lower", "Share of the trials with a lower priced regret than the first policy"),
+        HeaderCell("regret", "Pseudo-regret over the run, in units of reward"),
+        HeaderCell("discovery", "Part of the regret: a better model had arrived and waited"),
+        HeaderCell("deployment", "Part of the regret: the wrong set was deployed"),
+        HeaderCell("routing", "Part of the regret: the deployed set was used wrongly"),
+        HeaderCell("cost / budget", "Mean cost per query over the budget"),
+        HeaderCell(
+            "last half", "The same in the last half of the stages, where no cheap start hides it"
+        ),
+        HeaderCell("worst stage", f"Largest overspend of one stage, in {_unit_text(data)}"),
+        HeaderCell("starved", "Share of the trials in which a model of the optimum starved"),
     ]
     lines = []
     for row in cells.head(MOST_ROWS).iter_rows(named=True):
-        index = material.policies.index(row["policy"])
+        index = data.policies.index(row["policy"])
         link = f"#world-{row['world']}" if linked and row["world"] in shown else ""
         parameters = [
-            Item(word(row[column]), exact(row[column]) if column not in _WORDS else "")
+            TableCell(format_value(row[column]), exact(row[column]) if column not in _WORDS else "")
             for column in varied
         ]
         lines.append(
-            Line(
+            TableRow(
                 [
-                    Item(row["policy"], head=True, policy=index, link=link),
+                    TableCell(row["policy"], head=True, policy=index, link=link),
                     *parameters,
                     _trials(row, unfinished),
                     *_numbers(row),
@@ -157,37 +165,37 @@ def cells_table(
         "deployment + routing, in units of reward. Last half: cost / budget over the last half of "
         "the stages. Worst stage: largest overspend of a stage. Lower: share of the trials with "
         "the lower priced regret. "
-        f"“vs first” compares with {_first(material)}, on the same queries, trial by trial."
+        f"“vs first” compares with {_first(data)}, on the same queries, trial by trial."
     )
     left = cells.height - MOST_ROWS
     if left > 0:
         note += f" {left:,} more cells are in the frames only."
-    return Table(name, "Results", heads, lines, note)
+    return PageTable(name, "Results", heads, lines, note)
 
 
-def _first(material: Material) -> str:
+def _first(data: PageData) -> str:
     """Name the policy that the others are compared with."""
-    firsts = material.cells.unique("world", keep="first", maintain_order=True)
+    firsts = data.cells.unique("world", keep="first", maintain_order=True)
     labels = firsts.get_column("policy").unique().to_list()
     return labels[0] if len(labels) == 1 else "the first policy of the world"
 
 
-def _plain(material: Material) -> str:
-    return material.cost_unit.replace(" per query", "")
+def _unit_text(data: PageData) -> str:
+    return data.cost_unit.replace(" per query", "")
 
 
-def _trials(row: Row, unfinished: bool) -> Item:
+def _trials(row: Row, unfinished: bool) -> TableCell:
     done = row["trials_done"]
     text = f"{done:,} of {row['trials']:,}" if unfinished else f"{done:,}"
-    return Item(text, exact(done), name="trials")
+    return TableCell(text, exact(done), name="trials")
 
 
-def _numbers(row: Row) -> list[Item]:
-    def of(name: str, write: Callable[[float], str] = reward) -> Item:
+def _numbers(row: Row) -> list[TableCell]:
+    def of(name: str, write: Callable[[float], str] = format_reward) -> TableCell:
         ends = row[f"low_{name}"], row[f"high_{name}"]
         return number(name, row[f"mean_{name}"], write, *ends)
 
-    def mean(name: str, write: Callable[[float], str] = reward) -> Item:
+    def mean(name: str, write: Callable[[float], str] = format_reward) -> TableCell:
         return number(name, row[f"mean_{name}"], write)
 
     cost, late = (
@@ -196,16 +204,16 @@ def _numbers(row: Row) -> list[Item]:
     )
     return [
         of("priced_regret"),
-        of("difference") if row["mean_difference"] is not None else Item(""),
-        number("share_lower", row["share_lower"], percent)
+        of("difference") if row["mean_difference"] is not None else TableCell(""),
+        number("share_lower", row["share_lower"], format_percent)
         if row["share_lower"] is not None
-        else Item(""),
+        else TableCell(""),
         of("regret"),
         *(mean(part) for part in ("discovery", "deployment", "routing")),
-        number("cost_ratio", cost[0], compact, *cost[1:]),
-        number("late_cost_ratio", late[0], compact, *late[1:]),
-        mean("worst_stage_violation", compact),
-        number("starved", row["starved"], percent),
+        number("cost_ratio", cost[0], format_number, *cost[1:]),
+        number("late_cost_ratio", late[0], format_number, *late[1:]),
+        mean("worst_stage_violation", format_number),
+        number("starved", row["starved"], format_percent),
     ]
 
 
@@ -213,21 +221,23 @@ def _over(value: float | None, budget: float) -> float | None:
     return None if value is None else value / budget
 
 
-def pairs_table(material: Material, world: World) -> Table | None:
+def pairs_table(data: PageData, world: WorldReport) -> PageTable | None:
     """Lay out the differences between the policies of a world; None when there are none."""
     import polars as pl
 
     if world.pairs.is_empty():
         return None
     heads = [
-        Head("compared", number=False),
-        Head("regret", "Mean difference in regret"),
-        Head("", "The interval of the difference; the line is zero", number=False),
-        Head("lower", "Share of the trials in which the first named has the lower regret"),
-        Head("priced regret", "Mean difference in priced regret"),
-        Head("", "The interval of the difference; the line is zero", number=False),
-        Head("lower", "Share of the trials in which the first named has the lower priced regret"),
-        Head("pairs", "Trials that both have played"),
+        HeaderCell("compared", number=False),
+        HeaderCell("regret", "Mean difference in regret"),
+        HeaderCell("", "The interval of the difference; the line is zero", number=False),
+        HeaderCell("lower", "Share of the trials in which the first named has the lower regret"),
+        HeaderCell("priced regret", "Mean difference in priced regret"),
+        HeaderCell("", "The interval of the difference; the line is zero", number=False),
+        HeaderCell(
+            "lower", "Share of the trials in which the first named has the lower priced regret"
+        ),
+        HeaderCell("pairs", "Trials that both have played"),
     ]
     scales = {}
     for name in ("regret", "priced_regret"):
@@ -243,18 +253,18 @@ def pairs_table(material: Material, world: World) -> Table | None:
             for row in world.pairs.filter(cell=cell, other_cell=other).iter_rows(named=True)
         }
         row = pair["regret"]
-        index = material.policies.index(row["policy"])
-        items = [Item(f"{row['policy']} − {row['other']}", head=True, policy=index)]
+        index = data.policies.index(row["policy"])
+        items = [TableCell(f"{row['policy']} − {row['other']}", head=True, policy=index)]
         for name in ("regret", "priced_regret"):
             row = pair[name]
             items += [
-                number(f"{name}_difference", row["mean"], reward, row["low"], row["high"]),
-                Item("", strip=_strip(row, scales[name])),
-                number(f"{name}_lower", row["share_lower"], percent),
+                number(f"{name}_difference", row["mean"], format_reward, row["low"], row["high"]),
+                TableCell("", strip=_strip(row, scales[name])),
+                number(f"{name}_lower", row["share_lower"], format_percent),
             ]
-        items.append(Item(f"{row['n']:,}", exact(row["n"]), name="n"))
-        lines.append(Line(items, cell, index))
-    return Table(
+        items.append(TableCell(f"{row['n']:,}", exact(row["n"]), name="n"))
+        lines.append(TableRow(items, cell, index))
+    return PageTable(
         f"pairs-{world.number}",
         "Paired differences",
         heads,
@@ -266,7 +276,7 @@ def pairs_table(material: Material, world: World) -> Table | None:
     )
 
 
-def _strip(row: Row, scale: tuple[float, float]) -> Strip:
+def _strip(row: Row, scale: tuple[float, float]) -> IntervalStrip:
     low, high = scale
     span = (high - low) or 1.0
 
@@ -275,70 +285,76 @@ def _strip(row: Row, scale: tuple[float, float]) -> Strip:
 
     mean = at(row["mean"])
     known = row["low"] == row["low"]
-    return Strip(at(row["low"]) if known else mean, mean, at(row["high"]) if known else mean, at(0))
+    return IntervalStrip(
+        at(row["low"]) if known else mean, mean, at(row["high"]) if known else mean, at(0)
+    )
 
 
-def adherence_table(material: Material, world: World) -> Table:
+def adherence_table(data: PageData, world: WorldReport) -> PageTable:
     """Lay out how the stages of each policy keep to the budget."""
     heads = [
-        Head("policy", number=False),
-        Head("stages over", "Stages whose mean spend over trials is above the budget"),
-        Head("share over", "Share of all stages of all trials that spent more than the budget"),
-        Head("worst stage", "The stage with the largest mean spend, counted from 1"),
-        Head("its spend / budget", "Mean spend of that stage over the budget"),
-        Head("last stage", "Mean spend of the last stage over the budget"),
-        Head("violation", f"Spent beyond the budget over the run, in {_plain(material)}"),
+        HeaderCell("policy", number=False),
+        HeaderCell("stages over", "Stages whose mean spend over trials is above the budget"),
+        HeaderCell(
+            "share over", "Share of all stages of all trials that spent more than the budget"
+        ),
+        HeaderCell("worst stage", "The stage with the largest mean spend, counted from 1"),
+        HeaderCell("its spend / budget", "Mean spend of that stage over the budget"),
+        HeaderCell("last stage", "Mean spend of the last stage over the budget"),
+        HeaderCell("violation", f"Spent beyond the budget over the run, in {_unit_text(data)}"),
     ]
     violation = dict(world.cells.select("policy", "mean_violation").iter_rows())
     lines = []
     for row in world.adherence.iter_rows(named=True):
-        index = material.policies.index(row["policy"])
+        index = data.policies.index(row["policy"])
         over, stages = row["stages_over"], row["stages"]
         stage = row["worst_stage"] + 1
         lines.append(
-            Line(
+            TableRow(
                 [
-                    Item(row["policy"], head=True, policy=index),
-                    Item(f"{over:,} of {stages:,}", exact(over), name="stages_over"),
-                    number("over", row["over"], percent),
-                    Item(f"{stage:,}", exact(stage), name="worst_stage"),
-                    number("worst", row["worst"], percent),
-                    number("last", row["last"], percent),
+                    TableCell(row["policy"], head=True, policy=index),
+                    TableCell(f"{over:,} of {stages:,}", exact(over), name="stages_over"),
+                    number("over", row["over"], format_percent),
+                    TableCell(f"{stage:,}", exact(stage), name="worst_stage"),
+                    number("worst", row["worst"], format_percent),
+                    number("last", row["last"], format_percent),
                     number("violation", violation[row["policy"]]),
                 ],
                 policy=index,
             )
         )
-    return Table(f"adherence-{world.number}", "Adherence to the budget by stage", heads, lines)
+    return PageTable(f"adherence-{world.number}", "Adherence to the budget by stage", heads, lines)
 
 
-def solver_table(material: Material) -> Table:
+def solver_table(data: PageData) -> PageTable:
     """Lay out how each policy chose the models to deploy, and how long it worked."""
     heads = [
-        Head("policy", number=False),
-        Head("method", number=False),
-        Head("problems", "Deployment problems that were solved this way"),
-        Head("share"),
-        Head("largest gap", "Largest proven distance from the optimum, in units of reward"),
-        Head("infeasible", "Problems without a distribution within budget and limits"),
+        HeaderCell("policy", number=False),
+        HeaderCell("method", number=False),
+        HeaderCell("problems", "Deployment problems that were solved this way"),
+        HeaderCell("share"),
+        HeaderCell("largest gap", "Largest proven distance from the optimum, in units of reward"),
+        HeaderCell("infeasible", "Problems without a distribution within budget and limits"),
     ]
     lines = []
-    for row in material.methods.iter_rows(named=True):
-        index = material.policies.index(row["policy"])
+    for row in data.methods.iter_rows(named=True):
+        index = data.policies.index(row["policy"])
         lines.append(
-            Line(
+            TableRow(
                 [
-                    Item(row["policy"], head=True, policy=index),
-                    Item(row["method"]),
-                    Item(f"{row['problems']:,}", exact(row["problems"]), name="problems"),
-                    number("share", row["share"], percent),
-                    number("largest_gap", row["largest_gap"], compact),
-                    Item(f"{row['infeasible']:,}", exact(row["infeasible"]), name="infeasible"),
+                    TableCell(row["policy"], head=True, policy=index),
+                    TableCell(row["method"]),
+                    TableCell(f"{row['problems']:,}", exact(row["problems"]), name="problems"),
+                    number("share", row["share"], format_percent),
+                    number("largest_gap", row["largest_gap"], format_number),
+                    TableCell(
+                        f"{row['infeasible']:,}", exact(row["infeasible"]), name="infeasible"
+                    ),
                 ],
                 policy=index,
             )
         )
-    return Table(
+    return PageTable(
         "methods",
         "How the deployment problems were solved",
         heads,
@@ -351,34 +367,34 @@ def solver_table(material: Material) -> Table:
     )
 
 
-def time_table(material: Material) -> Table:
+def time_table(data: PageData) -> PageTable:
     """Lay out how long each policy worked."""
     heads = [
-        Head("policy", number=False),
-        Head("trial-rounds"),
-        Head("seconds", "Of work, added up over workers, compilation apart"),
-        Head("ns per trial-round"),
-        Head("compilation (s)", "Waiting for compilation, added up over workers"),
-        Head("backend", number=False),
+        HeaderCell("policy", number=False),
+        HeaderCell("trial-rounds"),
+        HeaderCell("seconds", "Of work, added up over workers, compilation apart"),
+        HeaderCell("ns per trial-round"),
+        HeaderCell("compilation (s)", "Waiting for compilation, added up over workers"),
+        HeaderCell("backend", number=False),
     ]
     lines = []
-    for row in material.times.iter_rows(named=True):
-        index = material.policies.index(row["policy"])
+    for row in data.times.iter_rows(named=True):
+        index = data.policies.index(row["policy"])
         lines.append(
-            Line(
+            TableRow(
                 [
-                    Item(row["policy"], head=True, policy=index),
-                    Item(f"{row['rounds']:,}", exact(row["rounds"]), name="rounds"),
-                    number("seconds", row["seconds"], _three),
-                    number("ns_per_trial_round", row["ns_per_trial_round"], _three),
-                    number("compile_seconds", row["compile_seconds"], _three),
-                    Item(row["backends"] or "-"),
+                    TableCell(row["policy"], head=True, policy=index),
+                    TableCell(f"{row['rounds']:,}", exact(row["rounds"]), name="rounds"),
+                    number("seconds", row["seconds"], _three_digits),
+                    number("ns_per_trial_round", row["ns_per_trial_round"], _three_digits),
+                    number("compile_seconds", row["compile_seconds"], _three_digits),
+                    TableCell(row["backends"] or "-"),
                 ],
                 policy=index,
             )
         )
-    return Table("times", "Time", heads, lines)
+    return PageTable("times", "Time", heads, lines)
 
 
-def _three(value: float) -> str:
-    return compact(value, 3)
+def _three_digits(value: float) -> str:
+    return format_number(value, 3)

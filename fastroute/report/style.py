@@ -88,7 +88,7 @@ def line_style(index: int) -> LineStyle:
     return LineStyle(_COLOURS[index % colours], _DASHES[(index + index // colours) % dashes])
 
 
-def wants_log(means: "Sequence[NDArray[np.float64]]") -> bool:
+def needs_log_axis(means: "Sequence[NDArray[np.float64]]") -> bool:
     """Tell whether curves are never negative and end too far apart for a linear axis.
 
     Parameters
@@ -100,7 +100,7 @@ def wants_log(means: "Sequence[NDArray[np.float64]]") -> bool:
     return shown and max(last) > _LOG_RATIO * min(last)
 
 
-def compact(value: float, digits: int = 4) -> str:
+def format_number(value: float, digits: int = 4) -> str:
     """Write a number for a table, without an exponent where it is between 1e-4 and 1e9.
 
     Returns
@@ -119,20 +119,20 @@ def compact(value: float, digits: int = 4) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def reward(value: float) -> str:
+def format_reward(value: float) -> str:
     """Write a sum of rewards, in which only rounding is left below 1e-6."""
-    return "0" if abs(value) < NOTHING else compact(value)
+    return "0" if abs(value) < NOTHING else format_number(value)
 
 
-def with_margin(mean: float, high: float) -> str:
+def format_margin(mean: float, high: float) -> str:
     """Write a mean with half its interval: ``1,234 ± 12``; the mean alone without one."""
     margin = high - mean
     if not margin >= NOTHING:
-        return reward(mean)
-    return f"{reward(mean)} ± {compact(margin, 1 if margin < 1.0 else 2)}"
+        return format_reward(mean)
+    return f"{format_reward(mean)} ± {format_number(margin, 1 if margin < 1.0 else 2)}"
 
 
-def percent(share: float) -> str:
+def format_percent(share: float) -> str:
     """Write a share: ``24.2%``, ``0.041%``; never 0% or 100% for what is not exactly that."""
     if math.isnan(share):
         return "-"
@@ -141,7 +141,7 @@ def percent(share: float) -> str:
     return f"{100.0 * share:.3g}%"
 
 
-def word(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Write a parameter: numbers as a study file has them, anything else as it is."""
     if isinstance(value, float):
         return f"{value:,.6g}"

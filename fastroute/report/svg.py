@@ -27,7 +27,7 @@ _LABEL_ROOM: Final = 34.0
 _WHISKER: Final = 0.3
 
 
-class Line(NamedTuple):
+class ChartLine(NamedTuple):
     """One line of a chart, each array of shape [points] and NaN where there is nothing."""
 
     name: str
@@ -38,12 +38,12 @@ class Line(NamedTuple):
     high: Floats
 
 
-class Key(NamedTuple):
+class LegendEntry(NamedTuple):
     """An entry of a legend: what a line looks like, and whose it is."""
 
     name: str
     style: LineStyle
-    policy: int | None  #: as in :class:`Line`
+    policy: int | None  #: as in :class:`ChartLine`
 
 
 class Tick(NamedTuple):
@@ -64,7 +64,7 @@ class Whisker(NamedTuple):
 
 @dataclass(frozen=True)
 class Mark:
-    """One series as it is drawn, and its numbers for whoever points at it.
+    """One series as it is drawn, and its numbers for the tooltip.
 
     `line`, `band` and `area` are paths and may be empty; `mean`, `low` and `high` are JSON
     arrays with null where there is nothing, of the length of the chart's `x_values`.
@@ -169,7 +169,7 @@ def linear_range(parts: Sequence[Floats], *, zero: bool = True) -> tuple[float, 
     return low - room if low < 0.0 or not zero else low, high + room if high > 0.0 else high
 
 
-def log_range(lines: Sequence[Line], *, deepest: float = 1e-4) -> tuple[float, float] | None:
+def log_range(lines: Sequence[ChartLine], *, deepest: float = 1e-4) -> tuple[float, float] | None:
     """Return the ends of a logarithmic axis for the positive means and their intervals.
 
     None when no mean is positive. Means below `deepest` times the largest are left below the
@@ -191,7 +191,7 @@ def line_chart(
     title: str,
     description: str,
     x: Floats,
-    lines: Sequence[Line],
+    lines: Sequence[ChartLine],
     *,
     x_label: str,
     y_label: str,
@@ -234,9 +234,9 @@ def line_chart(
     at = x_scale(x)
     if whiskers:
         words = x_words or [tick_text(value) for value in x]
-        x_ticks = _apart([Tick(float(p), w) for p, w in zip(at, words, strict=True)])
+        x_ticks = _drop_overlapping([Tick(float(p), w) for p, w in zip(at, words, strict=True)])
     else:
-        x_ticks = _apart(x_scale.ticks())
+        x_ticks = _drop_overlapping(x_scale.ticks())
     marks = []
     for line in lines:
         mean = np.where(line.mean >= low, line.mean, np.nan) if log_y else line.mean
@@ -270,7 +270,7 @@ def line_chart(
         y_label=y_label,
         x_ticks=x_ticks,
         y_ticks=y_ticks,
-        x_values=json.dumps(list(x_words)) if x_words else to_json(x),
+        x_values=json.dumps(list(x_words)) if x_words else numbers_to_json(x),
         x_pixels=_pixels(at),
         marks=marks,
         zero=zero,
@@ -306,10 +306,17 @@ def stack_chart(
         area += _band(at, y_scale(lower), y_scale(below)) if (mean < 0.0).any() else ""
         colour, hatch = PARTS[part]
         fill = f"url(#part-{part})" if hatch else colour
-        marks.append(Mark(part, None, colour, "", area=area, fill=fill, mean=to_json(mean)))
+        marks.append(Mark(part, None, colour, "", area=area, fill=fill, mean=numbers_to_json(mean)))
         upper, lower = above, below
     marks.append(
-        Mark("regret", None, "#000000", "", line=_path(at, y_scale(total)), mean=to_json(total))
+        Mark(
+            "regret",
+            None,
+            "#000000",
+            "",
+            line=_path(at, y_scale(total)),
+            mean=numbers_to_json(total),
+        )
     )
     return Chart(
         name=name,
@@ -323,9 +330,9 @@ def stack_chart(
         bottom=bottom,
         x_label="rounds",
         y_label="regret",
-        x_ticks=_apart(x_scale.ticks(5)),
+        x_ticks=_drop_overlapping(x_scale.ticks(5)),
         y_ticks=y_ticks,
-        x_values=to_json(x),
+        x_values=numbers_to_json(x),
         x_pixels=_pixels(at),
         marks=marks,
         zero=float(y_scale(0.0)) if y_range[0] < 0.0 else None,
@@ -342,7 +349,7 @@ def stack_height(parts: dict[str, Floats]) -> tuple[float, float]:
     )
 
 
-def to_json(values: ArrayLike) -> str:
+def numbers_to_json(values: ArrayLike) -> str:
     """Write numbers as a JSON array with null for what is not finite, nine digits each."""
     array = np.asarray(values, dtype=np.float64)
     return "[" + ",".join(f"{v:.9g}" if math.isfinite(v) else "null" for v in array) + "]"
@@ -351,9 +358,9 @@ def to_json(values: ArrayLike) -> str:
 def _numbers(mean: Floats, low: Floats, high: Floats) -> dict[str, Any]:
     known = bool(np.isfinite(low).any())
     return {
-        "mean": to_json(mean),
-        "low": to_json(low) if known else "[]",
-        "high": to_json(high) if known else "[]",
+        "mean": numbers_to_json(mean),
+        "low": numbers_to_json(low) if known else "[]",
+        "high": numbers_to_json(high) if known else "[]",
     }
 
 
@@ -378,7 +385,7 @@ def _x_scale(x: Floats, start: float, stop: float, log: bool, *, padded: bool = 
     return Scale(low, high, start, stop) if low < high else Scale(low - 1, high + 1, start, stop)
 
 
-def _apart(ticks: Sequence[Tick]) -> list[Tick]:
+def _drop_overlapping(ticks: Sequence[Tick]) -> list[Tick]:
     """Leave out ticks whose labels would touch the one before."""
     kept: list[Tick] = []
     for tick in ticks:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from fastroute.report.material import Material
-from fastroute.report.style import compact, line_style, word
-from fastroute.report.svg import Chart, Key, Line, line_chart, log_range
+from fastroute.report.page_data import PageData
+from fastroute.report.style import format_number, format_value, line_style
+from fastroute.report.svg import Chart, ChartLine, LegendEntry, line_chart, log_range
 from fastroute.study.build import flat_options, policy_axes, scenario_axes
 from fastroute.study.grid import Point, points
 
@@ -44,7 +44,7 @@ class Sweep(NamedTuple):
 
     name: str
     charts: list[Chart]
-    keys: list[Key]
+    keys: list[LegendEntry]
     notes: list[str]
 
 
@@ -58,11 +58,11 @@ class _Place(NamedTuple):
     line: str
 
 
-def sweeps(material: Material) -> list[Sweep]:
+def sweeps(data: PageData) -> list[Sweep]:
     """Lay out the charts of every swept parameter that at least two cells with trials differ in."""
-    study = material.stored.study
+    study = data.stored.study
     laid = points(study)
-    rows = material.cells.to_dicts()
+    rows = data.cells.to_dicts()
     found = []
     for group in _groups(study):
         places = [
@@ -71,7 +71,7 @@ def sweeps(material: Material) -> list[Sweep]:
             if row["mean_regret"] is not None and (x := _value(group[0], row)) is not None
         ]
         if len({place.x for place in places}) > 1:
-            found.append(_sweep(material, group, places))
+            found.append(_sweep(data, group, places))
     return found
 
 
@@ -96,7 +96,7 @@ def _place(
 ) -> _Place:
     """Find the value of the parameter in a cell, and what is held fixed besides."""
     fixed = [
-        f"{name} = {word(value)}"
+        f"{name} = {format_value(value)}"
         for name, value in point.setting.items()
         if name not in group and isinstance(getattr(study.setting, name), tuple)
     ]
@@ -147,16 +147,16 @@ def _value(axis: str, row: Row) -> float | str | None:
     return float(value) if numeric else json.dumps(value)
 
 
-def _sweep(material: Material, group: tuple[str, ...], places: list[_Place]) -> Sweep:
+def _sweep(data: PageData, group: tuple[str, ...], places: list[_Place]) -> Sweep:
     numeric = all(isinstance(place.x, float) for place in places)
     log = numeric and all(isinstance(place.x, float) and place.x > 0.0 for place in places)
     # A line looks as the first policy on it does everywhere else on the page.
     owners = {place.line: place.row["policy"] for place in reversed(places)}
     keys = [
-        Key(
+        LegendEntry(
             name,
-            line_style(material.policies.index(owners[name])),
-            material.policies.index(name) if name in material.policies else None,
+            line_style(data.policies.index(owners[name])),
+            data.policies.index(name) if name in data.policies else None,
         )
         for name in dict.fromkeys(place.line for place in places)
     ]
@@ -207,14 +207,14 @@ def _sweep(material: Material, group: tuple[str, ...], places: list[_Place]) -> 
 
 
 def _lines(
-    panel: list[_Place], quantity: str, keys: list[Key]
-) -> tuple[np.ndarray[Any, np.dtype[np.float64]], list[str], list[Line]]:
+    panel: list[_Place], quantity: str, keys: list[LegendEntry]
+) -> tuple[np.ndarray[Any, np.dtype[np.float64]], list[str], list[ChartLine]]:
     """Return values of the parameter, how they are called, and the lines over them."""
     values = list(dict.fromkeys(place.x for place in panel))
     if all(isinstance(value, float) for value in values):
         values.sort()
     column = {value: index for index, value in enumerate(values)}
-    words = [_word(value) for value in values]
+    words = [_tick_text(value) for value in values]
     lines = []
     for key in keys:
         mine = [place for place in panel if place.line == key.name]
@@ -225,12 +225,12 @@ def _lines(
             for array, stat in zip(arrays, ("mean", "low", "high"), strict=True):
                 found = place.row[f"{stat}_{quantity}"]
                 array[column[place.x]] = math.nan if found is None else found
-        lines.append(Line(key.name, key.style, key.policy, *arrays))
+        lines.append(ChartLine(key.name, key.style, key.policy, *arrays))
     x = np.array([v if isinstance(v, float) else i for i, v in enumerate(values)], np.float64)
     return x, words, lines
 
 
-def _word(x: float | str) -> str:
+def _tick_text(x: float | str) -> str:
     """Write a value of the parameter under its axis."""
     if isinstance(x, str):
         return x
@@ -245,8 +245,8 @@ def _missing(places: list[_Place], quantity: str) -> list[str]:
     named = []
     for place in below[:_MOST_NAMED]:
         where = f", {place.panel_title}" if place.panel_title else ""
-        value = compact(place.row[f"mean_{quantity}"])
-        named.append(f"{place.line} at {_word(place.x)}{where} ({value})")
+        value = format_number(place.row[f"mean_{quantity}"])
+        named.append(f"{place.line} at {_tick_text(place.x)}{where} ({value})")
     left = len(below) - len(named)
     more = f" and {left:,} more" if left else ""
     what = _QUANTITIES[quantity]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.analyse import Interval, PairedDifference, mean_interval, paired_difference
-from fastroute.report.style import compact, percent, reward, with_margin
+from fastroute.report.style import format_margin, format_number, format_percent, format_reward
 from fastroute.report.terminal import Column, FittedTable
 from fastroute.study.markdown import markdown_rows, plain
 
@@ -19,7 +19,7 @@ _PARTS: Final = ("discovery", "deployment", "routing")
 _SPARE: Final = ("lower", "worst stage")
 
 
-class Row(NamedTuple):
+class PolicyRow(NamedTuple):
     """One policy of a study.
 
     Attributes
@@ -67,7 +67,7 @@ def table_rows(
     facts: Sequence[Mapping[str, Any]] = (),
     *,
     level: float = 0.95,
-) -> list[Row]:
+) -> list[PolicyRow]:
     """Gather the rows of the table of a study.
 
     Parameters
@@ -100,7 +100,7 @@ def table_rows(
         }
         time = times.get(policy, {})
         rows.append(
-            Row(
+            PolicyRow(
                 policy=policy,
                 regret=means["regret"],
                 discovery=means["discovery"].estimate,
@@ -122,7 +122,7 @@ def table_rows(
     return rows
 
 
-def rich_tables(rows: Sequence[Row], *, title: str = "", cost_unit: str = "cost") -> "Group":
+def rich_tables(rows: Sequence[PolicyRow], *, title: str = "", cost_unit: str = "cost") -> "Group":
     """Lay the rows out for a terminal, as two tables that fit its width.
 
     Parameters
@@ -158,7 +158,7 @@ def rich_tables(rows: Sequence[Row], *, title: str = "", cost_unit: str = "cost"
     return Group(Text(title, style="bold"), *tables, caption)
 
 
-def markdown_table(rows: Sequence[Row], *, cost_unit: str = "cost") -> str:
+def markdown_table(rows: Sequence[PolicyRow], *, cost_unit: str = "cost") -> str:
     """Write the same table as Markdown, its caption below.
 
     Parameters
@@ -179,7 +179,7 @@ def markdown_table(rows: Sequence[Row], *, cost_unit: str = "cost") -> str:
     return f"{body}\n\n{plain(_caption(rows, cost_unit))}\n"
 
 
-def _heads(rows: Sequence[Row]) -> list[str]:
+def _heads(rows: Sequence[PolicyRow]) -> list[str]:
     return [
         "policy",
         "priced regret",
@@ -195,25 +195,25 @@ def _heads(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: PolicyRow) -> list[str]:
     """Write a row as words, in the order of the heads."""
     versus = row.difference
     return [
         row.policy,
-        with_margin(row.priced.estimate, row.priced.high),
-        "" if versus is None else with_margin(versus.mean, versus.high),
+        format_margin(row.priced.estimate, row.priced.high),
+        "" if versus is None else format_margin(versus.mean, versus.high),
         "" if versus is None else f"{versus.share_lower:.0%}",
-        with_margin(row.cost_ratio.estimate, row.cost_ratio.high),
-        compact(row.worst_violation, 3),
-        percent(row.starved),
-        with_margin(row.regret.estimate, row.regret.high),
-        *(reward(part) for part in (row.discovery, row.deployment, row.routing)),
-        compact(row.seconds, 3),
-        compact(row.ns_per_trial_round, 3),
+        format_margin(row.cost_ratio.estimate, row.cost_ratio.high),
+        format_number(row.worst_violation, 3),
+        format_percent(row.starved),
+        format_margin(row.regret.estimate, row.regret.high),
+        *(format_reward(part) for part in (row.discovery, row.deployment, row.routing)),
+        format_number(row.seconds, 3),
+        format_number(row.ns_per_trial_round, 3),
     ]
 
 
-def _caption(rows: Sequence[Row], cost_unit: str) -> str:
+def _caption(rows: Sequence[PolicyRow], cost_unit: str) -> str:
     """Explain the columns."""
     first, regret = rows[0].policy, rows[0].regret
     return (

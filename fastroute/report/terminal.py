@@ -55,7 +55,7 @@ class FittedTable:
             for column, cells in zip(columns, texts, strict=True)
         ]
         self._least = [
-            max(_word_width([column.head]), _least(column, cells))
+            max(_word_width([column.head]), _min_width(column, cells))
             for column, cells in zip(columns, texts, strict=True)
         ]
 
@@ -103,7 +103,7 @@ class FittedTable:
         return [low + int(share * more) for low, more in zip(least, wish, strict=True)]
 
 
-def _least(column: Column, cells: list[str]) -> int:
+def _min_width(column: Column, cells: list[str]) -> int:
     """Return the width below which the cells of a column lose their meaning."""
     full = max(map(_width, cells), default=0)
     breaks = column.key or column.wraps

@@ -11,7 +11,7 @@ from fastroute.report.answers.base import Answer, markdown_answer
 from fastroute.report.figures import parts_figure, regret_figure, save_figure, spend_figure
 from fastroute.report.model_tables import markdown_models
 from fastroute.report.overview import markdown_overview, rich_overview
-from fastroute.report.table import Row, markdown_table, rich_tables, table_rows
+from fastroute.report.table import PolicyRow, markdown_table, rich_tables, table_rows
 from fastroute.study import StoredStudy, load
 from fastroute.study.store import add_files, text_writer
 
@@ -158,7 +158,7 @@ def _answer_figures(answer: Answer) -> dict[str, Callable[[Path], Any]]:
     }
 
 
-def _rows(stored: StoredStudy, cells: "pl.DataFrame") -> list[Row]:
+def _rows(stored: StoredStudy, cells: "pl.DataFrame") -> list[PolicyRow]:
     """Gather the rows of the table of a study of one world."""
     facts = cells.select("policy", "seconds", "ns_per_trial_round").rename({"policy": "label"})
     return table_rows(stored.trials, cells.get_column("budget")[0], facts.to_dicts())

@@ -15,7 +15,7 @@ from fastroute.rules import ALL_NAMES, Formula, formula
 from fastroute.study.axes import axis_of
 from fastroute.study.errors import key_path, plain_message
 from fastroute.study.toml import shown
-from fastroute.words import unknown
+from fastroute.words import unknown_name
 
 if TYPE_CHECKING:
     from fastroute.policies import Part, Policy
@@ -431,7 +431,9 @@ def option_problems(
             )
             continue
         if name not in SCENARIOS:
-            problems.append(f"{path}.name = {shown(name)}: {unknown(name, SCENARIOS, 'scenario')}")
+            problems.append(
+                f"{path}.name = {shown(name)}: {unknown_name(name, SCENARIOS, 'scenario')}"
+            )
             continue
         allowed = scenario_options(name)
         missing = [
@@ -457,7 +459,9 @@ def option_problems(
         if not isinstance(name, str):
             continue
         if name not in POLICIES:
-            problems.append(f"{path}.name = {shown(name)}: {unknown(name, POLICIES, 'policy')}")
+            problems.append(
+                f"{path}.name = {shown(name)}: {unknown_name(name, POLICIES, 'policy')}"
+            )
             continue
         problems += _each(
             path, given, policy_axes, functools.partial(_build_without_formulas, name)
@@ -471,7 +475,7 @@ def _options(table: Mapping[str, Any]) -> dict[str, Any]:
 
 def _unknown_options(path: str, given: Mapping[str, Any], allowed: Any, kind: str) -> list[str]:
     return [
-        f"{path}.{key} = {shown(value)}: {unknown(key, allowed, kind)}"
+        f"{path}.{key} = {shown(value)}: {unknown_name(key, allowed, kind)}"
         for key, value in given.items()
         if key not in allowed
     ]

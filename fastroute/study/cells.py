@@ -30,7 +30,7 @@ from fastroute.study.grid import Point, points
 from fastroute.study.planning import Kept
 from fastroute.study.schema import BLOCK, Study
 from fastroute.study.toml import shown
-from fastroute.study.values import work_out
+from fastroute.study.values import evaluate_setting
 from fastroute.study.work import Job
 
 if TYPE_CHECKING:
@@ -251,12 +251,12 @@ def _taken(point: Point) -> dict[str, int]:
     names: dict[str, float] = {}
     found: dict[str, int] = {}
     if wanted:
-        found["horizon"] = work_out("horizon", point.setting["horizon"], names)
+        found["horizon"] = evaluate_setting("horizon", point.setting["horizon"], names)
         names["T"] = found["horizon"]
     if "trials" in wanted:
         trials = point.setting["trials"]
         try:
-            found["trials"] = work_out("trials", trials, names)
+            found["trials"] = evaluate_setting("trials", trials, names)
         except KeyError as missing:
             raise ValueError(
                 f"trials = {shown(trials)}: uses {missing.args[0]}, but scenario "
@@ -412,7 +412,7 @@ class _Reader:
 
         def settle(setting: str) -> Any:
             try:
-                found[setting] = work_out(setting, given[setting], names)
+                found[setting] = evaluate_setting(setting, given[setting], names)
             except ValueError as error:
                 raise ValueError(f"{setting} = {shown(given[setting])}: {error}") from None
             return found[setting]

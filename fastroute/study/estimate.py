@@ -10,7 +10,7 @@ from fastroute.simulation.plan import log_spaced
 from fastroute.study.cells import Cell, lay_out
 from fastroute.study.executors import cores
 from fastroute.study.grid import count_cells, points
-from fastroute.study.progress import reporter
+from fastroute.study.progress import make_reporter
 from fastroute.study.schema import BLOCK, Study
 from fastroute.study.shard import column_bytes
 from fastroute.study.status import span_text
@@ -81,7 +81,7 @@ def estimate(
     own = [spec.name for spec in study.scenario if is_own(spec.name)]
     if own:
         return _without_scenarios(study, own)
-    with reporter(progress) as report:
+    with make_reporter(progress) as report:
         cells = lay_out(study.resolved(), report.plan)
     different = list({cell.key: cell for cell in cells}.values())
     shards = sum(-(-cell.trials // cell.shard_trials) for cell in different)
@@ -102,7 +102,8 @@ def estimate(
     trials = sorted({cell.trials for cell in cells})
     lines = [
         f"{study.name}: {len(cells):,} cells, {shards:,} shards",
-        f"horizon {_ends(horizons)}, trials {_ends(trials)}, {rounds:.3g} trial-rounds",
+        f"horizon {_format_range(horizons)}, trials {_format_range(trials)}, "
+        f"{rounds:.3g} trial-rounds",
         f"about {span_text(seconds / many)} on {whose} ({span_text(seconds)} of work at "
         f"{1e9 * seconds / rounds:.3g} ns per trial-round)",
         f"about {_size(size)} on disk, beside figures and report",
@@ -203,7 +204,7 @@ def _bytes(cell: Cell, probe: _Probe) -> float:
     return sum(shards.values()) + twice + points * _STATISTICS * number
 
 
-def _ends(values: list[int]) -> str:
+def _format_range(values: list[int]) -> str:
     return f"{values[0]:,}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,}"
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fastroute.study.errors import ExecutorError
 from fastroute.study.work import Done, Job, run_shard, start_worker
-from fastroute.words import unknown
+from fastroute.words import unknown_name
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -54,7 +54,7 @@ class Pool(Protocol):
         """
         ...
 
-    def width(self) -> int:
+    def max_in_flight(self) -> int:
         """Return how many shards to keep in flight."""
         ...
 
@@ -90,7 +90,7 @@ class Threads:
 
         return self._executor.submit(run_shard, job, progress)
 
-    def width(self) -> int:
+    def max_in_flight(self) -> int:
         """Return how many shards to keep in flight."""
         return _AHEAD * self._workers
 
@@ -136,7 +136,7 @@ class Processes:
         """Compute a shard in a process."""
         return self._executor.submit(run_shard, job)
 
-    def width(self) -> int:
+    def max_in_flight(self) -> int:
         """Return how many shards to keep in flight."""
         return _AHEAD * self._workers
 
@@ -178,7 +178,7 @@ class Dask:
         future: Future[Done] = self._executor.submit(run_shard, job)
         return future
 
-    def width(self) -> int:
+    def max_in_flight(self) -> int:
         """Return how many shards to keep in flight; a cluster may grow and shrink."""
         threads = sum(self._client.nthreads().values())
         return _AHEAD * max(int(threads), 1)
@@ -193,8 +193,8 @@ class Dask:
         self._close()
 
 
-class Given:
-    """An executor that the caller made, and keeps."""
+class UserExecutor:
+    """An executor of the caller, who also closes it."""
 
     def __init__(self, executor: Executor, workers: int | None) -> None:
         self.name = type(executor).__name__
@@ -210,7 +210,7 @@ class Given:
         future.add_done_callback(self._futures.discard)
         return future
 
-    def width(self) -> int:
+    def max_in_flight(self) -> int:
         """Return how many shards to keep in flight."""
         return _AHEAD * self._workers
 
@@ -245,9 +245,9 @@ def open_pool(executor: Any, workers: int | None, advance: Callable[[int], None]
         When no process can be started.
     """
     if isinstance(executor, Executor):
-        return Given(executor, workers)
+        return UserExecutor(executor, workers)
     if not isinstance(executor, str):
-        return _given_dask(executor)
+        return _user_dask(executor)
     count = workers or cores()
     if executor == "threads":
         return Threads(count, advance)
@@ -255,10 +255,10 @@ def open_pool(executor: Any, workers: int | None, advance: Callable[[int], None]
         return Processes(count)
     if executor == "dask" or executor.startswith("dask://"):
         return _dask(executor, count)
-    raise ValueError(f"executor {executor!r}: {unknown(executor, _NAMES, 'executor')}")
+    raise ValueError(f"executor {executor!r}: {unknown_name(executor, _NAMES, 'executor')}")
 
 
-def _given_dask(executor: Any) -> Dask:
+def _user_dask(executor: Any) -> Dask:
     """Use a client or a cluster that the caller made, and keeps."""
     # Who has one has imported Dask.
     distributed = sys.modules.get("distributed")

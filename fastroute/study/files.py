@@ -1,4 +1,4 @@
-"""Writing files so that whoever looks finds them whole, and never outside the run directory."""
+"""Writing complete files, and only inside the run directory."""
 
 import hashlib
 import os
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from fastroute.study.errors import RunDirectoryError
-from fastroute.study.names import final_name, leads_out
+from fastroute.study.names import final_name, leaves_folder
 
 _SYSTEM_ERROR: Final = re.compile(r"\(os error (\d+)\)")
 
 
-class Inside:
-    """The inside of a run directory: all that is written or removed there goes through this.
+class SafeFolder:
+    """The folder of a run: every file in it is written and removed through this class.
 
     A name that leads out of the directory is refused, and so is one that is a symbolic link or
     goes through one: nothing outside is ever written, cut off or removed. The directory itself
@@ -47,7 +47,7 @@ class Inside:
         return self._checked(name, stat.S_ISDIR, "folder")
 
     def _checked(self, name: str, wanted: Callable[[int], bool], kind: str) -> Path:
-        if leads_out(name):
+        if leaves_folder(name):
             raise RunDirectoryError(
                 f'{self.directory}: "{name}" leads out of the run directory, and nothing outside '
                 "is ever written or removed; remove that name from the file that has it"
@@ -126,7 +126,7 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> dict[str, Any]:
     Parameters
     ----------
     path : pathlib.Path
-        The final place. In a run directory it comes from :class:`Inside`.
+        The final place. In a run directory it comes from :class:`SafeFolder`.
     write : callable
         Writes the content to the path that it is given, which has the same suffix.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastroute.simulation.merge import Accounts, join_all
 from fastroute.study.errors import DamagedError
-from fastroute.study.files import Inside
+from fastroute.study.files import SafeFolder
 from fastroute.study.journal import Record
 from fastroute.study.names import PARTS, is_part
 from fastroute.study.planning import plan_cell
@@ -58,7 +58,7 @@ def write_frames(directory: RunDirectory) -> list[Record]:
     warnings: list[list[str]] = []
     used: set[str] = set()
     try:
-        stacks = {name: _Stack(directory.inside, name) for name in FRAMES}
+        stacks = {name: _FrameBuffer(directory.inside, name) for name in FRAMES}
         for row in cells.iter_rows(named=True):
             records = plan_cell(kept_of(row), directory.records.of(row["key"])).usable
             used.update(record.name for record in records)
@@ -80,10 +80,10 @@ def write_frames(directory: RunDirectory) -> list[Record]:
     return []
 
 
-class _Stack:
+class _FrameBuffer:
     """A frame that grows; what does not fit into memory goes to files."""
 
-    def __init__(self, inside: Inside, name: str) -> None:
+    def __init__(self, inside: SafeFolder, name: str) -> None:
         self._inside = inside
         self._name = name
         self._held: list[pl.DataFrame] = []
@@ -112,7 +112,7 @@ class _Stack:
 def _read(
     directory: Path, row: Mapping[str, Any], records: list[Record], damaged: list[Record]
 ) -> Accounts | None:
-    """Read the shards of a cell, and add those that are no good to `damaged`."""
+    """Read the shards of a cell, and add the damaged ones to `damaged`."""
     kept = kept_of(row)
 
     def intact() -> Iterator[Accounts]:

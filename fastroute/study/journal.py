@@ -1,10 +1,10 @@
-"""What is known of the shards on disk: a journal that only grows, and its compacted form.
+"""Records of the shards on disk: a journal that only grows, and its compacted form.
 
 A line of JSON is added to ``journal.jsonl`` and flushed to the disk for every shard that was
 written. When a session ends, the lines become rows of ``shards.parquet`` and the journal starts
 anew; after a crash the next session finds both. A later record of the same trials takes the
 place of an earlier one. Both tell whether they are whole: every line ends with its CRC-32, and
-``shards.parquet`` is sealed (see :mod:`fastroute.study.seal`).
+``shards.parquet`` holds its checksum (see :mod:`fastroute.study.parquet`).
 """
 
 import functools
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.study.errors import DamagedError, RunDirectoryError
-from fastroute.study.files import Inside, sync_directory
-from fastroute.study.names import leads_out
-from fastroute.study.seal import read_sealed, sealed
+from fastroute.study.files import SafeFolder, sync_directory
+from fastroute.study.names import leaves_folder
+from fastroute.study.parquet import read_checked, with_checksum
 
 if TYPE_CHECKING:
     import polars as pl
@@ -153,7 +153,7 @@ def read_records(directory: Path) -> Records:
         else:
             records.add(record)
     for key in records.keys():
-        if leads_out(name := f"shards/{key}"):
+        if leaves_folder(name := f"shards/{key}"):
             raise RunDirectoryError(
                 f'{directory}: {JOURNAL} or {COMPACTED} names "{name}", which leads out of the run '
                 "directory; remove the file that does, and run the study again"
@@ -161,11 +161,11 @@ def read_records(directory: Path) -> Records:
     return records
 
 
-def work_before(directory: Path) -> dict[str, Any]:
+def earlier_sessions(directory: Path) -> dict[str, Any]:
     """Return what the sessions noted of themselves in ``shards.parquet``; empty when it is lost."""
     try:
         content = (directory / COMPACTED).read_bytes()
-        return read_sealed(content, COMPACTED)[1] or {}
+        return read_checked(content, COMPACTED)[1] or {}
     except (DamagedError, OSError):
         return {}
 
@@ -173,7 +173,7 @@ def work_before(directory: Path) -> dict[str, Any]:
 def _read_compacted(directory: Path) -> "pl.DataFrame":
     import polars as pl
 
-    frame, _ = read_sealed((directory / COMPACTED).read_bytes(), COMPACTED)
+    frame, _ = read_checked((directory / COMPACTED).read_bytes(), COMPACTED)
     try:
         found = frame.select(pl.col(name).cast(kind) for name, kind in schema().items())
     except pl.exceptions.PolarsError as error:
@@ -210,7 +210,7 @@ class Journal:
     """The journal of a session; the only one that writes it."""
 
     def __init__(self, directory: Path) -> None:
-        self._inside = Inside(directory)
+        self._inside = SafeFolder(directory)
         new = not self._inside.file(JOURNAL).exists()
         self._file = self._inside.open(JOURNAL)
         self._cut_torn_line()
@@ -248,21 +248,21 @@ class Journal:
     def compact(
         self, records: Records, about: Mapping[str, Any] | None = None
     ) -> Mapping[str, Any]:
-        """Write all records in compacted form and start the journal anew.
+        """Write all records in compacted form and empty the journal.
 
         Parameters
         ----------
         records : Records
             All that are to be kept.
         about : mapping, optional
-            What the sessions note of themselves, see :func:`work_before`.
+            What the sessions note of themselves, see :func:`earlier_sessions`.
 
         Returns
         -------
         mapping
             ``sha256`` and ``bytes`` of ``shards.parquet``.
         """
-        content = sealed(records.frame(), about or {})
+        content = with_checksum(records.frame(), about or {})
         entry = self._inside.write(COMPACTED, functools.partial(Path.write_bytes, data=content))
         # In this order: a crash in between leaves records twice, which does no harm.
         self.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from fastroute.study.errors import RunDirectoryError
-from fastroute.study.files import Inside
+from fastroute.study.files import SafeFolder
 
 LOCK: Final = ".lock"
 # Whoever asks for the status holds the lock for a moment.
@@ -18,7 +18,7 @@ _PATIENCE: Final = 1.0
 
 
 class Lock:
-    """Held while a run directory is written to; the system lets go of it when the holder dies.
+    """Held while a run directory is written to; the system releases it when the process ends.
 
     Raises
     ------
@@ -27,14 +27,14 @@ class Lock:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._inside = Inside(directory)
+        self._inside = SafeFolder(directory)
         self._path = directory / LOCK
         deadline = time.monotonic() + _PATIENCE
         while (file := _locked(self._inside)) is None:
             if time.monotonic() > deadline:
                 raise RunDirectoryError(
-                    f"{directory}: is being written to {_who(self._path)}; wait for it, or choose "
-                    "another directory (`fastroute status` shows how far it is)"
+                    f"{directory}: is being written to {_read_holder(self._path)}; wait for it, or "
+                    "choose another directory (`fastroute status` shows how far it is)"
                 )
             time.sleep(0.05)
         self._file = file
@@ -57,12 +57,12 @@ class Lock:
         self.release()
 
 
-def holder_of(directory: Path) -> dict[str, Any] | None:
+def lock_holder(directory: Path) -> dict[str, Any] | None:
     """Return ``pid``, ``host`` and ``since`` of the process that writes to a directory."""
     try:
         handle = os.open(directory / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, encoding="utf-8") as file:
-            if _take(file, fcntl.LOCK_SH):
+            if _try_lock(file, fcntl.LOCK_SH):
                 return None
             found = json.loads(file.read() or "{}")
             return found if isinstance(found, dict) else {}
@@ -70,11 +70,11 @@ def holder_of(directory: Path) -> dict[str, Any] | None:
         return None
 
 
-def _locked(inside: Inside) -> IO[bytes] | None:
+def _locked(inside: SafeFolder) -> IO[bytes] | None:
     """Open and lock the file; None when another process holds it."""
     file = inside.open(LOCK)
     # The holder before removes the file: a lock on what is no longer there keeps nobody out.
-    if _take(file, fcntl.LOCK_EX):
+    if _try_lock(file, fcntl.LOCK_EX):
         try:
             if os.path.samestat(os.fstat(file.fileno()), inside.file(LOCK).stat()):
                 return file
@@ -84,7 +84,7 @@ def _locked(inside: Inside) -> IO[bytes] | None:
     return None
 
 
-def _take(file: IO[Any], kind: int) -> bool:
+def _try_lock(file: IO[Any], kind: int) -> bool:
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -92,7 +92,7 @@ def _take(file: IO[Any], kind: int) -> bool:
     return True
 
 
-def _who(path: Path) -> str:
+def _read_holder(path: Path) -> str:
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
         return f"by process {holder['pid']} on {holder['host']} since {holder['since']}"

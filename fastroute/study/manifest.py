@@ -1,4 +1,4 @@
-"""The manifest of a run directory: reading it, and building it anew when it is lost.
+"""The manifest of a run directory: reading it, and rebuilding it when it is lost.
 
 What a study is (its facts) is in the metadata of ``cells.parquet`` too, and how its sessions went
 in that of ``shards.parquet``. Each of these files says whether it is whole, and so does the part of
@@ -16,9 +16,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from fastroute.study.errors import DamagedError, RunDirectoryError
-from fastroute.study.journal import work_before
-from fastroute.study.names import leads_out
-from fastroute.study.seal import unsealed
+from fastroute.study.journal import earlier_sessions
+from fastroute.study.names import leaves_folder
+from fastroute.study.parquet import checked_facts
 from fastroute.study.tables import FRAMES
 
 MANIFEST: Final = "manifest.json"
@@ -41,7 +41,7 @@ def _is_time(text: str) -> str:
 _Time = Annotated[str, AfterValidator(_is_time)]
 
 
-class _Session(BaseModel):
+class _SessionEntry(BaseModel):
     model_config = ConfigDict(strict=True)
 
     started: _Time
@@ -102,7 +102,7 @@ class _Manifest(BaseModel):
     finished: _Time | None
     versions: _Versions
     machine: _Machine
-    sessions: Annotated[list[_Session], AfterValidator(lambda found: found or _none())]
+    sessions: Annotated[list[_SessionEntry], AfterValidator(lambda found: found or _none())]
     cells: int
     shards: _Shards
     axes: list[str]
@@ -132,7 +132,7 @@ def work_in(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """Read the manifest of a run directory, or build it anew when it is missing or damaged.
+    """Read the manifest of a run directory, or rebuild it when it is missing or damaged.
 
     Nothing is written.
 
@@ -148,8 +148,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         if (directory / "shards").is_dir():
             raise RunDirectoryError(
                 f"{directory}: manifest.json is missing or damaged, and so is cells.parquet, from "
-                f"which it could be built anew; run the study again into {directory}, which uses "
-                "the shards that are whole"
+                f"which it could be rebuilt; run the study again into {directory}: it uses the "
+                "shards that are intact"
             )
         raise RunDirectoryError(
             f"{directory}: not a run directory (manifest.json cannot be read); "
@@ -159,18 +159,18 @@ def read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def find_manifest(directory: Path) -> dict[str, Any] | None:
-    """Read the manifest or build it anew, as :func:`read_manifest`; None when it is lost."""
-    manifest = whole_manifest(directory) or rebuilt_manifest(directory)
+    """Read or rebuild the manifest, as :func:`read_manifest`; None when it is lost."""
+    manifest = intact_manifest(directory) or rebuilt_manifest(directory)
     for name in manifest["files"] if manifest else ():
-        if leads_out(name):
+        if leaves_folder(name):
             raise RunDirectoryError(
                 f'{directory / MANIFEST}: names the file "{name}", which leads out of the run '
-                "directory; remove that entry, or the manifest, which the next run builds anew"
+                "directory; remove that entry, or the manifest: the next run rebuilds it"
             )
     return manifest
 
 
-def whole_manifest(directory: Path) -> dict[str, Any] | None:
+def intact_manifest(directory: Path) -> dict[str, Any] | None:
     """Read the manifest; None when it is missing or damaged.
 
     Raises
@@ -213,7 +213,7 @@ def rebuilt_manifest(directory: Path) -> dict[str, Any] | None:
         **facts,
         "status": "complete" if complete else "interrupted",
         **_unknown_work(directory),
-        **work_before(directory),
+        **earlier_sessions(directory),
         # Their checksums are lost, so a run writes them again.
         "files": {},
     }
@@ -243,7 +243,7 @@ def _unknown_work(directory: Path) -> dict[str, Any]:
 def _facts(directory: Path) -> dict[str, Any] | None:
     """Return what ``cells.parquet`` says of the study; None when it does not tell."""
     try:
-        facts = unsealed((directory / CELLS).read_bytes(), CELLS)
+        facts = checked_facts((directory / CELLS).read_bytes(), CELLS)
     except (DamagedError, OSError):
         return None
     return facts if facts is not None and facts.get("format") == FORMAT else None

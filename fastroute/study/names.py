@@ -17,7 +17,7 @@ _PART: Final = re.compile(r"[a-z_]+-\d+\.parquet")
 _TEMPORARY: Final = re.compile(r"\.(.+)\.\d+(\.[a-z]+)")
 
 
-def leads_out(name: str) -> bool:
+def leaves_folder(name: str) -> bool:
     """Tell whether a name inside a directory leads out of it, or is no plain name at all."""
     return "\0" in name or any(part in ("", ".", "..") for part in name.split("/"))
 
@@ -43,7 +43,7 @@ def is_figure(name: str) -> bool:
     return _FIGURE.fullmatch(name) is not None
 
 
-def is_kept(name: str) -> bool:
+def is_scenario_file(name: str) -> bool:
     """Tell whether a file in ``scenarios`` may be that of a saved scenario."""
     return _KEPT.fullmatch(name) is not None
 

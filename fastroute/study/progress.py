@@ -29,17 +29,17 @@ class CellState(NamedTuple):
     trials: int  #: in all
     done: int  #: trials that are done
     regret: float  #: mean over these
-    half: float  #: half of its 95 % interval; NaN for a single trial
+    halfwidth: float  #: half of its 95 % interval; NaN for a single trial
 
     @property
     def estimate(self) -> str:
         """The running estimate in words."""
-        margin = f" ± {self.half:,.3g}" if math.isfinite(self.half) else ""
+        margin = f" ± {self.halfwidth:,.3g}" if math.isfinite(self.halfwidth) else ""
         return f"regret {self.regret:,.5g}{margin}"
 
 
 class Reporter(Protocol):
-    """What a running study tells; the unit of work is a trial-round."""
+    """What a running study reports; the unit of work is a trial-round."""
 
     def __enter__(self) -> Self:
         """Begin to report."""
@@ -263,7 +263,7 @@ class Lines:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def reporter(show: bool) -> Reporter:
+def make_reporter(show: bool) -> Reporter:
     """Return what reports a study: bars on a terminal, lines elsewhere, or nothing."""
     if not show:
         return Silent()

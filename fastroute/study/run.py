@@ -18,7 +18,7 @@ from fastroute.study.executors import Pool, Threads, open_pool
 from fastroute.study.finish import write_frames
 from fastroute.study.journal import Record
 from fastroute.study.planning import CellPlan, plan_cell
-from fastroute.study.progress import CellState, Reporter, reporter
+from fastroute.study.progress import CellState, Reporter, make_reporter
 from fastroute.study.schedule import run_jobs
 from fastroute.study.schema import Study
 from fastroute.study.store import (
@@ -95,7 +95,7 @@ def run_study(
     # Saved scenarios are kept in the run directory; what is in them is in the cells.
     study = study.resolved()
     with contextlib.ExitStack() as stack:
-        report = stack.enter_context(reporter(progress))
+        report = stack.enter_context(make_reporter(progress))
         cells = lay_out(study, report.plan)
         study = study.kept()
         path = choose_directory(study, out)

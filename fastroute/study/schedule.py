@@ -1,4 +1,4 @@
-"""Keeping workers busy: submit, collect, try again, set aside."""
+"""Scheduling of shards: submit them, collect results, and retry what failed."""
 
 import queue
 import traceback
@@ -74,8 +74,8 @@ def run_jobs(
             solo = True
             launch(alone.popleft(), alone)
             return
-        width = pool.width()
-        while broken is None and len(flying) < width:
+        most = pool.max_in_flight()
+        while broken is None and len(flying) < most:
             job = again.popleft() if again else next(waiting, None)
             if job is None:
                 return
@@ -91,7 +91,7 @@ def run_jobs(
                 return
             fruitless += 1
             if fruitless >= _FRUITLESS or not pool.restart():
-                raise ExecutorError(_gone(pool, broken)) from broken
+                raise ExecutorError(_lost_workers_text(pool, broken)) from broken
             broken = None
             continue
         try:
@@ -112,7 +112,7 @@ def run_jobs(
             strikes[_name(job)] += 1
             if strikes[_name(job)] >= ATTEMPTS:
                 failed(job, "".join(traceback.format_exception(error)))
-            elif _died(error) and strikes[_name(job)] == ATTEMPTS - 1:
+            elif _worker_died(error) and strikes[_name(job)] == ATTEMPTS - 1:
                 alone.append(job)
             else:
                 again.append(job)
@@ -132,7 +132,7 @@ def _error(future: "Future[Done]") -> BaseException | None:
         return error
 
 
-def _died(error: BaseException) -> bool:
+def _worker_died(error: BaseException) -> bool:
     """Tell whether a worker died, rather than the job raised."""
     # Dask's own exception, which is not imported for its name.
     return isinstance(error, BrokenExecutor | CancelledError) or (
@@ -140,7 +140,7 @@ def _died(error: BaseException) -> bool:
     )
 
 
-def _gone(pool: Pool, error: BaseException) -> str:
+def _lost_workers_text(pool: Pool, error: BaseException) -> str:
     hint = ""
     if pool.name.startswith("processes"):
         hint = (

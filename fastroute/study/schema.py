@@ -64,13 +64,13 @@ from fastroute.study.build import (
     with_full_paths,
 )
 from fastroute.study.errors import StudyError, key_path, plain_message
-from fastroute.study.places import find_lines
 from fastroute.study.toml import read_text, read_toml, shown, write_toml
+from fastroute.study.toml_lines import find_lines
 from fastroute.study.values import check_entry, check_value
-from fastroute.words import unknown
+from fastroute.words import unknown_name
 
-#: Questions that a report can answer; the report has a module for each.
-ANSWERS: Final = (
+#: Questions that a study can ask.
+QUESTIONS: Final = (
     "interval",
     "multipliers",
     "scaling",
@@ -224,8 +224,8 @@ class Study(BaseModel):
     @field_validator("answer")
     @classmethod
     def _answer_is_known(cls, answer: str | None) -> str | None:
-        if answer is not None and answer not in ANSWERS:
-            raise ValueError(unknown(answer, ANSWERS, "answer"))
+        if answer is not None and answer not in QUESTIONS:
+            raise ValueError(unknown_name(answer, QUESTIONS, "answer"))
         return answer
 
     @field_validator("name")
@@ -285,7 +285,7 @@ class Study(BaseModel):
         """
         names = preset_names()
         if name not in names:
-            raise StudyError("preset", [f'"{name}": {unknown(name, names, "preset")}'])
+            raise StudyError("preset", [f'"{name}": {unknown_name(name, names, "preset")}'])
         text = (_presets() / f"{name}.toml").read_text(encoding="utf-8")
         return cls.from_toml_text(text, source=f"preset {name}")
 
@@ -484,7 +484,8 @@ def _quick_problems(study: Study) -> list[str]:
     strange = [key for key in quick if key not in Setting.model_fields]
     if strange:
         return [
-            f"quick.{key} = {shown(quick[key])}: {unknown(key, Setting.model_fields, 'setting')}"
+            f"quick.{key} = {shown(quick[key])}: "
+            f"{unknown_name(key, Setting.model_fields, 'setting')}"
             for key in strange
         ]
     try:
@@ -561,7 +562,7 @@ def _explain(detail: Any, single: bool) -> str:
         models: dict[Any, type[BaseModel]] = {"setting": Setting, "store": Store}
         fields = models.get(location[0], Study).model_fields
         names = [field.alias or name for name, field in fields.items()]
-        why = unknown(str(location[-1]), names, "key")
+        why = unknown_name(str(location[-1]), names, "key")
         return f"{path} = {shown(value)}: {why}"
     message = plain_message(detail)
     if kind in ("model_type", "model_attributes_type", "dict_type"):

@@ -1,6 +1,6 @@
 """A shard: the accounts of some trials of a cell, as bytes of Parquet and back.
 
-The file says itself what it is and whether it is whole (see :mod:`fastroute.study.seal`): the
+The file says itself what it is and whether it is whole (see :mod:`fastroute.study.parquet`): the
 hash of the study that it was first computed for, the key of its cell, its trials, the backend.
 
 One row per trial. Columns:
@@ -39,7 +39,7 @@ from fastroute.simulation.blocks import BLOCK, Models, Moments
 from fastroute.simulation.ledger import MODEL_COLUMNS, QUANTITIES, STAGE_COLUMNS
 from fastroute.simulation.merge import Accounts
 from fastroute.simulation.sketch import Sketch
-from fastroute.study.seal import read_sealed, sealed
+from fastroute.study.parquet import read_checked, with_checksum
 
 if TYPE_CHECKING:
     import polars as pl
@@ -118,7 +118,7 @@ def facts_of(content: bytes, name: str) -> dict[str, Any] | None:
     DamagedError
         When it is not what was written.
     """
-    frame, about = read_sealed(content, name)
+    frame, about = read_checked(content, name)
     if about is None:
         return None
     return {
@@ -171,7 +171,7 @@ def column_bytes(content: bytes) -> dict[str, float]:
 
 def _write(frame: "pl.DataFrame", about: Mapping[str, Any]) -> bytes:
     # Doubles of a simulation hardly compress, and statistics of a shard are never asked for.
-    return sealed(frame, about, compression="zstd", compression_level=1, statistics=False)
+    return with_checksum(frame, about, compression="zstd", compression_level=1, statistics=False)
 
 
 def from_parquet(content: bytes) -> Accounts:

@@ -19,8 +19,8 @@
 
 Every file is written under a temporary name, flushed to the disk and renamed, so a file that is
 there is whole. One process writes at a time. All that is written or removed goes through
-:class:`fastroute.study.files.Inside`, which refuses what leads out of the directory, and only files
-with names as above are ever removed.
+:class:`fastroute.study.files.SafeFolder`, which refuses what leads out of the directory, and only
+files with names as above are ever removed.
 """
 
 import functools
@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from fastroute.study.build import KEPT
 from fastroute.study.cells import Cell
 from fastroute.study.errors import RunDirectoryError
-from fastroute.study.files import Inside, checksum, make_directory
+from fastroute.study.files import SafeFolder, checksum, make_directory
 from fastroute.study.journal import COMPACTED, JOURNAL, Journal, Record
 from fastroute.study.lock import Lock
 from fastroute.study.manifest import (
@@ -43,8 +43,8 @@ from fastroute.study.manifest import (
     MANIFEST,
     facts_in,
     find_manifest,
+    intact_manifest,
     read_manifest,
-    whole_manifest,
     with_digest,
     work_in,
 )
@@ -53,18 +53,18 @@ from fastroute.study.names import (
     final_name,
     is_failure,
     is_figure,
-    is_kept,
     is_key,
     is_part,
+    is_scenario_file,
     shard_range,
 )
+from fastroute.study.parquet import with_checksum
 from fastroute.study.provenance import machine, versions
 from fastroute.study.readme import readme
 from fastroute.study.schema import WORDS, Study
-from fastroute.study.seal import sealed
 from fastroute.study.tables import FRAMES, axis_names, cells_frame
 from fastroute.study.toml import shown
-from fastroute.study.verify import known_records, survey_shards
+from fastroute.study.verify import check_shards, known_records
 
 if TYPE_CHECKING:
     import polars as pl
@@ -78,7 +78,12 @@ _BEGUN: Final = (CELLS, "study.toml", JOURNAL, "README.md", MANIFEST)
 # Files beside the folders.
 _FILES: Final = (*RESULTS, JOURNAL, "README.md", MANIFEST, "answer.md", "report.html")
 # Folders beside that of the shards, and which of their files are the store's.
-_FOLDERS: Final = {"failed": is_failure, "figures": is_figure, KEPT: is_kept, PARTS: is_part}
+_FOLDERS: Final = {
+    "failed": is_failure,
+    "figures": is_figure,
+    KEPT: is_scenario_file,
+    PARTS: is_part,
+}
 # Another version of one of these may give other digits.
 _TELLING: Final = ("fastroute", "numpy", "numba", "llvmlite", "scipy", "highspy", "jax")
 
@@ -97,7 +102,7 @@ class RunDirectory:
 
     Attributes
     ----------
-    inside : Inside
+    inside : SafeFolder
         Through which all files in it are written and removed.
     records : Records
         Its shards.
@@ -115,31 +120,31 @@ class RunDirectory:
 
     def __init__(self, path: Path, study: Study, cells: Sequence[Cell]) -> None:
         self.path = path
-        self.inside = Inside(path)
+        self.inside = SafeFolder(path)
         self.cells = cells
         self.notes: list[str] = []
-        _make(path)
+        _make_directory(path)
         self._lock = Lock(path)
         self._journal: Journal | None = None
         try:
-            _sweep(self.inside)
+            _remove_leftovers(self.inside)
             self.records = known_records(path)
-            survey = survey_shards(self.inside, self.records)
-            self.resized = survey.resized
+            check = check_shards(self.inside, self.records)
+            self.resized = check.resized
             self.before = find_manifest(path)
-            self._new = self.before is None and not len(self.records) and not survey.unnoted
-            self._note_losses(len(survey.unnoted))
-            for record in survey.unnoted:
+            self._new = self.before is None and not len(self.records) and not check.unrecorded
+            self._note_losses(len(check.unrecorded))
+            for record in check.unrecorded:
                 self.records.add(record)
             self._check(study)
-            for name in survey.rubbish:
+            for name in check.leftovers:
                 self.inside.remove(name)
             self.manifest = self._first_manifest(study, self.before)
         except BaseException:
             self._lock.release()
             raise
 
-    def _note_losses(self, unnoted: int) -> None:
+    def _note_losses(self, unrecorded: int) -> None:
         """Say what was damaged, and what is done about it."""
         if self._new:
             return
@@ -150,9 +155,9 @@ class RunDirectory:
             )
         if self.records.lost and len(self.records):
             self.notes.append(f"{COMPACTED}: missing or damaged, and made anew of the shards")
-        if unnoted:
-            self.notes.append(f"{unnoted:,} shards that nobody noted are whole, and are used")
-        if whole_manifest(self.path) is None:
+        if unrecorded:
+            self.notes.append(f"{unrecorded:,} shards without a record are intact, and are used")
+        if intact_manifest(self.path) is None:
             self.notes.append(f"{MANIFEST}: missing or damaged, and made anew")
 
     def _check(self, study: Study) -> None:
@@ -292,7 +297,7 @@ class RunDirectory:
         complete : bool
             Whether all other frames are there.
         """
-        content = sealed(cells, {**facts_in(self.manifest), "complete": complete})
+        content = with_checksum(cells, {**facts_in(self.manifest), "complete": complete})
         self._write(CELLS, functools.partial(_write_bytes, content=content))
 
     def finish(self, status: str, shards: Mapping[str, Any]) -> None:
@@ -321,7 +326,7 @@ class RunDirectory:
         self.inside.write(MANIFEST, text_writer(_json(self.manifest)))
 
     def close(self) -> None:
-        """Let go of the directory; when nothing came of a new one, nothing is left of it."""
+        """Release the directory; a new one in which nothing was written is removed."""
         if self._journal is not None:
             self._journal.close()
         if self._new and not len(self.records) and not (self.path / "failed").exists():
@@ -330,7 +335,7 @@ class RunDirectory:
             for folder in filter(is_key, [entry.name for entry in self.inside.entries("shards")]):
                 self.inside.clear(f"shards/{folder}", lambda name: shard_range(name) is not None)
             self.inside.clear("shards", lambda name: False)
-            self.inside.clear(KEPT, is_kept)
+            self.inside.clear(KEPT, is_scenario_file)
             self._lock.release()
             # Someone may have put a file there meanwhile; it is not ours to remove.
             if not any(self.path.iterdir()):
@@ -398,10 +403,10 @@ def differences(there: Any, here: Any, path: str = "") -> list[str]:
         ]
     if there == here:
         return []
-    return [f"{path}: {_side(there)} -> {_side(here)}"]
+    return [f"{path}: {_format_side(there)} -> {_format_side(here)}"]
 
 
-def _side(value: Any) -> str:
+def _format_side(value: Any) -> str:
     return "nothing" if value is None else shown(value)
 
 
@@ -426,7 +431,7 @@ def add_files(
         symbolic link.
     """
     directory = Path(path)
-    inside = Inside(directory)
+    inside = SafeFolder(directory)
     read_manifest(directory)
     with Lock(directory):
         manifest = read_manifest(directory)
@@ -453,7 +458,7 @@ def text_writer(content: str) -> Callable[[Path], Any]:
     return lambda path: path.write_text(content, encoding="utf-8")
 
 
-def _make(path: Path) -> None:
+def _make_directory(path: Path) -> None:
     """Make the directory, and refuse one that holds something else."""
     try:
         make_directory(path)
@@ -466,7 +471,7 @@ def _make(path: Path) -> None:
         raise RunDirectoryError(f"{path}: not empty; choose another directory, or empty it first")
 
 
-def _sweep(inside: Inside) -> None:
+def _remove_leftovers(inside: SafeFolder) -> None:
     """Refuse links in the place of files, and remove what killed writers left half written."""
     for folder in ("shards", *_FOLDERS):
         inside.folder(folder)

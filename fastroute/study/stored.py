@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from fastroute.simulation.merge import Accounts, join_all
 from fastroute.study.errors import DamagedError, RunDirectoryError, key_path, plain_message
 from fastroute.study.journal import Records
-from fastroute.study.lock import holder_of
-from fastroute.study.manifest import CELLS, read_manifest, whole_manifest
+from fastroute.study.lock import lock_holder
+from fastroute.study.manifest import CELLS, intact_manifest, read_manifest
+from fastroute.study.parquet import read_checked
 from fastroute.study.planning import plan_cell
 from fastroute.study.schema import Study
-from fastroute.study.seal import read_sealed
 from fastroute.study.store import damaged_files
 from fastroute.study.tables import (
     FRAMES,
@@ -185,7 +185,7 @@ class StoredStudy:
     @property
     def holder(self) -> dict[str, Any] | None:
         """``pid``, ``host`` and ``since`` of the process that runs the study now, if any."""
-        return holder_of(self.path)
+        return lock_holder(self.path)
 
     @property
     def state(self) -> str:
@@ -199,7 +199,7 @@ class StoredStudy:
         found = str(self.manifest["status"])
         # A run lets go of the directory after it wrote how it ended. When the manifest is still
         # the same after that, nobody ended it.
-        if found == "running" and whole_manifest(self.path) == self.manifest:
+        if found == "running" and intact_manifest(self.path) == self.manifest:
             return "killed"
         return found
 
@@ -241,7 +241,7 @@ class StoredStudy:
     @cached_property
     def _static(self) -> "pl.DataFrame":
         try:
-            return read_sealed((self.path / CELLS).read_bytes(), CELLS)[0]
+            return read_checked((self.path / CELLS).read_bytes(), CELLS)[0]
         except (OSError, DamagedError) as error:
             reason = f"{CELLS}: {error.strerror}" if isinstance(error, OSError) else str(error)
             raise RunDirectoryError(

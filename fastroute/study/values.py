@@ -20,7 +20,7 @@ def _number(value: Any) -> float:
     return number
 
 
-def _whole(value: Any) -> int:
+def _integer(value: Any) -> int:
     """Turn 1e5 into 100000 and refuse what only looks like an integer (true, "7")."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a whole number")
@@ -29,22 +29,22 @@ def _whole(value: Any) -> int:
     return int(value)
 
 
-def _word(value: Any) -> str:
+def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("must be a word")
     return value
 
 
 _RANGES: Final[dict[str, tuple[Callable[[Any], Any], dict[str, int]]]] = {
-    "horizon": (_whole, {"ge": 1, "le": 2**32 - 1}),
-    "max_deployed": (_whole, {"ge": 1, "le": 2**31 - 1}),
+    "horizon": (_integer, {"ge": 1, "le": 2**32 - 1}),
+    "max_deployed": (_integer, {"ge": 1, "le": 2**31 - 1}),
     "budget": (_number, {"gt": 0}),
-    "stages": (_whole, {"ge": 1, "le": 2**32 - 1}),
-    "trials": (_whole, {"ge": 1, "le": 2**32 - 1}),
-    "seed": (_whole, {"ge": 0, "le": 2**63 - 1}),
-    "checkpoints": (_whole, {"ge": 1, "le": MOST_CHECKPOINTS}),
+    "stages": (_integer, {"ge": 1, "le": 2**32 - 1}),
+    "trials": (_integer, {"ge": 1, "le": 2**32 - 1}),
+    "seed": (_integer, {"ge": 0, "le": 2**63 - 1}),
+    "checkpoints": (_integer, {"ge": 1, "le": MOST_CHECKPOINTS}),
     "deploy_cost": (_number, {"ge": 0}),
-    "backend": (_word, {}),
+    "backend": (_text, {}),
 }
 _SIGNS: Final[dict[str, tuple[Callable[[Any, Any], bool], str]]] = {
     "ge": (lambda value, limit: value >= limit, "greater than or equal to"),
@@ -79,7 +79,7 @@ def check_entry(setting: str, value: Any) -> Any:
         As :func:`check_value`, or with the position of a mistake in the formula.
     """
     if isinstance(value, str) and setting in RULE_NAMES:
-        kind = "whole number" if _RANGES[setting][0] is _whole else "number"
+        kind = "whole number" if _RANGES[setting][0] is _integer else "number"
         try:
             rule(setting, value)
         except FormulaError as error:
@@ -88,7 +88,7 @@ def check_entry(setting: str, value: Any) -> Any:
     return check_value(setting, value)
 
 
-def work_out(setting: str, value: Any, names: Mapping[str, float]) -> Any:
+def evaluate_setting(setting: str, value: Any, names: Mapping[str, float]) -> Any:
     """Return the value of a setting for one cell; formulas are worked out.
 
     Whole numbers are rounded to the nearest, and the number of stages is kept between one and
@@ -105,6 +105,6 @@ def work_out(setting: str, value: Any, names: Mapping[str, float]) -> Any:
         return stages_of(rule(setting, value), names)
     found = rule(setting, value)(names)
     try:
-        return check_value(setting, round(found) if _RANGES[setting][0] is _whole else found)
+        return check_value(setting, round(found) if _RANGES[setting][0] is _integer else found)
     except ValueError as error:
         raise ValueError(f"comes to {found:g}, but {error}") from None

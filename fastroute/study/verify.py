@@ -1,4 +1,4 @@
-"""Looking for shards that are no longer what was written, and for shards that nobody noted."""
+"""Finding shards that changed since they were written, and shards without a record."""
 
 import hashlib
 import os
@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fastroute.study.errors import DamagedError
-from fastroute.study.files import Inside, checksum
+from fastroute.study.files import SafeFolder, checksum
 from fastroute.study.journal import Record, Records, read_records
 from fastroute.study.names import final_name, is_key, shard_range
 from fastroute.study.shard import facts_of
 
 
-class Survey(NamedTuple):
-    """What the folder of the shards holds beside the shards that are noted and whole."""
+class ShardCheck(NamedTuple):
+    """What is wrong in the folder of shards: missing, unrecorded and left-over files."""
 
-    resized: list[Record]  #: noted, but missing or of another size
-    unnoted: list[Record]  #: not noted, but whole and of the cell and trials of their names
-    rubbish: list[str]  #: shards that say nothing like that, and such as are half written
+    resized: list[Record]  #: recorded, but missing or of another size
+    unrecorded: list[Record]  #: not recorded, but whole and of the cell and trials of their names
+    leftovers: list[str]  #: other files among the shards, and half-written ones
 
 
-def survey_shards(inside: Inside, records: Records) -> Survey:
+def check_shards(inside: SafeFolder, records: Records) -> ShardCheck:
     """Compare the shards on disk with their records, without changing anything.
 
     Of shards that are noted only the size is looked at. Files that have no name of a shard, and
@@ -33,7 +33,7 @@ def survey_shards(inside: Inside, records: Records) -> Survey:
         When a shard, or the folder of a cell, is a link.
     """
     sizes: dict[str, int] = {}
-    unnoted, rubbish = [], []
+    unrecorded, leftovers = [], []
     for folder in inside.entries("shards"):
         if not is_key(folder.name):
             continue
@@ -42,36 +42,36 @@ def survey_shards(inside: Inside, records: Records) -> Survey:
             name = f"shards/{folder.name}/{entry.name}"
             if shard_range(entry.name) is None:
                 if shard_range(final_name(entry.name)) is not None:
-                    rubbish.append(name)
+                    leftovers.append(name)
                 continue
             if not entry.is_file(follow_symlinks=False):
                 inside.file(name)
             if name in noted:
                 sizes[name] = entry.stat().st_size
             elif (record := _record_of(inside.directory, name)) is not None:
-                unnoted.append(record)
+                unrecorded.append(record)
             else:
-                rubbish.append(name)
+                leftovers.append(name)
     resized = [
         record
         for key in records.keys()
         for record in records.of(key)
         if sizes.get(record.name) != record.bytes
     ]
-    return Survey(resized, unnoted, rubbish)
+    return ShardCheck(resized, unrecorded, leftovers)
 
 
 def known_records(directory: Path) -> Records:
     """Read what is known of the shards; of the shards themselves where that is lost."""
     records = read_records(directory)
     if records.lost:
-        for record in survey_shards(Inside(directory), records).unnoted:
+        for record in check_shards(SafeFolder(directory), records).unrecorded:
             records.add(record)
     return records
 
 
 def _record_of(directory: Path, name: str) -> Record | None:
-    """Note a shard anew; None when it is damaged, or is not what its name says."""
+    """Return a new record of a shard; None when it is damaged or its name is wrong."""
     path = directory / name
     try:
         content = path.read_bytes()

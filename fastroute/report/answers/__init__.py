@@ -9,7 +9,7 @@ from typing import Final
 
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.study import StoredStudy
-from fastroute.study.schema import ANSWERS as QUESTIONS
+from fastroute.study.schema import QUESTIONS
 
 __all__ = ["ANSWERS", "Answer", "AnswerFigure", "AnswerTable", "answer_of"]
 

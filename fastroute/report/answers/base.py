@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from fastroute.report.style import compact, word
+from fastroute.report.style import format_number, format_value
 from fastroute.study.markdown import markdown_rows, plain
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ class Answer(NamedTuple):
     figures: tuple[AnswerFigure, ...] = ()
 
 
-def shown_cell(value: Any) -> str:
+def format_cell(value: Any) -> str:
     """Write a value of a table: numbers with four digits, anything else as it is."""
-    return compact(value) if isinstance(value, float) else word(value)
+    return format_number(value) if isinstance(value, float) else format_value(value)
 
 
 def markdown_answer(answer: Answer, figures: str = "figures/answer-") -> str:
@@ -76,4 +76,4 @@ def markdown_answer(answer: Answer, figures: str = "figures/answer-") -> str:
 
 def _markdown_table(frame: "pl.DataFrame") -> str:
     rules = ["---:" if dtype.is_numeric() else "---" for dtype in frame.dtypes]
-    return markdown_rows(frame.columns, rules, ([*map(shown_cell, row)] for row in frame.rows()))
+    return markdown_rows(frame.columns, rules, ([*map(format_cell, row)] for row in frame.rows()))

@@ -14,11 +14,11 @@ from fastroute.report.answers.frames import (
     reference_of,
     varied,
 )
-from fastroute.report.answers.lines import listed
-from fastroute.report.answers.plots import dots, heat, panels, spread_axis
-from fastroute.report.answers.words import best_words, between
-from fastroute.report.figures import house_style
-from fastroute.report.style import compact, with_margin
+from fastroute.report.answers.lines import join_words
+from fastroute.report.answers.plots import dots, heatmap, panels, spread_axis
+from fastroute.report.answers.words import describe_best, format_estimate
+from fastroute.report.figures import with_report_style
+from fastroute.report.style import format_margin, format_number
 from fastroute.study import StoredStudy
 
 if TYPE_CHECKING:
@@ -116,11 +116,11 @@ def _against(group: "pl.DataFrame", reference: str, level: float) -> dict[str, d
 
 
 def _workload(ranked: "pl.DataFrame", against: dict[str, dict[str, Any]], reference: str) -> str:
-    words = best_words(ranked, "policy", str, "priced regret")
+    words = describe_best(ranked, "policy", str, "priced regret")
     own = ranked.filter(policy=reference).row(0, named=True)
     place = ranked.get_column("policy").to_list().index(reference) + 1
     if place > 1:
-        gap = between(own["difference"], own["difference_low"], own["difference_high"])
+        gap = format_estimate(own["difference"], own["difference_low"], own["difference_high"])
         words += f"; {reference} is number {place} of {len(ranked)}, {gap} above the best"
     return f"{words}. {_overspending(against, reference)}"
 
@@ -133,7 +133,8 @@ def _overspending(against: dict[str, dict[str, Any]], reference: str) -> str:
         return f"None of the {len(means)} policies overspends clearly."
     worst = max(over, key=lambda policy: means[policy]["mean"])
     named = [
-        f"{policy} by {between(*(means[policy][name] for name in ('mean', 'low', 'high')))} %"
+        f"{policy} by "
+        f"{format_estimate(*(means[policy][name] for name in ('mean', 'low', 'high')))} %"
         for policy in dict.fromkeys([worst, *(name for name in over if name == reference)])
     ]
     return f"{len(over)} of {len(means)} policies overspend clearly, most {'; '.join(named)}."
@@ -156,8 +157,8 @@ def _overall(results: dict[str, dict[str, dict[str, Any]]], reference: str) -> l
         (better if wins else never).append(words)
     return [
         f"Over {len(results)} workloads, policies with clearly less priced regret than "
-        f"{reference} on some: {listed(better) or 'none'}.",
-        f"On none: {listed(never) or 'none'}.",
+        f"{reference} on some: {join_words(better) or 'none'}.",
+        f"On none: {join_words(never) or 'none'}.",
     ]
 
 
@@ -176,7 +177,7 @@ def _summary(results: dict[str, dict[str, dict[str, Any]]], reference: str) -> l
             less = sum(one[quantity][1].high < 0.0 for one, _ in here)
             more = sum(one[quantity][1].low > 0.0 for one, _ in here)
             row[f"{quantity.replace('_', ' ')}: less / more"] = f"{less} / {more}"
-        row["median ratio"] = compact(float(np.median(ratios)), 3) if ratios else "-"
+        row["median ratio"] = format_number(float(np.median(ratios)), 3) if ratios else "-"
         rows.append(row)
     return rows
 
@@ -193,8 +194,8 @@ def _rows(ranked: "pl.DataFrame", against: dict[str, dict[str, Any]]) -> list[di
         for quantity in _QUANTITIES:
             mean, difference = found[quantity]
             name = "excess, %" if quantity == "excess" else quantity.replace("_", " ")
-            row[name] = with_margin(mean["mean"], mean["high"])
-            row[f"Δ {name}"] = between(difference.mean, difference.low, difference.high)
+            row[name] = format_margin(mean["mean"], mean["high"])
+            row[f"Δ {name}"] = format_estimate(difference.mean, difference.low, difference.high)
         rows.append(row)
     return rows
 
@@ -209,7 +210,7 @@ def _axis(quantity: str) -> str:
     return f"{quantity.replace('_', ' ')} (units of reward)"
 
 
-@house_style
+@with_report_style
 def _ratio_figure(results: dict[str, dict[str, dict[str, Any]]], reference: str) -> "Figure":
     places = list(results)
     policies = list(dict.fromkeys(name for found in results.values() for name in found))
@@ -229,7 +230,7 @@ def _ratio_figure(results: dict[str, dict[str, dict[str, Any]]], reference: str)
     figure, axes = panels(
         1, width=0.78 * len(places) + 2.6, height=0.33 * max(len(policies), 9) + 1.9, legend=0.0
     )
-    image = heat(
+    image = heatmap(
         figure,
         axes[0],
         values[::-1],
@@ -238,7 +239,7 @@ def _ratio_figure(results: dict[str, dict[str, dict[str, Any]]], reference: str)
         limits=(0.25, 16.0),
         log=True,
         marks=marks[::-1],
-        text=lambda value: compact(value, 2) if abs(value) < 10.0 else f"{value:,.0f}",
+        text=lambda value: format_number(value, 2) if abs(value) < 10.0 else f"{value:,.0f}",
     )
     axes[0].set_xlabel("workload")
     axes[0].set_ylabel("policy")
@@ -249,7 +250,7 @@ def _ratio_figure(results: dict[str, dict[str, dict[str, Any]]], reference: str)
     return figure
 
 
-@house_style
+@with_report_style
 def _dots_figure(trials: "pl.DataFrame", places: list[str], quantity: str) -> "Figure":
     shown = list(groups(trials, places))
     policies = trials.get_column("policy").unique(maintain_order=True).to_list()

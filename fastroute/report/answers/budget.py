@@ -21,11 +21,11 @@ from fastroute.report.answers.frames import (
     varied,
     with_option,
 )
-from fastroute.report.answers.lines import listed
-from fastroute.report.answers.plots import legend_below, panels, symmetric_log, whiskers
-from fastroute.report.answers.words import between, difference_words
-from fastroute.report.figures import house_style
-from fastroute.report.style import compact, line_style, with_margin
+from fastroute.report.answers.lines import join_words
+from fastroute.report.answers.plots import error_bars, legend_below, panels, symmetric_log
+from fastroute.report.answers.words import describe_difference, format_estimate
+from fastroute.report.figures import with_report_style
+from fastroute.report.style import format_margin, format_number, line_style
 from fastroute.study import StoredStudy
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _facts(stored: StoredStudy, one: "pl.DataFrame", name: str) -> dict[str, Any
     row = {
         "budget": name,
         "b": f"{budget:.4g}",
-        "excess, %": with_margin(excess.estimate, excess.high),
+        "excess, %": format_margin(excess.estimate, excess.high),
         "stages over, %": "not kept",
         "worst stage, % of b": "not kept",
         "decay": "not kept",
@@ -157,13 +157,15 @@ def _facts(stored: StoredStudy, one: "pl.DataFrame", name: str) -> dict[str, Any
         fact["worst"] = 100.0 * worst["per_query"] / budget
         # One number stands for the run, so the fit needs two bins clearly above the budget.
         fit = violation_decay(stages, signed=True, resamples=999).fit
-        row["stages over, %"] = with_margin(share.estimate, share.high)
-        row["worst stage, % of b"] = compact(fact["worst"], 3)
+        row["stages over, %"] = format_margin(share.estimate, share.high)
+        row["worst stage, % of b"] = format_number(fact["worst"], 3)
         row["decay"] = "none"
         if fit is not None:
             fact["decay"] = fit.exponent
             fact["bent"] = bool(fit.warnings)
-            row["decay"] = between(fit.exponent.estimate, fit.exponent.low, fit.exponent.high)
+            row["decay"] = format_estimate(
+                fit.exponent.estimate, fit.exponent.low, fit.exponent.high
+            )
     return fact | {"row": row}
 
 
@@ -175,7 +177,7 @@ def _adherence(facts: list[dict[str, Any]], margin: float) -> list[str]:
 
     def shown(fact: dict[str, Any]) -> str:
         found = fact["excess"]
-        return f"{between(found.estimate, found.low, found.high)} % at b = {fact['name']}"
+        return f"{format_estimate(found.estimate, found.low, found.high)} % at b = {fact['name']}"
 
     words = [
         f"with a margin of {margin:g} the mean cost per query is over the budget by between "
@@ -186,15 +188,16 @@ def _adherence(facts: list[dict[str, Any]], margin: float) -> list[str]:
     if known:
         worst = max(known, key=lambda fact: fact["worst"])
         words.append(
-            f"the worst stage of a trial exceeds the budget by {compact(worst['worst'], 3)} % on "
+            f"the worst stage of a trial exceeds the budget by "
+            f"{format_number(worst['worst'], 3)} % on "
             f"average at b = {worst['name']}, the most of all budgets."
         )
     fits = [fact for fact in facts if fact["decay"] is not None]
     fading = [fact for fact in fits if fact["decay"].high < 0.0]
     if fits:
-        powers = listed(
+        powers = join_words(
             [
-                between(f["decay"].estimate, f["decay"].low, f["decay"].high)
+                format_estimate(f["decay"].estimate, f["decay"].low, f["decay"].high)
                 + f" at b = {f['name']}"
                 for f in fits
             ]
@@ -229,12 +232,13 @@ def _prices(
             }
             excess = mean_interval(mine.get_column("excess").to_numpy())
             shown = {
-                name: between(found.mean, found.low, found.high) for name, found in changes.items()
+                name: format_estimate(found.mean, found.low, found.high)
+                for name, found in changes.items()
             }
             row = {
                 "budget": names[budget],
                 "margin": f"{margin:g}",
-                "excess, %": with_margin(excess.estimate, excess.high),
+                "excess, %": format_margin(excess.estimate, excess.high),
                 "change of excess": shown["excess"],
                 "of worst stage": shown["worst_stage_violation"],
                 "of regret": shown["regret"],
@@ -259,7 +263,7 @@ def _margins(prices: list[dict[str, Any]], met: list[float], names: dict[float, 
     words = []
     if met:
         words.append(
-            f"at b = {listed([names[budget] for budget in met])} the mean cost is within the "
+            f"at b = {join_words([names[budget] for budget in met])} the mean cost is within the "
             "budget without a larger margin."
         )
     for budget in dict.fromkeys(price["budget"] for price in prices):
@@ -272,21 +276,22 @@ def _margins(prices: list[dict[str, Any]], met: list[float], names: dict[float, 
             most = here[-1]["excess"]
             words.append(
                 f"{at} no margin up to {here[-1]['margin']:g} brings the mean cost to the budget "
-                f"(excess {between(most.estimate, most.low, most.high)} % at the largest)."
+                f"(excess {format_estimate(most.estimate, most.low, most.high)} % at the largest)."
             )
             continue
         first = enough[0]
         regret, priced = (first["changes"][name] for name in ("regret", "priced_regret"))
-        told = difference_words(priced.mean, priced.low, priced.high, "it rises", "it falls")
+        told = describe_difference(priced.mean, priced.low, priced.high, "it rises", "it falls")
         words.append(
             f"{at} a margin of {first['margin']:g} is the smallest that brings the "
             f"mean cost within the budget; change of regret "
-            f"{between(regret.mean, regret.low, regret.high)}, and of priced regret: {told}."
+            f"{format_estimate(regret.mean, regret.low, regret.high)}, and of priced regret: "
+            f"{told}."
         )
     return words
 
 
-@house_style
+@with_report_style
 def _excess_figure(trials: "pl.DataFrame", places: list[str], names: dict[float, str]) -> "Figure":
     shown = list(groups(trials, places))
     figure, axes = panels(len(shown), columns=2, width=3.9, height=3.4)
@@ -297,7 +302,7 @@ def _excess_figure(trials: "pl.DataFrame", places: list[str], names: dict[float,
         ):
             line = means(one, "budget", "excess")
             place_of = [budgets.index(b) for b in line.get_column("budget")]
-            whiskers(panel, place_of, line, f"margin {margin:g}", line_style(index))
+            error_bars(panel, place_of, line, f"margin {margin:g}", line_style(index))
         panel.set_xticks(range(len(budgets)), [names[b] for b in budgets], rotation=30, ha="right")
         panel.axhline(0.0, color="black", linewidth=0.8)
         panel.set_title(place)
@@ -307,7 +312,7 @@ def _excess_figure(trials: "pl.DataFrame", places: list[str], names: dict[float,
     return figure
 
 
-@house_style
+@with_report_style
 def _price_figure(trials: "pl.DataFrame", places: list[str], names: dict[float, str]) -> "Figure":
     shown = list(groups(trials, places))
     figure, axes = panels(2 * len(shown), columns=2, width=3.7)
@@ -349,7 +354,7 @@ def _price_figure(trials: "pl.DataFrame", places: list[str], names: dict[float, 
     return figure
 
 
-@house_style
+@with_report_style
 def _stages_figure(
     stored: StoredStudy, trials: "pl.DataFrame", places: list[str], names: dict[float, str]
 ) -> "Figure":

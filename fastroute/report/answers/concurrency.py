@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, Final
 from fastroute.analyse import fit_scaling, ranking
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, means, otherwise, varied, with_option
-from fastroute.report.answers.lines import listed
-from fastroute.report.answers.plots import legend_below, log_ticks, panels, whiskers
-from fastroute.report.answers.words import best_words, between
-from fastroute.report.figures import house_style
-from fastroute.report.style import line_style, with_margin
+from fastroute.report.answers.lines import join_words
+from fastroute.report.answers.plots import error_bars, legend_below, log_ticks, panels
+from fastroute.report.answers.words import describe_best, format_estimate
+from fastroute.report.figures import with_report_style
+from fastroute.report.style import format_margin, line_style
 from fastroute.study import StoredStudy
 
 if TYPE_CHECKING:
@@ -105,7 +105,9 @@ def _fills(group: "pl.DataFrame") -> list[str]:
         )
         good = sum(row["tied"] for _, row in mine)
         name, worst = max(mine, key=lambda pair: pair[1]["difference"])
-        loss = between(worst["difference"], worst["difference_low"], worst["difference_high"])
+        loss = format_estimate(
+            worst["difference"], worst["difference_low"], worst["difference_high"]
+        )
         words.append(
             f"{_named(rule)} is alone the best in {alone} and not to be told from the best in "
             f"{good - alone} (at worst {loss} more priced regret, at {name})"
@@ -123,7 +125,7 @@ def _caps(group: "pl.DataFrame") -> list[str]:
         _MODELS, maintain_order=True
     ):
         where = "" if models is None else f"with N = {models}, "
-        words = best_words(
+        words = describe_best(
             ranking(one, "max_deployed"),
             "max_deployed",
             lambda cap: f"M_max = {cap}",
@@ -150,13 +152,13 @@ def _numbers(group: "pl.DataFrame") -> list[str]:
         except ValueError:
             refused.append(f"M_max = {cap}")
             continue
-        found.append(f"{between(power.estimate, power.low, power.high)} at M_max = {cap}")
+        found.append(f"{format_estimate(power.estimate, power.low, power.high)} at M_max = {cap}")
     words = []
     if found:
-        words.append(f"priced regret grows as N^x with x = {listed(found)}.")
+        words.append(f"priced regret grows as N^x with x = {join_words(found)}.")
     if refused:
         words.append(
-            f"no power of N can be fitted at {listed(refused)}: the mean regret is not clearly "
+            f"no power of N can be fitted at {join_words(refused)}: the mean regret is not clearly "
             "above zero."
         )
     return words
@@ -173,15 +175,15 @@ def _rows(group: "pl.DataFrame") -> list[dict[str, Any]]:
         table = ranking(one, "fill")
         row = {"models and cap": name}
         for line in table.sort("fill").iter_rows(named=True):
-            row[_named(line["fill"])] = with_margin(line["mean"], line["high"])
+            row[_named(line["fill"])] = format_margin(line["mean"], line["high"])
         tied = table.filter(table.get_column("tied")).get_column("fill").to_list()
         row["best"] = _named(tied[0])
-        row["tied"] = listed([_named(rule) for rule in tied[1:]]) or "-"
+        row["tied"] = join_words([_named(rule) for rule in tied[1:]]) or "-"
         rows.append(row)
     return rows
 
 
-@house_style
+@with_report_style
 def _figure(trials: "pl.DataFrame", places: list[str]) -> "Figure":
     shown = list(groups(trials, [*places, *([_MODELS] if trials[_MODELS].n_unique() > 1 else [])]))
     figure, axes = panels(len(shown), columns=3)
@@ -191,7 +193,9 @@ def _figure(trials: "pl.DataFrame", places: list[str]) -> "Figure":
             line = means(
                 group.filter(fill=rule).sort("max_deployed"), "max_deployed", "priced_regret"
             )
-            whiskers(panel, line.get_column("max_deployed"), line, _named(rule), line_style(index))
+            error_bars(
+                panel, line.get_column("max_deployed"), line, _named(rule), line_style(index)
+            )
         log_ticks(panel, group.get_column("max_deployed").unique().sort().to_list())
         panel.set_ylim(bottom=0.0)
         panel.set_title(place)

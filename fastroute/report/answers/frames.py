@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastroute.analyse import mean_interval
 from fastroute.report.answers.lines import base_label
-from fastroute.report.style import word
+from fastroute.report.style import format_value
 from fastroute.study import StoredStudy
 from fastroute.study.build import flat_options
 
@@ -121,7 +121,7 @@ def _title(values: dict[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else word(value)
+    return f"{value:.4g}" if isinstance(value, float) else format_value(value)
 
 
 def budget_names(trials: "pl.DataFrame") -> dict[float, str]:

@@ -8,18 +8,24 @@ import numpy as np
 from fastroute.analyse import BestPower, best_power, ranking, starvation_rate
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import budget_names, finals, groups, means, otherwise, varied
-from fastroute.report.answers.lines import listed
+from fastroute.report.answers.lines import join_words
 from fastroute.report.answers.plots import (
-    heat,
+    error_bars,
+    heatmap,
     legend_below,
     log_ticks,
     panels,
     symmetric_log,
-    whiskers,
 )
-from fastroute.report.answers.words import best_words, between, share
-from fastroute.report.figures import house_style
-from fastroute.report.style import compact, line_style, percent, with_margin, word
+from fastroute.report.answers.words import describe_best, format_estimate, format_share
+from fastroute.report.figures import with_report_style
+from fastroute.report.style import (
+    format_margin,
+    format_number,
+    format_percent,
+    format_value,
+    line_style,
+)
 from fastroute.study import StoredStudy
 
 if TYPE_CHECKING:
@@ -67,7 +73,8 @@ def answer(stored: StoredStudy) -> Answer:
         }
         for budget, table in ranked.items():
             details.append(
-                f"{at}b = {names[budget]}: {best_words(table, 'gamma', _gamma, 'priced regret')}."
+                f"{at}b = {names[budget]}: "
+                f"{describe_best(table, 'gamma', _gamma, 'priced regret')}."
             )
         powers = _powers(group)
         verdict[:0] = [at + _scaling(powers, len(ranked)), at + _one_for_all(ranked, names)]
@@ -147,7 +154,7 @@ def _scaling(powers: list[BestPower], budgets: int) -> str:
             "budgets with the same three values of γ, played by the same trials, are needed."
         )
     shown = [
-        between(power.exponent.estimate, power.exponent.low, power.exponent.high)
+        format_estimate(power.exponent.estimate, power.exponent.low, power.exponent.high)
         for power in powers
     ]
     power = powers[0]
@@ -179,7 +186,9 @@ def _one_for_all(ranked: "dict[float, pl.DataFrame]", names: dict[float, str]) -
         for row in table.iter_rows(named=True):
             loss = row["mean"] / best - 1.0 if best > 0.0 else math.inf
             if loss > losses.get(row["gamma"], (-1.0, ""))[0]:
-                gap = between(row["difference"], row["difference_low"], row["difference_high"])
+                gap = format_estimate(
+                    row["difference"], row["difference_low"], row["difference_high"]
+                )
                 losses[row["gamma"]] = (loss, f"{gap} at b = {names[budget]}")
     if not all(math.isfinite(loss) for loss, _ in losses.values()):
         return "no single γ can be judged by its share of the best, which is zero at some budget."
@@ -188,7 +197,7 @@ def _one_for_all(ranked: "dict[float, pl.DataFrame]", names: dict[float, str]) -
     for gamma in dict.fromkeys([ordered[0], *(g for g in losses if g == _SMALL), ordered[-1]]):
         loss, gap = losses[gamma]
         words.append(
-            f"{_gamma(gamma)} has up to {percent(loss)} more than the best γ ({gap})"
+            f"{_gamma(gamma)} has up to {format_percent(loss)} more than the best γ ({gap})"
             if loss
             else f"{_gamma(gamma)} is the best γ everywhere"
         )
@@ -209,14 +218,16 @@ def _rows(
         row = {"setting": place} if place else {}
         row |= {
             "budget": names[budget],
-            "b": word(budget),
+            "b": format_value(budget),
             "best γ": f"{best['gamma']:.3g}",
-            "priced regret": with_margin(best["mean"], best["high"]),
+            "priced regret": format_margin(best["mean"], best["high"]),
             "runner-up": "-" if second is None else f"{second['gamma']:.3g}",
             "its difference": "-"
             if second is None
-            else between(second["difference"], second["difference_low"], second["difference_high"]),
-            "tied": listed(tied) or "-",
+            else format_estimate(
+                second["difference"], second["difference_low"], second["difference_high"]
+            ),
+            "tied": join_words(tied) or "-",
         }
         for power in powers[:1]:
             index = sorted(ranked).index(budget)
@@ -239,7 +250,8 @@ def _starvation(starved: "pl.DataFrame", outer: list[str], names: dict[float, st
             one = group.filter(gamma=gamma).sort("rate")
             rows = [one.row(0, named=True), one.row(-1, named=True)][: len(one)]
             shown = [
-                f"{share(row['rate'], row['low'], row['high'])} at b = {names[row['budget']]}"
+                f"{format_share(row['rate'], row['low'], row['high'])} at b = "
+                f"{names[row['budget']]}"
                 for row in rows
             ]
             words.append(f"{_gamma(gamma)} in {' to '.join(shown)}")
@@ -250,7 +262,7 @@ def _starvation(starved: "pl.DataFrame", outer: list[str], names: dict[float, st
     return verdict
 
 
-@house_style
+@with_report_style
 def _regret_figure(trials: "pl.DataFrame", outer: list[str], names: dict[float, str]) -> "Figure":
     places = list(groups(trials, outer))
     figure, axes = panels(2 * len(places), columns=2, width=3.6)
@@ -261,7 +273,7 @@ def _regret_figure(trials: "pl.DataFrame", outer: list[str], names: dict[float, 
             logarithmic = quantity == "priced_regret"
             for index, ((budget,), one) in enumerate(group.group_by("budget", maintain_order=True)):
                 lines = means(one.sort("gamma"), "gamma", quantity)
-                whiskers(
+                error_bars(
                     panel,
                     lines.get_column("gamma"),
                     lines,
@@ -282,7 +294,7 @@ def _regret_figure(trials: "pl.DataFrame", outer: list[str], names: dict[float, 
     return figure
 
 
-@house_style
+@with_report_style
 def _map_figure(
     maps: "list[tuple[str, dict[float, pl.DataFrame]]]", names: dict[float, str]
 ) -> "Figure":
@@ -301,7 +313,7 @@ def _map_figure(
                 j = gammas.index(row["gamma"])
                 values[i, j] = row["mean"] / best if best > 0.0 else np.nan
                 marks[i, j] = " ★" if rank == 0 else (" ○" if row["tied"] else "")
-        image = heat(
+        image = heatmap(
             figure,
             panel,
             values,
@@ -310,7 +322,7 @@ def _map_figure(
             limits=(1.0, 4.0),
             log=True,
             marks=marks,
-            text=lambda value: compact(value, 3) if value < 100.0 else f"{value:.0f}",
+            text=lambda value: format_number(value, 3) if value < 100.0 else f"{value:.0f}",
         )
         panel.set_title(place)
         panel.set_xlabel("γ")
@@ -322,7 +334,7 @@ def _map_figure(
     return figure
 
 
-@house_style
+@with_report_style
 def _starvation_figure(
     starved: "pl.DataFrame", outer: list[str], names: dict[float, str]
 ) -> "Figure":
@@ -331,7 +343,7 @@ def _starvation_figure(
     for panel, (place, _, group) in zip(axes, places, strict=True):
         for index, ((budget,), one) in enumerate(group.group_by("budget", maintain_order=True)):
             line = one.sort("gamma").rename({"rate": "mean"})
-            whiskers(
+            error_bars(
                 panel, line.get_column("gamma"), line, f"b = {names[budget]}", line_style(index)
             )
         log_ticks(panel, group.get_column("gamma").unique().sort().to_list())

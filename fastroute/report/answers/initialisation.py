@@ -15,9 +15,14 @@ from fastroute.analyse import (
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import arrivals, finals, groups, means, varied
 from fastroute.report.answers.plots import dots, legend_below, panels, spread_axis
-from fastroute.report.answers.words import best_words, between, difference_words, share
-from fastroute.report.figures import house_style
-from fastroute.report.style import with_margin
+from fastroute.report.answers.words import (
+    describe_best,
+    describe_difference,
+    format_estimate,
+    format_share,
+)
+from fastroute.report.figures import with_report_style
+from fastroute.report.style import format_margin
 from fastroute.study import StoredStudy
 from fastroute.study.build import flat_options
 
@@ -51,7 +56,7 @@ def answer(stored: StoredStudy) -> Answer:
     rows: list[dict[str, Any]] = []
     for place, _, group in groups(trials, [*places, "gamma"]):
         ranked = ranking(group, "rule")
-        verdict.append(f"{place}: {best_words(ranked, 'rule', what='priced regret')}.")
+        verdict.append(f"{place}: {describe_best(ranked, 'rule', what='priced regret')}.")
         waits = group.select("cell", "trial", "rule").join(delays, on=["cell", "trial"])
         if waits.is_empty():
             verdict.append(
@@ -164,7 +169,9 @@ def _delays(stored: StoredStudy) -> "pl.DataFrame":
 def _adoption(place: str, waits: "pl.DataFrame", ranked: "pl.DataFrame") -> list[str]:
     """Say who deploys arrivals soonest, and how the rule of lowest regret compares."""
     soonest = ranking(waits, "rule", "wait")
-    words = f"{place}: {best_words(soonest, 'rule', what='mean wait of a good arrival, in rounds')}"
+    words = (
+        f"{place}: {describe_best(soonest, 'rule', what='mean wait of a good arrival, in rounds')}"
+    )
     best, first = ranked.get_column("rule")[0], soonest.get_column("rule")[0]
     if first == best or soonest.filter(rule=best).get_column("difference").item() == 0.0:
         return [f"{words}; {best}, of lowest priced regret, is among them."]
@@ -173,7 +180,7 @@ def _adoption(place: str, waits: "pl.DataFrame", ranked: "pl.DataFrame") -> list
         waits.filter(rule=first).select("trial", "wait"),
         "wait",
     )
-    told = difference_words(found.mean, found.low, found.high, "waits longer", "waits less")
+    told = describe_difference(found.mean, found.low, found.high, "waits longer", "waits less")
     return [f"{words}. {best}, of lowest priced regret, compared with it: {told}."]
 
 
@@ -190,24 +197,24 @@ def _rows(
         line = {
             "setting": place,
             "rule": name,
-            "priced regret": with_margin(row["mean"], row["high"]),
+            "priced regret": format_margin(row["mean"], row["high"]),
             "from the best": "best"
             if row is ranked_rows[0]
-            else between(row["difference"], row["difference_low"], row["difference_high"]),
-            "regret": with_margin(regret.estimate, regret.high),
-            "starved trials": share(rate["rate"], rate["low"], rate["high"]),
+            else format_estimate(row["difference"], row["difference_low"], row["difference_high"]),
+            "regret": format_margin(regret.estimate, regret.high),
+            "starved trials": format_share(rate["rate"], rate["low"], rate["high"]),
         }
         if not waits.is_empty():
             one = waits.filter(rule=name)
             wait = mean_interval(one.get_column("wait").to_numpy())
             never = float(np.mean(one.get_column("never").to_numpy()))
-            line["wait, rounds"] = with_margin(wait.estimate, wait.high)
+            line["wait, rounds"] = format_margin(wait.estimate, wait.high)
             line["never deployed"] = f"{100.0 * never:.3g}%"
         rows.append(line)
     return rows
 
 
-@house_style
+@with_report_style
 def _dots_figure(trials: "pl.DataFrame", places: list[str], quantity: str, label: str) -> "Figure":
     shown = list(groups(trials, places))
     names = trials.get_column("rule").unique(maintain_order=True).to_list()

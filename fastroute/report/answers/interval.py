@@ -7,19 +7,19 @@ from fastroute.analyse import best_of
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.lines import (
     PARTS,
-    Line,
+    CellLine,
     deployments_are_free,
+    format_interval,
+    format_ratio,
+    join_words,
     lines_of,
-    listed,
-    ratio_text,
+    pairable_samples,
     samples_of,
-    shared,
-    spoken,
     summary_of,
 )
 from fastroute.report.answers.plots import legend_below, log_axes, panels, part_lines
-from fastroute.report.figures import house_style
-from fastroute.report.style import with_margin, word
+from fastroute.report.figures import with_report_style
+from fastroute.report.style import format_margin, format_value
 from fastroute.scenarios.placement import stage_count
 
 if TYPE_CHECKING:
@@ -51,22 +51,23 @@ def answer(stored: "StoredStudy") -> Answer:
     return Answer(QUESTION, tuple(verdict), tables, (figure,))
 
 
-def _verdict(stored: "StoredStudy", line: Line) -> list[str]:
+def _verdict(stored: "StoredStudy", line: CellLine) -> list[str]:
     stages = line.cells.get_column("stages").to_list()
     lengths = line.cells.get_column("stage_length").to_list()
-    samples = shared(samples_of(stored, line.cells, line.measure))
+    samples = pairable_samples(samples_of(stored, line.cells, line.measure))
     found = best_of(samples)
     best = found.best
     ties = [place for place in found.ties if place != best]
     mean = float(samples[best].mean())
     text = (
-        f"{line.title}: mean {line.words} is lowest at T/K = {word(lengths[best])} rounds "
-        f"(K = {word(stages[best])}; {with_margin(mean, _high(stored, line, best))})"
+        f"{line.title}: mean {line.words} is lowest at T/K = {format_value(lengths[best])} rounds "
+        f"(K = {format_value(stages[best])}; {format_margin(mean, _high(stored, line, best))})"
     )
     if len(ties) == len(stages) - 1:
         text += ", but no other number of stages can be told apart from it"
     elif ties:
-        text += f"; K = {listed([word(stages[place]) for place in ties])} cannot be told apart"
+        names = join_words([format_value(stages[place]) for place in ties])
+        text += f"; K = {names} cannot be told apart"
     else:
         text += ", and every other K in the study is worse beyond doubt"
     sentences = [f"{text} (paired by trial, all comparisons at once at 95 %)."]
@@ -76,27 +77,28 @@ def _verdict(stored: "StoredStudy", line: Line) -> list[str]:
     if abs(stages[near] - rule) > 0.1 * rule:
         sentences.append(f"K = T^(1/3) = {rule} is not among the numbers of stages here.")
     elif near != best:
-        ratio = ratio_text(samples[near], samples[best], found.excess[near].level)
+        ratio = format_ratio(samples[near], samples[best], found.excess[near].level)
         doubt = ", which chance alone may explain" if near in ties else ""
         sentences.append(
-            f"K = T^(1/3) = {word(stages[near])} has {ratio} that {line.words}{doubt}."
+            f"K = T^(1/3) = {format_value(stages[near])} has {ratio} that {line.words}{doubt}."
         )
     else:
-        sentences.append(f"That is K = T^(1/3) = {word(stages[near])}.")
+        sentences.append(f"That is K = T^(1/3) = {format_value(stages[near])}.")
     few, many = (_largest_part(stored, line, place) for place in (0, -1))
     sentences.append(
-        f"With the fewest stages (K = {word(stages[0])}) the largest part of the regret is {few}, "
-        f"with the most (K = {word(stages[-1])}) it is {many}."
+        f"With the fewest stages (K = {format_value(stages[0])}) the largest part of the "
+        f"regret is {few}, "
+        f"with the most (K = {format_value(stages[-1])}) it is {many}."
     )
     return sentences
 
 
-def _high(stored: "StoredStudy", line: Line, place: int) -> float:
+def _high(stored: "StoredStudy", line: CellLine, place: int) -> float:
     high = summary_of(stored, line.cells, line.measure).get_column("high")[place]
     return math.nan if high is None else float(high)
 
 
-def _largest_part(stored: "StoredStudy", line: Line, place: int) -> str:
+def _largest_part(stored: "StoredStudy", line: CellLine, place: int) -> str:
     means = {
         part: float(summary_of(stored, line.cells, part).get_column("mean")[place])
         for part in PARTS
@@ -104,7 +106,7 @@ def _largest_part(stored: "StoredStudy", line: Line, place: int) -> str:
     return max(means, key=lambda part: means[part])
 
 
-def _table(stored: "StoredStudy", line: Line) -> AnswerTable:
+def _table(stored: "StoredStudy", line: CellLine) -> AnswerTable:
     import polars as pl
 
     columns: dict[str, list[object]] = {
@@ -114,13 +116,13 @@ def _table(stored: "StoredStudy", line: Line) -> AnswerTable:
     for name in ("regret", *PARTS, "priced_regret"):
         found = summary_of(stored, line.cells, name)
         columns[name.replace("_", " ")] = [
-            spoken(row) for row in found.select("mean", "low", "high").iter_rows()
+            format_interval(row) for row in found.select("mean", "low", "high").iter_rows()
         ]
     return AnswerTable(line.title, pl.DataFrame(columns), "Means over trials, 95 % intervals.")
 
 
-@house_style
-def _figure(stored: "StoredStudy", lines: list[Line]) -> "Figure":
+@with_report_style
+def _figure(stored: "StoredStudy", lines: list[CellLine]) -> "Figure":
     priced = [line.measure == "priced_regret" for line in lines]
     titles = [f"{line.title}{', priced' * one}" for line, one in zip(lines, priced, strict=True)]
     figure, shown = panels(len(lines), columns=2, width=2.8, height=2.6)

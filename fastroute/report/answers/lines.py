@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.analyse import paired_difference, paired_ratio
-from fastroute.report.style import NOTHING, compact, word
+from fastroute.report.style import NOTHING, format_number, format_value
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,7 +21,7 @@ _SETTINGS = ("horizon", "budget", "max_deployed", "stages", "seed")
 _PARAMETERS = ("scenario", "policy", *_SETTINGS)
 
 
-class Line(NamedTuple):
+class CellLine(NamedTuple):
     """Cells that differ along one parameter.
 
     Attributes
@@ -52,7 +52,7 @@ class Line(NamedTuple):
         return self.measure.replace("_", " ")
 
 
-def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> list[Line]:
+def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> list[CellLine]:
     """Sort the cells of a study into lines.
 
     Parameters
@@ -88,11 +88,15 @@ def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> 
     for group in cells.partition_by(keys, maintain_order=True):
         first = group.row(0, named=True)
         who = " with ".join(first[name] for name in ("scenario", "policy") if name in keys)
-        rest = [_told(name, first[name]) for name in keys if name not in ("scenario", "policy")]
+        rest = [
+            _format_parameter(name, first[name])
+            for name in keys
+            if name not in ("scenario", "policy")
+        ]
         title = ", ".join([who, *rest] if who else rest)
         spent = group.filter(pl.col("cell").is_in(over)).height > 0
         lines.append(
-            Line(
+            CellLine(
                 first["scenario"],
                 first["policy"],
                 title,
@@ -104,8 +108,8 @@ def lines_of(stored: "StoredStudy", along: str, follows: Sequence[str] = ()) -> 
     return lines
 
 
-def _told(name: str, value: object) -> str:
-    return f"{name.removesuffix('_rule').replace('_', ' ')} {word(value)}"
+def _format_parameter(name: str, value: object) -> str:
+    return f"{name.removesuffix('_rule').replace('_', ' ')} {format_value(value)}"
 
 
 def base_label(stored: "StoredStudy", label: str, *, policies: bool = False) -> str:
@@ -175,7 +179,7 @@ def samples_of(
     return [trials.filter(cell=cell).get_column(name).to_numpy() for cell in numbers]
 
 
-def shared(samples: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+def pairable_samples(samples: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
     """Cut samples to the trials that all of them have, so that they can be paired."""
     count = min(sample.size for sample in samples)
     return [sample[:count] for sample in samples]
@@ -187,28 +191,28 @@ def summary_of(stored: "StoredStudy", cells: "pl.DataFrame", name: str) -> "pl.D
     return cells.select("cell").join(found, on="cell", how="left", maintain_order="left")
 
 
-def spoken(interval: Iterable[float | None]) -> str:
+def format_interval(interval: Iterable[float | None]) -> str:
     """Write an estimate with its interval, ``0.667 (0.651 to 0.683)``, and rounding as 0.
 
     An estimate without an interval, from a single trial, stands alone.
     """
     values = [math.nan if value is None else value for value in interval]
-    estimate, low, high = (compact(0.0 if abs(v) < NOTHING else v, 3) for v in values)
+    estimate, low, high = (format_number(0.0 if abs(v) < NOTHING else v, 3) for v in values)
     return estimate if math.isnan(values[1]) else f"{estimate} ({low} to {high})"
 
 
-def ratio_text(a: NDArray[np.float64], b: NDArray[np.float64], level: float = 0.95) -> str:
+def format_ratio(a: NDArray[np.float64], b: NDArray[np.float64], level: float = 0.95) -> str:
     """Write how many times the mean of `b` that of `a` is: ``1.60 (1.54 to 1.66) times``.
 
     Where a mean is not above zero it is the difference instead, in units of reward.
     """
     if min(a.mean(), b.mean()) > NOTHING:
         found = paired_ratio(a, b, level=level)
-        return f"{spoken((found.estimate, found.low, found.high))} times"
+        return f"{format_interval((found.estimate, found.low, found.high))} times"
     excess = paired_difference(a, b, level=level)
-    return f"{spoken((excess.mean, excess.low, excess.high))} units of reward more than"
+    return f"{format_interval((excess.mean, excess.low, excess.high))} units of reward more than"
 
 
-def listed(words: Sequence[str]) -> str:
+def join_words(words: Sequence[str]) -> str:
     """Join words as a sentence does: ``a, b and c``."""
     return " and ".join(", ".join(part) for part in (words[:-1], words[-1:]) if part)

@@ -7,10 +7,16 @@ from numpy.typing import NDArray
 
 from fastroute.analyse import budget_prices, paired_difference, price_supremum
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.lines import Line, lines_of, ratio_text, shared, spoken
-from fastroute.report.answers.plots import legend_below, panels, whiskers
-from fastroute.report.figures import house_style
-from fastroute.report.style import NOTHING, compact, line_style, word
+from fastroute.report.answers.lines import (
+    CellLine,
+    format_interval,
+    format_ratio,
+    lines_of,
+    pairable_samples,
+)
+from fastroute.report.answers.plots import error_bars, legend_below, panels
+from fastroute.report.figures import with_report_style
+from fastroute.report.style import NOTHING, format_number, format_value, line_style
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,7 +30,7 @@ QUESTION = "Are the budget prices λ*_k of the stages bounded in practice?"
 class Prices(NamedTuple):
     """The prices of the cells of a line, each times the budget of its cell."""
 
-    line: Line
+    line: CellLine
     horizons: list[int]
     supremum: "pl.DataFrame"  #: per horizon, of the largest price of each trial: statistics
     samples: list[NDArray[np.float64]]  #: per horizon, the largest price of each trial
@@ -51,7 +57,7 @@ class Prices(NamedTuple):
         """
         if len(self.samples) < 2:
             return "single"
-        before, after = shared(self.samples[-2:])
+        before, after = pairable_samples(self.samples[-2:])
         found = paired_difference(after, before)
         if found.low > NOTHING:
             return "grows"
@@ -59,8 +65,8 @@ class Prices(NamedTuple):
 
     def change_words(self) -> str:
         """Write the mean largest price of the largest horizon in terms of the one before."""
-        before, after = shared(self.samples[-2:])
-        return ratio_text(after, before)
+        before, after = pairable_samples(self.samples[-2:])
+        return format_ratio(after, before)
 
 
 def answer(stored: "StoredStudy") -> Answer:
@@ -101,7 +107,7 @@ def answer(stored: "StoredStudy") -> Answer:
     return Answer(QUESTION, tuple(verdict), (table,), figures)
 
 
-def _prices(stored: "StoredStudy", line: Line) -> Prices:
+def _prices(stored: "StoredStudy", line: CellLine) -> Prices:
     import polars as pl
 
     numbers = line.cells.get_column("cell").to_list()
@@ -137,16 +143,22 @@ def _verdict(found: list[Prices]) -> list[str]:
     top = max(binding, key=lambda one: one.largest)
     horizons = sorted({horizon for one in learned for horizon in one.horizons})
     verdict = [
-        f"The largest price of all stages, trials and horizons is λ* b = {compact(top.largest, 3)} "
-        f"units of reward ({top.line.title}), for T from {word(horizons[0])} to "
-        f"{word(horizons[-1])}: in these runs a bound Λ need be no larger than that divided by b."
+        f"The largest price of all stages, trials and horizons is λ* b = "
+        f"{format_number(top.largest, 3)} "
+        f"units of reward ({top.line.title}), for T from {format_value(horizons[0])} to "
+        f"{format_value(horizons[-1])}: in these runs a bound Λ need be no larger than that "
+        "divided by b."
     ]
     groups: dict[str, list[str]] = {"grows": [], "falls": [], "flat": [], "single": []}
     for one in binding:
         kind = one.last_change()
         extra = f" ({one.change_words()})" if kind in ("grows", "falls") else ""
         groups[kind].append(one.line.title + extra)
-    step = f"from T = {word(horizons[-2])} to {word(horizons[-1])}" if len(horizons) > 1 else ""
+    step = (
+        f"from T = {format_value(horizons[-2])} to {format_value(horizons[-1])}"
+        if len(horizons) > 1
+        else ""
+    )
     words = {
         "grows": f"Its mean over trials still grows {step}, so these runs do not show its end",
         "falls": f"Its mean over trials falls {step}, as it would under a bound",
@@ -160,7 +172,8 @@ def _verdict(found: list[Prices]) -> list[str]:
     ratios = {one.line.title: ratio for one in binding if (ratio := _against_truth(one, found))}
     if ratios:
         verdict.append(
-            f"At T = {word(horizons[-1])} the mean largest price is, in terms of that under the "
+            f"At T = {format_value(horizons[-1])} the mean largest price is, in terms of that "
+            "under the "
             f"true means (the oracle's): {'; '.join(f'{k} {v}' for k, v in ratios.items())}."
         )
     return verdict
@@ -171,8 +184,8 @@ def _against_truth(one: Prices, found: list[Prices]) -> str:
     for other in found:
         alike = (one.line.scenario, one.line.rest) == (other.line.scenario, other.line.rest)
         if other.true and alike and other.samples[-1].mean() > NOTHING:
-            mine, true = shared([one.samples[-1], other.samples[-1]])
-            return ratio_text(mine, true)
+            mine, true = pairable_samples([one.samples[-1], other.samples[-1]])
+            return format_ratio(mine, true)
     return ""
 
 
@@ -182,13 +195,13 @@ def _rows(found: list[Prices]) -> list[dict[str, str]]:
     for one in found:
         row = {"line": one.line.title}
         for figures in one.supremum.iter_rows(named=True):
-            row[f"mean, T = {word(figures['horizon'])}"] = spoken(
+            row[f"mean, T = {format_value(figures['horizon'])}"] = format_interval(
                 figures[name] for name in ("mean", "low", "high")
             )
-        row["95 % quantile, largest T"] = spoken(
+        row["95 % quantile, largest T"] = format_interval(
             one.supremum.row(-1, named=True)[name] for name in ("q95", "q95_low", "q95_high")
         )
-        row["largest of all"] = compact(one.largest, 3)
+        row["largest of all"] = format_number(one.largest, 3)
         rows.append(row)
     heads = dict.fromkeys(head for row in rows for head in row)
     return [{head: row.get(head, "-") for head in heads} for row in rows]
@@ -208,19 +221,19 @@ def _panel(one: Prices) -> str:
     return f"{one.line.scenario}, {one.line.policy}"
 
 
-@house_style
+@with_report_style
 def _suprema(found: list[Prices]) -> "Figure":
     figure, shown, places = _panels(found)
     for one in found:
         axes, style = shown[_panel(one)], line_style(places[one.line.rest])
-        whiskers(axes, one.horizons, one.supremum, one.line.rest or one.line.policy, style)
+        error_bars(axes, one.horizons, one.supremum, one.line.rest or one.line.policy, style)
         axes.set_xscale("log")
         largest = [float(values.max()) for values in one.samples]
         axes.plot(one.horizons, largest, color=style.colour, linestyle="", marker="x", markersize=5)
     return _finished(figure, shown, "horizon T (rounds)", "largest price of a trial")
 
 
-@house_style
+@with_report_style
 def _by_stage(found: list[Prices]) -> "Figure":
     figure, shown, places = _panels(found)
     for one in found:

@@ -15,11 +15,11 @@ from fastroute.report.answers.frames import (
     reference_of,
     varied,
 )
-from fastroute.report.answers.lines import listed
-from fastroute.report.answers.plots import heat, legend_below, panels
-from fastroute.report.answers.words import between, difference_words
-from fastroute.report.figures import house_style
-from fastroute.report.style import line_style, with_margin
+from fastroute.report.answers.lines import join_words
+from fastroute.report.answers.plots import heatmap, legend_below, panels
+from fastroute.report.answers.words import describe_difference, format_estimate
+from fastroute.report.figures import with_report_style
+from fastroute.report.style import format_margin, line_style
 from fastroute.study import StoredStudy
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _verdict(group: "pl.DataFrame", reference: str) -> str:
             continue
         found = paired_difference(base, one, "priced_regret")
         words.append(
-            difference_words(
+            describe_difference(
                 found.mean,
                 found.low,
                 found.high,
@@ -114,9 +114,10 @@ def _verdict(group: "pl.DataFrame", reference: str) -> str:
         )
     cost = 100.0 * (base.get_column("cost").to_numpy() / base.get_column("budget").to_numpy() - 1.0)
     excess = mean_interval(cost)
-    spent = between(excess.estimate, excess.low, excess.high)
+    spent = format_estimate(excess.estimate, excess.low, excess.high)
     return (
-        f"priced regret of {reference}, compared trial by trial, is {listed(words)}. Its mean cost "
+        f"priced regret of {reference}, compared trial by trial, is {join_words(words)}. Its "
+        "mean cost "
         f"is over the budget by {spent} %."
     )
 
@@ -128,15 +129,15 @@ def _rows(group: "pl.DataFrame", reference: str) -> list[dict[str, Any]]:
         row = {"policy": policy}
         for quantity in ("regret", "priced_regret", "discovery", "deployment", "routing"):
             found = mean_interval(one.get_column(quantity).to_numpy())
-            row[quantity.replace("_", " ")] = with_margin(found.estimate, found.high)
+            row[quantity.replace("_", " ")] = format_margin(found.estimate, found.high)
         ratio = one.get_column("cost").to_numpy() / one.get_column("budget").to_numpy()
         spent = mean_interval(ratio)
-        row["cost / budget"] = with_margin(spent.estimate, spent.high)
+        row["cost / budget"] = format_margin(spent.estimate, spent.high)
         difference = paired_difference(one, base, "priced_regret")
         row[f"priced regret above {reference}"] = (
             "-"
             if policy == reference
-            else between(difference.mean, difference.low, difference.high)
+            else format_estimate(difference.mean, difference.low, difference.high)
         )
         rows.append(row)
     return rows
@@ -193,7 +194,7 @@ def _agreement(stored: StoredStudy, pair: dict[str, int], reference: str) -> str
         if half.is_empty():
             continue
         found = mean_interval(100.0 * half.get_column("hit").to_numpy())
-        shown = between(found.estimate, found.low, found.high)
+        shown = format_estimate(found.estimate, found.low, found.high)
         words.append(f"{shown} % in the {name} half of the stages")
     return (
         f"Of the models that the oracle deploys, {reference} deploys {' and '.join(words)} (in the "
@@ -201,7 +202,7 @@ def _agreement(stored: StoredStudy, pair: dict[str, int], reference: str) -> str
     )
 
 
-@house_style
+@with_report_style
 def _curves_figure(
     stored: StoredStudy, trials: "pl.DataFrame", places: list[str], quantity: str
 ) -> "Figure":
@@ -236,7 +237,7 @@ def _curves_figure(
     return figure
 
 
-@house_style
+@with_report_style
 def _deployment_figure(
     stored: StoredStudy, names: list[str], cells: list[int], shares: "list[Any]"
 ) -> "Figure":
@@ -253,7 +254,7 @@ def _deployment_figure(
     image: Any = None
     for panel, name, share in zip(axes, names, shares, strict=True):
         every = [""] * share.shape[1]
-        image = heat(figure, panel, share, models, every, limits=(0.0, 1.0), text=None)
+        image = heatmap(figure, panel, share, models, every, limits=(0.0, 1.0), text=None)
         for model, start in enumerate(np.searchsorted(opened, first)):
             if 0 < start < share.shape[1]:
                 panel.plot(

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastroute.report.answers.lines import summary_of
 from fastroute.report.figures import new_figure
-from fastroute.report.style import NOTHING, PANEL_RATIO, PARTS, LineStyle, compact, line_style
+from fastroute.report.style import NOTHING, PANEL_RATIO, PARTS, LineStyle, format_number, line_style
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,7 +38,7 @@ def panels(
     return figure, axes[:count]
 
 
-def whiskers(
+def error_bars(
     axes: "Axes",
     x: ArrayLike,
     frame: "pl.DataFrame",
@@ -98,7 +98,7 @@ def part_lines(
     """Draw the parts of the regret, and in black the regret by some measure, of cells over `x`."""
     looks = {part: LineStyle(colour, "-") for part, (colour, _) in PARTS.items()}
     for name in (*PARTS, measure):
-        whiskers(
+        error_bars(
             axes,
             x,
             summary_of(stored, cells, name),
@@ -201,7 +201,7 @@ def symmetric_log(axes: "Axes", straight: float) -> None:
     axes.axhline(0.0, color="black", linewidth=0.8)
 
 
-def heat(
+def heatmap(
     figure: "Figure",
     axes: "Axes",
     values: "NDArray[np.float64]",
@@ -211,7 +211,7 @@ def heat(
     limits: tuple[float, float],
     log: bool = False,
     marks: "NDArray[np.str_] | None" = None,
-    text: Callable[[float], str] | None = compact,
+    text: Callable[[float], str] | None = format_number,
 ) -> Any:
     """Draw a table of numbers as colours, with the numbers on them; returns the image.
 

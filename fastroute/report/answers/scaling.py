@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastroute.analyse import ScalingFit, fit_scaling, scaling_table
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.lines import PARTS, Line, lines_of, listed, samples_of
-from fastroute.report.answers.plots import legend_below, log_axes, panels, whiskers
-from fastroute.report.figures import house_style
-from fastroute.report.style import NOTHING, line_style, word
+from fastroute.report.answers.lines import PARTS, CellLine, join_words, lines_of, samples_of
+from fastroute.report.answers.plots import error_bars, legend_below, log_axes, panels
+from fastroute.report.figures import with_report_style
+from fastroute.report.style import NOTHING, format_value, line_style
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,7 +35,7 @@ _QUANTITIES: Final = ("regret", *PARTS, "priced_regret")
 class Fitted(NamedTuple):
     """A line with the fit of its growth, or why there is none."""
 
-    line: Line
+    line: CellLine
     fit: ScalingFit | None
     problem: str
 
@@ -58,7 +58,7 @@ def answer(stored: "StoredStudy") -> Answer:
     return Answer(QUESTION, tuple(_verdict(found)), (_overall(found), *tables), (figure,))
 
 
-def fitted(stored: "StoredStudy", line: Line) -> Fitted:
+def fitted(stored: "StoredStudy", line: CellLine) -> Fitted:
     """Fit a power of the horizon to the measure of a line."""
     horizons = line.cells.get_column("horizon").to_list()
     samples = samples_of(stored, line.cells, line.measure)
@@ -68,7 +68,7 @@ def fitted(stored: "StoredStudy", line: Line) -> Fitted:
         return Fitted(line, None, str(error))
 
 
-def exponent_text(fit: ScalingFit) -> str:
+def format_exponent(fit: ScalingFit) -> str:
     """Write an exponent with half its interval: ``0.671 ± 0.004``."""
     return f"{fit.exponent.estimate:.3f} ± {0.5 * (fit.exponent.high - fit.exponent.low):.3f}"
 
@@ -83,12 +83,12 @@ def against_two_thirds(fit: ScalingFit) -> str:
         two largest horizons is clearly on another side than that over all horizons.
     """
     last = fit.local.row(-1, named=True)
-    overall = _side(fit.exponent.low, fit.exponent.high)
-    latest = _side(last["low"], last["high"])
+    overall = _compare_interval(fit.exponent.low, fit.exponent.high)
+    latest = _compare_interval(last["low"], last["high"])
     return "passing" if "unclear" not in (overall, latest) and overall != latest else overall
 
 
-def _side(low: float, high: float) -> str:
+def _compare_interval(low: float, high: float) -> str:
     low, high = low - _TWO_THIRDS, high - _TWO_THIRDS
     if -NEAR <= low and high <= NEAR:
         return "near"
@@ -125,8 +125,8 @@ def _verdict(found: list[Fitted]) -> list[str]:
     return verdict
 
 
-def _named(line: Line, fit: ScalingFit) -> str:
-    text = exponent_text(fit)
+def _named(line: CellLine, fit: ScalingFit) -> str:
+    text = format_exponent(fit)
     if against_two_thirds(fit) == "passing":
         text += f", at last {_local_text(fit.local.row(-1, named=True))}"
     return f"{line.title} ({text})"
@@ -140,7 +140,7 @@ def _remarks(fit: ScalingFit) -> str:
     return ", ".join(_remark(warning) for warning in fit.warnings)
 
 
-def _names(lines: list[Line]) -> list[str]:
+def _names(lines: list[CellLine]) -> list[str]:
     return list(dict.fromkeys(line.scenario for line in lines))
 
 
@@ -154,7 +154,7 @@ def _overall(found: list[Fitted]) -> AnswerTable:
         if fit is None:
             row["remark"] = f"not fitted: {problem}"
         else:
-            row |= {"exponent": exponent_text(fit), "remark": _remarks(fit)}
+            row |= {"exponent": format_exponent(fit), "remark": _remarks(fit)}
             for step in fit.local.iter_rows(named=True):
                 ends = (f"{step[end]:.3g}".replace("e+0", "e") for end in _ENDS)
                 row[" to ".join(ends)] = _local_text(step)
@@ -168,7 +168,7 @@ def _overall(found: list[Fitted]) -> AnswerTable:
     )
 
 
-def _exponents(stored: "StoredStudy", lines: list[Line], scenario: str) -> AnswerTable:
+def _exponents(stored: "StoredStudy", lines: list[CellLine], scenario: str) -> AnswerTable:
     """Fitted exponents of the regret and its parts, in one scenario."""
     import polars as pl
 
@@ -194,7 +194,12 @@ def _exponents(stored: "StoredStudy", lines: list[Line], scenario: str) -> Answe
                 {"policy": line.policy, "quantity": fit["quantity"].replace("_", " ")} | _row(fit)
             )
     sizes = lines[0].cells.select("horizon", "trials")
-    ladder = listed([f"{word(trials)} at {word(horizon)}" for horizon, trials in sizes.iter_rows()])
+    ladder = join_words(
+        [
+            f"{format_value(trials)} at {format_value(horizon)}"
+            for horizon, trials in sizes.iter_rows()
+        ]
+    )
     return AnswerTable(
         f"Fitted exponents: {scenario}",
         pl.DataFrame(rows),
@@ -246,7 +251,7 @@ def _remark(warning: str) -> str:
     return "few horizons" if warning else ""
 
 
-@house_style
+@with_report_style
 def _figure(stored: "StoredStudy", found: list[Fitted]) -> "Figure":
     from matplotlib.lines import Line2D
 
@@ -261,7 +266,7 @@ def _figure(stored: "StoredStudy", found: list[Fitted]) -> "Figure":
             frame = _points(fit)
             style = line_style(policies.index(line.policy))
             horizons = frame.get_column("horizon")
-            whiskers(axes, horizons, frame, exponent_text(fit), style, positive=True)
+            error_bars(axes, horizons, frame, format_exponent(fit), style, positive=True)
         drawn = [fit for line, fit, _ in found if line.scenario == name and fit is not None]
         if drawn:
             nearest = min(drawn, key=lambda fit: abs(fit.exponent.estimate - _TWO_THIRDS))

@@ -10,19 +10,19 @@ from fastroute.analyse import BestOf, best_of
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.lines import (
     PARTS,
-    Line,
+    CellLine,
     deployments_are_free,
+    format_interval,
+    format_ratio,
     lines_of,
-    ratio_text,
+    pairable_samples,
     samples_of,
-    shared,
-    spoken,
     summary_of,
 )
-from fastroute.report.answers.plots import legend_below, panels, part_lines, whiskers
-from fastroute.report.answers.scaling import Fitted, exponent_text, fitted
-from fastroute.report.figures import house_style
-from fastroute.report.style import line_style, word
+from fastroute.report.answers.plots import error_bars, legend_below, panels, part_lines
+from fastroute.report.answers.scaling import Fitted, fitted, format_exponent
+from fastroute.report.figures import with_report_style
+from fastroute.report.style import format_value, line_style
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,7 +35,7 @@ _THIRD: Final = Fraction(1, 3)
 _RULE: Final = "stages_rule"
 
 
-class Sweep(NamedTuple):
+class ExponentSweep(NamedTuple):
     """The lines over horizons of one scenario and policy, by the power x of their stages."""
 
     title: str
@@ -91,9 +91,9 @@ def power_of(rule: str) -> Fraction | None:
         return None
 
 
-def _sweeps(stored: "StoredStudy") -> list[Sweep]:
+def _sweeps(stored: "StoredStudy") -> list[ExponentSweep]:
     follows = ("stages", "scenario_stages")
-    lines: dict[str, list[tuple[Fraction, Line]]] = {}
+    lines: dict[str, list[tuple[Fraction, CellLine]]] = {}
     for line in lines_of(stored, "horizon", follows):
         power = power_of(str(line.cells.get_column(_RULE)[0]))
         if power is not None and line.cells.height > 1:
@@ -109,9 +109,9 @@ def _sweeps(stored: "StoredStudy") -> list[Sweep]:
         measure = "priced_regret" if priced else "regret"
         alike = [line._replace(measure=measure) for _, line in found]
         last = [line.cells.tail(1) for line in alike]
-        samples = shared([samples_of(stored, cell, measure)[0] for cell in last])
+        samples = pairable_samples([samples_of(stored, cell, measure)[0] for cell in last])
         sweeps.append(
-            Sweep(
+            ExponentSweep(
                 title,
                 [power for power, _ in found],
                 [fitted(stored, line) for line in alike],
@@ -124,11 +124,11 @@ def _sweeps(stored: "StoredStudy") -> list[Sweep]:
     return sweeps
 
 
-def _verdict(sweep: Sweep) -> str:
+def _verdict(sweep: ExponentSweep) -> str:
     best, ties = sweep.best.best, sweep.best.ties
     words = sweep.measure.replace("_", " ")
     text = (
-        f"{sweep.title}: at T = {word(sweep.horizon)} mean {words} is lowest with x = "
+        f"{sweep.title}: at T = {format_value(sweep.horizon)} mean {words} is lowest with x = "
         f"{_shown(sweep.powers[best])} (K = {_stages(sweep, best)})"
     )
     others = [_shown(sweep.powers[place]) for place in ties if place != best]
@@ -145,7 +145,7 @@ def _verdict(sweep: Sweep) -> str:
             text += " So 1/3 is as good as any here, as far as these trials tell."
         else:
             level = sweep.best.excess[third].level
-            ratio = ratio_text(sweep.samples[third], sweep.samples[best], level)
+            ratio = format_ratio(sweep.samples[third], sweep.samples[best], level)
             text += f" x = 1/3 is not the best: it has {ratio} that {words}."
     slopes = [
         (one.fit.exponent, power)
@@ -172,11 +172,11 @@ def _shown(power: Fraction) -> str:
     return str(power) if power == _THIRD else f"{float(power):g}"
 
 
-def _stages(sweep: Sweep, place: int) -> str:
-    return word(sweep.last[place].get_column("stages")[0])
+def _stages(sweep: ExponentSweep, place: int) -> str:
+    return format_value(sweep.last[place].get_column("stages")[0])
 
 
-def _table(stored: "StoredStudy", sweep: Sweep) -> AnswerTable:
+def _table(stored: "StoredStudy", sweep: ExponentSweep) -> AnswerTable:
     import polars as pl
 
     rows = []
@@ -185,22 +185,22 @@ def _table(stored: "StoredStudy", sweep: Sweep) -> AnswerTable:
         row = {
             "x": _shown(power),
             "K": _stages(sweep, place),
-            "exponent of T": "not fitted" if fit is None else exponent_text(fit),
+            "exponent of T": "not fitted" if fit is None else format_exponent(fit),
         }
         for name in (sweep.measure, *PARTS):
             found = summary_of(stored, cell, name).select("mean", "low", "high").row(0)
-            row[name.replace("_", " ")] = spoken(found)
+            row[name.replace("_", " ")] = format_interval(found)
         rows.append(row)
     return AnswerTable(
         sweep.title,
         pl.DataFrame(rows),
-        f"Exponents over all horizons; K and means at T = {word(sweep.horizon)}, with 95 % "
+        f"Exponents over all horizons; K and means at T = {format_value(sweep.horizon)}, with 95 % "
         "intervals.",
     )
 
 
-@house_style
-def _slopes(sweeps: list[Sweep]) -> "Figure":
+@with_report_style
+def _slopes(sweeps: list[ExponentSweep]) -> "Figure":
     import polars as pl
 
     figure, (axes,) = panels(1, height=3.6)
@@ -213,7 +213,7 @@ def _slopes(sweeps: list[Sweep]) -> "Figure":
         if not rows:
             continue
         frame = pl.DataFrame(rows, schema=["x", "mean", "low", "high"], orient="row")
-        whiskers(axes, frame.get_column("x"), frame, sweep.title, line_style(index))
+        error_bars(axes, frame.get_column("x"), frame, sweep.title, line_style(index))
     powers = sorted({float(power) for sweep in sweeps for power in sweep.powers})
     powers = sorted({*powers, float(_THIRD)})
     bound = [max(1.0 - x, 0.5 * (1.0 + x)) for x in powers]
@@ -225,15 +225,15 @@ def _slopes(sweeps: list[Sweep]) -> "Figure":
     return figure
 
 
-@house_style
-def _regrets(stored: "StoredStudy", sweeps: list[Sweep]) -> "Figure":
+@with_report_style
+def _regrets(stored: "StoredStudy", sweeps: list[ExponentSweep]) -> "Figure":
     import polars as pl
 
     figure, shown = panels(len(sweeps), columns=2, width=2.8, height=2.6)
     for axes, sweep in zip(shown, sweeps, strict=True):
         powers = [float(power) for power in sweep.powers]
         part_lines(axes, powers, stored, pl.concat(sweep.last), sweep.measure)
-        axes.set_title(f"{sweep.title}, T = {word(sweep.horizon)}")
+        axes.set_title(f"{sweep.title}, T = {format_value(sweep.horizon)}")
         axes.axvline(float(_THIRD), color="black", linestyle=":", linewidth=1.0)
         axes.set_xlabel("x, where K = T^x")
         axes.set_ylabel("regret at the horizon")

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, Final
 from fastroute.analyse import paired_difference
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, means, varied
-from fastroute.report.answers.plots import legend_below, log_ticks, panels, whiskers
-from fastroute.report.answers.words import between, difference_words
-from fastroute.report.figures import house_style
-from fastroute.report.style import line_style, with_margin
+from fastroute.report.answers.plots import error_bars, legend_below, log_ticks, panels
+from fastroute.report.answers.words import describe_difference, format_estimate
+from fastroute.report.figures import with_report_style
+from fastroute.report.style import format_margin, line_style
 from fastroute.study import StoredStudy
 
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ def _trend(one: "pl.DataFrame") -> list[str]:
     low, high = table.row(0, named=True), table.row(-1, named=True)
     limits = one.get_column(_LIMIT).unique().sort()
     ends = _paired(one, one, limits[0], limits[-1])
-    told = difference_words(
+    told = describe_difference(
         *ends, "it is higher at the smallest limit", "it is lower at the smallest limit"
     )
     return [
         f"priced regret is lowest at α = {low[_LIMIT]:.3g} "
-        f"({with_margin(low['mean'], low['high'])}) and highest at α = {high[_LIMIT]:.3g} "
-        f"({with_margin(high['mean'], high['high'])}). Between the ends, α = {limits[0]:.3g} and "
+        f"({format_margin(low['mean'], low['high'])}) and highest at α = {high[_LIMIT]:.3g} "
+        f"({format_margin(high['mean'], high['high'])}). Between the ends, α = {limits[0]:.3g} and "
         f"α = {limits[-1]:.3g}: {told}."
     ]
 
@@ -126,8 +126,9 @@ def _against(one: "pl.DataFrame", oracle: "pl.DataFrame") -> str:
     gaps = {limit: _paired(one, oracle, limit, limit) for limit in shared}
     least, most = min(gaps, key=lambda k: gaps[k][0]), max(gaps, key=lambda k: gaps[k][0])
     return (
-        f"priced regret above that of the oracle: from {between(*gaps[least])} at α = {least:.3g} "
-        f"to {between(*gaps[most])} at α = {most:.3g}."
+        f"priced regret above that of the oracle: from {format_estimate(*gaps[least])} at α = "
+        f"{least:.3g} "
+        f"to {format_estimate(*gaps[most])} at α = {most:.3g}."
     )
 
 
@@ -145,17 +146,17 @@ def _rows(
         row |= {"policy": policy, "α": f"{limit:.3g}", "b": f"{budgets[limit]:.4g}"}
         for name, frame in table.items():
             line = frame.row(index, named=True)
-            row[name.replace("_", " ")] = with_margin(line["mean"], line["high"])
+            row[name.replace("_", " ")] = format_margin(line["mean"], line["high"])
         if oracle is not None:
             has = limit in set(oracle.get_column(_LIMIT))
             row["priced regret above the oracle"] = (
-                between(*_paired(one, oracle, limit, limit)) if has else "-"
+                format_estimate(*_paired(one, oracle, limit, limit)) if has else "-"
             )
         rows.append(row)
     return rows
 
 
-@house_style
+@with_report_style
 def _figure(trials: "pl.DataFrame", places: list[str]) -> "Figure":
     shown = list(groups(trials, places))
     figure, axes = panels(2 * len(shown), columns=2, width=3.7)
@@ -167,7 +168,7 @@ def _figure(trials: "pl.DataFrame", places: list[str]) -> "Figure":
         ):
             for index, policy in enumerate(policies):
                 line = means(group.filter(policy=policy).sort(_LIMIT), _LIMIT, quantity)
-                whiskers(panel, line.get_column(_LIMIT), line, policy, line_style(index))
+                error_bars(panel, line.get_column(_LIMIT), line, policy, line_style(index))
             log_ticks(panel, limits)
             panel.axhline(0.0, color="black", linewidth=0.6)
             panel.set_title(place)

@@ -12,7 +12,7 @@ from fastroute.analyse import (
     work_times,
 )
 from fastroute.report.reading import SUMMARY, Tables, read_tables
-from fastroute.report.style import word
+from fastroute.report.style import format_value
 from fastroute.study import StoredStudy
 from fastroute.study.status import Status, status_of
 
@@ -25,7 +25,7 @@ _SETTINGS: Final = ("horizon", "budget", "max_deployed", "stages", "trials", "se
 
 
 @dataclass(frozen=True)
-class World:
+class WorldReport:
     """A scenario and a setting, and the policies that met it.
 
     Attributes
@@ -35,7 +35,7 @@ class World:
     title : str
         What tells it apart from the others.
     cells : polars.DataFrame
-        As in :class:`Material`, those of this world.
+        As in :class:`PageData`, those of this world.
     curves, spend, adherence, pairs : polars.DataFrame
         From the functions of :mod:`fastroute.analyse` on the frames of this world. `pairs` has a
         column `quantity`.
@@ -54,7 +54,7 @@ class World:
 
 
 @dataclass(frozen=True)
-class Material:
+class PageData:
     """Frames and statistics of a study, as far as it is.
 
     Attributes
@@ -87,7 +87,7 @@ class Material:
     policies: list[str]
     varied: list[str]
     axes: list[str]
-    worlds: list[World]
+    worlds: list[WorldReport]
     begun: int
     methods: "pl.DataFrame"
     times: "pl.DataFrame"
@@ -98,7 +98,7 @@ class Material:
         return " or ".join(self.cells.get_column("cost_unit").unique(maintain_order=True))
 
 
-def gather(stored: StoredStudy, details: int) -> Material:
+def collect_page_data(stored: StoredStudy, details: int) -> PageData:
     """Read the frames of a study and compute what the page shows.
 
     Parameters
@@ -123,7 +123,7 @@ def gather(stored: StoredStudy, details: int) -> Material:
     cells = _with_statistics(tables, known)
     varied = _varied(stored, cells)
     axes = _axes(stored, varied)
-    return Material(
+    return PageData(
         stored=stored,
         status=status,
         cells=cells,
@@ -193,7 +193,7 @@ def _worlds(
     cells: "pl.DataFrame",
     chosen: list[int],
     axes: list[str],
-) -> list[World]:
+) -> list[WorldReport]:
     import polars as pl
 
     curves = curve_intervals(tables.curves)
@@ -214,7 +214,7 @@ def _worlds(
             for name in ("regret", "priced_regret")
         ]
         worlds.append(
-            World(
+            WorldReport(
                 number=number,
                 title=title_of(here.row(0, named=True), axes) or stored.study.name,
                 cells=here,
@@ -230,4 +230,4 @@ def _worlds(
 
 def title_of(row: dict[str, Any], names: list[str]) -> str:
     """Write the parameters of a cell that are named: ``horizon = 2,000, budget = 0.0005``."""
-    return ", ".join(f"{name} = {word(row[name])}" for name in names)
+    return ", ".join(f"{name} = {format_value(row[name])}" for name in names)

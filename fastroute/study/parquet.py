@@ -1,4 +1,4 @@
-"""Parquet files that say what they are, and whether they are still what was written.
+"""Parquet files that hold their own description and checksum.
 
 What a file is, is JSON under the key ``fastroute`` in its metadata. The key ``fastroute_seal``
 holds a word and the SHA-256 of the file as it is with zeros in the place of that number.
@@ -19,8 +19,8 @@ _WORD: Final = b"fastroute-sha256:"
 _DIGITS: Final = 64
 
 
-def sealed(frame: "pl.DataFrame", about: Mapping[str, Any], **options: Any) -> bytes:
-    """Write a frame as Parquet with what it is, and seal it.
+def with_checksum(frame: "pl.DataFrame", about: Mapping[str, Any], **options: Any) -> bytes:
+    """Return a frame as Parquet, with its description and its checksum in the metadata.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def sealed(frame: "pl.DataFrame", about: Mapping[str, Any], **options: Any) -> b
     return _with_digits(content, place, hashlib.sha256(content).hexdigest().encode())
 
 
-def unsealed(content: bytes, name: str) -> dict[str, Any] | None:
-    """Return what a file says that it is.
+def checked_facts(content: bytes, name: str) -> dict[str, Any] | None:
+    """Compare a file with its checksum and return its description.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ def unsealed(content: bytes, name: str) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        None when the file has no seal: files that older versions wrote have none.
+        None when the file holds no checksum: files that older versions wrote hold none.
 
     Raises
     ------
     DamagedError
-        When the file is not what was sealed.
+        When the file differs from its checksum.
     """
     import polars as pl
 
@@ -75,14 +75,14 @@ def unsealed(content: bytes, name: str) -> dict[str, Any] | None:
     return dict(found)
 
 
-def read_sealed(content: bytes, name: str) -> "tuple[pl.DataFrame, dict[str, Any] | None]":
-    """Return the rows of a file and what it says that it is; as :func:`unsealed`."""
+def read_checked(content: bytes, name: str) -> "tuple[pl.DataFrame, dict[str, Any] | None]":
+    """Return the rows of a file and its description; as :func:`checked_facts`."""
     import polars as pl
 
-    about = unsealed(content, name)
+    about = checked_facts(content, name)
     try:
         return pl.read_parquet(io.BytesIO(content)), about
-    # A file without a seal may hold anything, and Polars does not foresee everything.
+    # A file without a checksum may hold anything, and Polars does not foresee everything.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise DamagedError(f"{name}: cannot be read ({reason})") from None
