@@ -8,6 +8,7 @@ import pytest
 import fastroute as fr
 from fastroute.simulation.api import simulate_part
 from fastroute.simulation.merge import Accounts, join, join_all
+from fastroute.study.errors import DamagedError
 from fastroute.study.shard import from_parquet, to_parquet
 
 SETTINGS: dict[str, Any] = {
@@ -51,6 +52,13 @@ def test_what_is_written_is_read_back(curves: bool, stages: bool, first: int, st
     read = from_parquet(content)
     assert_same(accounts._replace(picks=read.picks), read)
     assert to_parquet(read) == content
+
+
+def test_a_shard_without_a_column_is_refused() -> None:
+    accounts = part(0, 5)
+    finals = {name: values for name, values in accounts.finals.items() if name != "late_cost"}
+    with pytest.raises(DamagedError, match=r"no column late_cost: .*run the study again"):
+        from_parquet(to_parquet(accounts._replace(finals=finals)))
 
 
 def test_one_model_one_stage_and_one_trial() -> None:

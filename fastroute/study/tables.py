@@ -13,6 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fastroute.simulation.columns import (
+    CURVE_COLUMNS,
+    MODEL_COLUMNS,
+    STAGE_COLUMNS,
+    TRIAL_COLUMNS,
+    Reduce,
+    names_of,
+)
 from fastroute.simulation.frames import (
     QUANTILES,
     curves_frame,
@@ -20,7 +28,6 @@ from fastroute.simulation.frames import (
     stages_frame,
     summary_frame,
 )
-from fastroute.simulation.ledger import QUANTITIES
 from fastroute.simulation.merge import Accounts, summed, warnings
 from fastroute.simulation.plan import log_spaced
 from fastroute.study.cells import Cell
@@ -136,7 +143,11 @@ def read_shard(directory: Path, record: Record, kept: Kept) -> Accounts:
         raise DamagedError(f"{record.name}: {error.strerror}") from None
     if hashlib.sha256(content).hexdigest() != record.sha256:
         raise DamagedError(f"{record.name}: differs from its checksum")
-    return from_parquet(content).reduced(curves=kept.moments, stages=kept.means)
+    try:
+        accounts = from_parquet(content)
+    except DamagedError as error:
+        raise DamagedError(f"{record.name}: {error}") from None
+    return accounts.reduced(curves=kept.moments, stages=kept.means)
 
 
 def trials_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
@@ -193,7 +204,8 @@ def trial_curves_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFr
             "trial": np.repeat(accounts.finals["trial"], len(points)),
             "round": np.tile(points, accounts.trials),
             **{
-                name: curve.ravel() for name, curve in zip(QUANTITIES, accounts.curves, strict=True)
+                column.name: curve.ravel()
+                for column, curve in zip(CURVE_COLUMNS, accounts.curves, strict=True)
             },
         }
     )
@@ -236,38 +248,14 @@ def schemas() -> "dict[str, dict[str, Kind]]":
     import polars as pl
 
     number, whole, word = pl.Float64, pl.Int64, pl.String
+    types: dict[type, Kind] = {np.float64: number, np.int64: whole, np.str_: word}
+    models: dict[str, Kind] = {}
+    for column in MODEL_COLUMNS:
+        models[column.name] = types[column.dtype]
+        if column.reduce is Reduce.ERROR:
+            models[f"{column.name}_se"] = number
     return {
-        "trials": {
-            "trial": whole,
-            **dict.fromkeys(
-                (
-                    "regret",
-                    "discovery",
-                    "deployment",
-                    "routing",
-                    "noise",
-                    "realised_regret",
-                    "priced_regret",
-                    "reward",
-                    "cost",
-                    "violation",
-                    "worst_stage_violation",
-                    "late_cost",
-                ),
-                number,
-            ),
-            **dict.fromkeys(
-                (
-                    "starved",
-                    "over_budget_rounds",
-                    "no_capacity_rounds",
-                    "over_budget_stages",
-                    "deployments",
-                ),
-                whole,
-            ),
-            "deploy_cost": number,
-        },
+        "trials": {"trial": whole, **{c.name: types[c.dtype] for c in TRIAL_COLUMNS}},
         "curves": {
             "round": whole,
             "quantity": word,
@@ -280,34 +268,21 @@ def schemas() -> "dict[str, dict[str, Kind]]":
             **dict.fromkeys(("trial", "stage", "opened", "rounds"), whole),
             "deployed": pl.List(whole),
             "deployed_names": pl.List(word),
-            **dict.fromkeys(("pool_value", "deployed_value", "budget_price"), number),
-            "method": word,
-            "gap": number,
-            "status": word,
-            **dict.fromkeys(
-                ("spend", "violation", "over_budget_rounds", "no_capacity_rounds"), number
-            ),
+            **{c.name: types[c.dtype] for c in STAGE_COLUMNS},
         },
         "models": {
             "model": whole,
             "name": word,
             **dict.fromkeys(("arrival", "retirement"), whole),
-            **dict.fromkeys(
-                (
-                    "reward_mean",
-                    "cost_mean",
-                    "oracle_share",
-                    "share",
-                    "share_se",
-                    "deployed",
-                    "deployed_se",
-                ),
-                number,
-            ),
+            **models,
         },
         "summary": {
             "quantity": word,
             **dict.fromkeys(("mean", "se", "low", "high", "q05", "q50", "q95"), number),
         },
-        "trial_curves": {"trial": whole, "round": whole, **dict.fromkeys(QUANTITIES, number)},
+        "trial_curves": {
+            "trial": whole,
+            "round": whole,
+            **dict.fromkeys(names_of(CURVE_COLUMNS), number),
+        },
     }
