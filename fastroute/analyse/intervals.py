@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastroute.checks import whole
+
 Statistic = Callable[..., Any]
 
 
@@ -179,8 +181,7 @@ def bootstrap_interval(
 
     array = sample(values)
     check_level(level)
-    if resamples < 1:
-        raise ValueError(f"resamples: {resamples} is too few; give at least 1")
+    whole("resamples", resamples)
     n = array.size
     estimate = float(statistic(array, axis=-1))
     if n == 1:

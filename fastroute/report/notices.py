@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.report.material import Material, title_of
-from fastroute.report.style import NOTHING, percent, with_margin
+from fastroute.report.style import percent, with_margin
+from fastroute.simulation.columns import NOTHING
 
 if TYPE_CHECKING:
     import polars as pl

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.report.material import Material, World
-from fastroute.report.style import NOTHING, PANEL_RATIO, PARTS, line_style, wants_log
+from fastroute.report.style import PANEL_RATIO, PARTS, line_style, wants_log
 from fastroute.report.svg import Chart, Line, line_chart, stack_chart, stack_height
+from fastroute.simulation.columns import NOTHING
 
 if TYPE_CHECKING:
     import polars as pl

@@ -11,8 +11,8 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastroute import checks
 from fastroute.kernels import codes
-from fastroute.scenarios import _checks as checks
 from fastroute.scenarios.laws import (
     LOGNORMAL_HEADROOM,
     alias_table,
@@ -31,7 +31,7 @@ COST_LAWS: Final = ("uniform", "fixed", "lognormal", "replay")
 
 _NEVER: Final = np.iinfo(np.int64).max
 # Slack for sums and products that are exact on paper.
-_TOLERANCE: Final = 1e-9
+_TOLERANCE: Final = checks.ROUNDING
 # Default cut of a lognormal law: this many standard deviations above the median of the
 # dearest model (its 0.999 quantile).
 _CUT_DEVIATIONS: Final = 3.090232306167813
@@ -414,9 +414,7 @@ def _parameter(field: str, value: float | None, needed: bool, law: str) -> float
     _only_with(field, value, needed, law)
     if value is None:
         return None
-    if not 0.0 < value < np.inf:
-        raise ValueError(f"{field}={value!r} must be a finite number > 0")
-    return float(value)
+    return checks.positive(field, value)
 
 
 def _task_arrays(task_weight: ArrayLike, task_mean: ArrayLike) -> tuple[Array, Array]:

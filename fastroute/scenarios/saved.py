@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 from fastroute.scenarios.base import Scenario
 
 __all__ = ["read_scenario", "save_scenario", "saved", "scenario_bytes", "scenario_digest"]

@@ -66,6 +66,9 @@ def _status(code: int | None) -> str:
     return "MIXED" if code is None else Status(code).name
 
 
+#: What rounding may leave of a sum of rewards, or of costs, that is zero.
+NOTHING: Final = 1e-6
+
 _REWARD: Final = "reward"
 _COST: Final = "cost"
 _COUNT: Final = "number"

@@ -30,6 +30,8 @@ F8 = NDArray[np.float64]
 
 #: Quantiles over trials in the curves.
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+#: Statistics over trials in the summary: mean, standard error, 95 % interval, quantiles.
+STATISTICS = ("mean", "se", "low", "high", "q05", "q50", "q95")
 
 
 def curves_frame(
@@ -192,5 +194,4 @@ def summary_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
                 "q95": high,
             }
         )
-    numbers = ("mean", "se", "low", "high", "q05", "q50", "q95")
-    return pl.DataFrame(rows, schema_overrides=dict.fromkeys(numbers, pl.Float64))
+    return pl.DataFrame(rows, schema_overrides=dict.fromkeys(STATISTICS, pl.Float64))

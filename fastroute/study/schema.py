@@ -49,6 +49,7 @@ from pydantic import (
 )
 
 from fastroute.scenarios.base import Scenario
+from fastroute.simulation.blocks import BLOCK
 from fastroute.study.axes import axis_of, zip_problems
 from fastroute.study.build import (
     SAVED,
@@ -85,8 +86,6 @@ ANSWERS: Final = (
 WORDS: Final = ("description", "answer", "max_cells", "quick")
 # A name becomes a directory, so it must be one plain path component.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-#: Trials of a shard are whole blocks of this many.
-BLOCK = 64
 
 
 def _setting(field: str) -> BeforeValidator:

@@ -23,6 +23,7 @@ from fastroute.simulation.columns import (
 )
 from fastroute.simulation.frames import (
     QUANTILES,
+    STATISTICS,
     curves_frame,
     models_frame,
     stages_frame,
@@ -77,19 +78,22 @@ def axis_names(cells: Sequence[Cell]) -> list[str]:
 
 def _row(cell: Cell) -> dict[str, Any]:
     settings = cell.settings
-    horizon, stages = settings["horizon"], settings["stages"]
+    horizon, stages = settings.horizon, int(settings.stages)
     return {
         "cell": cell.number,
         "world": cell.world,
         "scenario": cell.scenario,
         "policy": cell.policy,
-        **{name: settings[name] for name in ("horizon", "budget", "max_deployed", "stages")},
-        "seed": settings["seed"],
+        "horizon": horizon,
+        "budget": settings.budget,
+        "max_deployed": settings.max_deployed,
+        "stages": stages,
+        "seed": settings.seed,
         "trials": cell.trials,
         "stage_length": -(-horizon // stages),
         "gamma": cell.gamma,
         **{name: cell.policy_options[name] for name in ("estimator", "deployer", "router")},
-        **{name: settings[name] for name in ("deploy_cost", "checkpoints", "backend")},
+        **{name: getattr(settings, name) for name in ("deploy_cost", "checkpoints", "backend")},
         "curves_kept": cell.curves,
         "stages_kept": "trials" if cell.keep_stages else "means",
         "shard_trials": cell.shard_trials,
@@ -122,10 +126,10 @@ def _axis_column(name: str, values: list[Any]) -> "pl.Series":
 def kept_of(row: Mapping[str, Any]) -> Kept:
     """Return what a cell keeps on disk, from its row of the frame of cells."""
     return Kept(
-        row["trials"],
-        row["shard_trials"],
-        row["curves_kept"] == "moments",
-        row["stages_kept"] == "means",
+        trials=row["trials"],
+        shard_trials=row["shard_trials"],
+        moments=row["curves_kept"] == "moments",
+        means=row["stages_kept"] == "means",
     )
 
 
@@ -278,7 +282,7 @@ def schemas() -> "dict[str, dict[str, Kind]]":
         },
         "summary": {
             "quantity": word,
-            **dict.fromkeys(("mean", "se", "low", "high", "q05", "q50", "q95"), number),
+            **dict.fromkeys(STATISTICS, number),
         },
         "trial_curves": {
             "trial": whole,

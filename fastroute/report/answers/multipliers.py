@@ -10,7 +10,8 @@ from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.lines import Line, lines_of, ratio_text, shared, spoken
 from fastroute.report.answers.plots import legend_below, panels, whiskers
 from fastroute.report.figures import house_style
-from fastroute.report.style import NOTHING, compact, line_style, word
+from fastroute.report.style import compact, line_style, word
+from fastroute.simulation.columns import NOTHING
 
 if TYPE_CHECKING:
     import polars as pl

@@ -8,7 +8,8 @@ from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.lines import PARTS, Line, lines_of, listed, samples_of
 from fastroute.report.answers.plots import legend_below, log_axes, panels, whiskers
 from fastroute.report.figures import house_style
-from fastroute.report.style import NOTHING, line_style, word
+from fastroute.report.style import line_style, word
+from fastroute.simulation.columns import NOTHING
 
 if TYPE_CHECKING:
     import polars as pl
