@@ -100,5 +100,5 @@ def test_progress_may_be_a_function() -> None:
     told: list[tuple[int, int]] = []
     run_sota(progress=lambda done, total: told.append((done, total)))
     assert told[-1] == (500 * 64, 500 * 64)
-    with pytest.raises(ValueError, match="progress must be True, False or a function"):
+    with pytest.raises(ValueError, match=r"progress=.yes. must be True, False or a function"):
         run_sota(progress="yes")
