@@ -5,13 +5,14 @@ A message names the field, the value, what it must be and, where that is not pla
 as in a study file, `field` is empty and the message begins with ``must be``.
 """
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from fastroute.words import closest
 
 Array = NDArray[np.float64]
 
@@ -39,9 +40,8 @@ def quoted(value: object) -> str:
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` plus the valid names, for the end of a message."""
     names = list(valid)
-    folded = {candidate.casefold(): candidate for candidate in names}
-    close = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.4)
-    hint = f"did you mean {folded[close[0]]!r}? " if close else ""
+    close = closest(name, names)
+    hint = f"did you mean {close!r}? " if close is not None else ""
     return f"; {hint}valid: {', '.join(map(repr, names)) if names else '(none)'}"
 
 
