@@ -228,11 +228,11 @@ def _read_instances(file: str, *, with_cap: bool = False) -> _Instances:
     numbers = [name for name in _RULES if with_cap or name != "max_deployed"]
     wanted = ["instance", "model", *numbers]
     if missing := [name for name in wanted if name not in frame.columns]:
-        from difflib import get_close_matches
+        from fastroute.words import closest
 
         spare = [name for name in frame.columns if name not in wanted]
-        close = {name: get_close_matches(name, spare, n=1) for name in missing}
-        guesses = (f'{name} (is it "{near[0]}"?)' if near else name for name, near in close.items())
+        close = {name: closest(name, spare) for name in missing}
+        guesses = (f'{name} (is it "{near}"?)' if near else name for name, near in close.items())
         raise ValueError(
             f"{file}: missing columns: {', '.join(guesses)}. Needed: {', '.join(wanted)}. "
             f"Found: {', '.join(frame.columns)}"

@@ -46,7 +46,7 @@ def bench(
     The short run takes about two minutes. The table goes to standard output, progress to standard
     error.
     """
-    from fastroute.solve.validate import choice
+    from fastroute.checks import choice
 
     suites = [choice("--suite", name, _SUITES) for name in suite or _SUITES]
     for name in _NEEDED:

@@ -16,6 +16,13 @@ _SYMBOLS: Final = {
 }
 
 
+def closest(word: str, allowed: Iterable[str]) -> str | None:
+    """Return the one of the `allowed` that was probably meant, in whatever case, or None."""
+    folded = {name.casefold(): name for name in allowed}
+    close = difflib.get_close_matches(word.casefold(), list(folded), n=1, cutoff=0.5)
+    return folded[close[0]] if close else None
+
+
 def unknown_name(word: str, allowed: Iterable[str], kind: str) -> str:
     """Say that `word` is not one of the `allowed`, and which of them was probably meant.
 
@@ -26,8 +33,7 @@ def unknown_name(word: str, allowed: Iterable[str], kind: str) -> str:
     """
     words = sorted(allowed)
     longer = [allowed for allowed in words if word.lower().startswith(f"{allowed}_")]
-    close = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.5)
-    near = [name for name in (_SYMBOLS.get(word), *longer, *close) if name in words]
+    near = [name for name in (_SYMBOLS.get(word), *longer, closest(word, words)) if name in words]
     guess = f'; did you mean "{near[0]}"?' if near else "."
     if word == "N" and not near:
         guess = "; the number of models, N, is that of the scenario."

@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fastroute.simulation.columns import CURVE_COLUMNS, TRIAL_COLUMNS
+
 PARTS = ("discovery", "deployment", "routing")
 # Growth of each part, in reward per round, and its exponent in the round.
 SHAPES: dict[str, dict[str, tuple[float, float]]] = {
@@ -74,27 +76,30 @@ def fake_run(
     )
     n = -(-horizon // stages)
     over = np.maximum(spend - budget, 0.0) * n
-    curves = {
+    given = {
         "regret": regret,
         **parts,
-        "priced_regret": np.abs(regret) * 1.1,
         "noise": noise,
         "realised_regret": regret + noise,
+        "priced_regret": np.abs(regret) * 1.1,
         "cost": np.broadcast_to(spend.mean(axis=1, keepdims=True), regret.shape),
+    }
+    curves = {c.name: given.get(c.name, np.zeros(regret.shape)) for c in CURVE_COLUMNS}
+    # Columns of trials that are nothing of these are zero.
+    finals = {
+        **{name: values[:, -1] for name, values in curves.items()},
+        "violation": np.maximum(spend.mean(axis=1) - budget, 0.0) * horizon,
+        "worst_stage_violation": over.max(axis=1),
+        "starved": draw.random(trials) < 0.3,
     }
     return FakeRun(
         trials=pl.DataFrame(
             {
                 "trial": np.arange(trials),
-                "regret": regret[:, -1],
-                **{part: values[:, -1] for part, values in parts.items()},
-                "noise": noise[:, -1],
-                "realised_regret": (regret + noise)[:, -1],
-                "priced_regret": np.abs(regret[:, -1]) * 1.1,
-                "cost": spend.mean(axis=1),
-                "violation": np.maximum(spend.mean(axis=1) - budget, 0.0) * horizon,
-                "worst_stage_violation": over.max(axis=1),
-                "starved": (draw.random(trials) < 0.3).astype(np.int64),
+                **{
+                    c.name: np.asarray(finals.get(c.name, np.zeros(trials)), dtype=c.dtype)
+                    for c in TRIAL_COLUMNS
+                },
             }
         ),
         curves=pl.concat(

@@ -108,5 +108,5 @@ def test_bad_levels_are_refused(level: float) -> None:
 
 
 def test_too_few_resamples_are_refused() -> None:
-    with pytest.raises(ValueError, match="resamples: 0"):
+    with pytest.raises(ValueError, match="resamples=0 must be"):
         bootstrap_interval([1.0, 2.0], resamples=0)

@@ -57,7 +57,7 @@ def test_no_quantile(quantile: float) -> None:
 def test_bad_values_and_levels_are_refused() -> None:
     with pytest.raises(ValueError, match="values: nan at position 1"):
         quantile_interval([1.0, np.nan])
-    with pytest.raises(ValueError, match="level: 2"):
+    with pytest.raises(ValueError, match="level=2"):
         quantile_interval([1.0], level=2)
 
 

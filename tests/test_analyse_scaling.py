@@ -273,9 +273,9 @@ def test_resamples_with_a_mean_below_zero_widen_the_interval() -> None:
 def test_bad_settings_are_refused(options: dict[str, Any]) -> None:
     name = next(iter(options))
     frame = pl.DataFrame({"horizon": [10, 100], "trial": [0, 0], "regret": [1.0, 2.0]})
-    with pytest.raises(ValueError, match=f"{name}: "):
+    with pytest.raises(ValueError, match=f"{name}="):
         fit_scaling([10, 100], [[1.0, 2.0]] * 2, **options)
-    with pytest.raises(ValueError, match=f"{name}: "):
+    with pytest.raises(ValueError, match=f"{name}="):
         scaling_table(frame, ["regret"], **options)
 
 

@@ -55,7 +55,7 @@ def test_pairs_without_a_common_trial_or_another_policy(trials: pl.DataFrame) ->
     assert paired_differences(trials.filter(policy="greedy")).is_empty()
     with pytest.raises(ValueError, match="against: 'last' is unknown"):
         paired_differences(trials, against="last")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="level: 2"):
+    with pytest.raises(ValueError, match="level=2"):
         paired_differences(trials, level=2.0)
 
 

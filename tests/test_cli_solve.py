@@ -173,7 +173,7 @@ def test_bad_tables_are_refused_by_name(old: str, new: str, words: str) -> None:
         (["routing", "table.csv", "--out", "no/x.csv"], "there is no directory no"),
         (["routing", "table.csv", "--backend", "gurobi"], "backend='gurobi'"),
         (["deployment", "table.csv", "--fill", "ucbb"], "fill='ucbb'"),
-        (["deployment", "table.csv", "--max-deployed", "0"], "max_deployed must be"),
+        (["deployment", "table.csv", "--max-deployed", "0"], "max_deployed=0 must be"),
     ],
 )
 def test_bad_options_are_refused(arguments: list[str], words: str) -> None:

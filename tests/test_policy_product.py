@@ -11,6 +11,7 @@ from fastroute.policies import DEPLOYERS, ESTIMATORS, ROUTERS, Policy
 from fastroute.scenarios import Scenario
 from fastroute.simulation import Run, api
 from fastroute.simulation.engine import run_chunk
+from fastroute.simulation.settings import Settings
 
 PRODUCT = list(itertools.product(ESTIMATORS, DEPLOYERS, ROUTERS))
 
@@ -69,13 +70,15 @@ def test_pulls_are_those_played(options: dict[str, Any], backend: str) -> None:
     task, _, _ = api._prepare(
         scenario,
         fr.policy("stageroute", init="prior", init_pulls=3, **options),
-        horizon=100,
-        budget=0.9,
-        max_deployed=2,
-        stages=6,
-        trials=3,
-        backend=backend,
-        trace=True,
+        Settings(
+            horizon=100,
+            budget=0.9,
+            max_deployed=2,
+            stages=6,
+            trials=3,
+            backend=backend,
+            trace=True,
+        ),
     )
     result = run_chunk(task, 0, 3, lambda rounds: None)
     played = [(result.trace == m).sum(axis=0) for m in range(3)]

@@ -138,7 +138,7 @@ REFUSED: list[tuple[Any, dict[str, Any], list[str]]] = [
     (outcomes()[:0], {}, ["no rows"]),
     (outcomes(), {"exclude": 3}, ["exclude=3", "a name or a list of names"]),
     (outcomes(), {"tasks": {"a": 1}}, ["tasks={'a': 1}", "a name or a list of names"]),
-    (outcomes(), {"order": "random"}, ["order='random'", "iid, table"]),
+    (outcomes(), {"order": "random"}, ["order='random'", "'iid', 'table'"]),
     (outcomes(), {"missing": "keep"}, ["missing='keep'"]),
     (outcomes(), {"duplicates": "first"}, ["duplicates='first'"]),
     (outcomes(), {"zero_cost": "drop"}, ["zero_cost='drop'"]),

@@ -17,7 +17,8 @@ from fastroute.kernels.ref import rng
 from fastroute.scenarios import SCENARIOS, Scenario, scenario
 from fastroute.scenarios.minimax import arrivals_of
 from fastroute.scenarios.placement import instance_draws, place_arrivals, stage_length
-from fastroute.simulation.plan import resolve_stages
+from fastroute.simulation.plan import resolve_rules
+from fastroute.simulation.settings import Settings
 
 
 def oracle(world: Scenario, **settings: Any) -> pl.DataFrame:
@@ -47,7 +48,9 @@ def test_instance_draws_are_those_of_the_reference_generator() -> None:
 def test_stages_are_as_long_as_those_of_a_run(horizon: int, rule: int | str) -> None:
     if isinstance(rule, int):
         rule = min(rule, horizon)
-    assert stage_length(rule, horizon) == -(-horizon // resolve_stages(rule, horizon, 7, 3))
+    world = fr.scenario("static", n_models=7).resolve(horizon, 1)
+    settings = Settings(horizon=horizon, budget=1.0, max_deployed=3, stages=rule)
+    assert stage_length(rule, horizon) == -(-horizon // resolve_rules(settings, world)[1])
 
 
 def test_regular_arrivals_cut_the_time_into_equal_parts() -> None:

@@ -11,6 +11,7 @@ from fastroute.scenarios.optimum import optimum
 from fastroute.simulation import api
 from fastroute.simulation.api import simulate_part
 from fastroute.simulation.merge import join
+from fastroute.simulation.settings import Settings
 from naive import SMALL_WORLDS
 
 
@@ -137,7 +138,7 @@ def test_a_part_solves_the_optimum_of_its_own_instances(monkeypatch: pytest.Monk
     monkeypatch.setattr(api, "optimum", counting)
     cuts = [(0, 64), (64, 128), (128, 129), (129, 200)]
     parts = [
-        simulate_part(scenario, policy, *cut, keep_stages=True, **INSTANCES).accounts
+        simulate_part(scenario, policy, Settings(**INSTANCES), *cut, keep_stages=True).accounts
         for cut in cuts
     ]
     assert solved == [64, 64, 1, 71]
@@ -153,7 +154,9 @@ def test_a_rule_for_the_budget_is_about_all_instances() -> None:
     scenario = fr.scenario("random", trials=100, n_models=6)
     settings = {**INSTANCES, "budget": "0.5 * slack", "trials": 100}
     whole = fr.simulate(scenario, fr.policy("uniform"), **settings)
-    part = simulate_part(scenario, fr.policy("uniform"), 64, 100, keep_stages=True, **settings)
+    part = simulate_part(
+        scenario, fr.policy("uniform"), Settings(**settings), 64, 100, keep_stages=True
+    )
     assert part.settings["budget"] == whole.settings["budget"]
 
 
@@ -169,7 +172,12 @@ def test_pools_that_nothing_serves_are_counted_for_each_trial() -> None:
     assert warning.startswith("In up to 1 of 2 pools no distribution meets the budget")
     parts = [
         simulate_part(
-            scenario, fr.policy("uniform"), k, k + 1, keep_stages=True, trials=3, **settings
+            scenario,
+            fr.policy("uniform"),
+            Settings(trials=3, **settings),
+            k,
+            k + 1,
+            keep_stages=True,
         ).accounts
         for k in range(3)
     ]

@@ -1,6 +1,7 @@
 """Stages, pools and checkpoints."""
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,16 @@ from fastroute.simulation.plan import (
     log_spaced,
     make_plan,
     resolve_rules,
-    resolve_stages,
 )
+from fastroute.simulation.settings import Settings
 from fastroute.study import Study
 from fastroute.study.cells import lay_out
+
+
+def resolved_stages(stages: Any, horizon: int, n_models: int, max_deployed: int) -> int:
+    world: Any = SimpleNamespace(limit=np.ones(n_models))
+    settings = Settings(horizon=horizon, budget=1.0, max_deployed=max_deployed, stages=stages)
+    return resolve_rules(settings, world)[1]
 
 
 @pytest.mark.parametrize(
@@ -46,17 +53,17 @@ from fastroute.study.cells import lay_out
         ("T^(1/3)", 1, 1),
     ],
 )
-def test_resolve_stages(rule: Any, horizon: int, stages: int) -> None:
-    found = resolve_stages(rule, horizon, 8, 4)
+def test_rules_for_the_stages(rule: Any, horizon: int, stages: int) -> None:
+    found = resolved_stages(rule, horizon, 8, 4)
     assert found == stages
     assert type(found) is int
 
 
 def test_theory_rule() -> None:
     # N^(2/3) T^(1/3) / M_max = 4 * 100 / 5
-    assert resolve_stages("theory", 1_000_000, 8, 5) == 80
-    assert resolve_stages("theory", 10, 2, 100) == 1
-    assert resolve_stages("theory", 3, 10**6, 1) == 3
+    assert resolved_stages("theory", 1_000_000, 8, 5) == 80
+    assert resolved_stages("theory", 10, 2, 100) == 1
+    assert resolved_stages("theory", 3, 10**6, 1) == 3
 
 
 BAD_STAGES = [
@@ -75,7 +82,7 @@ BAD_STAGES = [
     "T^x",
     "T^1/3",
     "T^-1/3",
-    "slack",
+    "slak",
     "t^(1/3)",
     "T^.",
     "T^0.3.3",
@@ -87,12 +94,17 @@ BAD_STAGES = [
 @pytest.mark.parametrize("rule", BAD_STAGES, ids=repr)
 def test_refused_rules(rule: Any) -> None:
     with pytest.raises(ValueError, match="stages"):
-        resolve_stages(rule, 100, 8, 4)
+        resolved_stages(rule, 100, 8, 4)
 
 
 def test_budget_and_stages_take_the_rules_of_studies() -> None:
     world = fr.scenario("sota").resolve(2_000, 1)
     cheapest, slack = budget_marks(world, 2_000, 3)
+
+    def resolved(budget: Any, stages: Any) -> tuple[float, int]:
+        given = Settings(horizon=2_000, max_deployed=3, budget=budget, stages=stages)
+        return resolve_rules(given, world)
+
     for rule, budget in [
         ("cheapest", cheapest),
         (" slack ", slack),
@@ -100,8 +112,8 @@ def test_budget_and_stages_take_the_rules_of_studies() -> None:
         (0.25, 0.25),
         (math.inf, math.inf),
     ]:
-        assert resolve_rules(rule, 7, world, 2_000, 3) == (budget, 7)
-    assert resolve_rules("0.5 * slack", "20 * b / slack", world, 2_000, 3)[1] == 10
+        assert resolved(rule, 7) == (budget, 7)
+    assert resolved("0.5 * slack", "20 * b / slack")[1] == 10
 
 
 @pytest.mark.parametrize(
@@ -117,7 +129,7 @@ def test_budget_and_stages_take_the_rules_of_studies() -> None:
 def test_refused_rules_for_the_budget(budget: str, words: str) -> None:
     world = fr.scenario("sota").resolve(2_000, 1)
     with pytest.raises(ValueError, match=rf"^budget.*{words}"):
-        resolve_rules(budget, 7, world, 2_000, 3)
+        resolve_rules(Settings(horizon=2_000, max_deployed=3, budget=budget, stages=7), world)
 
 
 def test_a_study_and_a_run_mean_the_same_by_a_rule() -> None:
@@ -139,11 +151,11 @@ def test_a_study_and_a_run_mean_the_same_by_a_rule() -> None:
     )
     run = fr.simulate(fr.scenario("sota"), fr.policy("uniform"), trials=2, **setting)
     for name in ("budget", "stages"):
-        assert run.settings[name] == cell.settings[name]
+        assert run.settings[name] == getattr(cell.settings, name)
 
 
 def test_enormous_power_means_every_round() -> None:
-    assert resolve_stages("T^400", 1_000, 8, 4) == 1_000
+    assert resolved_stages("T^400", 1_000, 8, 4) == 1_000
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 3, 10, 999, 10**6, 2**32 - 1])

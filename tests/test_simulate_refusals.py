@@ -2,6 +2,7 @@
 
 import math
 import threading
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 import fastroute as fr
 from fastroute.scenarios import Scenario
+from fastroute.simulation.settings import Settings, check_setting
 from fastroute.study.values import check_value
 
 GOOD: dict[str, Any] = {"horizon": 50, "budget": 1.0, "max_deployed": 3, "trials": 2}
@@ -17,13 +19,15 @@ GOOD: dict[str, Any] = {"horizon": 50, "budget": 1.0, "max_deployed": 3, "trials
 BAD: dict[str, list[Any]] = {
     "horizon": [0, -1, 1.5, None, "9", math.nan, math.inf, 2**32, True, [3]],
     "trials": [0, -5, 0.5, None, math.nan, 2**32],
-    "max_deployed": [0, -1, None, "a", 2.5],
-    "budget": [math.nan, -1.0, None, "x", [1.0, 2.0], [1.0]],
+    "max_deployed": [0, -1, None, "a", 2.5, 2**31],
+    "budget": [math.nan, -1.0, None, "x", [1.0, 2.0], [1.0], True],
     "seed": [-1, 2**64, 1.0, None, "a"],
     "backend": ["nunba", None, "highs", 3],
     "threads": [0, -1, "a", 1.5, math.inf],
     "checkpoints": [0, -3, [0], [], [51], [-2], [1.5], [math.nan], [math.inf], None, "many"],
     "deploy_cost": [-1, math.nan, math.inf, None, "x", [0.0]],
+    "dtype": ["float16", None, "float32"],
+    "trace": ["yes", 1, None],
     "stages": [0, 51, -1, None, 2.5, "T^x", "T^(1/0)", "thoery"],
 }
 
@@ -32,16 +36,35 @@ BAD: dict[str, list[Any]] = {
     ("name", "value"), [(k, v) for k, values in BAD.items() for v in values], ids=repr
 )
 def test_refused_arguments(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=name):
-        fr.simulate(fr.scenario("static"), fr.policy("stageroute"), **{**GOOD, name: value})
+    wrong = {**GOOD, "backend": "numba", name: value}
+    with pytest.raises(ValueError, match=name) as caught:
+        fr.simulate(fr.scenario("static"), fr.policy("stageroute"), **wrong)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_are_checked_once_and_kept_as_their_types() -> None:
+    loose: dict[str, Any] = {"horizon": 1e3, "budget": 1, "max_deployed": np.int8(3)}
+    given = Settings(**loose, checkpoints=[50, 1, 1], seed=7)
+    kept = (given.horizon, given.budget, given.max_deployed, given.checkpoints, given.seed)
+    assert kept == (1000, 1.0, 3, (1, 50), 7)
+    assert [type(value) for value in kept] == [int, float, int, tuple, int]
+    with pytest.raises(ValueError, match=r"^trials=0 must be a whole number >= 1$"):
+        replace(given, trials=0)
+    # A study says the same, with the place of the setting in front.
+    for name, value in (("horizon", 2**32), ("trials", 2.5), ("max_deployed", 2**31)):
+        with pytest.raises(ValueError, match=rf"^{name}={value} must be") as run:
+            check_setting(name, value)
+        with pytest.raises(ValueError, match=r"^must be") as study:
+            check_value(name, value)
+        assert str(run.value) == f"{name}={value} {study.value}"
 
 
 def test_wrong_types() -> None:
-    with pytest.raises(ValueError, match=r"scenario must be a Scenario.*'static'"):
+    with pytest.raises(ValueError, match=r"scenario='static' must be a Scenario"):
         fr.simulate("static", fr.policy("stageroute"), **GOOD)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"policy must be a Policy.*'stageroute'"):
+    with pytest.raises(ValueError, match=r"policy='stageroute' must be a Policy"):
         fr.simulate(fr.scenario("static"), "stageroute", **GOOD)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="scenario must be"):
+    with pytest.raises(ValueError, match="scenario=None must be"):
         fr.simulate(None, fr.policy("stageroute"), **GOOD)  # type: ignore[arg-type]
 
 
@@ -57,22 +80,22 @@ def test_trace_that_is_too_large() -> None:
 @pytest.mark.parametrize(
     ("checkpoints", "words"),
     [
-        (10**12, "1,000,000,000,000 points"),
-        (2**20 + 1, "1,048,577 points"),
-        (range(1, 10**12), "999,999,999,999 rounds"),
-        (np.full(2**20 + 1, 7), "1,048,577 rounds"),
+        (10**12, "points, not 1,000,000,000,000"),
+        (2**20 + 1, "points, not 1,048,577"),
+        (range(1, 10**12), "rounds, not 999,999,999,999"),
+        (np.full(2**20 + 1, 7), "rounds, not 1,048,577"),
     ],
     ids=["number", "one too many", "range", "array"],
 )
 def test_too_many_checkpoints(checkpoints: Any, words: str) -> None:
-    with pytest.raises(ValueError, match=f"checkpoints.*{words}, more than 1,048,576") as caught:
+    with pytest.raises(ValueError, match=rf"checkpoints=.*at most 1,048,576 {words};") as caught:
         fr.simulate(
             fr.scenario("static"), fr.policy("oracle"), **{**GOOD, "checkpoints": checkpoints}
         )
     assert "\n" not in str(caught.value)
     # A study draws the line at the same number.
     assert check_value("checkpoints", 2**20) == 2**20
-    with pytest.raises(ValueError, match="1048576"):
+    with pytest.raises(ValueError, match="1,048,576"):
         check_value("checkpoints", 2**20 + 1)
 
 

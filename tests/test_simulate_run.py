@@ -10,6 +10,7 @@ import pytest
 
 import fastroute as fr
 from fastroute.simulation.api import simulate_part
+from fastroute.simulation.settings import Settings
 
 SETTINGS: dict[str, Any] = {"horizon": 500, "budget": 3.0, "max_deployed": 5, "trials": 64}
 
@@ -67,7 +68,12 @@ def test_parts_of_a_study_do_not_warn() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         simulate_part(
-            fr.scenario("sota"), fr.policy("stageroute"), 0, 64, keep_stages=False, **SETTINGS
+            fr.scenario("sota"),
+            fr.policy("stageroute"),
+            Settings(**SETTINGS),
+            0,
+            64,
+            keep_stages=False,
         )
 
 
@@ -94,5 +100,5 @@ def test_progress_may_be_a_function() -> None:
     told: list[tuple[int, int]] = []
     run_sota(progress=lambda done, total: told.append((done, total)))
     assert told[-1] == (500 * 64, 500 * 64)
-    with pytest.raises(ValueError, match="progress must be True, False or a function"):
+    with pytest.raises(ValueError, match=r"progress=.yes. must be True, False or a function"):
         run_sota(progress="yes")

@@ -14,6 +14,7 @@ from fastroute.simulation.api import simulate_part
 from fastroute.simulation.blocks import Moments
 from fastroute.simulation.frames import QUANTILES
 from fastroute.simulation.merge import join, make_run
+from fastroute.simulation.settings import Settings
 from fastroute.simulation.sketch import RELATIVE_ERROR, Sketch, merge_sketches, sketch
 from fastroute.simulation.sketch import sketch_quantiles as quantiles_of
 
@@ -85,7 +86,7 @@ def test_parts_of_a_run_put_together_are_the_run(reduce: bool) -> None:
     }
     whole = fr.simulate(scenario, policy, **settings)
     parts = [
-        simulate_part(scenario, policy, first, stop, keep_stages=True, **settings)
+        simulate_part(scenario, policy, Settings(**settings), first, stop, keep_stages=True)
         for first, stop in ((0, 64), (64, 128), (128, 150))
     ]
     accounts = [part.accounts.reduced(curves=reduce, stages=reduce) for part in parts]

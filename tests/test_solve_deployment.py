@@ -409,26 +409,26 @@ def test_input_is_left_alone() -> None:
     [
         ({"max_deployed": 0}, ["max_deployed", ">= 1", "0"]),
         ({"max_deployed": -1}, ["max_deployed", "-1"]),
-        ({"max_deployed": 1.5}, ["max_deployed", "integer", "1.5"]),
+        ({"max_deployed": 1.5}, ["max_deployed", "whole number", "1.5"]),
         ({"max_deployed": True}, ["max_deployed", "True"]),
         ({"max_deployed": np.True_}, ["max_deployed", "True"]),
         ({"time_limit": 0.0}, ["time_limit", "> 0", "np.inf"]),
-        ({"time_limit": np.nan}, ["time_limit", "NaN"]),
-        ({"infeasible": "rais"}, ["infeasible", "Did you mean 'raise'?"]),
+        ({"time_limit": np.nan}, ["time_limit", "nan"]),
+        ({"infeasible": "rais"}, ["infeasible", "did you mean 'raise'?"]),
         ({"max_deployed": "2"}, ["max_deployed", "'2'"]),
         ({"max_deployed": [2]}, ["max_deployed", "[2]"]),
         ({"node_limit": 0}, ["node_limit", ">= 1", "0"]),
-        ({"fill": "redused_cost"}, ["fill", "'redused_cost'", "Did you mean 'reduced_cost'?"]),
+        ({"fill": "redused_cost"}, ["fill", "'redused_cost'", "did you mean 'reduced_cost'?"]),
         ({"fill": None}, ["fill", "None", "'least_pulled'"]),
         ({"fill": "least_pulled"}, ["least_pulled", "needs pulls"]),
-        ({"backend": "nmba"}, ["backend", "'nmba'", "Did you mean 'numba'?"]),
+        ({"backend": "nmba"}, ["backend", "'nmba'", "did you mean 'numba'?"]),
         ({"deploy_cost": -0.1}, ["deploy_cost", ">= 0", "-0.1"]),
-        ({"deploy_cost": np.nan}, ["deploy_cost", "NaN"]),
+        ({"deploy_cost": np.nan}, ["deploy_cost", "nan"]),
         ({"deploy_cost": [0.1, 0.2]}, ["deploy_cost", "(2,)", "(4,)", "broadcast"]),
         ({"pulls": [1, 2, 3], "fill": "least_pulled"}, ["pulls", "(3,)", "broadcast"]),
-        ({"pulls": [1, 2, 3, np.nan], "fill": "least_pulled"}, ["pulls", "NaN"]),
+        ({"pulls": [1, 2, 3, np.nan], "fill": "least_pulled"}, ["pulls", "nan"]),
         ({"limit": 0.0}, ["limit", "(0, 1]", "leave absent models out"]),
-        ({"cost": [1.0, 0.5, -0.4, 0.1]}, ["cost", "-0.4", "(2,)"]),
+        ({"cost": [1.0, 0.5, -0.4, 0.1]}, ["cost[2]", "-0.4"]),
         ({"budget": -0.5}, ["budget", "-0.5"]),
     ],
 )
@@ -440,7 +440,7 @@ def test_refused_with_field_value_and_remedy(wrong: dict[str, Any], parts: list[
 
 
 def test_an_endless_charge_is_refused() -> None:
-    with pytest.raises(ValueError, match="deploy_cost must be finite"):
+    with pytest.raises(ValueError, match=r"deploy_cost = inf .*finite"):
         solve_deployment(**GOOD, deploy_cost=np.inf)
 
 

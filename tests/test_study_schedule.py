@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fastroute.simulation.settings import Settings
 from fastroute.study import ExecutorError
 from fastroute.study.schedule import ATTEMPTS, run_jobs
 from fastroute.study.work import Done, Job
@@ -16,7 +17,17 @@ class KilledWorker(Exception):
 
 
 def job(first: int) -> Job:
-    return Job("key", first, first + 1, "static", "{}", {}, {}, False, False)
+    return Job(
+        key="key",
+        first=first,
+        stop=first + 1,
+        scenario="static",
+        scenario_options="{}",
+        policy_options={},
+        settings=Settings(horizon=1, budget=1.0, max_deployed=1),
+        moments=False,
+        means=False,
+    )
 
 
 class Told:

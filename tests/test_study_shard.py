@@ -8,6 +8,8 @@ import pytest
 import fastroute as fr
 from fastroute.simulation.api import simulate_part
 from fastroute.simulation.merge import Accounts, join, join_all
+from fastroute.simulation.settings import Settings
+from fastroute.study.errors import DamagedError
 from fastroute.study.shard import from_parquet, to_parquet
 
 SETTINGS: dict[str, Any] = {
@@ -22,7 +24,9 @@ SETTINGS: dict[str, Any] = {
 def part(first: int, stop: int, **changes: Any) -> Accounts:
     scenario, policy = fr.scenario("sota"), fr.policy("stageroute")
     settings = {**SETTINGS, **changes}
-    return simulate_part(scenario, policy, first, stop, keep_stages=True, **settings).accounts
+    return simulate_part(
+        scenario, policy, Settings(**settings), first, stop, keep_stages=True
+    ).accounts
 
 
 def assert_same(one: Any, other: Any) -> None:
@@ -53,18 +57,22 @@ def test_what_is_written_is_read_back(curves: bool, stages: bool, first: int, st
     assert to_parquet(read) == content
 
 
+def test_a_shard_without_a_column_is_refused() -> None:
+    accounts = part(0, 5)
+    finals = {name: values for name, values in accounts.finals.items() if name != "late_cost"}
+    with pytest.raises(DamagedError, match=r"no column late_cost: .*run the study again"):
+        from_parquet(to_parquet(accounts._replace(finals=finals)))
+
+
 def test_one_model_one_stage_and_one_trial() -> None:
     scenario = fr.Scenario([0.5], [1.0])
     accounts = simulate_part(
         scenario,
         fr.policy("uniform"),
+        Settings(horizon=1, budget=1.0, max_deployed=1, trials=1),
         0,
         1,
         keep_stages=True,
-        horizon=1,
-        budget=1.0,
-        max_deployed=1,
-        trials=1,
     ).accounts
     for reduce in (False, True):
         reduced = accounts.reduced(curves=reduce, stages=reduce)

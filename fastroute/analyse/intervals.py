@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastroute.checks import number, whole
+
 Statistic = Callable[..., Any]
 
 
@@ -42,9 +44,8 @@ def check_level(level: float) -> float:
     ValueError
         When it is not.
     """
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level: {level!r} is not a coverage; give a number between 0 and 1")
-    return float(level)
+    must = "a coverage, a number between 0 and 1"
+    return number("level", level, must, lambda x: 0.0 < x < 1.0)
 
 
 def check_sample(values: ArrayLike, name: str = "values") -> NDArray[np.float64]:
@@ -179,8 +180,7 @@ def bootstrap_interval(
 
     array = check_sample(values)
     check_level(level)
-    if resamples < 1:
-        raise ValueError(f"resamples: {resamples} is too few; give at least 1")
+    whole("resamples", resamples)
     n = array.size
     estimate = float(statistic(array, axis=-1))
     if n == 1:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastroute.analyse.intervals import Interval, check_level, check_sample
 from fastroute.analyse.resample import Bootstrap, LogMeans, Statistic
+from fastroute.checks import number, whole
 
 if TYPE_CHECKING:
     import polars as pl
@@ -157,10 +158,8 @@ def check_settings(level: float, tolerance: float, resamples: int) -> None:
         Naming the first that is not allowed.
     """
     check_level(level)
-    if not tolerance >= 0.0:
-        raise ValueError(f"tolerance: {tolerance!r} must be a number >= 0")
-    if resamples < 1:
-        raise ValueError(f"resamples: {resamples} is too few; give at least 1")
+    number("tolerance", tolerance, "a number >= 0", lambda x: x >= 0.0)
+    whole("resamples", resamples)
 
 
 def _horizons(horizons: ArrayLike, count: int) -> F8:

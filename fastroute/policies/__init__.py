@@ -25,7 +25,6 @@ from fastroute.policies.estimators import (
     resolve_gamma,
 )
 from fastroute.policies.part import Deployer, Estimator, OptionsError, Part, Router, RunNumbers
-from fastroute.policies.policy import Policy
 from fastroute.policies.registry import POLICIES, policy
 from fastroute.policies.routers import (
     LP,
@@ -41,6 +40,7 @@ from fastroute.policies.routers import (
     TrueLP,
     Uniform,
 )
+from fastroute.policies.spec import Policy
 from fastroute.policies.stage import Choice, StageProblem
 
 __all__ = [

@@ -13,7 +13,6 @@ from fastroute.policies.estimators import (
     Thompson,
 )
 from fastroute.policies.part import KINDS, OptionsError, Part, Problem, one_of
-from fastroute.policies.policy import Policy
 from fastroute.policies.reading import Draft, has_option, read_part
 from fastroute.policies.routers import (
     DriftPlusPenalty,
@@ -27,6 +26,7 @@ from fastroute.policies.routers import (
     TrueLP,
     Uniform,
 )
+from fastroute.policies.spec import Policy
 
 #: Name -> (what it is, the fields that differ from the defaults of :class:`Policy`).
 POLICIES: Final[dict[str, tuple[str, dict[str, Any]]]] = {

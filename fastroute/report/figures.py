@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.analyse import curve_intervals, stage_spend
-from fastroute.report.style import NOTHING, PANEL_RATIO, PARTS, RC, line_style, needs_log_axis
+from fastroute.report.style import PANEL_RATIO, PARTS, RC, line_style, needs_log_axis
+from fastroute.simulation.columns import NOTHING
 
 if TYPE_CHECKING:
     import polars as pl

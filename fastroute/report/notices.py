@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.report.page_data import PageData, title_of
-from fastroute.report.style import NOTHING, format_margin, format_percent
+from fastroute.report.style import format_margin, format_percent
+from fastroute.simulation.columns import NOTHING
 
 if TYPE_CHECKING:
     import polars as pl

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.report.page_data import PageData, WorldReport
-from fastroute.report.style import NOTHING, PANEL_RATIO, PARTS, line_style, needs_log_axis
+from fastroute.report.style import PANEL_RATIO, PARTS, line_style, needs_log_axis
 from fastroute.report.svg import Chart, ChartLine, line_chart, stack_chart, stack_height
+from fastroute.simulation.columns import NOTHING
 
 if TYPE_CHECKING:
     import polars as pl

@@ -11,8 +11,9 @@ from fastroute.analyse import (
     trial_diagnostics,
     work_times,
 )
-from fastroute.report.reading import SUMMARY, Tables, read_tables
+from fastroute.report.reading import Tables, read_tables
 from fastroute.report.style import format_value
+from fastroute.simulation.columns import TRIAL_COLUMNS, names_of
 from fastroute.study import StoredStudy
 from fastroute.study.status import Status, status_of
 
@@ -62,8 +63,8 @@ class PageData:
     stored : StoredStudy
     status : Status
     cells : polars.DataFrame
-        One row per cell: parameters and progress as in the frame `cells`; for every quantity of
-        ``SUMMARY`` ``mean_``, ``low_`` and ``high_``, as in the frame `summary`; the columns of
+        One row per cell: parameters and progress as in the frame `cells`; for every column of
+        trials ``mean_``, ``low_`` and ``high_``, as in the frame `summary`; the columns of
         :func:`~fastroute.analyse.trial_diagnostics`; and the difference in priced regret from the
         first policy of the world, ``mean_difference``, ``low_difference``, ``high_difference`` and
         ``share_lower``. Null where nothing is known yet.
@@ -141,7 +142,7 @@ def _with_statistics(tables: Tables, cells: "pl.DataFrame") -> "pl.DataFrame":
     """Put the statistics of every cell beside its parameters."""
     import polars as pl
 
-    for name in SUMMARY:
+    for name in names_of(TRIAL_COLUMNS):
         one = tables.summary.filter(quantity=name).select(
             "cell", *(pl.col(stat).alias(f"{stat}_{name}") for stat in ("mean", "low", "high"))
         )

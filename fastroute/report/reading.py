@@ -9,20 +9,6 @@ from fastroute.study import StoredStudy
 if TYPE_CHECKING:
     import polars as pl
 
-#: Quantities of the frame `summary` that the tables show.
-SUMMARY: Final = (
-    "regret",
-    "discovery",
-    "deployment",
-    "routing",
-    "priced_regret",
-    "cost",
-    "violation",
-    "worst_stage_violation",
-    "late_cost",
-)
-#: Quantities of the frame `curves` that the charts show.
-CURVES: Final = ("regret", "discovery", "deployment", "routing", "priced_regret")
 # Columns of the frame `trials` that are used.
 _TRIALS: Final = (
     "cell",
@@ -149,19 +135,11 @@ def _trials(trials: "pl.LazyFrame") -> "pl.LazyFrame":
 
 
 def _summary(summary: "pl.LazyFrame") -> "pl.LazyFrame":
-    import polars as pl
-
-    return summary.filter(pl.col("quantity").is_in(SUMMARY)).select(
-        "cell", "quantity", "mean", "low", "high"
-    )
+    return summary.select("cell", "quantity", "mean", "low", "high")
 
 
 def _curves(curves: "pl.LazyFrame") -> "pl.LazyFrame":
-    import polars as pl
-
-    return curves.filter(pl.col("quantity").is_in(CURVES)).select(
-        "world", "cell", "policy", "quantity", "round", "mean", "se", "trials"
-    )
+    return curves.select("world", "cell", "policy", "quantity", "round", "mean", "se", "trials")
 
 
 def _stages(stages: "pl.LazyFrame") -> "pl.LazyFrame":

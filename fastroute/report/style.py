@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from fastroute.simulation.columns import NOTHING
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -37,8 +39,6 @@ PARTS: Final = {
     "routing": ("#AA4499", "...."),
 }
 
-#: Below this, in units of reward over a whole run, only rounding is left.
-NOTHING: Final = 1e-6
 #: Panels further apart than this get an axis of their own.
 PANEL_RATIO: Final = 8.0
 # Final values further apart than this cannot be read off one linear axis.
@@ -120,7 +120,7 @@ def format_number(value: float, digits: int = 4) -> str:
 
 
 def format_reward(value: float) -> str:
-    """Write a sum of rewards, in which only rounding is left below 1e-6."""
+    """Write a sum of rewards, in which only rounding is left below ``NOTHING``."""
     return "0" if abs(value) < NOTHING else format_number(value)
 
 

@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 
 __all__ = ["arrivals_by_release", "release_order"]
 

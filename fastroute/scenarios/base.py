@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastroute import checks
 from fastroute.kernels.types import Outcome
-from fastroute.scenarios import _checks as checks
 from fastroute.scenarios.laws.base import TOLERANCE, CostLaw, RewardLaw, unit_interval
 from fastroute.scenarios.laws.recorded import Recorded
 from fastroute.scenarios.laws.words import cost_law, reward_law

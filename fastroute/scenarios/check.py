@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 from fastroute.scenarios.paretobandit import paretobandit
 from fastroute.scenarios.problems import Problem, find_problems
 from fastroute.scenarios.routerbench import published_means

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.laws import FixedCost
 from fastroute.scenarios.placement import ArrivalRule, place_arrivals

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 
 if TYPE_CHECKING:
     import pandas as pd

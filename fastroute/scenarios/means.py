@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 from fastroute.scenarios.arrivals import arrivals_by_release, release_order
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.frames import Frame

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final, Literal
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.replay import replay
 

@@ -5,10 +5,10 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastroute import checks
 from fastroute.kernels import codes
 from fastroute.rules import FormulaError, stages_of
 from fastroute.rules import rule as read_rule
-from fastroute.scenarios import _checks as checks
 from fastroute.solve.backend import load_kernel
 
 __all__ = [
@@ -47,8 +47,7 @@ def instance_draws(seed: int, trials: int, size: int, purpose: int) -> NDArray[n
     ValueError
         When ``seed`` is no integer in [0, 2**64).
     """
-    if checks.whole("seed", seed, 0) >= 1 << 64:
-        raise ValueError(f"seed={seed!r} must be below 2**64")
+    seed = checks.seed("seed", seed)
     table: NDArray[np.float64] = load_kernel("rng", "numba").uniform_table(
         np.uint64(seed), purpose, 0, codes.STREAM_INSTANCE, trials, size
     )

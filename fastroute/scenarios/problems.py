@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 from fastroute.scenarios.tables import Release, Table
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.laws import CostLaw
 from fastroute.scenarios.laws.words import cost_law
@@ -105,8 +105,9 @@ def random_instances(
         raise ValueError(
             f"worst={worst:g} is above best - gap = {best - gap:g}; lower worst or gap"
         )
-    if not -1.0 <= correlation <= 1.0:
-        raise ValueError(f"correlation={correlation!r} must be a number in [-1, 1]")
+    correlation = checks.number(
+        "correlation", correlation, "a number in [-1, 1]", lambda x: -1.0 <= x <= 1.0
+    )
     if price_ratio < 1.0:
         raise ValueError(f"price_ratio={price_ratio:g} must be >= 1, dearest over cheapest")
     low, high = _range(limit)

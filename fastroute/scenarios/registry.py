@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Final
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.discovery import discovery
 from fastroute.scenarios.means import means

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 from fastroute.scenarios.arrivals import arrivals_by_release, release_order
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.laws import ByTask, CostLaw

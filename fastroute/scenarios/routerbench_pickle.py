@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 
 if TYPE_CHECKING:
     import polars as pl

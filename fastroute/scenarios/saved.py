@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.laws import CostLaw, Recorded, RewardLaw
 from fastroute.scenarios.laws.words import law_table

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 from fastroute.scenarios.frames import Frame, Source, find_columns, numbers, read_source, texts
 
 if TYPE_CHECKING:

@@ -3,13 +3,15 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from fastroute.checks import typed, whole
 from fastroute.policies import Policy
 from fastroute.scenarios import Scenario
 from fastroute.scenarios.optimum import optimum, refuse_infeasible
@@ -22,26 +24,17 @@ from fastroute.simulation.engine import (
     run_chunk,
 )
 from fastroute.simulation.merge import Accounts, collect, join_all, make_run
-from fastroute.simulation.plan import MOST_CHECKPOINTS, log_spaced, make_plan, resolve_rules
+from fastroute.simulation.plan import checkpoint_rounds, make_plan, resolve_rules
 from fastroute.simulation.progress import shown_progress
 from fastroute.simulation.run import Run
+from fastroute.simulation.settings import MAX_CURVE_TRIALS, MAX_STAGE_ROWS, Settings
 from fastroute.solve.backend import load_kernel, resolve_backend
-from fastroute.solve.validate import choice, number_array, positive_int
 from fastroute.warning import warn
 
-SIMULATION_BACKENDS = ("auto", "numba", "jax", "ref")
-PRECISIONS = ("float64", "float32")
 #: Trials simulated together by one thread, a multiple of ``BLOCK``; results do not depend on it.
 CHUNK = 1024
 #: Chunks whose accounts are held at once, before they are put together.
 TOGETHER = 64
-#: More trials than this: curves are kept as moments over trials.
-MAX_CURVE_TRIALS = 10_000
-#: More rows than this: stages are kept as means over trials.
-MAX_STAGE_ROWS = 1_000_000
-#: Largest trace of pulled models, in trial-rounds.
-MAX_TRACE = 200_000_000
-_WORD = 1 << 32
 # Backends whose kernels this process has compiled or loaded.
 _warm: set[str] = set()
 
@@ -125,10 +118,8 @@ def simulate(
         the limits in round 0.
     """
     started = time.perf_counter()
-    threads = positive_int("threads", threads) if threads is not None else _cores()
-    task, settings, compile_seconds = _prepare(
-        scenario,
-        policy,
+    threads = whole("threads", threads) if threads is not None else _cores()
+    given = Settings(
         horizon=horizon,
         budget=budget,
         max_deployed=max_deployed,
@@ -141,6 +132,7 @@ def simulate(
         deploy_cost=deploy_cost,
         trace=trace,
     )
+    task, settings, compile_seconds = _prepare(scenario, policy, given)
     chunks = _chunks(0, settings["trials"], threads, task.backend)
     with shown_progress(progress) as tell:
         compile_seconds += _warm_up(task, chunks)
@@ -164,12 +156,12 @@ class Part(NamedTuple):
 def simulate_part(
     scenario: Scenario,
     policy: Policy,
+    settings: Settings,
     first: int,
     stop: int,
     *,
     keep_stages: bool,
     progress: Callable[[int, int], None] | None = None,
-    **settings: Any,
 ) -> Part:
     """Simulate trials ``first <= trial < stop`` of a run, on one thread.
 
@@ -177,6 +169,8 @@ def simulate_part(
     ----------
     scenario, policy : Scenario, Policy
         As in :func:`simulate`.
+    settings : Settings
+        Of the whole run.
     first, stop : int
         Where the part is to be reduced to moments or sums, ``first`` must be a multiple of
         ``BLOCK``, and so must ``stop`` unless it is the last trial of the run.
@@ -184,8 +178,6 @@ def simulate_part(
         Keep the stages of every trial; else their sums over blocks of trials.
     progress : callable, optional
         As in :func:`simulate`; may raise to stop.
-    **settings
-        The other arguments of :func:`simulate`; ``trials`` is that of the whole run.
 
     Returns
     -------
@@ -194,7 +186,7 @@ def simulate_part(
         trial.
     """
     started = time.perf_counter()
-    task, resolved, compile_seconds = _prepare(scenario, policy, (first, stop), **settings)
+    task, resolved, compile_seconds = _prepare(scenario, policy, settings, (first, stop))
     task = task._replace(keep_curves=True, keep_stages=keep_stages)
     chunks = _chunks(first, stop - first, 1, task.backend)
     resolved |= {"threads": 1, "compile_seconds": compile_seconds + _warm_up(task, chunks)}
@@ -206,24 +198,14 @@ def simulate_part(
 def _prepare(
     scenario: Scenario,
     policy: Policy,
+    settings: Settings,
     part: tuple[int, int] | None = None,
-    *,
-    horizon: int,
-    budget: Any,
-    max_deployed: int,
-    trials: int,
-    stages: int | str = "T^(1/3)",
-    seed: int = 0,
-    backend: str = "auto",
-    dtype: str = "float64",
-    checkpoints: int | ArrayLike = 64,
-    deploy_cost: float = 0.0,
-    trace: bool = False,
 ) -> tuple[Task, dict[str, Any], float]:
-    """Check the arguments of :func:`simulate` and resolve them.
+    """Make of settings what every chunk needs.
 
     Parameters
     ----------
+    scenario, policy, settings : Scenario, Policy, Settings
     part : (int, int), optional
         First trial and end of what is simulated of the run; default all of it. Of a scenario
         with an instance of its own for every trial, the other instances are left out.
@@ -231,42 +213,23 @@ def _prepare(
     Returns
     -------
     task, settings, compile_seconds : Task, dict, float
-        The last is the time of the first optimum of a process, nearly all of it compilation.
+        Settings resolved to plain values; the last is the time of the first optimum of a process,
+        nearly all of it compilation.
     """
-    backend = resolve_backend(choice("backend", backend, SIMULATION_BACKENDS))
-    dtype = choice("dtype", dtype, PRECISIONS)
-    if dtype != "float64" and backend != "jax":
-        raise ValueError(
-            f'dtype={dtype!r} needs backend="jax", got backend={backend!r}: the others know '
-            "double precision only. Leave dtype out, or choose the JAX backend."
-        )
-    horizon = positive_int("horizon", horizon)
-    trials = positive_int("trials", trials)
-    max_deployed = positive_int("max_deployed", max_deployed)
-    if not isinstance(budget, str):
-        budget = _number("budget", budget, "It is the largest mean cost per query.")
-    deploy_cost = _number("deploy_cost", deploy_cost)
-    if not (isinstance(seed, int | np.integer) and 0 <= seed < 1 << 64):
-        raise ValueError(f"seed must be an integer in [0, 2**64), got {seed!r}.")
-    for name, value in (("horizon", horizon), ("trials", trials)):
-        if value >= _WORD:
-            raise ValueError(f"{name} must be below 2**32, got {value}.")
-    if trace and trials * horizon > MAX_TRACE:
-        raise ValueError(
-            f"trace=True keeps trials x horizon = {trials * horizon:,} picks, more than "
-            f"{MAX_TRACE:,}. Use fewer trials or rounds."
-        )
-    _typed("scenario", scenario, Scenario, "fastroute.scenario(name)")
-    _typed("policy", policy, Policy, "fastroute.policy(name)")
-
+    typed("scenario", scenario, Scenario, "fastroute.scenario(name)")
+    typed("policy", policy, Policy, "fastroute.policy(name)")
+    # What `auto` comes to must have the precision that is asked for.
+    backend = resolve_backend(settings.backend)
+    settings = replace(settings, backend=backend)
+    horizon, trials, max_deployed = settings.horizon, settings.trials, settings.max_deployed
     first, stop = (0, trials) if part is None else part
     world = scenario.resolve(horizon, trials, slice(first, stop))
     size = len(world.limit)
     # A rule is about the whole run, whatever part of it is simulated.
-    rules = part is not None and (isinstance(budget, str) or isinstance(stages, str))
-    whole = scenario.resolve(horizon, trials) if rules else world
-    budget, count = resolve_rules(budget, stages, whole, horizon, max_deployed)
-    plan = make_plan(world, horizon, count, _checkpoints(checkpoints, horizon))
+    rules = isinstance(settings.budget, str) or isinstance(settings.stages, str)
+    whole_world = scenario.resolve(horizon, trials) if rules and part is not None else world
+    budget, count = resolve_rules(settings, whole_world)
+    plan = make_plan(world, horizon, count, checkpoint_rounds(settings.checkpoints, horizon))
     # Solved once on the host, whatever the device: not worth a compilation.
     asked = time.perf_counter()
     best = optimum(world, plan.pools, budget, max_deployed, "ref" if backend == "ref" else "numba")
@@ -274,26 +237,26 @@ def _prepare(
     refuse_infeasible(world, best, budget, max_deployed)
     refuse_policy(policy, world, backend)
     gamma = policy.estimator.radius(horizon, size)
-    program = make_program(world, policy, budget, int(seed), plan)
+    program = make_program(world, policy, budget, settings.seed, plan)
     task = Task(
-        world,
-        policy,
-        plan,
-        first,
-        scenario.models,
-        best,
-        program,
-        compose(policy, program, backend),
-        budget,
-        max_deployed,
-        deploy_cost,
-        backend,
-        dtype,
-        trials <= MAX_CURVE_TRIALS,
-        trials * len(plan.stages) <= MAX_STAGE_ROWS,
-        trace,
+        world=world,
+        policy=policy,
+        plan=plan,
+        first_trial=first,
+        names=scenario.models,
+        optimum=best,
+        program=program,
+        passes=compose(policy, program, backend),
+        budget=budget,
+        max_deployed=max_deployed,
+        deploy_cost=settings.deploy_cost,
+        backend=backend,
+        dtype=settings.dtype,
+        keep_curves=trials <= MAX_CURVE_TRIALS,
+        keep_stages=trials * len(plan.stages) <= MAX_STAGE_ROWS,
+        trace=settings.trace,
     )
-    settings = {
+    resolved = {
         "horizon": horizon,
         "budget": budget,
         "max_deployed": max_deployed,
@@ -301,12 +264,12 @@ def _prepare(
         "stage_length": plan.stage_length,
         "gamma": gamma,
         "trials": trials,
-        "seed": int(seed),
+        "seed": settings.seed,
         "backend": backend,
-        "dtype": dtype,
-        "deploy_cost": deploy_cost,
+        "dtype": settings.dtype,
+        "deploy_cost": settings.deploy_cost,
     }
-    return task, settings, 0.0 if backend in _warm else solved - asked
+    return task, resolved, 0.0 if backend in _warm else solved - asked
 
 
 def _chunks(first: int, trials: int, threads: int, backend: str) -> list[tuple[int, int]]:
@@ -388,50 +351,7 @@ def _run_all(
     return accounts
 
 
-def _checkpoints(value: int | ArrayLike, horizon: int) -> NDArray[np.int64]:
-    # A list or a range is counted before it is made an array.
-    if isinstance(value, Sequence):
-        _few_checkpoints(len(value), "rounds")
-    if np.ndim(value) == 0:
-        count = positive_int("checkpoints", value)
-        _few_checkpoints(count, "points")
-        return log_spaced(horizon, count)
-    points = number_array("checkpoints", value)
-    _few_checkpoints(points.size, "rounds")
-    whole = np.isfinite(points) & (points == np.rint(points)) & (points >= 1)
-    if points.size == 0 or not whole.all():
-        raise ValueError(
-            f"checkpoints must be whole numbers of rounds >= 1, at least one, got {value!r}."
-        )
-    if points.max() > horizon:
-        raise ValueError(f"checkpoints reach {int(points.max())}, beyond horizon={horizon}.")
-    return np.unique(np.append(points, horizon)).astype(np.int64)
-
-
-def _few_checkpoints(count: int, what: str) -> None:
-    if count > MOST_CHECKPOINTS:
-        raise ValueError(
-            f"checkpoints asks for {count:,} {what}, more than {MOST_CHECKPOINTS:,}. Curves of 64 "
-            "log-spaced points, the default, show a whole run."
-        )
-
-
 def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _number(name: str, value: Any, remedy: str = "") -> float:
-    array = number_array(name, value)
-    if array.ndim or array < 0.0 or (name != "budget" and not np.isfinite(array)):
-        raise ValueError(f"{name} must be one number >= 0, got {value!r}. {remedy}".rstrip())
-    return float(array)
-
-
-def _typed(name: str, value: Any, kind: type, maker: str) -> None:
-    if not isinstance(value, kind):
-        raise ValueError(
-            f"{name} must be a {kind.__name__}, got {type(value).__name__} {value!r}. "
-            f"Build one with {maker}."
-        )

@@ -10,14 +10,14 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.simulation.ledger import STAGE_COLUMNS
+from fastroute.simulation.columns import STAGE_COLUMNS, Reduce
 from fastroute.simulation.sketch import Sketch, merge_sketches, sketch
 
 F8 = NDArray[np.float64]
 
 #: Trials in a block; chunks are whole numbers of blocks.
 BLOCK: Final = 64
-_CODES: Final = [STAGE_COLUMNS.index(name) for name in ("method", "status")]
+_CODES: Final = [k for k, c in enumerate(STAGE_COLUMNS) if c.reduce is Reduce.AGREED]
 
 
 class Moments(NamedTuple):

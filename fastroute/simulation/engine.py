@@ -15,16 +15,13 @@ from fastroute.policies.stage import checked
 from fastroute.scenarios import World
 from fastroute.scenarios.optimum import Optimum
 from fastroute.simulation.blocks import Moments, block_curves, block_models, block_stages
-from fastroute.simulation.ledger import MODEL_COLUMNS, QUANTITIES, STAGE_COLUMNS, Ledger
+from fastroute.simulation.ledger import Ledger
 from fastroute.simulation.plan import Plan, Stage
 from fastroute.solve.backend import load_kernel
 from fastroute.solve.routing import route
 from fastroute.solve.validate import Batch
 
 F8 = NDArray[np.float64]
-
-#: A model of the optimum starves when it gets less than this share of the oracle's pulls.
-STARVED = 0.01
 
 
 class Task(NamedTuple):
@@ -56,12 +53,13 @@ class Task(NamedTuple):
 class ChunkResult(NamedTuple):
     """Accounts of a chunk; see :class:`~fastroute.simulation.ledger.Ledger`."""
 
-    ledger: Ledger
+    trials: int
+    finals: dict[str, NDArray[Any]]  #: columns of ``Run.trials``
     curves: F8 | Moments  #: [quantity, trials, checkpoint], or moments of blocks of trials
     stages: F8  #: [column, stage, trials], or sums over blocks of trials
+    sets: ModelNumbers | None  #: [stage, trials, slots]; None when ``stages`` holds sums
     pulls: F8  #: real observations of every model, [N, trials]
     models: F8  #: as in :class:`~fastroute.simulation.blocks.Models`
-    starved: NDArray[np.int64]  #: models of the optimum that starved, [trials]
     trace: ModelNumbers  #: [rounds, trials], empty unless traced
 
 
@@ -146,18 +144,18 @@ def run_chunk(
     size = len(world.limit)
     slots = min(task.max_deployed, size)
     mine = task.instances(first_trial, trials)
-    # Sets are stored with every stage: 16 bits wherever they can count the models.
-    numbers = np.int16 if size <= np.iinfo(np.int16).max else np.int32
     reward_mean = np.ascontiguousarray(world.reward_mean[mine])
     cost_mean = np.ascontiguousarray(world.cost_mean[mine])
     memory = _fresh_memory(task, trials)
     ledger = Ledger(
-        trials,
-        task.budget,
-        np.zeros((len(QUANTITIES), trials, len(plan.checkpoints))),
-        np.zeros((len(STAGE_COLUMNS), len(plan.stages), trials)),
-        np.full((len(plan.stages) if task.keep_stages else 0, trials, slots), -1, numbers),
-        size,
+        trials=trials,
+        models=size,
+        slots=slots,
+        stages=len(plan.stages),
+        checkpoints=len(plan.checkpoints),
+        budget=task.budget,
+        deploy_cost=task.deploy_cost,
+        keep_sets=task.keep_stages,
     )
     precision = (task.dtype,) if task.backend == "jax" else ()
     workspace = kernel.workspace(trials, slots, *precision)
@@ -169,11 +167,9 @@ def run_chunk(
         deployer = task.policy.deployer
         choice = checked(deployer.choose(problem), problem, deployer.label)
         filled = slot_table(choice.deployed, slots)
-        ledger.open_stage(choice.deployed, previous)
-        ledger.keep_sets(k, filled)
-        pool_value = task.optimum.value[stage.pool, mine]
         inside = _best_within(filled, reward_mean, cost_mean, world.limit, task)
-        deployed_value = inside.value
+        pool_value = task.optimum.value[stage.pool, mine]
+        ledger.open_stage(k, stage.rounds, choice, filled, previous, pool_value, inside.value)
         kernel.open_stage(
             workspace,
             task.passes,
@@ -208,52 +204,42 @@ def run_chunk(
             ledger.add(
                 rounds,
                 task.optimum.value[piece.pool, mine],
-                pool_value,
-                deployed_value,
                 task.optimum.budget_price[piece.pool, mine],
                 sums,
             )
             if piece.checkpoint >= 0:
-                ledger.mark(piece.checkpoint, piece.stop)
+                ledger.mark(piece.checkpoint)
             report(rounds * trials)
         kernel.close_stage(workspace, task.passes, filled, memory)
         ledger.over_budget_stages += inside.status == codes.OVER_BUDGET
-        ledger.close_stage(k, stage.rounds, choice, pool_value, deployed_value)
+        ledger.close_stage(k)
         previous = choice.deployed
-    curves: F8 | Moments = ledger.curves if task.keep_curves else block_curves(ledger.curves)
-    table = ledger.stage_table if task.keep_stages else block_stages(ledger.stage_table)
-    models, starved = _of_models(task, ledger, memory.plays, mine)
-    models = models if task.keep_stages else block_models(models)
-    # The tables are large; only what is kept leaves this function.
-    ledger.curves = ledger.stage_table = np.empty((0, 0, 0))
-    ledger.stages_deployed = np.empty((0, 0))
-    return ChunkResult(ledger, curves, table, memory.plays, models, starved, trace)
+    ledger.close(memory.plays, _oracle_pulls(task, mine), reward_mean, cost_mean)
+    curves, table, models = ledger.curves, ledger.stage_table, ledger.model_columns()
+    # The tables are large: what is not kept is reduced here.
+    return ChunkResult(
+        trials=trials,
+        finals=ledger.trial_columns(),
+        curves=curves if task.keep_curves else block_curves(curves),
+        stages=table if task.keep_stages else block_stages(table),
+        sets=ledger.stage_sets if task.keep_stages else None,
+        pulls=memory.plays,
+        models=models if task.keep_stages else block_models(models),
+        trace=trace,
+    )
 
 
-def _of_models(task: Task, ledger: Ledger, pulls: F8, mine: slice) -> tuple[F8, NDArray[np.int64]]:
-    """Return what became of every model, [column, N, trials], and how many of them starved.
+def _oracle_pulls(task: Task, mine: slice) -> F8:
+    """Return the pulls that the oracle gives every model, [trials or 1, N].
 
-    The oracle deploys the true optimum of the models that are there when a stage opens.
+    It deploys the true optimum of the models that are there when a stage opens.
     """
-    plan, world = task.plan, task.world
     # Of these trials alone: a run over an instance per trial has as many rows as trials.
     weight = task.optimum.weight[:, mine]
     oracle = np.zeros(weight.shape[1:])
-    for stage in plan.stages:
+    for stage in task.plan.stages:
         oracle += stage.rounds * weight[stage.pool]
-    values = np.empty((len(MODEL_COLUMNS), *pulls.shape))
-    for k, column in enumerate(
-        (
-            pulls / plan.horizon,
-            ledger.stages_deployed.T / len(plan.stages),
-            oracle.T / plan.horizon,
-            world.reward_mean[mine].T,
-            world.cost_mean[mine].T,
-        )
-    ):
-        values[k] = column
-    wanted = oracle >= 1.0
-    return values, (wanted & (pulls.T < STARVED * oracle)).sum(axis=1)
+    return oracle
 
 
 def slot_table(deployed: NDArray[np.bool_], slots: int) -> NDArray[np.int64]:
@@ -307,7 +293,9 @@ def _problem(
         )
         if estimator.kernel == "sampled":
             drawn = normal(draw(codes.STREAM_BELIEF)).T
-            upper = estimates.posterior(*memory.seen[:2], drawn, estimator.unobserved_below)
+            upper = estimates.posterior(
+                memory.seen[0], memory.seen[1], drawn, estimator.unobserved_below
+            )
     shape = (size, trials)
 
     return StageProblem(

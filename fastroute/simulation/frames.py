@@ -12,9 +12,16 @@ from numpy.typing import NDArray
 
 from fastroute.kernels.types import ModelNumbers
 from fastroute.simulation.blocks import Models, Moments, merge_models
-from fastroute.simulation.ledger import MODEL_COLUMNS, QUANTITIES, STAGE_COLUMNS
+from fastroute.simulation.columns import (
+    CURVE_COLUMNS,
+    MODEL_COLUMNS,
+    STAGE_COLUMNS,
+    Column,
+    Reduce,
+    names_of,
+)
 from fastroute.simulation.sketch import sketch_quantiles
-from fastroute.solve.status import Method, Status
+from fastroute.solve.status import Method
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,6 +30,8 @@ F8 = NDArray[np.float64]
 
 #: Quantiles over trials in the curves.
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+#: Statistics over trials in the summary: mean, standard error, 95 % interval, quantiles.
+STATISTICS = ("mean", "se", "low", "high", "q05", "q50", "q95")
 
 
 def curves_frame(
@@ -45,8 +54,8 @@ def curves_frame(
     se = np.sqrt(square / max(trials - 1, 1) / trials) if trials > 1 else np.full_like(mean, None)
     frame = pl.DataFrame(
         {
-            "round": np.tile(checkpoints, len(QUANTITIES)),
-            "quantity": np.repeat(np.array(QUANTITIES), points).tolist(),
+            "round": np.tile(checkpoints, len(CURVE_COLUMNS)),
+            "quantity": np.repeat(np.array(names_of(CURVE_COLUMNS)), points).tolist(),
             "mean": mean.ravel(),
             "se": se.ravel(),
             **quantiles,
@@ -61,25 +70,19 @@ def models_frame(models: Models, trials: int) -> "pl.DataFrame":
     """One row per model; see :attr:`fastroute.simulation.run.Run.models`."""
     import polars as pl
 
-    mean, se = (
-        dict(zip(MODEL_COLUMNS, x, strict=True)) for x in merge_models(models.values, trials)
-    )
-    return pl.DataFrame(
-        {
-            "model": np.arange(len(models.names)),
-            "name": list(models.names),
-            "arrival": models.arrival,
-            "retirement": models.retirement,
-            "reward_mean": mean["reward_mean"],
-            "cost_mean": mean["cost_mean"],
-            "oracle_share": mean["oracle_share"],
-            "share": mean["share"],
-            "share_se": se["share"],
-            "deployed": mean["deployed"],
-            "deployed_se": se["deployed"],
-        },
-        schema_overrides={"name": pl.String},
-    ).with_columns(pl.col("share_se", "deployed_se").fill_nan(None))
+    means, errors = merge_models(models.values, trials)
+    columns: dict[str, Any] = {
+        "model": np.arange(len(models.names)),
+        "name": list(models.names),
+        "arrival": models.arrival,
+        "retirement": models.retirement,
+    }
+    for column, mean, se in zip(MODEL_COLUMNS, means, errors, strict=True):
+        columns[column.name] = mean
+        if column.reduce is Reduce.ERROR:
+            columns[f"{column.name}_se"] = se
+    frame = pl.DataFrame(columns, schema_overrides={"name": pl.String})
+    return frame.with_columns(pl.col("^.*_se$").fill_nan(None))
 
 
 def stages_frame(
@@ -114,7 +117,6 @@ def stages_frame(
     """
     import polars as pl
 
-    column = dict(zip(STAGE_COLUMNS, table, strict=True))
     stages, rows = table.shape[1:]
     kept = len(sets) > 0
     frame = pl.DataFrame(
@@ -133,29 +135,29 @@ def stages_frame(
     else:
         frame = frame.with_columns(pl.lit(None, dtype=pl.Int64).alias("trial"))
         deployed = pl.Series("deployed", [None] * len(frame), dtype=pl.List(pl.Int64))
-    numbers = {name: column[name].ravel() for name in STAGE_COLUMNS}
     named = deployed.list.eval(pl.lit(pl.Series(list(names))).gather(pl.element()))
-    frame = frame.with_columns(
-        deployed.alias("deployed"), named.cast(pl.List(pl.String)).alias("deployed_names")
-    )
-    frame = frame.with_columns(
-        [pl.Series(n, numbers[n]) for n in ("pool_value", "deployed_value", "budget_price")]
-    )
-    methods = ["mixed" if np.isnan(x) else str(Method(int(x))) for x in numbers["method"]]
-    statuses = ["MIXED" if np.isnan(x) else Status(int(x)).name for x in numbers["status"]]
-    if deployer not in ("mip", "truth"):
-        rule = str(Method.RULE)
-        methods = [deployer if x == rule else x for x in methods]
     return frame.with_columns(
-        pl.Series("method", methods, dtype=pl.String),
-        pl.Series("gap", numbers["gap"]),
-        pl.Series("status", statuses, dtype=pl.String),
-        pl.Series("spend", numbers["spend"]),
         pl.lit(budget).alias("budget"),
-        pl.Series("violation", numbers["violation"]),
-        pl.Series("over_budget_rounds", numbers["over_budget_rounds"]),
-        pl.Series("no_capacity_rounds", numbers["no_capacity_rounds"]),
+        deployed.alias("deployed"),
+        named.cast(pl.List(pl.String)).alias("deployed_names"),
+        *(
+            _stage_column(column, values.ravel(), deployer)
+            for column, values in zip(STAGE_COLUMNS, table, strict=True)
+        ),
     )
+
+
+def _stage_column(column: Column, values: F8, deployer: str) -> "pl.Series":
+    """Return a column of stages, codes as words; a rule has the name of the policy's deployer."""
+    import polars as pl
+
+    if column.word is None:
+        return pl.Series(column.name, values)
+    codes, place = np.unique(values, return_inverse=True)
+    words = [column.word(None if np.isnan(code) else int(code)) for code in codes]
+    if column.name == "method" and deployer not in ("mip", "truth"):
+        words = [deployer if word == str(Method.RULE) else word for word in words]
+    return pl.Series(column.name, [words[k] for k in place], dtype=pl.String)
 
 
 def mean_with_margin(x: F8) -> tuple[float, float | None, float | None]:
@@ -192,5 +194,4 @@ def summary_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
                 "q95": high,
             }
         )
-    numbers = ("mean", "se", "low", "high", "q05", "q50", "q95")
-    return pl.DataFrame(rows, schema_overrides=dict.fromkeys(numbers, pl.Float64))
+    return pl.DataFrame(rows, schema_overrides=dict.fromkeys(STATISTICS, pl.Float64))

@@ -19,8 +19,10 @@ from fastroute.simulation.blocks import (
     merge_moments,
     merge_stages,
 )
-from fastroute.simulation.engine import STARVED, ChunkResult, Task
+from fastroute.simulation.columns import NOTHING
+from fastroute.simulation.engine import ChunkResult, Task
 from fastroute.simulation.frames import mean_with_margin
+from fastroute.simulation.ledger import STARVED
 from fastroute.simulation.plan import Plan
 from fastroute.simulation.run import Run
 
@@ -28,8 +30,6 @@ F8 = NDArray[np.float64]
 
 # Parts that are joined at once.
 _JOINED = 16
-# What rounding may leave of a regret of zero.
-_ROUNDING = 1e-6
 
 
 class Accounts(NamedTuple):
@@ -71,24 +71,20 @@ def collect(task: Task, results: list[ChunkResult], first_trial: int = 0) -> Acc
     late = (status[1:] != 0).sum(axis=0)
     world = task.world
     for result in results:
-        book = result.ledger
-        rows = task.instances(first, book.trials)
+        rows = task.instances(first, result.trials)
         parts.append(
             Accounts(
-                {
-                    "trial": np.arange(first, first + book.trials),
-                    **_finals(task, result),
-                },
-                result.curves,
-                result.stages,
-                book.stage_sets if task.keep_stages else None,
-                result.trace,
-                Models(task.names, world.arrival, world.retirement, result.models),
-                len(status),
-                np.array(np.broadcast_to(late[rows], book.trials)),
+                finals={"trial": np.arange(first, first + result.trials), **result.finals},
+                curves=result.curves,
+                stages=result.stages,
+                sets=result.sets,
+                picks=result.trace,
+                models=Models(task.names, world.arrival, world.retirement, result.models),
+                pools=len(status),
+                late_pools=np.array(np.broadcast_to(late[rows], result.trials)),
             )
         )
-        first += book.trials
+        first += result.trials
     return join(parts)
 
 
@@ -98,16 +94,16 @@ def join(parts: list[Accounts]) -> Accounts:
     moments = [part.curves for part in parts if isinstance(part.curves, Moments)]
     sets = [part.sets for part in parts if part.sets is not None]
     return Accounts(
-        {name: np.concatenate([p.finals[name] for p in parts]) for name in parts[0].finals},
-        join_moments(moments) if moments else np.concatenate(whole, axis=1),
-        np.concatenate([part.stages for part in parts], axis=2),
-        np.concatenate(sets, axis=1) if sets else None,
-        np.concatenate([part.picks for part in parts], axis=1),
-        parts[0].models._replace(
+        finals={name: np.concatenate([p.finals[name] for p in parts]) for name in parts[0].finals},
+        curves=join_moments(moments) if moments else np.concatenate(whole, axis=1),
+        stages=np.concatenate([part.stages for part in parts], axis=2),
+        sets=np.concatenate(sets, axis=1) if sets else None,
+        picks=np.concatenate([part.picks for part in parts], axis=1),
+        models=parts[0].models._replace(
             values=np.concatenate([part.models.values for part in parts], axis=-1)
         ),
-        parts[0].pools,
-        np.concatenate([part.late_pools for part in parts]),
+        pools=parts[0].pools,
+        late_pools=np.concatenate([part.late_pools for part in parts]),
     )
 
 
@@ -141,18 +137,18 @@ def make_run(
     """Sum the accounts of a run up over its trials."""
     curves, stages, sets = summed(accounts)
     return Run(
-        scenario,
-        policy,
-        settings,
-        plan,
-        accounts.finals,
-        curves,
-        stages,
-        sets,
-        accounts.picks.T,
-        accounts.models,
-        seconds,
-        warnings(accounts, plan.horizon, settings["budget"], policy.estimator.name),
+        scenario=scenario,
+        policy=policy,
+        settings=settings,
+        plan=plan,
+        finals=accounts.finals,
+        curve_array=curves,
+        stage_array=stages,
+        stage_sets=sets,
+        picks=accounts.picks.T,
+        model_account=accounts.models,
+        seconds=seconds,
+        warnings=warnings(accounts, plan.horizon, settings["budget"], policy.estimator.name),
     )
 
 
@@ -164,32 +160,6 @@ def summed(accounts: Accounts) -> tuple[F8 | Moments, F8, ModelNumbers]:
         merge_stages(accounts.stages, trials) if accounts.sets is None else accounts.stages,
         np.zeros((0, 0, 0), np.int16) if accounts.sets is None else accounts.sets,
     )
-
-
-def _finals(task: Task, result: ChunkResult) -> dict[str, NDArray[Any]]:
-    book = result.ledger
-    horizon = task.plan.horizon
-    regret = book.regret
-    return {
-        "regret": regret,
-        "discovery": book.discovery,
-        "deployment": book.deployment,
-        "routing": book.routing,
-        "noise": book.noise,
-        "realised_regret": regret + book.noise,
-        "priced_regret": book.priced_regret(horizon),
-        "reward": book.reward / horizon,
-        "cost": book.cost / horizon,
-        "violation": np.maximum(book.cost - task.budget * horizon, 0.0),
-        "worst_stage_violation": book.worst_violation,
-        "late_cost": book.late_spend / book.late_rounds,
-        "starved": result.starved,
-        "over_budget_rounds": book.over_budget.astype(np.int64),
-        "no_capacity_rounds": book.no_capacity.astype(np.int64),
-        "over_budget_stages": book.over_budget_stages.astype(np.int64),
-        "deployments": book.deployments.astype(np.int64),
-        "deploy_cost": book.deployments * task.deploy_cost,
-    }
 
 
 def warnings(accounts: Accounts, horizon: int, budget: float, estimator: str) -> list[str]:
@@ -245,7 +215,7 @@ def _overspending(finals: dict[str, NDArray[Any]], budget: float) -> list[str]:
 def _below_zero(finals: dict[str, NDArray[Any]]) -> list[str]:
     """Say where the priced regret is below zero, its whole 95 % interval included."""
     mean, _, half = mean_with_margin(finals["priced_regret"])
-    if half is None or mean + half > -_ROUNDING:
+    if half is None or mean + half > -NOTHING:
         return []
     return [
         "The priced regret is below zero: over time the policy mixed more models, moved spending "

@@ -1,6 +1,6 @@
 """When things happen in a run: stages, changes of the pool, checkpoints."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastroute.rules import Formula, FormulaError, rule, stages_of
 from fastroute.scenarios import World
 from fastroute.scenarios.costs import BudgetMarks, budget_marks
-from fastroute.solve.validate import positive_int
+from fastroute.simulation.settings import Settings
 
 I8 = NDArray[np.int64]
 Number = TypeVar("Number", int, float)
@@ -18,8 +18,6 @@ Number = TypeVar("Number", int, float)
 #: Longest piece of a stage that is played in one call: bounds the time between two reports of
 #: progress.  A constant, so that sums do not depend on who plays them.
 LONGEST_PIECE = 1 << 15
-#: Most points of a curve.
-MOST_CHECKPOINTS = 1 << 20
 
 
 class Piece(NamedTuple):
@@ -50,83 +48,51 @@ class Plan(NamedTuple):
     checkpoints: I8  #: number of rounds completed at each checkpoint
 
 
-def resolve_rules(
-    budget: Any, stages: Any, world: World, horizon: int, max_deployed: int
-) -> tuple[Any, int]:
+def resolve_rules(settings: Settings, world: World) -> tuple[float, int]:
     """Work out the budget and the number of stages of a run, where they are given as rules.
 
     Parameters
     ----------
-    budget : number or str
-        ``"cheapest"``, ``"slack"``, ``"0.5 * slack"``, ...: any formula of :mod:`fastroute.rules`.
-        A number is returned as it is.
-    stages : int or str
-        As in :func:`resolve_stages`; a rule may use ``slack``, ``cheapest`` and ``b`` too.
+    settings : Settings
+        Budget and stages are numbers or formulas of :mod:`fastroute.rules`; that of the stages is
+        rounded and kept between one and one a round, or ``"theory"``,
+        ``N^(2/3) T^(1/3) / M_max``.
     world : World
-    horizon, max_deployed : int
-        T and M_max.
 
     Returns
     -------
-    budget, stages : number, int
+    budget, stages : float, int
 
     Raises
     ------
     ValueError
-        For what is no rule, a rule without a value, a negative budget, or more stages than rounds.
+        For what is no rule, a rule without a value, or a negative budget.
     """
-    names: dict[str, float] = {"T": horizon, "N": len(world.limit), "M_max": max_deployed}
-    found = {
-        name: _read(name, value)
-        for name, value in (("budget", budget), ("stages", stages))
-        if isinstance(value, str)
+    names: dict[str, float] = {
+        "T": settings.horizon,
+        "N": len(world.limit),
+        "M_max": settings.max_deployed,
     }
-    if any(formula.names.intersection(BudgetMarks._fields) for formula in found.values()):
-        names |= budget_marks(world, horizon, max_deployed)._asdict()
-    if "budget" in found:
-        budget = _value("budget", budget, lambda: found["budget"](names))
-        if budget < 0.0:
-            raise ValueError(f"budget comes to {budget:g}, but must be >= 0.")
-    return budget, _stages(stages, found.get("stages"), {**names, "b": budget})
+    budget, stages = settings.budget, settings.stages
+    budget_rule = _read("budget", budget) if isinstance(budget, str) else None
+    stages_rule = _read("stages", stages) if isinstance(stages, str) else None
+    asked = [found.names for found in (budget_rule, stages_rule) if found is not None]
+    if any(used.intersection(BudgetMarks._fields) for used in asked):
+        names |= budget_marks(world, settings.horizon, settings.max_deployed)._asdict()
+    if budget_rule is not None:
+        spent = _value("budget", budget, lambda: budget_rule(names))
+        if spent < 0.0:
+            raise ValueError(f"budget comes to {spent:g}, but must be >= 0.")
+        budget = spent
+    names["b"] = float(budget)
+    if stages_rule is not None:
+        stages = _value("stages", stages, lambda: stages_of(stages_rule, names))
+    return float(budget), int(stages)
 
 
-def resolve_stages(stages: int | str, horizon: int, n_models: int, max_deployed: int) -> int:
-    """Turn a rule into the number of stages K, an integer in [1, T].
-
-    Parameters
-    ----------
-    stages : int or str
-        K itself; a formula of :mod:`fastroute.rules` such as ``"T^(1/3)"``, rounded; or
-        ``"theory"``, ``N^(2/3) T^(1/3) / M_max``.
-    horizon, n_models, max_deployed : int
-        T, N and M_max.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    ValueError
-        For any other rule, or more stages than rounds.
-    """
-    names = {"T": horizon, "N": n_models, "M_max": max_deployed}
-    found = _read("stages", stages, tuple(names)) if isinstance(stages, str) else None
-    return _stages(stages, found, names)
-
-
-def _stages(given: Any, found: Formula | None, names: Mapping[str, float]) -> int:
-    if found is not None:
-        return _value("stages", given, lambda: stages_of(found, names))
-    count = positive_int("stages", given)
-    if count > names["T"]:
-        raise ValueError(f"stages={count} is more than horizon={names['T']}: at most one a round.")
-    return count
-
-
-def _read(setting: str, text: str, names: tuple[str, ...] | None = None) -> Formula:
+def _read(setting: str, text: str) -> Formula:
     try:
-        return rule(setting, text, names)
+        return rule(setting, text)
     except FormulaError as error:
         kind = "an integer" if setting == "stages" else "a number"
         raise ValueError(f"{setting}={text!r} must be {kind} or a rule; {error}.") from None
@@ -143,6 +109,13 @@ def log_spaced(horizon: int, count: int) -> I8:
     """Up to ``count`` distinct numbers of rounds, log-spaced from 1 to the horizon."""
     points = np.geomspace(1.0, float(horizon), count) if count > 1 else np.array([float(horizon)])
     return np.unique(np.rint(points).astype(np.int64))
+
+
+def checkpoint_rounds(checkpoints: Any, horizon: int) -> I8:
+    """Return the numbers of rounds of the points of a curve: log-spaced, or those given."""
+    if isinstance(checkpoints, int):
+        return log_spaced(horizon, checkpoints)
+    return np.unique(np.append(np.array(checkpoints, dtype=np.int64), horizon))
 
 
 def make_plan(world: World, horizon: int, stages: int, checkpoints: I8) -> Plan:

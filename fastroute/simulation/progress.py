@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
+from fastroute.checks import refused
+
 Tell = Callable[[int, int], None]
 
 
@@ -25,9 +27,7 @@ def shown_progress(progress: bool | Tell | None) -> Iterator[Tell | None]:
         return
     if progress is not True:
         if not callable(progress):
-            raise ValueError(
-                f"progress must be True, False or a function of (done, total), got {progress!r}."
-            )
+            raise refused("progress", progress, "True, False or a function of (done, total)")
         yield progress
         return
     from rich.console import Console

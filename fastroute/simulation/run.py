@@ -12,6 +12,7 @@ from fastroute.kernels.types import ModelNumbers
 from fastroute.policies import Policy
 from fastroute.scenarios import Scenario
 from fastroute.simulation.blocks import Models, Moments
+from fastroute.simulation.columns import CURVE_COLUMNS, names_of
 from fastroute.simulation.frames import (
     curves_frame,
     mean_with_margin,
@@ -19,7 +20,6 @@ from fastroute.simulation.frames import (
     stages_frame,
     summary_frame,
 )
-from fastroute.simulation.ledger import QUANTITIES
 from fastroute.simulation.plan import Plan
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class Run:
             )
         return {
             "round": self.plan.checkpoints,
-            **dict(zip(QUANTITIES, self.curve_array, strict=True)),
+            **dict(zip(names_of(CURVE_COLUMNS), self.curve_array, strict=True)),
         }
 
     @property

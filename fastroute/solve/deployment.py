@@ -6,18 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastroute.checks import choice, number, number_array, reject, whole
 from fastroute.kernels import codes
 from fastroute.kernels.types import Deployment
 from fastroute.solve.backend import load_kernel, resolve_backend
 from fastroute.solve.status import INFEASIBLE, Status, described, messages, report_infeasible
-from fastroute.solve.validate import (
-    LARGEST_REWARD,
-    Batch,
-    choice,
-    number_array,
-    positive_int,
-    prepare,
-)
+from fastroute.solve.validate import LARGEST_REWARD, Batch, prepare
 
 DEPLOYMENT_BACKENDS = ("auto", "numba", "jax", "ref", "highs")
 FILL_RULES = {
@@ -160,20 +154,26 @@ def solve_deployment(
     """
     backend = resolve_backend(choice("backend", backend, DEPLOYMENT_BACKENDS))
     rule = FILL_RULES[choice("fill", fill, tuple(FILL_RULES))]
-    max_deployed = positive_int("max_deployed", max_deployed)
-    node_limit = positive_int("node_limit", node_limit)
-    time_limit = float(number_array("time_limit", time_limit))
-    if not time_limit > 0.0:
-        raise ValueError(f"time_limit must be > 0 seconds, got {time_limit}. Use np.inf for none.")
+    max_deployed = whole("max_deployed", max_deployed)
+    node_limit = whole("node_limit", node_limit)
+    time_limit = number(
+        "time_limit",
+        time_limit,
+        "a number > 0 of seconds",
+        lambda x: x > 0.0,
+        remedy="use np.inf for none",
+    )
     infeasible = choice("infeasible", infeasible, INFEASIBLE)
     batch = prepare(reward, cost, limit, budget)
-    charge = _per_model("deploy_cost", deploy_cost, batch)
-    bad = (charge < 0.0) | (charge > LARGEST_REWARD)
-    if bad.any():
-        raise ValueError(
-            f"deploy_cost must be finite, >= 0 and at most {LARGEST_REWARD:g}, "
-            f"got {charge[bad][0]}."
-        )
+    charge = number_array("deploy_cost", deploy_cost, infinity=True)
+    reject(
+        "deploy_cost",
+        charge,
+        (charge < 0.0) | (charge > LARGEST_REWARD),
+        f"is outside [0, {LARGEST_REWARD:g}]",
+        "use a finite charge >= 0, in units of reward",
+    )
+    charge = _per_model("deploy_cost", charge, batch)
     if rule == codes.FILL_LEAST_PULLED and pulls is None:
         raise ValueError('fill="least_pulled" needs pulls: observations of each model so far.')
     counts = _per_model("pulls", 0.0 if pulls is None else pulls, batch)
@@ -290,7 +290,7 @@ def fill_slots(
 
 
 def _per_model(name: str, value: ArrayLike, batch: Batch) -> NDArray[np.float64]:
-    array = number_array(name, value)
+    array = number_array(name, value, infinity=True)
     full = (*batch.shape, batch.reward.shape[1])
     try:
         return np.ascontiguousarray(np.broadcast_to(array, full)).reshape(batch.reward.shape)

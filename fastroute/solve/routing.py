@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastroute.checks import choice
 from fastroute.kernels.types import Routing
 from fastroute.solve.backend import load_kernel, resolve_backend
 from fastroute.solve.status import INFEASIBLE, Status, described, messages, report_infeasible
-from fastroute.solve.validate import Batch, choice, common_shape, prepare
+from fastroute.solve.validate import Batch, common_shape, prepare
 
 ROUTING_BACKENDS = ("auto", "numba", "jax", "ref", "highs")
 

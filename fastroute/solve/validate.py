@@ -1,9 +1,11 @@
-"""Checks of solver input; every message names the field, the value and the remedy."""
+"""The input of the solvers: checked, broadcast and flattened."""
 
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from fastroute import checks
 
 F8 = NDArray[np.float64]
 
@@ -19,48 +21,6 @@ class Batch(NamedTuple):
     cost: F8  # [B, M]
     limit: F8  # [B, M]
     budget: F8  # [B]
-
-
-def refuse_masked(name: str, value: Any) -> None:
-    """Raise ValueError for masked entries: NumPy would take what lies below the mask."""
-    count = int(np.ma.getmaskarray(value).sum()) if isinstance(value, np.ma.MaskedArray) else 0
-    if count:
-        raise ValueError(
-            f"{name} has {count} masked entries. Leave those models out, or give them a number "
-            f"with {name}.filled(number)."
-        )
-
-
-def real_array(value: ArrayLike) -> F8:
-    """Convert real numbers to float64; TypeError for dates, text and complex numbers.
-
-    NumPy by itself takes dates for counts of days, and text for the number that it spells.
-    """
-    array = np.asarray(value)
-    kind = array.dtype.kind
-    if kind == "O":
-        odd = any(isinstance(x, str | bytes | np.datetime64 | np.timedelta64) for x in array.flat)
-    else:
-        odd = kind not in "biuf"
-    if odd:
-        raise TypeError(f"{array.dtype} is no type of number")
-    return array.astype(np.float64, copy=False)
-
-
-def number_array(name: str, value: ArrayLike) -> F8:
-    """Convert to float64, refusing what is not numeric or has a NaN."""
-    refuse_masked(name, value)
-    try:
-        array = real_array(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name} must be numbers, got {_short(value)}.") from error
-    bad = np.isnan(array)
-    if bad.any():
-        raise ValueError(
-            f"{name} has {int(bad.sum())} NaN, the first at index {_first(bad)}. "
-            "Drop or fill missing models before solving."
-        )
-    return array
 
 
 def prepare(reward: ArrayLike, cost: ArrayLike, limit: ArrayLike, budget: ArrayLike) -> Batch:
@@ -82,25 +42,35 @@ def prepare(reward: ArrayLike, cost: ArrayLike, limit: ArrayLike, budget: ArrayL
     ValueError
         Naming the field, the value and the remedy.
     """
-    u = number_array("reward", reward)
-    c = number_array("cost", cost)
-    a = number_array("limit", limit)
-    b = number_array("budget", budget)
+    u, c, a, b = (
+        checks.number_array(name, value, infinity=True, remedy="drop or fill NaN before solving")
+        for name, value in (
+            ("reward", reward),
+            ("cost", cost),
+            ("limit", limit),
+            ("budget", budget),
+        )
+    )
     full = common_shape(u, c, a, b)
     for name, array in (("reward", u), ("cost", c)):
-        _refuse(name, array, ~np.isfinite(array), "must be finite")
+        checks.reject(name, array, ~np.isfinite(array), "is not finite", f"use a finite {name}")
     # Beyond, differences of rewards are no longer finite.
-    largest = f"must be at most {LARGEST_REWARD:g} in size"
-    _refuse("reward", u, np.abs(u) > LARGEST_REWARD, largest, "Scale the rewards down")
-    _refuse("cost", c, c < 0.0, "must be >= 0", "Costs are spending per query")
-    _refuse(
+    checks.reject(
+        "reward",
+        u,
+        np.abs(u) > LARGEST_REWARD,
+        f"is more than {LARGEST_REWARD:g} in size",
+        "scale the rewards down",
+    )
+    checks.reject("cost", c, c < 0.0, "is negative", "use costs >= 0, spending per query")
+    checks.reject(
         "limit",
         a,
         (a <= 0.0) | (a > 1.0),
-        "must lie in (0, 1]",
-        "It is the largest share of the traffic a model may get; leave absent models out",
+        "is outside (0, 1]",
+        "it is the largest share of the traffic a model may get; leave absent models out",
     )
-    _refuse("budget", b, b < 0.0, "must be >= 0", "Use np.inf for no budget")
+    checks.reject("budget", b, b < 0.0, "is negative", "use a budget >= 0, or np.inf for none")
     flat = int(np.prod(full[:-1], dtype=np.int64))
     models = [
         np.ascontiguousarray(np.broadcast_to(x, full)).reshape(flat, full[-1]) for x in (u, c, a)
@@ -135,45 +105,3 @@ def common_shape(reward: Any, cost: Any, limit: Any, budget: Any) -> tuple[int, 
             f"{name} has an empty set of models (shape {shape}). Pass at least one model."
         )
     return full
-
-
-def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
-    """Return ``value`` if it is one of ``allowed``; the error names the nearest one."""
-    if value in allowed:
-        return str(value)
-    from difflib import get_close_matches
-
-    near = get_close_matches(str(value), allowed, 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, allowed))}.{hint}")
-
-
-def positive_int(name: str, value: Any, remedy: str = "") -> int:
-    """Return ``value`` as an int >= 1, refusing bools, fractions and text."""
-    try:
-        whole = (
-            not isinstance(value, bool | np.bool_ | str)
-            and np.ndim(value) == 0
-            and int(value) == value
-        )
-    except (TypeError, ValueError, OverflowError):
-        whole = False
-    if not whole or int(value) < 1:
-        raise ValueError(f"{name} must be an integer >= 1, got {value!r}.{remedy and ' ' + remedy}")
-    return int(value)
-
-
-def _refuse(name: str, array: F8, bad: NDArray[np.bool_], rule: str, remedy: str = "") -> None:
-    if bad.any():
-        where = _first(bad)
-        at = f" at index {where}" if array.ndim else ""
-        raise ValueError(f"{name} {rule}, got {array[where]}{at}.{remedy and f' {remedy}.'}")
-
-
-def _first(bad: NDArray[np.bool_]) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.argwhere(bad)[0]) if bad.ndim else ()
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

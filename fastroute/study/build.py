@@ -530,7 +530,7 @@ def _option_problem(path: str, problem: "Problem") -> str:
     # In a study, the name is that of the registered policy.
     allowed = [option for option in problem.allowed if option != "name"]
     hint = f". {problem.message}" if problem.message else ""
-    return f"{place}: {unknown(problem.path[-1], allowed, 'option of the policy')}{hint}"
+    return f"{place}: {unknown_name(problem.path[-1], allowed, 'option of the policy')}{hint}"
 
 
 def _axis_problems(

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from fastroute.scenarios.costs import BudgetMarks, budget_marks
 from fastroute.scenarios.optimum import optimum, refuse_infeasible
-from fastroute.simulation.api import SIMULATION_BACKENDS
-from fastroute.solve.validate import choice
+from fastroute.simulation.blocks import BLOCK
+from fastroute.simulation.settings import MAX_CURVE_TRIALS, MAX_STORED_STAGE_ROWS, Settings
 from fastroute.study.build import (
     build_policy,
     build_scenario,
@@ -28,7 +28,7 @@ from fastroute.study.build import (
 from fastroute.study.errors import StudyError
 from fastroute.study.grid import Point, points
 from fastroute.study.planning import Kept
-from fastroute.study.schema import BLOCK, Study
+from fastroute.study.schema import Setting, Study
 from fastroute.study.toml import shown
 from fastroute.study.values import evaluate_setting
 from fastroute.study.work import Job
@@ -39,10 +39,6 @@ if TYPE_CHECKING:
     from fastroute.scenarios import Scenario
     from fastroute.scenarios.base import World
 
-#: More trials than this: curves are kept as moments and quantiles, unless the study says.
-MOST_CURVE_TRIALS: Final = 10_000
-#: More rows than this in a cell: stages are kept as means over trials, unless the study says.
-MOST_STAGE_ROWS: Final = 100_000
 #: A shard of automatic size has at most this many trial-rounds (half a second or so) ...
 SHARD_ROUNDS: Final = 20_000_000
 #: ... and at most this many trials.
@@ -68,9 +64,8 @@ class Cell:
         Resolved, single values.
     run_options : tuple of str
         Options of the scenario that take the value of the setting: horizon, trials.
-    settings : dict
-        Arguments of ``simulate``, numbers only: horizon, budget, max_deployed, stages, trials,
-        seed, checkpoints, deploy_cost, backend.
+    settings : Settings
+        Arguments of ``simulate``, with the budget and the stages as numbers.
     gamma : float or None
         The policy's, as a number; None where its estimator takes none.
     axes : dict
@@ -102,7 +97,7 @@ class Cell:
     scenario_options: dict[str, Any]
     policy_options: dict[str, Any]
     run_options: tuple[str, ...]
-    settings: dict[str, Any]
+    settings: Settings
     gamma: float | None
     axes: dict[str, Any]
     curves: str
@@ -122,7 +117,7 @@ class Cell:
         what = {
             "scenario": [self.scenario_name, options, self.digest],
             "policy": self.policy_options,
-            "settings": {k: v for k, v in self.settings.items() if k != "trials"},
+            "settings": _but_trials(self.settings),
         }
         text = json.dumps(what, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -132,37 +127,43 @@ class Cell:
         """Options that the scenario is built with."""
         return self._built_with(self.settings)
 
-    def _built_with(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        return {**self.scenario_options, **{name: settings[name] for name in self.run_options}}
+    def _built_with(self, settings: Settings) -> dict[str, Any]:
+        taken = {name: getattr(settings, name) for name in self.run_options}
+        return {**self.scenario_options, **taken}
 
     @property
     def trials(self) -> int:
         """Number of trials."""
-        return int(self.settings["trials"])
+        return self.settings.trials
 
     @property
     def rounds(self) -> int:
         """Number of trial-rounds."""
-        return self.trials * int(self.settings["horizon"])
+        return self.trials * self.settings.horizon
 
     @property
     def kept(self) -> Kept:
         """What is kept on disk."""
-        return Kept(self.trials, self.shard_trials, self.curves == "moments", not self.keep_stages)
+        return Kept(
+            trials=self.trials,
+            shard_trials=self.shard_trials,
+            moments=self.curves == "moments",
+            means=not self.keep_stages,
+        )
 
     def job(self, first: int, stop: int, **changes: Any) -> Job:
         """Return the shard of trials ``first <= trial < stop``, with some settings changed."""
-        settings = {**self.settings, **changes}
+        settings = replace(self.settings, **changes)
         return Job(
-            self.key,
-            first,
-            stop,
-            self.scenario_name,
-            json.dumps(self._built_with(settings), sort_keys=True, default=str),
-            self.policy_options,
-            settings,
-            self.kept.moments,
-            self.kept.means,
+            key=self.key,
+            first=first,
+            stop=stop,
+            scenario=self.scenario_name,
+            scenario_options=json.dumps(self._built_with(settings), sort_keys=True, default=str),
+            policy_options=self.policy_options,
+            settings=settings,
+            moments=self.kept.moments,
+            means=self.kept.means,
             content=self.content,
         )
 
@@ -171,9 +172,14 @@ class Cell:
         varied = "".join(f", {name}={shown(value)}" for name, value in self.axes.items())
         s = self.settings
         return (
-            f"cell {self.number} ({self.policy} in {self.scenario}, horizon={s['horizon']}, "
-            f"budget={s['budget']:g}, max_deployed={s['max_deployed']}{varied})"
+            f"cell {self.number} ({self.policy} in {self.scenario}, horizon={s.horizon}, "
+            f"budget={s.budget:g}, max_deployed={s.max_deployed}{varied})"
         )
+
+
+def _but_trials(settings: Settings) -> dict[str, Any]:
+    """Return the settings that a study can set, on which the results of a trial depend."""
+    return {name: getattr(settings, name) for name in Setting.model_fields if name != "trials"}
 
 
 def lay_out(study: Study, told: Callable[[int, int], None] | None = None) -> list[Cell]:
@@ -273,7 +279,7 @@ class _Played(NamedTuple):
     scenario: "Scenario"
     options: dict[str, Any]  #: of the scenario, as the run directory has them
     taken: tuple[str, ...]
-    settings: dict[str, Any]
+    settings: Settings
     names: dict[str, float]  #: for the formulas of policies
     digest: str
     content: bytes
@@ -318,10 +324,10 @@ class _Reader:
         played = self._play(point)
         player = self._player(point, played)
         settings = played.settings
-        horizon, trials = settings["horizon"], settings["trials"]
+        horizon, trials = settings.horizon, settings.trials
         store = self._study.store
-        few = trials <= MOST_CURVE_TRIALS
-        rows = trials * settings["stages"]
+        few = trials <= MAX_CURVE_TRIALS
+        rows = trials * int(settings.stages)
         return Cell(
             number=number,
             world=played.number,
@@ -337,7 +343,7 @@ class _Reader:
             axes=self._axes(point, player.options),
             curves=store.curves if store.curves != "auto" else ("trials" if few else "moments"),
             keep_stages=store.stages == "trials"
-            or (store.stages == "auto" and rows <= MOST_STAGE_ROWS),
+            or (store.stages == "auto" and rows <= MAX_STORED_STAGE_ROWS),
             shard_trials=shard_size(horizon)
             if store.shard_trials == "auto"
             else store.shard_trials,
@@ -374,21 +380,21 @@ class _Reader:
         scenario = self._scenarios[name]
         settings, names = self._settings(point, name, scenario)
         self._check_feasible(name, scenario, settings)
-        digest = self._world(name, scenario, settings["horizon"])[1]
-        place = json.dumps([given, {k: v for k, v in settings.items() if k != "trials"}])
+        digest = self._world(name, scenario, settings.horizon)[1]
+        place = json.dumps([given, _but_trials(settings)])
         return _Played(
-            self._world_numbers.setdefault(place, len(self._world_numbers)),
-            scenario,
-            kept_options(spec.name, spec.options),
-            tuple(taken),
-            settings,
-            names,
-            digest,
-            self._contents[name],
+            number=self._world_numbers.setdefault(place, len(self._world_numbers)),
+            scenario=scenario,
+            options=kept_options(spec.name, spec.options),
+            taken=tuple(taken),
+            settings=settings,
+            names=names,
+            digest=digest,
+            content=self._contents[name],
         )
 
     def _player(self, point: Point, played: _Played) -> _Player:
-        spec, horizon, size = point.policy, played.settings["horizon"], played.scenario.n_models
+        spec, horizon, size = point.policy, played.settings.horizon, played.scenario.n_models
         if id(spec) not in self._formulas:
             self._formulas[id(spec)] = policy_formulas(spec.name, spec.options)
         rules = self._formulas[id(spec)]
@@ -404,7 +410,7 @@ class _Reader:
 
     def _settings(
         self, point: Point, name: str, scenario: "Scenario"
-    ) -> tuple[dict[str, Any], dict[str, float]]:
+    ) -> tuple[Settings, dict[str, float]]:
         """Work the settings out, each with the names of those before it."""
         given = point.setting
         names: dict[str, float] = {}
@@ -427,18 +433,12 @@ class _Reader:
         names["K"] = settle("stages")
         for setting in ("trials", "checkpoints", "deploy_cost", "seed", "backend"):
             settle(setting)
-        choice("backend", found["backend"], SIMULATION_BACKENDS)
+        settings = Settings(**found)
         if scenario.instances > 1:
-            scenario.resolve(found["horizon"], found["trials"])
-        if found["stages"] > found["horizon"]:
-            raise ValueError(
-                f"stages = {found['stages']} is more than horizon = {found['horizon']}: at most "
-                "one a round"
-            )
+            scenario.resolve(settings.horizon, settings.trials)
         # The number of stages that are played; several numbers that are asked for may come to it.
-        length = -(-found["horizon"] // found["stages"])
-        found["stages"] = -(-found["horizon"] // length)
-        return {setting: found[setting] for setting in given}, names
+        length = -(-settings.horizon // int(settings.stages))
+        return replace(settings, stages=-(-settings.horizon // length)), names
 
     def _world(self, name: str, scenario: "Scenario", horizon: int) -> "tuple[World, str]":
         """Return the arrays of a scenario, and their digest."""
@@ -456,14 +456,15 @@ class _Reader:
             self._marks[key] = budget_marks(world, horizon, max_deployed)
         return self._marks[key]
 
-    def _check_feasible(self, name: str, scenario: "Scenario", settings: Mapping[str, Any]) -> None:
-        horizon, max_deployed = settings["horizon"], settings["max_deployed"]
-        key = (name, horizon, max_deployed, settings["budget"])
+    def _check_feasible(self, name: str, scenario: "Scenario", settings: Settings) -> None:
+        horizon, max_deployed = settings.horizon, settings.max_deployed
+        budget = float(settings.budget)
+        key = (name, horizon, max_deployed, budget)
         if key not in self._feasible:
             world = self._world(name, scenario, horizon)[0]
             first = (world.arrival <= 0)[None, :]
-            found = optimum(world, first, settings["budget"], max_deployed, "numba")
-            refuse_infeasible(world, found, settings["budget"], max_deployed)
+            found = optimum(world, first, budget, max_deployed, "numba")
+            refuse_infeasible(world, found, budget, max_deployed)
             self._feasible.add(key)
 
     def _axes(self, point: Point, options: Mapping[str, Any]) -> dict[str, Any]:

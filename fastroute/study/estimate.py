@@ -2,16 +2,18 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from fastroute.scenarios.registry import is_own
-from fastroute.simulation.plan import log_spaced
+from fastroute.simulation.blocks import BLOCK
+from fastroute.simulation.plan import checkpoint_rounds
+from fastroute.simulation.settings import Settings
 from fastroute.study.cells import Cell, lay_out
 from fastroute.study.executors import cores
 from fastroute.study.grid import count_cells, points
 from fastroute.study.progress import make_reporter
-from fastroute.study.schema import BLOCK, Study
+from fastroute.study.schema import Study
 from fastroute.study.shard import column_bytes
 from fastroute.study.status import span_text
 from fastroute.study.work import run_shard
@@ -98,7 +100,7 @@ def estimate(
     size += _STUDY + _CELL * len(cells)
     many = workers or cores()
     whose = f"{many} {executor}" if not executor.startswith("dask://") else f"{many} cores"
-    horizons = sorted({int(cell.settings["horizon"]) for cell in cells})
+    horizons = sorted({cell.settings.horizon for cell in cells})
     trials = sorted({cell.trials for cell in cells})
     lines = [
         f"{study.name}: {len(cells):,} cells, {shards:,} shards",
@@ -133,7 +135,7 @@ def _kinds(cells: Sequence[Cell]) -> list[tuple[Any, ...]]:
             options = json.dumps(cell.policy_options, sort_keys=True)
             texts[id(cell.policy_options)] = options
         settings, kept = cell.settings, cell.kept
-        world = (cell.scenario_name, settings["max_deployed"], settings["backend"])
+        world = (cell.scenario_name, settings.max_deployed, settings.backend)
         kinds.append((options, *world, kept.moments, kept.means))
     return kinds
 
@@ -158,28 +160,29 @@ def _probes(cells: Sequence[Cell], kinds: Sequence[tuple[Any, ...]]) -> dict[Any
 
 
 def _probe(cell: Cell) -> _Probe:
-    horizon = min(int(cell.settings["horizon"]), _PROBE_ROUNDS)
+    horizon = min(cell.settings.horizon, _PROBE_ROUNDS)
     trials = min(cell.trials, cell.shard_trials, _PROBE_TRIALS)
-    length = -(-cell.settings["horizon"] // cell.settings["stages"])
-    changes = {
-        "horizon": horizon,
-        "trials": trials,
-        "stages": -(-horizon // length),
-        "checkpoints": min(cell.settings["checkpoints"], horizon),
-    }
-    job = cell.job(0, trials, **changes)
+    length = -(-cell.settings.horizon // int(cell.settings.stages))
+    job = cell.job(
+        0,
+        trials,
+        horizon=horizon,
+        trials=trials,
+        stages=-(-horizon // length),
+        checkpoints=min(cell.settings.checkpoints, horizon),
+    )
     # The first run meets cold caches.
     shards = [run_shard(job) for _ in range(2)]
     seconds = min(shard.facts["seconds"] for shard in shards)
-    units = _units(cell.settings | changes, trials, trials)
+    units = _units(job.settings, trials, trials)
     sizes = {kind: size / units[kind] for kind, size in column_bytes(shards[0].content).items()}
     return _Probe(seconds / (trials * horizon), sizes)
 
 
-def _units(settings: Mapping[str, Any], trials: int, shard_trials: int) -> dict[str, float]:
+def _units(settings: Settings, trials: int, shard_trials: int) -> dict[str, float]:
     """Return what each kind of columns of the shards of a cell grows with."""
-    points = len(log_spaced(settings["horizon"], settings["checkpoints"]))
-    stages, blocks, shards = settings["stages"], -(-trials // BLOCK), -(-trials // shard_trials)
+    points = len(checkpoint_rounds(settings.checkpoints, settings.horizon))
+    stages, blocks, shards = int(settings.stages), -(-trials // BLOCK), -(-trials // shard_trials)
     return {
         "shard": shards,
         "models": shards,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from fastroute.simulation.blocks import BLOCK
 from fastroute.study.journal import Record
-from fastroute.study.schema import BLOCK
 
 
 class Kept(NamedTuple):

@@ -248,7 +248,7 @@ class _Session:
                 sum(record.regret_square for record in plan.usable),
             )
             finished += trials == cell.trials
-            done += trials * int(cell.settings["horizon"])
+            done += trials * cell.settings.horizon
         rounds = sum(cell.rounds for cell in self._cells.values())
         self.report.begin(len(self._cells), finished, rounds, done)
 
@@ -289,7 +289,7 @@ class _Session:
         done, total, square = done + trials, total + record.regret, square + record.regret_square
         self._states[record.key] = done, total, square
         if not self._live:
-            self.report.advance(trials * int(cell.settings["horizon"]))
+            self.report.advance(trials * cell.settings.horizon)
         mean = total / done
         left = square - done * mean**2
         # Of equal numbers only rounding is left.

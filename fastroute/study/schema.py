@@ -50,6 +50,7 @@ from pydantic import (
 
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.laws.words import plain_laws
+from fastroute.simulation.blocks import BLOCK
 from fastroute.study.axes import axis_of, zip_problems
 from fastroute.study.build import (
     SAVED,
@@ -87,8 +88,6 @@ QUESTIONS: Final = (
 WORDS: Final = ("description", "answer", "max_cells", "quick")
 # A name becomes a directory, so it must be one plain path component.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-#: Trials of a shard are whole blocks of this many.
-BLOCK = 64
 
 
 def _setting(field: str) -> BeforeValidator:

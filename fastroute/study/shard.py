@@ -36,9 +36,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.simulation.blocks import BLOCK, Models, Moments
-from fastroute.simulation.ledger import MODEL_COLUMNS, QUANTITIES, STAGE_COLUMNS
+from fastroute.simulation.columns import (
+    CURVE_COLUMNS,
+    MODEL_COLUMNS,
+    STAGE_COLUMNS,
+    TRIAL_COLUMNS,
+    Column,
+    names_of,
+)
 from fastroute.simulation.merge import Accounts
 from fastroute.simulation.sketch import Sketch
+from fastroute.study.errors import DamagedError
 from fastroute.study.parquet import read_checked, with_checksum
 
 if TYPE_CHECKING:
@@ -46,7 +54,6 @@ if TYPE_CHECKING:
 
 F8 = NDArray[np.float64]
 
-_ABOUT: Final = ("pools", "late_pools")
 _KINDS: Final = ("curve", "stage", "block", "block_stages", "block_models", "sketch")
 _MODELS: Final = ("model_name", "model_arrival", "model_retirement")
 _SUMMED: Final = ("regret", "priced_regret", "cost")
@@ -70,17 +77,17 @@ def to_parquet(accounts: Accounts, about: Mapping[str, Any] | None = None) -> by
             values = getattr(accounts.curves, name)
             blocks[f"block_{name}"] = values.reshape(-1, values.shape[-1])
     else:
-        for name, curve in zip(QUANTITIES, accounts.curves, strict=True):
+        for name, curve in zip(names_of(CURVE_COLUMNS), accounts.curves, strict=True):
             columns[f"curve_{name}"] = np.ascontiguousarray(curve)
     if accounts.sets is None:
         blocks["block_stages"] = accounts.stages.reshape(-1, accounts.stages.shape[-1])
         blocks["block_models"] = models.values.reshape(-1, models.values.shape[-1])
     else:
-        for name, column in zip(STAGE_COLUMNS, accounts.stages, strict=True):
+        for name, column in zip(names_of(STAGE_COLUMNS), accounts.stages, strict=True):
             columns[f"stage_{name}"] = np.ascontiguousarray(column.T)
         sets = accounts.sets.transpose(1, 0, 2)
         columns["stage_deployed"] = np.ascontiguousarray(sets).reshape(count, -1)
-        for name, column in zip(MODEL_COLUMNS, models.values, strict=True):
+        for name, column in zip(names_of(MODEL_COLUMNS), models.values, strict=True):
             columns[f"model_{name}"] = np.ascontiguousarray(column.T)
     lists = [pl.Series(name, values.T).arr.to_list() for name, values in blocks.items()]
     once: dict[str, Any] = {
@@ -175,34 +182,42 @@ def _write(frame: "pl.DataFrame", about: Mapping[str, Any]) -> bytes:
 
 
 def from_parquet(content: bytes) -> Accounts:
-    """Read the accounts back that :func:`to_parquet` wrote, bit for bit."""
+    """Read the accounts back that :func:`to_parquet` wrote, bit for bit.
+
+    Raises
+    ------
+    DamagedError
+        When columns of trials are missing.
+    """
     import polars as pl
 
     frame = pl.read_parquet(io.BytesIO(content))
-    finals = {
-        name: column.to_numpy()
-        for name, column in zip(frame.columns, frame, strict=True)
-        if not column.dtype.is_nested() and name not in _ABOUT
-    }
+    missing = [name for name in names_of(TRIAL_COLUMNS) if name not in frame.columns]
+    if missing:
+        raise DamagedError(
+            f"has no column {', '.join(missing)}: another version of fastroute wrote it; run "
+            "the study again, which computes such shards anew"
+        )
+    finals = {name: frame[name].to_numpy() for name in ("trial", *names_of(TRIAL_COLUMNS))}
     curves: F8 | Moments
     if "block_mean" in frame.columns:
         mean, square = (
-            _blocks(frame, f"block_{name}", len(QUANTITIES)) for name in ("mean", "square")
+            _blocks(frame, f"block_{name}", len(CURVE_COLUMNS)) for name in ("mean", "square")
         )
         slot, key, tally = (frame[name][0].to_numpy() for name in _SKETCH)
         curves = Moments(mean, square, Sketch(slot, key, tally))
     else:
-        curves = np.stack([frame[f"curve_{name}"].to_numpy() for name in QUANTITIES])
+        curves = np.stack(_arrays(frame, "curve", CURVE_COLUMNS))
     sets = None
     if "block_stages" in frame.columns:
         stages = _blocks(frame, "block_stages", len(STAGE_COLUMNS))
         values = _blocks(frame, "block_models", 2)
         values = values.reshape(2, len(MODEL_COLUMNS), -1, values.shape[-1])
     else:
-        stages = np.stack([frame[f"stage_{name}"].to_numpy().T for name in STAGE_COLUMNS])
+        stages = np.stack([array.T for array in _arrays(frame, "stage", STAGE_COLUMNS)])
         sets = frame["stage_deployed"].to_numpy().reshape(frame.height, stages.shape[1], -1)
         sets = np.ascontiguousarray(sets.transpose(1, 0, 2))
-        values = np.stack([frame[f"model_{name}"].to_numpy().T for name in MODEL_COLUMNS])
+        values = np.stack([array.T for array in _arrays(frame, "model", MODEL_COLUMNS)])
     models = Models(
         tuple(frame["model_name"][0]),
         frame["model_arrival"][0].to_numpy(),
@@ -210,15 +225,20 @@ def from_parquet(content: bytes) -> Accounts:
         values,
     )
     return Accounts(
-        finals,
-        curves,
-        stages,
-        sets,
-        np.zeros((0, 0), np.int16),
-        models,
-        frame["pools"][0],
-        frame["late_pools"].to_numpy(),
+        finals=finals,
+        curves=curves,
+        stages=stages,
+        sets=sets,
+        picks=np.zeros((0, 0), np.int16),
+        models=models,
+        pools=frame["pools"][0],
+        late_pools=frame["late_pools"].to_numpy(),
     )
+
+
+def _arrays(frame: "pl.DataFrame", kind: str, columns: tuple[Column, ...]) -> list[F8]:
+    """Return the columns of a kind, an array each."""
+    return [frame[f"{kind}_{name}"].to_numpy() for name in names_of(columns)]
 
 
 def _blocks(frame: "pl.DataFrame", name: str, rows: int) -> F8:

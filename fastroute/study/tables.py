@@ -14,14 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.policies.part import KINDS
+from fastroute.simulation.columns import (
+    CURVE_COLUMNS,
+    MODEL_COLUMNS,
+    STAGE_COLUMNS,
+    TRIAL_COLUMNS,
+    Reduce,
+    names_of,
+)
 from fastroute.simulation.frames import (
     QUANTILES,
+    STATISTICS,
     curves_frame,
     models_frame,
     stages_frame,
     summary_frame,
 )
-from fastroute.simulation.ledger import QUANTITIES
 from fastroute.simulation.merge import Accounts, summed, warnings
 from fastroute.simulation.plan import log_spaced
 from fastroute.study.cells import Cell
@@ -71,19 +79,22 @@ def axis_names(cells: Sequence[Cell]) -> list[str]:
 
 def _row(cell: Cell) -> dict[str, Any]:
     settings = cell.settings
-    horizon, stages = settings["horizon"], settings["stages"]
+    horizon, stages = settings.horizon, int(settings.stages)
     return {
         "cell": cell.number,
         "world": cell.world,
         "scenario": cell.scenario,
         "policy": cell.policy,
-        **{name: settings[name] for name in ("horizon", "budget", "max_deployed", "stages")},
-        "seed": settings["seed"],
+        "horizon": horizon,
+        "budget": settings.budget,
+        "max_deployed": settings.max_deployed,
+        "stages": stages,
+        "seed": settings.seed,
         "trials": cell.trials,
         "stage_length": -(-horizon // stages),
         "gamma": cell.gamma,
         **{kind: cell.policy_options[kind]["name"] for kind in KINDS},
-        **{name: settings[name] for name in ("deploy_cost", "checkpoints", "backend")},
+        **{name: getattr(settings, name) for name in ("deploy_cost", "checkpoints", "backend")},
         "curves_kept": cell.curves,
         "stages_kept": "trials" if cell.keep_stages else "means",
         "shard_trials": cell.shard_trials,
@@ -116,10 +127,10 @@ def _axis_column(name: str, values: list[Any]) -> "pl.Series":
 def kept_of(row: Mapping[str, Any]) -> Kept:
     """Return what a cell keeps on disk, from its row of the frame of cells."""
     return Kept(
-        row["trials"],
-        row["shard_trials"],
-        row["curves_kept"] == "moments",
-        row["stages_kept"] == "means",
+        trials=row["trials"],
+        shard_trials=row["shard_trials"],
+        moments=row["curves_kept"] == "moments",
+        means=row["stages_kept"] == "means",
     )
 
 
@@ -137,7 +148,11 @@ def read_shard(directory: Path, record: Record, kept: Kept) -> Accounts:
         raise DamagedError(f"{record.name}: {error.strerror}") from None
     if hashlib.sha256(content).hexdigest() != record.sha256:
         raise DamagedError(f"{record.name}: differs from its checksum")
-    return from_parquet(content).reduced(curves=kept.moments, stages=kept.means)
+    try:
+        accounts = from_parquet(content)
+    except DamagedError as error:
+        raise DamagedError(f"{record.name}: {error}") from None
+    return accounts.reduced(curves=kept.moments, stages=kept.means)
 
 
 def trials_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
@@ -194,7 +209,8 @@ def trial_curves_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFr
             "trial": np.repeat(accounts.finals["trial"], len(points)),
             "round": np.tile(points, accounts.trials),
             **{
-                name: curve.ravel() for name, curve in zip(QUANTITIES, accounts.curves, strict=True)
+                column.name: curve.ravel()
+                for column, curve in zip(CURVE_COLUMNS, accounts.curves, strict=True)
             },
         }
     )
@@ -237,38 +253,14 @@ def schemas() -> "dict[str, dict[str, Kind]]":
     import polars as pl
 
     number, whole, word = pl.Float64, pl.Int64, pl.String
+    types: dict[type, Kind] = {np.float64: number, np.int64: whole, np.str_: word}
+    models: dict[str, Kind] = {}
+    for column in MODEL_COLUMNS:
+        models[column.name] = types[column.dtype]
+        if column.reduce is Reduce.ERROR:
+            models[f"{column.name}_se"] = number
     return {
-        "trials": {
-            "trial": whole,
-            **dict.fromkeys(
-                (
-                    "regret",
-                    "discovery",
-                    "deployment",
-                    "routing",
-                    "noise",
-                    "realised_regret",
-                    "priced_regret",
-                    "reward",
-                    "cost",
-                    "violation",
-                    "worst_stage_violation",
-                    "late_cost",
-                ),
-                number,
-            ),
-            **dict.fromkeys(
-                (
-                    "starved",
-                    "over_budget_rounds",
-                    "no_capacity_rounds",
-                    "over_budget_stages",
-                    "deployments",
-                ),
-                whole,
-            ),
-            "deploy_cost": number,
-        },
+        "trials": {"trial": whole, **{c.name: types[c.dtype] for c in TRIAL_COLUMNS}},
         "curves": {
             "round": whole,
             "quantity": word,
@@ -281,34 +273,21 @@ def schemas() -> "dict[str, dict[str, Kind]]":
             **dict.fromkeys(("trial", "stage", "opened", "rounds"), whole),
             "deployed": pl.List(whole),
             "deployed_names": pl.List(word),
-            **dict.fromkeys(("pool_value", "deployed_value", "budget_price"), number),
-            "method": word,
-            "gap": number,
-            "status": word,
-            **dict.fromkeys(
-                ("spend", "violation", "over_budget_rounds", "no_capacity_rounds"), number
-            ),
+            **{c.name: types[c.dtype] for c in STAGE_COLUMNS},
         },
         "models": {
             "model": whole,
             "name": word,
             **dict.fromkeys(("arrival", "retirement"), whole),
-            **dict.fromkeys(
-                (
-                    "reward_mean",
-                    "cost_mean",
-                    "oracle_share",
-                    "share",
-                    "share_se",
-                    "deployed",
-                    "deployed_se",
-                ),
-                number,
-            ),
+            **models,
         },
         "summary": {
             "quantity": word,
-            **dict.fromkeys(("mean", "se", "low", "high", "q05", "q50", "q95"), number),
+            **dict.fromkeys(STATISTICS, number),
         },
-        "trial_curves": {"trial": whole, "round": whole, **dict.fromkeys(QUANTITIES, number)},
+        "trial_curves": {
+            "trial": whole,
+            "round": whole,
+            **dict.fromkeys(names_of(CURVE_COLUMNS), number),
+        },
     }

@@ -1,55 +1,21 @@
 """The settings of a study: what kind of value each takes, its range, and its formulas."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from fastroute.checks import positive, whole
 from fastroute.rules import RULE_NAMES, FormulaError, rule, stages_of
-from fastroute.simulation.plan import MOST_CHECKPOINTS
+from fastroute.simulation.settings import check_setting
 
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("must be a number")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise ValueError("must be a finite number")
-    return number
-
-
-def _integer(value: Any) -> int:
-    """Turn 1e5 into 100000 and refuse what only looks like an integer (true, "7")."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("must be a whole number")
-    if isinstance(value, float) and not (math.isfinite(value) and value.is_integer()):
-        raise ValueError("must be a whole number")
-    return int(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be a word")
-    return value
-
-
-_RANGES: Final[dict[str, tuple[Callable[[Any], Any], dict[str, int]]]] = {
-    "horizon": (_integer, {"ge": 1, "le": 2**32 - 1}),
-    "max_deployed": (_integer, {"ge": 1, "le": 2**31 - 1}),
-    "budget": (_number, {"gt": 0}),
-    "stages": (_integer, {"ge": 1, "le": 2**32 - 1}),
-    "trials": (_integer, {"ge": 1, "le": 2**32 - 1}),
-    "seed": (_integer, {"ge": 0, "le": 2**63 - 1}),
-    "checkpoints": (_integer, {"ge": 1, "le": MOST_CHECKPOINTS}),
-    "deploy_cost": (_number, {"ge": 0}),
-    "backend": (_text, {}),
-}
-_SIGNS: Final[dict[str, tuple[Callable[[Any, Any], bool], str]]] = {
-    "ge": (lambda value, limit: value >= limit, "greater than or equal to"),
-    "gt": (lambda value, limit: value > limit, "greater than"),
-    "le": (lambda value, limit: value <= limit, "less than or equal to"),
+# Settings that are whole numbers.
+_WHOLE: Final = ("horizon", "max_deployed", "stages", "trials", "seed", "checkpoints")
+# What a study does not take although a run does: frames hold seeds as signed words of 64 bits, and
+# pages divide by the budget.
+_NARROWER: Final[dict[str, Callable[[Any], Any]]] = {
+    "budget": lambda value: positive("", value),
+    "seed": lambda value: whole("", value, 0, 2**63 - 1, exact=True),
+    "stages": lambda value: whole("", value),
+    "checkpoints": lambda value: whole("", value),
 }
 
 
@@ -61,13 +27,9 @@ def check_value(setting: str, value: Any) -> Any:
     ValueError
         What it must be; the name of the setting is for the caller to put in front.
     """
-    kind, limits = _RANGES[setting]
-    value = kind(value)
-    for sign, limit in limits.items():
-        good, words = _SIGNS[sign]
-        if not good(value, limit):
-            raise ValueError(f"must be {words} {limit}")
-    return value
+    if setting in _NARROWER:
+        value = _NARROWER[setting](value)
+    return check_setting(setting, value, field="")
 
 
 def check_entry(setting: str, value: Any) -> Any:
@@ -79,7 +41,7 @@ def check_entry(setting: str, value: Any) -> Any:
         As :func:`check_value`, or with the position of a mistake in the formula.
     """
     if isinstance(value, str) and setting in RULE_NAMES:
-        kind = "whole number" if _RANGES[setting][0] is _integer else "number"
+        kind = "whole number" if setting in _WHOLE else "number"
         try:
             rule(setting, value)
         except FormulaError as error:
@@ -105,6 +67,6 @@ def evaluate_setting(setting: str, value: Any, names: Mapping[str, float]) -> An
         return stages_of(rule(setting, value), names)
     found = rule(setting, value)(names)
     try:
-        return check_value(setting, round(found) if _RANGES[setting][0] is _integer else found)
+        return check_value(setting, round(found) if setting in _WHOLE else found)
     except ValueError as error:
         raise ValueError(f"comes to {found:g}, but {error}") from None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from fastroute.scenarios import Scenario
+    from fastroute.simulation.settings import Settings
 
 # Libraries start as many threads as there are cores, and so does every worker process.
 _THREADS: Final = (
@@ -38,7 +39,7 @@ class Job(NamedTuple):
     scenario: str
     scenario_options: str  #: as JSON, which has one form and can be remembered
     policy_options: dict[str, Any]
-    settings: dict[str, Any]
+    settings: "Settings"
     moments: bool  #: reduce curves to moments
     means: bool  #: reduce stages to sums
     study: str = ""  #: hash of the study, which the shard names
@@ -77,11 +78,11 @@ def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> D
     part = simulate_part(
         _scenario(job.scenario, job.scenario_options, job.content),
         Policy(**job.policy_options),
+        job.settings,
         job.first,
         job.stop,
         keep_stages=not job.means,
         progress=progress,
-        **job.settings,
     )
     started = time.perf_counter()
     accounts = part.accounts.reduced(curves=job.moments, stages=job.means)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.analyse import paired_difference, paired_ratio
-from fastroute.report.style import NOTHING, format_number, format_value
+from fastroute.report.style import format_number, format_value
+from fastroute.simulation.columns import NOTHING
 
 if TYPE_CHECKING:
     import polars as pl

@@ -16,7 +16,8 @@ from fastroute.report.answers.lines import (
 )
 from fastroute.report.answers.plots import error_bars, legend_below, panels
 from fastroute.report.figures import with_report_style
-from fastroute.report.style import NOTHING, format_number, format_value, line_style
+from fastroute.report.style import format_number, format_value, line_style
+from fastroute.simulation.columns import NOTHING
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastroute.report.answers.lines import summary_of
 from fastroute.report.figures import new_figure
-from fastroute.report.style import NOTHING, PANEL_RATIO, PARTS, LineStyle, format_number, line_style
+from fastroute.report.style import PANEL_RATIO, PARTS, LineStyle, format_number, line_style
+from fastroute.simulation.columns import NOTHING
 
 if TYPE_CHECKING:
     import polars as pl

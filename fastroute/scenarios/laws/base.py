@@ -17,8 +17,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fastroute import checks
 from fastroute.kernels.types import Outcome
-from fastroute.scenarios import _checks as checks
 
 __all__ = ["TOLERANCE", "CostLaw", "Law", "RewardLaw", "outcome", "unit_interval"]
 

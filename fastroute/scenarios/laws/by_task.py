@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastroute import checks
 from fastroute.kernels.types import Outcome
-from fastroute.scenarios import _checks as checks
 from fastroute.scenarios.laws.alias import alias_table
 from fastroute.scenarios.laws.base import RewardLaw, outcome, unit_interval
 

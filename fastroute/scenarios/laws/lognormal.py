@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 from fastroute.scenarios.laws.base import TOLERANCE, CostLaw
 from fastroute.scenarios.laws.strata import STRATA, conditional_means
 

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from fastroute.scenarios import _checks as checks
+from fastroute import checks
 from fastroute.scenarios.laws.base import CostLaw, Law, RewardLaw
 from fastroute.scenarios.laws.bernoulli import Bernoulli
 from fastroute.scenarios.laws.beta import Beta
