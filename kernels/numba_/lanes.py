@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from fastroute.kernels.numba_.compile import compiled
+from fastroute.kernels.numba_.compile import compiled, inner
 from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, REACH, ROUNDING, TINY
 
 WIDTH = 32
@@ -134,7 +134,7 @@ def solve_lanes(w, size, lanes):
         count = _pivot(w, lanes)
 
 
-@compiled
+@inner
 def _prepare(w, size, lanes):
     """Find capacity, range of costs and tolerance; every model starts at zero."""
     for lane in range(lanes):
@@ -168,7 +168,7 @@ def _prepare(w, size, lanes):
         w[LANE.i_limit + lane] = 0.0
 
 
-@compiled
+@inner
 def _fill(w, size, lanes):
     """Give what is left to the best empty model, at price 0; returns lanes that have more left."""
     for lane in range(lanes):
@@ -226,7 +226,7 @@ def _fill(w, size, lanes):
     return count
 
 
-@compiled
+@inner
 def _open(w, lanes):
     """Start the walk over prices at 0; returns the lanes that are over budget there."""
     count = 0
@@ -243,7 +243,7 @@ def _open(w, lanes):
     return count
 
 
-@compiled
+@inner
 def _find(w, size, lanes):
     """Find the nearest crossing of every lane's marginal model."""
     for lane in range(lanes):
@@ -283,7 +283,7 @@ def _find(w, size, lanes):
         w[LANE.k_limit + lane] = w[o + SLOT.limit]
 
 
-@compiled
+@inner
 def _pivot(w, lanes):
     """Move mass from the dearer model of the pair to the cheaper; returns the lanes still at it."""
     count = 0
