@@ -79,9 +79,7 @@ def _stamped(kernel: Any) -> Any:
 def _stamp() -> str:
     """Digest of the source of all kernels."""
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parents[1].glob("*/*.py")) + sorted(
-        Path(__file__).parents[1].glob("*.py")
-    ):
+    for file in sorted(Path(__file__).parents[1].glob("**/*.py")):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
