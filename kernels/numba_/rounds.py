@@ -398,15 +398,17 @@ def _load(ws, deployed, seen, plays, state, limit):
                 w[LANE.state + np.uint64(k) * NEXT + lane] = state[k, t]
         for s in range(slots + 1):
             o = HEAD + np.uint64(s) * STEP + lane
-            for k in range(_SLOT_ROWS):
-                w[o + np.uint64(k) * NEXT] = 0.0
             m = deployed[t, s] if t < trials and s < slots else -1
             w[o + SLOT.model] = m
-            if m >= 0:
-                w[o + SLOT.limit] = limit[m]
-                w[o + SLOT.plays] = plays[m, t]
-                for k in range(seen.shape[0]):
-                    w[o + SLOT.seen + np.uint64(k) * NEXT] = seen[k, m, t]
+            if m < 0:
+                for k in range(_SLOT_ROWS):
+                    row = np.uint64(k) * NEXT
+                    w[o + row] = 0.0 if row != SLOT.model else -1.0
+                continue
+            w[o + SLOT.limit] = limit[m]
+            w[o + SLOT.plays] = plays[m, t]
+            for k in range(seen.shape[0]):
+                w[o + SLOT.seen + np.uint64(k) * NEXT] = seen[k, m, t]
 
 
 @compiled
