@@ -47,7 +47,7 @@ def test_bad_options_are_refused_before_anything_runs(
     assert "is a folder; name a file in it" in done.stderr
     done = runner.invoke(app, ["bench", "--suite", "rooting"])
     assert done.exit_code == 2
-    assert "Did you mean 'routing'?" in done.stderr
+    assert "did you mean 'routing'?" in done.stderr
 
 
 def published(root: Path) -> Path:

@@ -135,26 +135,32 @@ def test_every_problem_is_found() -> None:
 
 
 def test_numbers_of_a_run() -> None:
-    assert fr.UCB(gamma=0.5).parameters(RUN) == (1.0, 0.5)
-    assert fr.UCB(gamma=0.5, init="forced", init_pulls=3).parameters(RUN) == (3.0, 0.5)
-    assert fr.Mean(init="formula").parameters(RUN) == (0.0,)
-    assert fr.Discounted(gamma="paper").parameters(RUN) == (1.0, 0.1, 0.997)
+    radius = (0.125, 2.0, -1.0)
+    assert fr.UCB(gamma=0.5).parameters(RUN) == (0.5, *radius, 1.0)
+    assert fr.UCB(gamma=0.5, init="forced", init_pulls=3).parameters(RUN) == (0.5, *radius, 3.0)
+    assert fr.Mean(init="formula").parameters(RUN) == (0.0, *radius, 0.0)
+    assert fr.Pessimistic(gamma=0.5).parameters(RUN) == (0.5, 0.125, 2.0, 1.0, 1.0)
+    assert fr.Discounted(gamma="paper").parameters(RUN) == (0.1, *radius, 1.0, 0.997)
     assert fr.KnownMeans().parameters(RUN) == ()
     prior: dict[str, Any] = {"init": "prior", "init_pulls": 4, "prior_reward": 0.25}
     assert fr.Thompson(**prior).first(RUN) == (4.0, 1.0, 0.5)
     assert fr.Thompson(**prior, prior_cost=1.5).first(RUN) == (4.0, 1.0, 6.0)
     assert fr.Thompson(prior_reward=0.25).first(RUN) == (0.0, 0.0, 0.0)
-    assert fr.EpsilonGreedy().parameters(RUN) == pytest.approx((0.05,))
-    assert fr.ExploreThenCommit(explore=0.01).parameters(RUN) == (4.0,)
-    assert fr.ExploreThenCommit().parameters(RUN) == (55.0,)
-    assert fr.DriftPlusPenalty().parameters(RUN) == (np.sqrt(8_000),)
-    assert fr.Pacer().parameters(RUN) == (0.05, 0.05, 5.0)
+    assert fr.EpsilonGreedy().parameters(RUN) == pytest.approx((0.5, 2.0, 0.05))
+    assert fr.ExploreThenCommit(explore=0.01).parameters(RUN) == (0.5, 2.0, 4.0)
+    assert fr.ExploreThenCommit().parameters(RUN) == (0.5, 2.0, 55.0)
+    assert fr.DriftPlusPenalty().parameters(RUN) == (np.sqrt(8_000), 0.5, 0.5)
+    assert fr.Pacer().parameters(RUN) == (0.05, 0.5, 0.5, 0.05, 5.0)
     assert fr.Pacer().first_state(RUN) == (0.0, 0.5)
-    assert fr.PrimalDual().parameters(RUN) == pytest.approx((np.sqrt(np.log(2) / 2_000),))
-    assert fr.PrimalDual(step=0.5).parameters(RUN._replace(budget=0.0)) == (0.5,)
-    assert fr.PrimalDual().parameters(RUN._replace(budget=0.0)) == (1.0,)
+    assert fr.PrimalDual().parameters(RUN) == pytest.approx(
+        (np.sqrt(np.log(2) / 2_000), 0.5, 0.5)
+    )
+    assert fr.PrimalDual(step=0.5).parameters(RUN._replace(budget=0.0)) == (0.5, 0.0, 0.5)
+    assert fr.PrimalDual().parameters(RUN._replace(budget=0.0)) == (1.0, 0.0, 0.5)
     assert fr.PrimalDual().first_state(RUN) == (1.0,)
-    assert fr.LP().parameters(RUN) == fr.LP().first_state(RUN) == ()
+    assert fr.LP().parameters(RUN) == (0.5, 2.0)
+    assert fr.Greedy().parameters(RUN) == (np.inf, 2.0)
+    assert fr.LP().first_state(RUN) == ()
     assert RUN._replace(cost_max=0.0).pace == 1.0
 
 

@@ -74,7 +74,7 @@ def make_program(world: World, policy: Policy, budget: float, seed: int, plan: P
         world.cost_max,
     )
     return Program(
-        seed=seed,
+        seed=np.uint64(seed),  # type: ignore[arg-type]  # kernels need the full unsigned range
         estimator=policy.estimator.kernel(run),
         router=policy.router.kernel(run),
         reward=world.reward,
@@ -117,8 +117,9 @@ def compose(policy: Policy, program: Program, backend: str) -> Any:
     try:
         return kernel.compose(program)
     except NumbaError as error:
-        own = [part.label for part in policy.parts if part.is_own] or ["a law of the scenario"]
-        raise ValueError(f"{', '.join(own)}: cannot be compiled: {error}") from error
+        own = [f"{part.kind} {part.label}" for part in policy.parts if part.is_own]
+        what = " or ".join(own) or "a law of the scenario"
+        raise ValueError(f"{what}: cannot be compiled: {error}") from error
 
 
 def run_chunk(

@@ -77,6 +77,9 @@ def compose(program: Program) -> Round:
     part = program.estimator
     estimator = getattr(estimators, part.kernel)(part)
     router = getattr(routers, program.router.kernel)(program.router, estimator, part)
+    if router.held and estimator.reads_queries:
+        # Shares that are held do not depend on the query.
+        estimator = estimators.elementwise(part)
     draw = Pass(compile_pass(_draw))
     forced = ()
     if part.forced_pulls:

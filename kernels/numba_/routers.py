@@ -41,6 +41,7 @@ class RouterPasses(NamedTuple):
     before_choice: tuple[Pass, ...] = ()
     after_choice: tuple[Pass, ...] = ()
     learn: tuple[Pass, ...] = ()
+    held: bool = False  #: whether shares are held for many rounds
 
 
 def scratch(slots: int) -> np.ndarray:
@@ -67,7 +68,7 @@ def lp(part: RouterKernel, estimator: EstimatorPasses, _: EstimatorKernel) -> Ro
 def known_lp(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
     """The routing LP on the true means, which never change in a stage."""
     known = Pass(compile_pass(open_known))
-    return RouterPasses((known, *_solve_all(part.parameters)), _never(), ())
+    return RouterPasses((known, *_solve_all(part.parameters)), _never(), (), held=True)
 
 
 def epsilon_greedy(
@@ -85,7 +86,7 @@ def epsilon_greedy(
 
 def uniform(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
     """Equal shares within the limits."""
-    return RouterPasses((Pass(compile_pass(_spread_all)),), _never(), ())
+    return RouterPasses((Pass(compile_pass(_spread_all)),), _never(), (), held=True)
 
 
 def explore_then_commit(
@@ -97,6 +98,7 @@ def explore_then_commit(
         (Pass(compile_pass(_spread_all)),),
         Pass(_compile_due(_once), (change,)),
         _solve_all(tuple(of_lp)),
+        held=True,
     )
 
 
@@ -115,6 +117,7 @@ def elimination(
         (Pass(compile_pass(_spread_all)),),
         Pass(_compile_due(_doubling)),
         (Pass(eliminate, numbers),),
+        held=True,
     )
 
 
