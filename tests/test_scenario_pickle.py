@@ -17,7 +17,7 @@ from fastroute.scenarios.routerbench_pickle import (
     KNOWN_SHA256,
     SCORE_COLUMNS,
     _FrameUnpickler,
-    _Inert,
+    _StandIn,
 )
 
 QUERIES = 6
@@ -229,7 +229,7 @@ def test_calls_hidden_in_a_cell_do_not_run(tmp_path: Path) -> None:
 
 def test_allowed_names_are_inert_classes_of_this_package() -> None:
     for stand_in in _ALLOWED.values():
-        assert issubclass(stand_in, _Inert)
+        assert issubclass(stand_in, _StandIn)
         assert stand_in.__module__ == "fastroute.scenarios.routerbench_pickle"
     loader = _FrameUnpickler(io.BytesIO(b""))
     assert loader.find_class("numpy.core.multiarray", "_reconstruct") is loader.find_class(

@@ -85,7 +85,7 @@ def make_part(kind: str, value: Any) -> Part:
     return draft.cls(**draft.options)
 
 
-def has_option(option: str) -> list[str]:
+def parts_with_option(option: str) -> list[str]:
     """Return the built-in parts that have an option, as ``router pacer``."""
     return [
         f"{kind} {name}"

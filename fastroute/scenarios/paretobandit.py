@@ -117,7 +117,7 @@ def paretobandit(
     undated = [model for model in models if model not in known]
     if undated:
         raise ValueError(
-            f"release_dates: {checks.several(undated)} without a known release date; pass "
+            f"release_dates: {checks.first_names(undated)} without a known release date; pass "
             f"release_dates={{{undated[0]!r}: 'YYYY-MM-DD'}}"
         )
     return replay(

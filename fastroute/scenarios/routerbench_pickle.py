@@ -152,7 +152,11 @@ def _wide_columns(name: str, content: bytes) -> dict[str, list[Any]]:
         ) from None
     if tuple(columns) != COLUMNS:
         absent = [column for column in COLUMNS if column not in columns]
-        what = f"lacks {checks.several(absent)}" if absent else "has other columns or another order"
+        what = (
+            f"lacks {checks.first_names(absent)}"
+            if absent
+            else "has other columns or another order"
+        )
         raise ValueError(
             f"{name} {what}; pass a wide RouterBench file with its {len(COLUMNS)} columns in "
             "order (the long file routerbench_raw.pkl is not supported)"
@@ -182,7 +186,7 @@ class _Refused(Exception):
     """The pickle asks for something that a frame of plain data does not need."""
 
 
-class _Inert:
+class _StandIn:
     """Base of the stand-ins.
 
     All of them define ``__setstate__``: a pickle that tries to set attributes on a stand-in
@@ -195,7 +199,7 @@ class _Inert:
         raise _Refused(f"it sets the state of a {type(self).__name__[1:]}")
 
 
-class _DType(_Inert):
+class _DType(_StandIn):
     """A NumPy dtype, of the few that a frame of text and numbers needs."""
 
     __slots__ = ("code",)
@@ -216,7 +220,7 @@ class _DType(_Inert):
         return self.code.startswith("O")
 
 
-class _Array(_Inert):
+class _Array(_StandIn):
     """A NumPy array, kept as a real array of numbers or of Python objects."""
 
     __slots__ = ("values",)
@@ -252,7 +256,7 @@ class _FromBuffer(_Array):
         self.fill(raw, dtype, shape, order)
 
 
-class _Scalar(_Inert):
+class _Scalar(_StandIn):
     """``numpy.scalar(dtype, raw)``."""
 
     __slots__ = ("value",)
@@ -265,7 +269,7 @@ class _Scalar(_Inert):
         self.value = cell.values[0].item()
 
 
-class _Slice(_Inert):
+class _Slice(_StandIn):
     """A slice: where the rows of a block belong."""
 
     __slots__ = ("places",)
@@ -275,7 +279,7 @@ class _Slice(_Inert):
         self.places = list(range(*slice(start, stop, step).indices(len(COLUMNS))))
 
 
-class _Index(_Inert):
+class _Index(_StandIn):
     """``_new_Index(cls, state)``: the labels of an axis."""
 
     __slots__ = ("labels",)
@@ -285,13 +289,13 @@ class _Index(_Inert):
         self.labels = data.values.tolist() if isinstance(data, _Array) else None
 
 
-class _RangeIndex(_Inert):
+class _RangeIndex(_StandIn):
     """The name of the index class; never built."""
 
     __slots__ = ()
 
 
-class _Block(_Inert):
+class _Block(_StandIn):
     """``_unpickle_block(values, placement, ndim)``: some columns of the frame."""
 
     __slots__ = ("places", "values")
@@ -305,7 +309,7 @@ class _Block(_Inert):
         )
 
 
-class _Manager(_Inert):
+class _Manager(_StandIn):
     """``BlockManager(blocks, axes)``."""
 
     __slots__ = ("axes", "blocks")
@@ -314,7 +318,7 @@ class _Manager(_Inert):
         self.blocks, self.axes = blocks, axes
 
 
-class _Frame(_Inert):
+class _Frame(_StandIn):
     """A pandas frame: its state is a dictionary with the block manager."""
 
     __slots__ = ("manager",)
@@ -345,7 +349,7 @@ def _plain(value: Any) -> Any:
 
 # Every name that a pickled frame may use. NumPy 2 moved numpy.core to numpy._core, pandas 3
 # writes the public names of its classes.
-_ALLOWED: Final[Mapping[tuple[str, str], type[_Inert]]] = {
+_ALLOWED: Final[Mapping[tuple[str, str], type[_StandIn]]] = {
     **{
         (f"numpy.{core}.{module}", name): stand_in
         for core in ("core", "_core")
@@ -373,7 +377,7 @@ _ALLOWED: Final[Mapping[tuple[str, str], type[_Inert]]] = {
 class _FrameUnpickler(pickle.Unpickler):
     """Unpickler whose every global is one of the stand-ins above."""
 
-    def find_class(self, module: str, name: str) -> type[_Inert]:
+    def find_class(self, module: str, name: str) -> type[_StandIn]:
         """Return the stand-in of an allowed name; refuse every other one."""
         try:
             return _ALLOWED[module, name]

@@ -144,7 +144,7 @@ def read_outcomes(
         read = Source(frame, np.arange(frame.height))
     else:
         read = read_source("outcomes", source)
-    return _typed("outcomes", read, OUTCOME_COLUMNS, columns, optional=("task",))
+    return _read_columns("outcomes", read, OUTCOME_COLUMNS, columns, optional=("task",))
 
 
 def read_means(source: Frame, columns: Mapping[str, str] | None = None) -> Table:
@@ -164,10 +164,10 @@ def read_means(source: Frame, columns: Mapping[str, str] | None = None) -> Table
         When the table has no rows, or a column is missing or of a type that cannot be read.
     """
     read = read_source("models", source)
-    return _typed("models", read, MEANS_COLUMNS, columns, optional=("release_date",))
+    return _read_columns("models", read, MEANS_COLUMNS, columns, optional=("release_date",))
 
 
-def _typed(
+def _read_columns(
     field: str,
     read: Source,
     roles: Mapping[str, tuple[str, ...]],

@@ -11,7 +11,7 @@ from fastroute.kernels.formulas import estimates
 from fastroute.kernels.normal import normal
 from fastroute.kernels.types import STATES, Memory, ModelNumbers, Program, Routing, new_sums
 from fastroute.policies import Policy, RunNumbers, StageProblem
-from fastroute.policies.stage import checked
+from fastroute.policies.stage import check_choice
 from fastroute.scenarios import World
 from fastroute.scenarios.optimum import Optimum
 from fastroute.simulation.blocks import Moments, block_curves, block_models, block_stages
@@ -165,9 +165,9 @@ def run_chunk(
     for k, stage in enumerate(plan.stages):
         problem = _problem(task, k, stage, memory, previous, reward_mean, cost_mean, first_trial)
         deployer = task.policy.deployer
-        choice = checked(deployer.choose(problem), problem, deployer.label)
+        choice = check_choice(deployer.choose(problem), problem, deployer.label)
         filled = slot_table(choice.deployed, slots)
-        inside = _best_within(filled, reward_mean, cost_mean, world.limit, task)
+        inside = _best_routing(filled, reward_mean, cost_mean, world.limit, task)
         pool_value = task.optimum.value[stage.pool, mine]
         ledger.open_stage(k, stage.rounds, choice, filled, previous, pool_value, inside.value)
         kernel.open_stage(
@@ -208,7 +208,7 @@ def run_chunk(
                 sums,
             )
             if piece.checkpoint >= 0:
-                ledger.mark(piece.checkpoint)
+                ledger.record_checkpoint(piece.checkpoint)
             report(rounds * trials)
         kernel.close_stage(workspace, task.passes, filled, memory)
         ledger.over_budget_stages += inside.status == codes.OVER_BUDGET
@@ -316,7 +316,7 @@ def _problem(
     )
 
 
-def _best_within(
+def _best_routing(
     filled: NDArray[np.int64], reward_mean: F8, cost_mean: F8, limit: F8, task: Task
 ) -> Routing:
     """Best routing within the deployed sets under the true means; its value is V(A_k)."""

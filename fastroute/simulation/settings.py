@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fastroute.checks import choice, not_negative, number, number_array, refused, seed, whole
+from fastroute.checks import choice, integer, not_negative, number, number_array, refused, seed
 
 SIMULATION_BACKENDS: Final = ("auto", "numba", "jax", "ref")
 PRECISIONS: Final = ("float64", "float32")
@@ -34,7 +34,7 @@ def _budget(field: str, value: Any) -> float | str:
 
 
 def _stages(field: str, value: Any) -> int | str:
-    return value if isinstance(value, str) else whole(field, value, 1, MOST)
+    return value if isinstance(value, str) else integer(field, value, 1, MOST)
 
 
 def _checkpoints(field: str, value: Any) -> int | tuple[int, ...]:
@@ -42,7 +42,7 @@ def _checkpoints(field: str, value: Any) -> int | tuple[int, ...]:
     if isinstance(value, Sequence) and not isinstance(value, str):
         _few(field, value, len(value), "rounds")
     if isinstance(value, str) or np.ndim(value) == 0:
-        count = whole(field, value)
+        count = integer(field, value)
         _few(field, value, count, "points")
         return count
     points = number_array(field, value)
@@ -66,11 +66,11 @@ def _trace(field: str, value: Any) -> bool:
 
 # Setting -> its check, which takes the name for messages and the value.
 _CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
-    "horizon": lambda field, value: whole(field, value, 1, MOST),
+    "horizon": lambda field, value: integer(field, value, 1, MOST),
     "budget": _budget,
-    "max_deployed": lambda field, value: whole(field, value, 1, MOST_DEPLOYED),
+    "max_deployed": lambda field, value: integer(field, value, 1, MOST_DEPLOYED),
     "stages": _stages,
-    "trials": lambda field, value: whole(field, value, 1, MOST),
+    "trials": lambda field, value: integer(field, value, 1, MOST),
     "seed": seed,
     "backend": lambda field, value: choice(field, value, SIMULATION_BACKENDS),
     "dtype": lambda field, value: choice(field, value, PRECISIONS),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from fastroute.study.toml import shown
+from fastroute.study.toml import show_toml
 
 _GRID: Final = "grid"
 
@@ -36,7 +36,9 @@ def axis_of(value: Any, *, native_list: bool = False) -> tuple[Any, ...] | None:
         # 1 and 1.0 are the same value here; true, which equals them in Python, is another one.
         word = repr(int(entry) if isinstance(entry, float) and entry.is_integer() else entry)
         if word in seen:
-            raise ValueError(f"{shown(entry)} is there twice; every value of an axis makes a cell")
+            raise ValueError(
+                f"{show_toml(entry)} is there twice; every value of an axis makes a cell"
+            )
         seen.add(word)
     return axis
 
@@ -67,15 +69,15 @@ def zip_problems(
     known = {name: None for names in met for name in names}
     used: dict[str, int] = {}
     for place, group in enumerate(groups):
-        path = f"zip[{place}] = {shown(list(group))}"
+        path = f"zip[{place}] = {show_toml(list(group))}"
         if len(group) < 2:
             problems.append(f"{path}: must name at least two axes that go together")
         for name in group:
             if name not in known:
                 listed = ", ".join(known) or "none"
-                problems.append(f"{path}: {shown(name)} is no axis. The axes are: {listed}")
+                problems.append(f"{path}: {show_toml(name)} is no axis. The axes are: {listed}")
             elif name in used:
-                problems.append(f"{path}: {shown(name)} is in zip[{used[name]}] too")
+                problems.append(f"{path}: {show_toml(name)} is in zip[{used[name]}] too")
             used.setdefault(name, place)
         for names in met:
             sizes = {name: len(names[name]) for name in group if name in names}

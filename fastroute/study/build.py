@@ -14,7 +14,7 @@ from fastroute.policies.part import KINDS
 from fastroute.rules import ALL_NAMES, Formula, formula
 from fastroute.study.axes import axis_of
 from fastroute.study.errors import key_path, plain_message
-from fastroute.study.toml import shown
+from fastroute.study.toml import show_toml
 from fastroute.words import unknown_name
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def flat_options(tables: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def work_out_policy(
+def evaluate_policy(
     name: str,
     options: Mapping[str, Any],
     rules: Mapping[str, Formula],
@@ -322,14 +322,14 @@ def identity_of(name: str, options: Mapping[str, Any], *, files: bool = True) ->
         Name files by what is in them; else leave them out.
     """
     names = _file_options(name)
-    found = {key: _shortest(name, key, options[key]) for key in options if key not in names}
+    found = {key: _plain_axis(name, key, options[key]) for key in options if key not in names}
     # A saved scenario has a digest of what is in its file.
     if files and name != SAVED:
         found |= {key: _content(value) for key, value in options.items() if key in names}
     return found
 
 
-def _shortest(name: str, key: str, value: Any) -> Any:
+def _plain_axis(name: str, key: str, value: Any) -> Any:
     """Return an axis as a plain list, where a study takes one for the same axis."""
     if isinstance(value, Mapping) and set(value) == {"grid"}:
         values = list(value["grid"])
@@ -338,7 +338,7 @@ def _shortest(name: str, key: str, value: Any) -> Any:
     return value
 
 
-def kept_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def stored_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return resolved options as the run directory has them: with a saved scenario inside it."""
     if name != SAVED:
         return dict(options)
@@ -427,12 +427,13 @@ def option_problems(
             continue
         if ":" in name:
             problems.append(
-                f'{path}.name = {shown(name)}: a function of your own is written "module:function"'
+                f"{path}.name = {show_toml(name)}: "
+                'a function of your own is written "module:function"'
             )
             continue
         if name not in SCENARIOS:
             problems.append(
-                f"{path}.name = {shown(name)}: {unknown_name(name, SCENARIOS, 'scenario')}"
+                f"{path}.name = {show_toml(name)}: {unknown_name(name, SCENARIOS, 'scenario')}"
             )
             continue
         allowed = scenario_options(name)
@@ -443,12 +444,12 @@ def option_problems(
         ]
         if name == SAVED and not isinstance(given.get("file", ""), str | PurePath | Scenario):
             problems.append(
-                f"{path}.file = {shown(given['file'])}: must be the name of one file; write a "
+                f"{path}.file = {show_toml(given['file'])}: must be the name of one file; write a "
                 "[[scenario]] for each"
             )
             continue
         kind = f'option of scenario "{name}"'
-        problems += missing + _unknown_options(path, given, allowed, kind) or _each(
+        problems += missing + _unknown_options(path, given, allowed, kind) or _build_each_value(
             path,
             given,
             functools.partial(scenario_axes, name),
@@ -460,10 +461,10 @@ def option_problems(
             continue
         if name not in POLICIES:
             problems.append(
-                f"{path}.name = {shown(name)}: {unknown_name(name, POLICIES, 'policy')}"
+                f"{path}.name = {show_toml(name)}: {unknown_name(name, POLICIES, 'policy')}"
             )
             continue
-        problems += _each(
+        problems += _build_each_value(
             path, given, policy_axes, functools.partial(_build_without_formulas, name)
         )
     return problems
@@ -475,7 +476,7 @@ def _options(table: Mapping[str, Any]) -> dict[str, Any]:
 
 def _unknown_options(path: str, given: Mapping[str, Any], allowed: Any, kind: str) -> list[str]:
     return [
-        f"{path}.{key} = {shown(value)}: {unknown_name(key, allowed, kind)}"
+        f"{path}.{key} = {show_toml(value)}: {unknown_name(key, allowed, kind)}"
         for key, value in given.items()
         if key not in allowed
     ]
@@ -492,7 +493,7 @@ class _OptionError(ValueError):
 
     def __init__(self, option: str, value: Any, message: str) -> None:
         self.option = option
-        super().__init__(f"{option} = {shown(value)}: {message}")
+        super().__init__(f"{option} = {show_toml(value)}: {message}")
 
 
 def _build_without_formulas(name: str, options: Mapping[str, Any]) -> None:
@@ -501,7 +502,7 @@ def _build_without_formulas(name: str, options: Mapping[str, Any]) -> None:
     build_policy(name, {key: value for key, value in options.items() if key not in rules})
 
 
-def _each(
+def _build_each_value(
     path: str,
     given: Mapping[str, Any],
     axes_of: Callable[[Mapping[str, Any]], Mapping[str, Sequence[Any]]],
@@ -513,10 +514,10 @@ def _each(
         return problems
     axes = axes_of(given)
     first = {**given, **{option: axis[0] for option, axis in axes.items()}}
-    found = _attempt(path, functools.partial(build, first))
+    found = _try_build(path, functools.partial(build, first))
     for option, axis in axes.items():
         for value in axis[1:]:
-            found += _attempt(path, functools.partial(build, {**first, option: value}))
+            found += _try_build(path, functools.partial(build, {**first, option: value}))
     return list(dict.fromkeys(found))
 
 
@@ -524,7 +525,7 @@ def _option_problem(path: str, problem: "Problem") -> str:
     """Say what is wrong with an option of a policy."""
     if not problem.path:
         return f"{path}: {problem.message}"
-    place = f"{path}.{'.'.join(problem.path)} = {shown(problem.value)}"
+    place = f"{path}.{'.'.join(problem.path)} = {show_toml(problem.value)}"
     if not problem.allowed:
         return f"{place}: {problem.message}"
     # In a study, the name is that of the registered policy.
@@ -544,11 +545,11 @@ def _axis_problems(
         try:
             axes_of({option: value})
         except ValueError as error:
-            problems.append(f"{path}.{option} = {shown(value)}: {error}")
+            problems.append(f"{path}.{option} = {show_toml(value)}: {error}")
     return problems
 
 
-def _attempt(path: str, build: Callable[[], object]) -> list[str]:
+def _try_build(path: str, build: Callable[[], object]) -> list[str]:
     """Build, and turn what the builder objects to into problems."""
     from fastroute.policies import OptionsError
 
@@ -566,7 +567,7 @@ def _attempt(path: str, build: Callable[[], object]) -> list[str]:
             return [f"{path}: {error}"]
         fields = {detail["loc"][:1]: detail for detail in reversed(found.errors())}
         return [
-            f"{key_path((path, *field))} = {shown(detail['input'])}: {plain_message(detail)}"
+            f"{key_path((path, *field))} = {show_toml(detail['input'])}: {plain_message(detail)}"
             for field, detail in reversed(fields.items())
         ]
     return []

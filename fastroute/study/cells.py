@@ -17,19 +17,19 @@ from fastroute.simulation.settings import MAX_CURVE_TRIALS, MAX_STORED_STAGE_ROW
 from fastroute.study.build import (
     build_policy,
     build_scenario,
+    evaluate_policy,
     file_content,
     flat_options,
     identity_of,
-    kept_options,
     policy_formulas,
     run_options,
-    work_out_policy,
+    stored_options,
 )
 from fastroute.study.errors import StudyError
 from fastroute.study.grid import Point, points
-from fastroute.study.planning import Kept
+from fastroute.study.planning import StorageMode
 from fastroute.study.schema import Setting, Study
-from fastroute.study.toml import shown
+from fastroute.study.toml import show_toml
 from fastroute.study.values import evaluate_setting
 from fastroute.study.work import Job
 
@@ -117,7 +117,7 @@ class Cell:
         what = {
             "scenario": [self.scenario_name, options, self.digest],
             "policy": self.policy_options,
-            "settings": _but_trials(self.settings),
+            "settings": _without_trials(self.settings),
         }
         text = json.dumps(what, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -142,9 +142,9 @@ class Cell:
         return self.trials * self.settings.horizon
 
     @property
-    def kept(self) -> Kept:
+    def storage(self) -> StorageMode:
         """What is kept on disk."""
-        return Kept(
+        return StorageMode(
             trials=self.trials,
             shard_trials=self.shard_trials,
             moments=self.curves == "moments",
@@ -162,14 +162,14 @@ class Cell:
             scenario_options=json.dumps(self._built_with(settings), sort_keys=True, default=str),
             policy_options=self.policy_options,
             settings=settings,
-            moments=self.kept.moments,
-            means=self.kept.means,
+            moments=self.storage.moments,
+            means=self.storage.means,
             content=self.content,
         )
 
     def __str__(self) -> str:
         """Name the cell by its labels and settings."""
-        varied = "".join(f", {name}={shown(value)}" for name, value in self.axes.items())
+        varied = "".join(f", {name}={show_toml(value)}" for name, value in self.axes.items())
         s = self.settings
         return (
             f"cell {self.number} ({self.policy} in {self.scenario}, horizon={s.horizon}, "
@@ -177,19 +177,19 @@ class Cell:
         )
 
 
-def _but_trials(settings: Settings) -> dict[str, Any]:
+def _without_trials(settings: Settings) -> dict[str, Any]:
     """Return the settings that a study can set, on which the results of a trial depend."""
     return {name: getattr(settings, name) for name in Setting.model_fields if name != "trials"}
 
 
-def lay_out(study: Study, told: Callable[[int, int], None] | None = None) -> list[Cell]:
-    """Work out every cell of a resolved study and refuse what cannot be played.
+def lay_out(study: Study, on_progress: Callable[[int, int], None] | None = None) -> list[Cell]:
+    """Work out every cell of a resolved study and refuse what cannot be simulated.
 
     Parameters
     ----------
     study : Study
-    told : callable, optional
-        Called as ``told(done, total)`` with numbers of cells, now and then.
+    on_progress : callable, optional
+        Called as ``on_progress(done, total)`` with numbers of cells, now and then.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def lay_out(study: Study, told: Callable[[int, int], None] | None = None) -> lis
         When there are too many cells, or the formulas, options or scenario of a cell do not
         work. What is wrong with several cells is said once.
     """
-    reader = _Reader(study)
+    reader = _CellBuilder(study)
     cells: list[Cell] = []
     wrong: dict[str, list[tuple[int, Point]]] = {}
     laid = points(study)
@@ -206,14 +206,14 @@ def lay_out(study: Study, told: Callable[[int, int], None] | None = None) -> lis
             cells.append(reader.cell(number, point))
         except (ValueError, OSError) as error:
             wrong.setdefault(str(error), []).append((number, point))
-        if told is not None:
-            told(number + 1, len(laid))
+        if on_progress is not None:
+            on_progress(number + 1, len(laid))
     if wrong:
         lines = [f"{_places(where)}: {message}" for message, where in wrong.items()]
         more = len(lines) - 5
         tail = [f"and {more:,} more problems like these"] if more > 0 else []
         raise StudyError(f"study {study.name}", lines[:5] + tail)
-    twice = _twice(cells)
+    twice = _duplicate_cells(cells)
     if twice:
         raise StudyError(f"study {study.name}", twice)
     return cells
@@ -231,19 +231,19 @@ def _places(cells: Sequence[tuple[int, Point]]) -> str:
 
 def _place(point: Point) -> str:
     settings = ", ".join(
-        f"{name}={shown(point.setting[name])}" for name in ("horizon", "budget", "max_deployed")
+        f"{name}={show_toml(point.setting[name])}" for name in ("horizon", "budget", "max_deployed")
     )
     return f"{point.policy.label} in {point.scenario.label}, {settings}"
 
 
-def _twice(cells: list[Cell]) -> list[str]:
+def _duplicate_cells(cells: list[Cell]) -> list[str]:
     """Find cells that come to the same numbers, which would be the same row twice."""
     seen: dict[str, Cell] = {}
     found = []
     for cell in cells:
         other = seen.setdefault(cell.key, cell)
         # Two policies may be the same on purpose, under labels of their own.
-        if other is not cell and (other.policy == cell.policy or other.kept != cell.kept):
+        if other is not cell and (other.policy == cell.policy or other.storage != cell.storage):
             found.append(
                 f"{other} and {cell} come to the same numbers; drop a value from an axis "
                 "(two formulas may have the same value, and trials alone are no axis)"
@@ -251,7 +251,7 @@ def _twice(cells: list[Cell]) -> list[str]:
     return found[:5]
 
 
-def _taken(point: Point) -> dict[str, int]:
+def _run_options(point: Point) -> dict[str, int]:
     """Return the options that the scenario takes from its run."""
     wanted = run_options(point.scenario.name, point.scenario.options)
     names: dict[str, float] = {}
@@ -265,14 +265,14 @@ def _taken(point: Point) -> dict[str, int]:
             found["trials"] = evaluate_setting("trials", trials, names)
         except KeyError as missing:
             raise ValueError(
-                f"trials = {shown(trials)}: uses {missing.args[0]}, but scenario "
+                f"trials = {show_toml(trials)}: uses {missing.args[0]}, but scenario "
                 f'"{point.scenario.name}" has an instance for every trial and must know their '
                 "number before that is known; use a number or a formula in T"
             ) from None
     return {option: found[option] for option in wanted}
 
 
-class _Played(NamedTuple):
+class _WorldSettings(NamedTuple):
     """A scenario and a setting, which several policies share."""
 
     number: int  #: of the world
@@ -285,14 +285,14 @@ class _Played(NamedTuple):
     content: bytes
 
 
-class _Player(NamedTuple):
+class _EvaluatedPolicy(NamedTuple):
     """A policy with its formulas worked out."""
 
     options: dict[str, Any]
     gamma: float | None
 
 
-class _Reader:
+class _CellBuilder:
     """Builds cells, and what several cells share only once."""
 
     def __init__(self, study: Study) -> None:
@@ -303,8 +303,8 @@ class _Reader:
         self._marks: dict[tuple[str, int, int], BudgetMarks] = {}
         self._feasible: set[tuple[str, int, int, float]] = set()
         self._world_numbers: dict[str, int] = {}
-        self._played: dict[tuple[Any, ...], _Played | ValueError | OSError] = {}
-        self._players: dict[tuple[Any, ...], _Player] = {}
+        self._world_settings: dict[tuple[Any, ...], _WorldSettings | ValueError | OSError] = {}
+        self._evaluated_policies: dict[tuple[Any, ...], _EvaluatedPolicy] = {}
         self._formulas: dict[int, dict[str, Formula]] = {}
         # Both cost a solution of every pool and instance, so they are left out where no formula
         # can ask for them.
@@ -321,57 +321,57 @@ class _Reader:
         ]
 
     def cell(self, number: int, point: Point) -> Cell:
-        played = self._play(point)
-        player = self._player(point, played)
-        settings = played.settings
+        world = self._evaluate_world(point)
+        policy = self._evaluate_policy(point, world)
+        settings = world.settings
         horizon, trials = settings.horizon, settings.trials
         store = self._study.store
         few = trials <= MAX_CURVE_TRIALS
         rows = trials * int(settings.stages)
         return Cell(
             number=number,
-            world=played.number,
+            world=world.number,
             scenario=point.scenario.label,
             policy=point.policy.label,
             scenario_name=point.scenario.name,
             policy_name=point.policy.name,
-            scenario_options=played.options,
-            policy_options=player.options,
-            run_options=played.taken,
+            scenario_options=world.options,
+            policy_options=policy.options,
+            run_options=world.taken,
             settings=settings,
-            gamma=player.gamma,
-            axes=self._axes(point, player.options),
+            gamma=policy.gamma,
+            axes=self._axes(point, policy.options),
             curves=store.curves if store.curves != "auto" else ("trials" if few else "moments"),
             keep_stages=store.stages == "trials"
             or (store.stages == "auto" and rows <= MAX_STORED_STAGE_ROWS),
             shard_trials=shard_size(horizon)
             if store.shard_trials == "auto"
             else store.shard_trials,
-            cost_unit=played.scenario.cost_unit,
-            note=played.scenario.note,
-            models=played.scenario.models,
-            digest=played.digest,
-            content=played.content,
+            cost_unit=world.scenario.cost_unit,
+            note=world.scenario.note,
+            models=world.scenario.models,
+            digest=world.digest,
+            content=world.content,
         )
 
-    def _play(self, point: Point) -> _Played:
+    def _evaluate_world(self, point: Point) -> _WorldSettings:
         """Return the scenario and the setting of a cell; a world that does not work fails again."""
         # Points with equal scenarios share the object.
         key = (id(point.scenario), *point.setting.values())
-        found = self._played.get(key)
+        found = self._world_settings.get(key)
         if found is None:
             try:
-                found = self._work_out(point)
+                found = self._build_world(point)
             except (ValueError, OSError) as error:
                 found = error
-            self._played[key] = found
+            self._world_settings[key] = found
         if isinstance(found, Exception):
             raise found
         return found
 
-    def _work_out(self, point: Point) -> _Played:
+    def _build_world(self, point: Point) -> _WorldSettings:
         spec = point.scenario
-        taken = _taken(point)
+        taken = _run_options(point)
         given = json.dumps([spec.name, spec.options], sort_keys=True, default=str)
         name = json.dumps([given, taken], sort_keys=True)
         if name not in self._scenarios:
@@ -381,11 +381,11 @@ class _Reader:
         settings, names = self._settings(point, name, scenario)
         self._check_feasible(name, scenario, settings)
         digest = self._world(name, scenario, settings.horizon)[1]
-        place = json.dumps([given, _but_trials(settings)])
-        return _Played(
+        place = json.dumps([given, _without_trials(settings)])
+        return _WorldSettings(
             number=self._world_numbers.setdefault(place, len(self._world_numbers)),
             scenario=scenario,
-            options=kept_options(spec.name, spec.options),
+            options=stored_options(spec.name, spec.options),
             taken=tuple(taken),
             settings=settings,
             names=names,
@@ -393,20 +393,22 @@ class _Reader:
             content=self._contents[name],
         )
 
-    def _player(self, point: Point, played: _Played) -> _Player:
-        spec, horizon, size = point.policy, played.settings.horizon, played.scenario.n_models
+    def _evaluate_policy(self, point: Point, world: _WorldSettings) -> _EvaluatedPolicy:
+        spec, horizon, size = point.policy, world.settings.horizon, world.scenario.n_models
         if id(spec) not in self._formulas:
             self._formulas[id(spec)] = policy_formulas(spec.name, spec.options)
         rules = self._formulas[id(spec)]
-        names = tuple(played.names.values()) if rules else ()
+        names = tuple(world.names.values()) if rules else ()
         key = (id(spec), horizon, size, *names)
-        if key not in self._players:
-            options = work_out_policy(spec.name, spec.options, rules, played.names)
+        if key not in self._evaluated_policies:
+            options = evaluate_policy(spec.name, spec.options, rules, world.names)
             policy = build_policy(spec.name, options)
             tables = policy.dump()
             del tables["name"]
-            self._players[key] = _Player(tables, policy.estimator.radius(horizon, size))
-        return self._players[key]
+            self._evaluated_policies[key] = _EvaluatedPolicy(
+                tables, policy.estimator.radius(horizon, size)
+            )
+        return self._evaluated_policies[key]
 
     def _settings(
         self, point: Point, name: str, scenario: "Scenario"
@@ -416,23 +418,23 @@ class _Reader:
         names: dict[str, float] = {}
         found: dict[str, Any] = {}
 
-        def settle(setting: str) -> Any:
+        def evaluate(setting: str) -> Any:
             try:
                 found[setting] = evaluate_setting(setting, given[setting], names)
             except ValueError as error:
-                raise ValueError(f"{setting} = {shown(given[setting])}: {error}") from None
+                raise ValueError(f"{setting} = {show_toml(given[setting])}: {error}") from None
             return found[setting]
 
-        names["T"] = settle("horizon")
+        names["T"] = evaluate("horizon")
         names["N"] = scenario.n_models
-        names["M_max"] = settle("max_deployed")
+        names["M_max"] = evaluate("max_deployed")
         if self._marked:
             marks = self._budget_marks(name, scenario, found["horizon"], found["max_deployed"])
             names |= marks._asdict()
-        names["b"] = settle("budget")
-        names["K"] = settle("stages")
+        names["b"] = evaluate("budget")
+        names["K"] = evaluate("stages")
         for setting in ("trials", "checkpoints", "deploy_cost", "seed", "backend"):
-            settle(setting)
+            evaluate(setting)
         settings = Settings(**found)
         if scenario.instances > 1:
             scenario.resolve(settings.horizon, settings.trials)
@@ -475,7 +477,7 @@ class _Reader:
             if kind == "scenario":
                 value = point.scenario.options.get(option)
                 # A table, such as a law with its parameters, is a word in a column of words.
-                columns[column] = shown(value) if isinstance(value, Mapping) else value
+                columns[column] = show_toml(value) if isinstance(value, Mapping) else value
             elif kind == "policy":
                 columns[column] = point.policy.options.get(option, flat.get(option))
             else:

@@ -134,7 +134,7 @@ def _kinds(cells: Sequence[Cell]) -> list[tuple[Any, ...]]:
         if options is None:
             options = json.dumps(cell.policy_options, sort_keys=True)
             texts[id(cell.policy_options)] = options
-        settings, kept = cell.settings, cell.kept
+        settings, kept = cell.settings, cell.storage
         world = (cell.scenario_name, settings.max_deployed, settings.backend)
         kinds.append((options, *world, kept.moments, kept.means))
     return kinds

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from fastroute.study.errors import StudyError
 from fastroute.study.schema import PolicySpec, ScenarioSpec, Setting, Study
-from fastroute.study.toml import shown
+from fastroute.study.toml import show_toml
 
 Spec = TypeVar("Spec", ScenarioSpec, PolicySpec)
 
@@ -124,7 +124,7 @@ def _chosen(
     """Return a scenario or policy with one value for every axis, named in the label."""
     mine = {name.partition(".")[2]: value for name, value in values.items() if _of(name, kind)}
     told = [
-        f"{option}={value if isinstance(value, str) else shown(value)}"
+        f"{option}={value if isinstance(value, str) else show_toml(value)}"
         for option, value in mine.items()
         if f"{kind}.{option}" not in quiet
     ]

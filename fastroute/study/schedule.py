@@ -9,7 +9,7 @@ from typing import Final
 
 from fastroute.study.errors import ExecutorError
 from fastroute.study.executors import Pool
-from fastroute.study.work import Done, Job
+from fastroute.study.work import Job, ShardResult
 
 #: Attempts at a shard before it is set aside.
 ATTEMPTS: Final = 3
@@ -22,7 +22,7 @@ _SECONDS: Final = 2.0
 def run_jobs(
     pool: Pool,
     jobs: Iterable[Job],
-    done: Callable[[list[tuple[Job, Done]]], None],
+    done: Callable[[list[tuple[Job, ShardResult]]], None],
     failed: Callable[[Job, str], None],
 ) -> None:
     """Compute all jobs.
@@ -50,8 +50,8 @@ def run_jobs(
     waiting = iter(jobs)
     again: deque[Job] = deque()
     alone: deque[Job] = deque()
-    flying: dict[Future[Done], Job] = {}
-    landed: queue.SimpleQueue[Future[Done]] = queue.SimpleQueue()
+    flying: dict[Future[ShardResult], Job] = {}
+    landed: queue.SimpleQueue[Future[ShardResult]] = queue.SimpleQueue()
     strikes: Counter[tuple[str, int]] = Counter()
     broken: BaseException | None = None
     solo = False
@@ -125,7 +125,7 @@ def _name(job: Job) -> tuple[str, int]:
     return job.key, job.first
 
 
-def _error(future: "Future[Done]") -> BaseException | None:
+def _error(future: "Future[ShardResult]") -> BaseException | None:
     try:
         return future.exception()
     except CancelledError as error:

@@ -55,17 +55,17 @@ from fastroute.study.axes import axis_of, zip_problems
 from fastroute.study.build import (
     SAVED,
     identity_of,
-    kept_options,
     option_problems,
     plain_parts,
     policy_axes,
     resolve_policy,
     resolve_scenario,
     scenario_axes,
+    stored_options,
     with_full_paths,
 )
 from fastroute.study.errors import StudyError, key_path, plain_message
-from fastroute.study.toml import read_text, read_toml, shown, write_toml
+from fastroute.study.toml import read_text, read_toml, show_toml, write_toml
 from fastroute.study.toml_lines import find_lines
 from fastroute.study.values import check_entry, check_value
 from fastroute.words import unknown_name
@@ -331,7 +331,7 @@ class Study(BaseModel):
         return study
 
     @classmethod
-    def read_back(cls, data: Mapping[str, Any], folder: Path) -> Self:
+    def from_stored(cls, data: Mapping[str, Any], folder: Path) -> Self:
         """Return the study of a run directory, in which nothing is looked up or checked.
 
         Parameters
@@ -406,10 +406,11 @@ class Study(BaseModel):
             )
         return write_toml(self.to_dict())
 
-    def kept(self) -> Self:
+    def to_stored(self) -> Self:
         """Return a resolved study as the run directory has it: with saved scenarios inside it."""
         specs = (
-            spec.model_copy(update=kept_options(spec.name, spec.options)) for spec in self.scenario
+            spec.model_copy(update=stored_options(spec.name, spec.options))
+            for spec in self.scenario
         )
         return self.model_copy(update={"scenario": tuple(specs)})
 
@@ -483,7 +484,7 @@ def _quick_problems(study: Study) -> list[str]:
     strange = [key for key in quick if key not in Setting.model_fields]
     if strange:
         return [
-            f"quick.{key} = {shown(quick[key])}: "
+            f"quick.{key} = {show_toml(quick[key])}: "
             f"{unknown_name(key, Setting.model_fields, 'setting')}"
             for key in strange
         ]
@@ -556,13 +557,13 @@ def _explain(detail: Any, single: bool) -> str:
     path = key_path(location)
     value, kind = detail["input"], detail["type"]
     if kind == "missing":
-        return f"{path}: missing; {_purpose(location)}"
+        return f"{path}: missing; {_missing_key_remedy(location)}"
     if kind == "extra_forbidden":
         models: dict[Any, type[BaseModel]] = {"setting": Setting, "store": Store}
         fields = models.get(location[0], Study).model_fields
         names = [field.alias or name for name, field in fields.items()]
         why = unknown_name(str(location[-1]), names, "key")
-        return f"{path} = {shown(value)}: {why}"
+        return f"{path} = {show_toml(value)}: {why}"
     message = plain_message(detail)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         message = f"must be a table, written [{path}]"
@@ -573,10 +574,10 @@ def _explain(detail: Any, single: bool) -> str:
         message = 'must be a list of groups of axes, such as [["horizon", "trials"]]'
     elif kind == "too_short":
         message = f"at least one is needed, written [[{path}]]"
-    return f"{path} = {shown(value)}: {message}"
+    return f"{path} = {show_toml(value)}: {message}"
 
 
-def _purpose(location: tuple[int | str, ...]) -> str:
+def _missing_key_remedy(location: tuple[int | str, ...]) -> str:
     """Say what to write where a required key is missing."""
     field = Setting.model_fields.get(str(location[-1]))
     if location[0] == "setting" and field is not None:
@@ -597,7 +598,7 @@ def _label_problems(kind: str, tables: Mapping[str, Mapping[str, Any]]) -> list[
     for path, label in labels.items():
         if isinstance(label, str) and label in seen:
             problems.append(
-                f"{path}.label = {shown(label)}: used {counts[label]} times; "
+                f"{path}.label = {show_toml(label)}: used {counts[label]} times; "
                 f"give each {kind} a label of its own"
             )
         seen.add(label)

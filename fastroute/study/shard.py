@@ -104,7 +104,7 @@ def to_parquet(accounts: Accounts, about: Mapping[str, Any] | None = None) -> by
     return _write(frame, about or {})
 
 
-def facts_of(content: bytes, name: str) -> dict[str, Any] | None:
+def shard_facts(content: bytes, name: str) -> dict[str, Any] | None:
     """Return what a shard that is whole says that it is, and what the journal notes of it.
 
     Parameters

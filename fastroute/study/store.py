@@ -63,7 +63,7 @@ from fastroute.study.provenance import machine, versions
 from fastroute.study.readme import readme
 from fastroute.study.schema import WORDS, Study
 from fastroute.study.tables import FRAMES, axis_names, cells_frame
-from fastroute.study.toml import shown
+from fastroute.study.toml import show_toml
 from fastroute.study.verify import check_shards, known_records
 
 if TYPE_CHECKING:
@@ -407,7 +407,7 @@ def differences(there: Any, here: Any, path: str = "") -> list[str]:
 
 
 def _format_side(value: Any) -> str:
-    return "nothing" if value is None else shown(value)
+    return "nothing" if value is None else show_toml(value)
 
 
 def add_files(

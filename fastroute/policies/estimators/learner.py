@@ -91,7 +91,7 @@ class Bounded(Learner):
 
     @field_validator("gamma")
     @classmethod
-    def _known_rule(cls, value: float | str) -> float | str:
+    def _validate_gamma(cls, value: float | str) -> float | str:
         resolve_gamma(value, 2, 1, 0.5)
         return value
 

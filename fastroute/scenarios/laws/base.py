@@ -125,7 +125,9 @@ class RewardLaw(Law):
             return outcome("elementwise", draw=self.draw, parameters=self.parameters())
         table = _table("reward", self, self.atoms(mean), mean)
         bad = (table < 0.0) | (table > 1.0)
-        checks.reject("reward: atoms", table, bad, "is outside [0, 1]", f"mend {self!r}.atoms")
+        checks.refuse_entries(
+            "reward: atoms", table, bad, "is outside [0, 1]", f"mend {self!r}.atoms"
+        )
         return outcome("atoms", table)
 
 
@@ -243,7 +245,7 @@ def outcome(
 def unit_interval(field: str, array: Array) -> None:
     """Raise ValueError when a reward is outside [0, 1]; rounding beyond it is trimmed."""
     bad = (array < -TOLERANCE) | (array > 1.0 + TOLERANCE)
-    checks.reject(field, array, bad, "is outside [0, 1]", "rescale the rewards to [0, 1]")
+    checks.refuse_entries(field, array, bad, "is outside [0, 1]", "rescale the rewards to [0, 1]")
     np.clip(array, 0.0, 1.0, out=array)
 
 
@@ -270,7 +272,7 @@ def _table(field: str, law: Law, table: Array, mean: Array) -> Array:
     found = table.mean(axis=0)
     scale = max(float(np.abs(mean).max()), np.finfo(np.float64).tiny)
     wrong = ~np.isclose(found, mean, rtol=TOLERANCE, atol=TOLERANCE * scale)
-    checks.reject(
+    checks.refuse_entries(
         f"{field}: mean of atoms", found, wrong, "is not the mean asked for", f"mend {law!r}.atoms"
     )
     return table

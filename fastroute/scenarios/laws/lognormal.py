@@ -49,7 +49,7 @@ class Lognormal(CostLaw):
 
     def support(self, mean: Array) -> tuple[Array, Array]:
         """Return 0 and the default cut of each mean."""
-        checks.reject(
+        checks.refuse_entries(
             "cost_mean",
             mean,
             mean == 0.0,
@@ -109,7 +109,7 @@ def _lognormal_atoms(mean: float, sigma: float, strata: int) -> Array:
     """Return the atoms [S] of one lognormal law cut at 1."""
     from scipy.special import log_ndtr, ndtri_exp
 
-    location = _cut_location(mean, sigma)
+    location = _truncated_location(mean, sigma)
     cut = -location / sigma
     log_share = np.log(np.arange(1, strata) / strata) + log_ndtr(cut)
     normal_edge = np.concatenate(([-np.inf], ndtri_exp(log_share), [cut]))
@@ -119,7 +119,7 @@ def _lognormal_atoms(mean: float, sigma: float, strata: int) -> Array:
     return conditional_means(partial, np.exp(location + sigma * normal_edge), mean)
 
 
-def _cut_location(mean: float, sigma: float) -> float:
+def _truncated_location(mean: float, sigma: float) -> float:
     """Return the location at which a lognormal law cut at 1 has the given mean."""
     from scipy.optimize import brentq
     from scipy.special import log_ndtr
