@@ -178,7 +178,7 @@ def page_of(path: Path) -> str:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("{module}:none", "has no function 'none'"),
+        ("{module}:none", "has nothing of the name 'none'"),
         ("{module}:three", "must return a fastroute.Scenario, not int"),
         ("{module}_x:two", "cannot be imported .* put its folder on PYTHONPATH"),
     ],

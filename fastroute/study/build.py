@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from pydantic import ValidationError
 
 from fastroute.policies.part import KINDS
+from fastroute.references import is_reference
 from fastroute.rules import ALL_NAMES, Formula, formula
 from fastroute.study.axes import axis_of
 from fastroute.study.errors import key_path, plain_message
@@ -218,15 +219,13 @@ def run_options(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
 
 def scenario_axes(name: str, options: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Those options of a scenario that are axes of the grid."""
-    from fastroute.scenarios.registry import is_own
-
     if is_registered(name):
         native = _annotated(name, _LISTS)
     else:
         # A function of the user's own is not imported to look: every list is an axis. Where a name
         # is not known at all, as in the report of a study whose scenario was registered by a
         # script, the study is a resolved one, in which the other lists are values.
-        native = set() if is_own(name) else set(options)
+        native = set() if is_reference(name) else set(options)
     return _axes(options, native)
 
 
@@ -414,14 +413,14 @@ def option_problems(
     """
     from fastroute.policies import POLICIES
     from fastroute.scenarios import Scenario
-    from fastroute.scenarios.registry import SCENARIOS, is_own
+    from fastroute.scenarios.registry import SCENARIOS
 
     problems: list[str] = []
     for path, table in scenarios.items():
         name, given = table.get("name"), _options(table)
         if not isinstance(name, str):
             continue
-        if is_own(name):
+        if is_reference(name):
             # Its options are looked at when the study runs; nothing is imported before.
             problems += _axis_problems(path, given, functools.partial(scenario_axes, name))
             continue

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from fastroute.scenarios.registry import is_own
+from fastroute.references import is_reference
 from fastroute.simulation.blocks import BLOCK
 from fastroute.simulation.plan import checkpoint_rounds
 from fastroute.simulation.settings import Settings
@@ -80,7 +80,7 @@ def estimate(
         When the study does not work.
     """
     study.check()
-    own = [spec.name for spec in study.scenario if is_own(spec.name)]
+    own = [spec.name for spec in study.scenario if is_reference(spec.name)]
     if own:
         return _without_scenarios(study, own)
     with make_reporter(progress) as report:
