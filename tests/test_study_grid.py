@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import fastroute as fr
 from fastroute.study import Study, StudyError, run_study
+from fastroute.study.axes import value_label
 from fastroute.study.build import build_scenario
 from fastroute.study.cells import Cell, lay_out, shard_size
 from fastroute.study.estimate import estimate
@@ -54,6 +55,23 @@ def test_cells_are_all_combinations_scenario_first_and_policy_last() -> None:
     assert [cell.world for cell in cells] == [number // 3 for number in range(36)]
     assert [cell.axes["policy_gamma"] for cell in cells[:3]] == [0.1, "theory", "paper"]
     assert len({cell.key for cell in cells}) == 36
+
+
+def test_tables_on_an_axis_have_a_short_form() -> None:
+    router = {"name": "pacer", "step": 0.1}
+    cells = cells_of(
+        policy=[{"name": "stageroute", "router": ["lp", router]}],
+        setting={"horizon": 60},
+    )
+    assert [cell.policy for cell in cells] == [
+        "stageroute (router=lp)",
+        "stageroute (router=pacer(step=0.1))",
+    ]
+    assert [cell.axes["policy_router"] for cell in cells] == ["lp", "pacer(step=0.1)"]
+    assert (
+        value_label({"name": "mine:Law", "rows": [[1, 2], [3]]}) == "mine:Law(rows=[[1, 2], [3]])"
+    )
+    assert value_label({"name": "beta"}) == "beta"
 
 
 def test_axes_in_zip_go_together() -> None:

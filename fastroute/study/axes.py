@@ -47,6 +47,22 @@ def _listed(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
+def value_label(value: Any) -> str:
+    """Return a value of an axis as labels and columns have it.
+
+    Text stands without quotes, and a table that names a law or a part of a policy is written as
+    the object: ``lognormal(sigma=0.5)``.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        options = ", ".join(
+            f"{key}={value_label(option)}" for key, option in value.items() if key != "name"
+        )
+        return f"{value['name']}({options})" if options else str(value["name"])
+    return show_toml(value)
+
+
 def zip_problems(
     groups: Sequence[Sequence[str]], axes: Iterable[Mapping[str, tuple[Any, ...]]]
 ) -> list[str]:

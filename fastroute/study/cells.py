@@ -14,6 +14,7 @@ from fastroute.scenarios.costs import BudgetMarks, budget_marks
 from fastroute.scenarios.optimum import optimum, refuse_infeasible
 from fastroute.simulation.blocks import BLOCK
 from fastroute.simulation.settings import MAX_CURVE_TRIALS, MAX_STORED_STAGE_ROWS, Settings
+from fastroute.study.axes import value_label
 from fastroute.study.build import (
     build_policy,
     build_scenario,
@@ -476,13 +477,13 @@ class _CellBuilder:
         for column, kind, option in self._columns:
             if kind == "scenario":
                 value = point.scenario.options.get(option)
-                # A table, such as a law with its parameters, is a word in a column of words.
-                columns[column] = show_toml(value) if isinstance(value, Mapping) else value
             elif kind == "policy":
-                columns[column] = point.policy.options.get(option, flat.get(option))
+                value = point.policy.options.get(option, flat.get(option))
             else:
                 value = point.setting[option]
-                columns[column] = str(value) if kind == "rule" else value
+                value = str(value) if kind == "rule" else value
+            # A table, such as a law with its parameters, is a word in a column of words.
+            columns[column] = value_label(value) if isinstance(value, Mapping) else value
         return columns
 
 

@@ -9,9 +9,9 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from fastroute.study.axes import value_label
 from fastroute.study.errors import StudyError
 from fastroute.study.schema import PolicySpec, ScenarioSpec, Setting, Study
-from fastroute.study.toml import show_toml
 
 Spec = TypeVar("Spec", ScenarioSpec, PolicySpec)
 
@@ -82,8 +82,8 @@ def points(study: Study) -> list[Point]:
                 where = tuple(itertools.compress(choice, outer))
                 who = tuple(itertools.compress(choice, (not out for out in outer)))
                 point = Point(
-                    _chosen(scenario, "scenario", values, single, scenarios),
-                    _chosen(policy, "policy", values, quiet | single, policies),
+                    _single_valued(scenario, "scenario", values, single, scenarios),
+                    _single_valued(policy, "policy", values, quiet | single, policies),
                     {
                         field: values.get(field, getattr(study.setting, field))
                         for field in Setting.model_fields
@@ -114,7 +114,7 @@ def _groups(
     return groups
 
 
-def _chosen(
+def _single_valued(
     spec: Spec,
     kind: str,
     values: Mapping[str, Any],
@@ -123,12 +123,12 @@ def _chosen(
 ) -> Spec:
     """Return a scenario or policy with one value for every axis, named in the label."""
     mine = {name.partition(".")[2]: value for name, value in values.items() if _of(name, kind)}
-    told = [
-        f"{option}={value if isinstance(value, str) else show_toml(value)}"
+    varied = [
+        f"{option}={value_label(value)}"
         for option, value in mine.items()
         if f"{kind}.{option}" not in quiet
     ]
-    label = f"{spec.label} ({', '.join(told)})" if told else spec.label
+    label = f"{spec.label} ({', '.join(varied)})" if varied else spec.label
     key = repr((id(spec), label, mine))
     if key not in known:
         fields = {"name": spec.name, **spec.options, **mine, "label": label}
