@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastroute.scenarios import SCENARIOS, check_table, list_data, scenario
-from fastroute.study.build import option_problems
+from fastroute.study.problems import option_problems
 
 DATES = {"new": "2024-06-01", "old": "2023-01-01", "mid": "2023-05-01"}
 

@@ -1,4 +1,4 @@
-"""From the words of a study to scenarios and policies, and what can be wrong on the way."""
+"""From the tables of a study to scenarios and policies, and which of their options are axes."""
 
 import functools
 import hashlib
@@ -8,25 +8,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from pydantic import ValidationError
-
 from fastroute.policies.part import KINDS
 from fastroute.references import is_reference
 from fastroute.rules import ALL_NAMES, Formula, formula
 from fastroute.study.axes import axis_of
-from fastroute.study.errors import key_path, plain_message
 from fastroute.study.toml import show_toml
-from fastroute.words import unknown_name
 
 if TYPE_CHECKING:
     from fastroute.policies import Part, Policy
-    from fastroute.policies.part import Problem
     from fastroute.scenarios import Scenario
 
 #: Options of a scenario that are settings of the run too, whose value they take when not given.
-_OF_THE_RUN: Final = ("horizon", "trials")
-# What these options stand at while a scenario is checked before its runs are laid out.
-_STAND_INS: Final = {"horizon": 1_000_000, "trials": 1}
+RUN_OPTIONS: Final = ("horizon", "trials")
 #: Name of the scenario that is read from a file.
 SAVED: Final = "saved"
 #: Folder of a run directory in which these files are kept, named by what is in them.
@@ -117,7 +110,7 @@ def policy_formulas(name: str, options: Mapping[str, Any]) -> dict[str, Formula]
         try:
             rule = policy_formula(part, option, texts[option])
         except ValueError as error:
-            raise _OptionError(option, texts[option], str(error)) from None
+            raise FormulaOptionError(option, texts[option], str(error)) from None
         if rule is not None:
             found[option] = rule
     return found
@@ -213,7 +206,7 @@ def run_options(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(
         key
         for key, default in scenario_options(name).items()
-        if key in _OF_THE_RUN and not isinstance(default, int) and options.get(key) is None
+        if key in RUN_OPTIONS and not isinstance(default, int) and options.get(key) is None
     )
 
 
@@ -396,177 +389,9 @@ def resolve_policy(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {**tables, **open_}
 
 
-def option_problems(
-    scenarios: Mapping[str, Mapping[str, Any]], policies: Mapping[str, Mapping[str, Any]]
-) -> list[str]:
-    """Check names and options of a study's scenarios and policies.
-
-    Parameters
-    ----------
-    scenarios, policies : mapping of str to mapping
-        Where the table is in the study (``policy[0]``), and the table.
-
-    Returns
-    -------
-    list of str
-        One line per problem; nothing is said about a missing name.
-    """
-    from fastroute.policies import POLICIES
-    from fastroute.scenarios import Scenario
-    from fastroute.scenarios.registry import SCENARIOS
-
-    problems: list[str] = []
-    for path, table in scenarios.items():
-        name, given = table.get("name"), _options(table)
-        if not isinstance(name, str):
-            continue
-        if is_reference(name):
-            # Its options are looked at when the study runs; nothing is imported before.
-            problems += _axis_problems(path, given, functools.partial(scenario_axes, name))
-            continue
-        if ":" in name:
-            problems.append(
-                f"{path}.name = {show_toml(name)}: "
-                'a function of your own is written "module:function"'
-            )
-            continue
-        if name not in SCENARIOS:
-            problems.append(
-                f"{path}.name = {show_toml(name)}: {unknown_name(name, SCENARIOS, 'scenario')}"
-            )
-            continue
-        allowed = scenario_options(name)
-        missing = [
-            f'{path}.{key}: missing; scenario "{name}" needs it'
-            for key, default in allowed.items()
-            if default is inspect.Parameter.empty and key not in (*given, *_OF_THE_RUN)
-        ]
-        if name == SAVED and not isinstance(given.get("file", ""), str | PurePath | Scenario):
-            problems.append(
-                f"{path}.file = {show_toml(given['file'])}: must be the name of one file; write a "
-                "[[scenario]] for each"
-            )
-            continue
-        kind = f'option of scenario "{name}"'
-        problems += missing + _unknown_options(path, given, allowed, kind) or _build_each_value(
-            path,
-            given,
-            functools.partial(scenario_axes, name),
-            functools.partial(_build_before_its_run, name),
-        )
-    for path, table in policies.items():
-        name, given = table.get("name"), _options(table)
-        if not isinstance(name, str):
-            continue
-        if name not in POLICIES:
-            problems.append(
-                f"{path}.name = {show_toml(name)}: {unknown_name(name, POLICIES, 'policy')}"
-            )
-            continue
-        problems += _build_each_value(
-            path, given, policy_axes, functools.partial(_build_without_formulas, name)
-        )
-    return problems
-
-
-def _options(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in table.items() if key not in ("name", "label")}
-
-
-def _unknown_options(path: str, given: Mapping[str, Any], allowed: Any, kind: str) -> list[str]:
-    return [
-        f"{path}.{key} = {show_toml(value)}: {unknown_name(key, allowed, kind)}"
-        for key, value in given.items()
-        if key not in allowed
-    ]
-
-
-def _build_before_its_run(name: str, options: Mapping[str, Any]) -> None:
-    """Build a scenario with stand-ins for the options that its run decides."""
-    open_ = {key: _STAND_INS[key] for key in run_options(name, options)}
-    build_scenario(name, {**options, **open_})
-
-
-class _OptionError(ValueError):
-    """What is wrong with one option."""
+class FormulaOptionError(ValueError):
+    """What is wrong with the formula of an option."""
 
     def __init__(self, option: str, value: Any, message: str) -> None:
         self.option = option
         super().__init__(f"{option} = {show_toml(value)}: {message}")
-
-
-def _build_without_formulas(name: str, options: Mapping[str, Any]) -> None:
-    """Build a policy from the options whose values are known before the grid is laid out."""
-    rules = policy_formulas(name, options)
-    build_policy(name, {key: value for key, value in options.items() if key not in rules})
-
-
-def _build_each_value(
-    path: str,
-    given: Mapping[str, Any],
-    axes_of: Callable[[Mapping[str, Any]], Mapping[str, Sequence[Any]]],
-    build: Callable[[Mapping[str, Any]], object],
-) -> list[str]:
-    """Build with every value of every axis, the other axes at their first value."""
-    problems = _axis_problems(path, given, axes_of)
-    if problems:
-        return problems
-    axes = axes_of(given)
-    first = {**given, **{option: axis[0] for option, axis in axes.items()}}
-    found = _try_build(path, functools.partial(build, first))
-    for option, axis in axes.items():
-        for value in axis[1:]:
-            found += _try_build(path, functools.partial(build, {**first, option: value}))
-    return list(dict.fromkeys(found))
-
-
-def _option_problem(path: str, problem: "Problem") -> str:
-    """Say what is wrong with an option of a policy."""
-    if not problem.path:
-        return f"{path}: {problem.message}"
-    place = f"{path}.{'.'.join(problem.path)} = {show_toml(problem.value)}"
-    if not problem.allowed:
-        return f"{place}: {problem.message}"
-    # In a study, the name is that of the registered policy.
-    allowed = [option for option in problem.allowed if option != "name"]
-    hint = f". {problem.message}" if problem.message else ""
-    return f"{place}: {unknown_name(problem.path[-1], allowed, 'option of the policy')}{hint}"
-
-
-def _axis_problems(
-    path: str,
-    given: Mapping[str, Any],
-    axes_of: Callable[[Mapping[str, Any]], Mapping[str, Sequence[Any]]],
-) -> list[str]:
-    """Find axes without values, or with one twice."""
-    problems = []
-    for option, value in given.items():
-        try:
-            axes_of({option: value})
-        except ValueError as error:
-            problems.append(f"{path}.{option} = {show_toml(value)}: {error}")
-    return problems
-
-
-def _try_build(path: str, build: Callable[[], object]) -> list[str]:
-    """Build, and turn what the builder objects to into problems."""
-    from fastroute.policies import OptionsError
-
-    try:
-        build()
-    except _OptionError as error:
-        return [f"{path}.{error}"]
-    except OptionsError as error:
-        return [_option_problem(path, problem) for problem in error.problems]
-    except (ValueError, TypeError, OSError) as error:
-        # A builder may put a sentence of its own around what pydantic found; the finding itself
-        # names every field.
-        found = error if isinstance(error, ValidationError) else error.__cause__
-        if not isinstance(found, ValidationError):
-            return [f"{path}: {error}"]
-        fields = {detail["loc"][:1]: detail for detail in reversed(found.errors())}
-        return [
-            f"{key_path((path, *field))} = {show_toml(detail['input'])}: {plain_message(detail)}"
-            for field, detail in reversed(fields.items())
-        ]
-    return []

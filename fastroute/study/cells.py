@@ -29,7 +29,8 @@ from fastroute.study.build import (
 from fastroute.study.errors import StudyError
 from fastroute.study.grid import Point, points
 from fastroute.study.planning import StorageMode
-from fastroute.study.schema import Setting, Study
+from fastroute.study.schema import Study
+from fastroute.study.specs import Setting
 from fastroute.study.toml import show_toml
 from fastroute.study.values import evaluate_setting
 from fastroute.study.work import Job

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from fastroute.study.axes import value_label
 from fastroute.study.errors import StudyError
-from fastroute.study.schema import PolicySpec, ScenarioSpec, Setting, Study
+from fastroute.study.schema import Study
+from fastroute.study.specs import PolicySpec, ScenarioSpec, Setting
 
 Spec = TypeVar("Spec", ScenarioSpec, PolicySpec)
 

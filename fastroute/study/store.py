@@ -61,7 +61,7 @@ from fastroute.study.names import (
 from fastroute.study.parquet import with_checksum
 from fastroute.study.provenance import machine, versions
 from fastroute.study.readme import readme
-from fastroute.study.schema import WORDS, Study
+from fastroute.study.schema import DESCRIPTIVE_KEYS, Study
 from fastroute.study.tables import FRAMES, axis_names, cells_frame
 from fastroute.study.toml import show_toml
 from fastroute.study.verify import check_shards, known_records
@@ -175,11 +175,11 @@ class RunDirectory:
             found = differences(there, study.to_dict()) if there else ["the study file is lost"]
             if strangers and not found:
                 found = ["the numbers behind a scenario: its data or its code changed"]
-            shown_ = "".join(f"\n  {line}" for line in (found or longer)[:12])
+            listed = "".join(f"\n  {line}" for line in (found or longer)[:12])
             raise RunDirectoryError(
                 f'{self.path}: holds results of another study, "{there.get("name")}". A study can '
                 "be continued with more trials, cells or longer axes, but here cells or trials "
-                f"would be lost. What differs (there -> here):{shown_}\n"
+                f"would be lost. What differs (there -> here):{listed}\n"
                 "Choose another directory, or remove this one"
             )
 
@@ -382,7 +382,7 @@ def differences(there: Any, here: Any, path: str = "") -> list[str]:
         return [
             line
             for key in {**there, **here}
-            if key not in WORDS
+            if key not in DESCRIPTIVE_KEYS
             for line in differences(
                 there.get(key), here.get(key), f"{path}.{key}" if path else str(key)
             )
