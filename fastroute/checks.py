@@ -108,7 +108,7 @@ def integer(
     value : object
         1e5 is a whole number; text, truth values and arrays are not.
     least, most : int
-        The range; None is no end.
+        The range; None means no end.
     exact : bool
         Refuse floats too, of which large ones are not the number that was meant.
     remedy : str
@@ -152,7 +152,7 @@ def number(
     ----------
     field : str
     value : object
-        One real number; text, truth values and longer arrays are none.
+        One real number; text, truth values and longer arrays are not allowed.
     must : str
         What it must be, in words.
     allowed : callable
@@ -208,7 +208,7 @@ def release_date(field: str, value: object) -> date | None:
     try:
         return datetime.fromisoformat(text).date()
     except ValueError:
-        raise ValueError(f"{field}={quoted(value)} is no date; write it as YYYY-MM-DD") from None
+        raise ValueError(f"{field}={quoted(value)} is not a date; write it as YYYY-MM-DD") from None
 
 
 def real_array(value: ArrayLike) -> Array:
@@ -223,7 +223,7 @@ def real_array(value: ArrayLike) -> Array:
     else:
         odd = kind not in "biuf"
     if odd:
-        raise TypeError(f"{array.dtype} is no type of number")
+        raise TypeError(f"{array.dtype} is not a type of number")
     return array.astype(np.float64, copy=False)
 
 

@@ -93,7 +93,7 @@ def test_axes_in_zip_go_together() -> None:
     ("groups", "words"),
     [
         ([["horizon"]], "must name at least two axes"),
-        ([["horizon", "budget"]], '"budget" is no axis. The axes are: horizon, trials, seed'),
+        ([["horizon", "budget"]], '"budget" is not an axis. The axes are: horizon, trials, seed'),
         ([["horizon", "trials"]], "horizon has 2 values, trials has 3 values"),
         ([["horizon", "seed"], ["seed", "trials"]], '"seed" is in zip[0] too'),
     ],
@@ -209,8 +209,8 @@ def test_slack_never_binds_and_cheapest_just_does() -> None:
         ({"budget": "1 / (T - 60)"}, "position 3, '/': has no value for 1, 0"),
         ({"stages": 61}, "stages=61 is more than horizon=60"),
         ({"backend": "nunba"}, "nunba"),
-        ({"stages": [31, 32], "horizon": 61}, "come to the same numbers"),
-        ({"trials": [64, 128]}, "trials alone are no axis"),
+        ({"stages": [31, 32], "horizon": 61}, "have the same numbers"),
+        ({"trials": [64, 128]}, "trials alone are not an axis"),
     ],
 )
 def test_cells_that_cannot_be_played_are_named(setting: dict[str, Any], words: str) -> None:

@@ -171,7 +171,7 @@ def read_parts(name: str, options: Mapping[str, Any]) -> dict[str, Draft]:
     Raises
     ------
     OptionsError
-        When something is no part.
+        When something is not a part.
     """
     drafts: dict[str, Draft] = {}
     problems: list[Problem] = []

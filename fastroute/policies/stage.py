@@ -59,7 +59,7 @@ def check_choice(answer: Choice | Mask, problem: StageProblem, name: str) -> Cho
     Raises
     ------
     ValueError
-        When it is no mask of available models, at most ``max_deployed`` in each trial.
+        When it is not a mask of available models, at most ``max_deployed`` in each trial.
     """
     choice = answer if isinstance(answer, Choice) else rule_choice(np.asarray(answer))
     deployed = choice.deployed

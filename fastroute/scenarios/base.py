@@ -77,7 +77,7 @@ class Scenario:
         means never.
     cost_range : (c_min, c_max), optional
         Range of the costs; policies clip their bounds to it. Default: the support of the law of
-        the costs. A law without an upper end is cut at ``c_max``.
+        the costs. A law without an upper end is truncated at ``c_max``.
     reward : RewardLaw, str or mapping, optional
         Law of a reward around its mean: :class:`Bernoulli` (the default), :class:`Beta`,
         :class:`ByTask` or one of your own; or its name, with parameters
@@ -293,9 +293,7 @@ def _laws(
             cost_law("uniform" if cost is None else cost),
         )
     if not isinstance(outcomes, Recorded):
-        raise ValueError(
-            f"outcomes={checks.quoted(outcomes)} is nothing recorded; pass Recorded(score, cost)"
-        )
+        raise checks.refused("outcomes", outcomes, "a Recorded", "pass Recorded(score, cost)")
     for field, law in (("reward", reward), ("cost", cost)):
         if law is not None:
             raise ValueError(
@@ -382,8 +380,8 @@ def _times(
     arrivals = _time_array("arrival", np.zeros(size) if arrival is None else arrival, unit, size)
     if arrivals.min() > 0:
         raise ValueError(
-            f"arrival: no model is there at 0, the first comes at {arrivals.min():g}; let at least "
-            "one model arrive at 0"
+            f"arrival: no model is available at 0, the first one arrives at {arrivals.min():g}; "
+            "let at least one model arrive at 0"
         )
     if retirement is None:
         return arrivals, None
@@ -407,7 +405,7 @@ def _time_array(field: str, value: ArrayLike, unit: str, size: int) -> NDArray[n
     if times.shape != (size,):
         raise ValueError(f"{field} has shape {times.shape}; pass one entry per model, ({size},)")
     checks.refuse_entries(
-        field, times, np.isnan(times), "is no time", "use None for a model that stays"
+        field, times, np.isnan(times), "is not a time", "use None for a model that stays"
     )
     checks.refuse_entries(field, times, times < 0, "is negative", "count rounds from 0")
     if unit == "horizon":

@@ -52,7 +52,7 @@ class Report:
     problems : tuple of TableProblem
         Empty when the table can be replayed without options.
     notes : tuple of str
-        What is no problem and may still surprise.
+        What is not a problem but may surprise.
     """
 
     source: str

@@ -152,7 +152,7 @@ def _outcomes(split: str, path: Path) -> list[tuple[str, str, str, float, float]
                 ]
             except (ValueError, LookupError, TypeError, AttributeError) as error:
                 raise ValueError(
-                    f"{path.name}, line {number + 1} is no example with source and arms "
+                    f"{path.name}, line {number + 1} is not an example with source and arms "
                     f"({type(error).__name__}: {error}); install a version of paretobandit that "
                     "has them"
                 ) from None

@@ -45,7 +45,7 @@ def instance_draws(seed: int, trials: int, size: int, purpose: int) -> NDArray[n
     Raises
     ------
     ValueError
-        When ``seed`` is no integer in [0, 2**64).
+        When ``seed`` is not an integer in [0, 2**64).
     """
     seed = checks.seed("seed", seed)
     table: NDArray[np.float64] = load_kernel("rng", "numba").uniform_table(
@@ -81,7 +81,9 @@ def stage_count(stages: int | str, horizon: int) -> int:
     else:
         count = checks.integer("stages", stages, 1)
         if count > horizon:
-            raise ValueError(f"stages={count} is more than horizon={horizon}: at most one a round")
+            raise ValueError(
+                f"stages={count} is more than horizon={horizon}; use at most one stage per round"
+            )
     return count
 
 

@@ -116,7 +116,7 @@ def find_mean_problems(table: Table, released: Mapping[str, Release] | None) -> 
         found.append(
             TableProblem(
                 "missing",
-                f"score or cost is missing of {checks.first_names(models)}",
+                f"score or cost is missing for {checks.first_names(models)}",
                 "fill it in" + _exclude_remedy(named, models),
             )
         )
@@ -155,7 +155,7 @@ def _release_problems(table: Table, released: Mapping[str, Release]) -> list[Tab
         found.append(
             TableProblem(
                 "release_date",
-                f"release_date: {text} of model {model!r} is no date{more}",
+                f"release_date: {text} of model {model!r} is not a date{more}",
                 "write it as YYYY-MM-DD",
             )
         )
@@ -164,7 +164,7 @@ def _release_problems(table: Table, released: Mapping[str, Release]) -> list[Tab
         found.append(
             TableProblem(
                 "release_date",
-                f"release_date: {checks.first_names(undated)} have none",
+                f"release_date: no date for {checks.first_names(undated)}",
                 "fill in YYYY-MM-DD" + _exclude_remedy(table, undated),
             )
         )
@@ -228,7 +228,7 @@ def _value_problems(table: Table) -> list[TableProblem]:
             found.append(
                 TableProblem(
                     "number",
-                    f"{role}: {wrong.height} value(s) are no numbers, the first is {text} in "
+                    f"{role}: {wrong.height} value(s) are not numbers, the first is {text} in "
                     f"{table.where(wrong)}",
                     "write a number, or leave the cell empty where it is missing",
                 )

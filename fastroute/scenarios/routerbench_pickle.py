@@ -147,7 +147,7 @@ def _wide_columns(name: str, content: bytes) -> dict[str, list[Any]]:
     except Exception as error:
         # A damaged pickle can fail in any way at all; to the user they are one.
         raise ValueError(
-            f"{name} is no readable pickle of a pandas frame ({type(error).__name__}: {error}); "
+            f"{name} is not a readable pickle of a pandas frame ({type(error).__name__}: {error}); "
             "download it again, or convert your table to Parquet and replay that"
         ) from None
     if tuple(columns) != COLUMNS:
@@ -178,7 +178,7 @@ def _numbers(column: str, values: list[Any]) -> np.ndarray[Any, np.dtype[np.floa
         return np.array([np.nan if value is None else float(value) for value in values])
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"column {column!r} holds something that is no number ({error}); repair the file"
+            f"column {column!r} holds something that is not a number ({error}); repair the file"
         ) from None
 
 
@@ -238,7 +238,7 @@ class _Array(_StandIn):
             raise _Refused("it holds an array without a type")
         if dtype.is_object:
             if not isinstance(raw, list):
-                raise _Refused("it holds objects that are no list")
+                raise _Refused("it holds objects that are not a list")
             flat = np.empty(len(raw), dtype=object)
             flat[:] = [_plain(value) for value in raw]
         else:
@@ -263,7 +263,7 @@ class _Scalar(_StandIn):
 
     def __init__(self, dtype: Any, raw: Any = b"") -> None:
         if not isinstance(dtype, _DType) or dtype.is_object:
-            raise _Refused("it holds a scalar that is no number")
+            raise _Refused("it holds a scalar that is not a number")
         cell = _Array()
         cell.fill(raw, dtype, (1,), "C")
         self.value = cell.values[0].item()
@@ -302,7 +302,7 @@ class _Block(_StandIn):
 
     def __init__(self, values: Any, placement: Any, ndim: Any) -> None:
         if not isinstance(values, _Array):
-            raise _Refused("it holds columns that are no NumPy arrays")
+            raise _Refused("it holds columns that are not NumPy arrays")
         self.values = values.values
         self.places: list[int] = (
             placement.places if isinstance(placement, _Slice) else placement.values.tolist()

@@ -58,7 +58,7 @@ def saved(file: str | Path | Scenario, digest: str | None = None) -> Scenario:
     Raises
     ------
     ValueError
-        When there is no such file, it is no saved scenario, or it is another one.
+        When there is no such file, it is not a saved scenario, or it is another one.
     """
     if isinstance(file, Scenario):
         found = file
@@ -114,7 +114,7 @@ def read_scenario(content: bytes, source: str) -> Scenario:
     Raises
     ------
     ValueError
-        When it is no saved scenario, naming the source.
+        When it is not a saved scenario, naming the source.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:

@@ -67,7 +67,7 @@ class Table:
     ----------
     frame : polars.DataFrame
         Columns of text (null where empty), score and cost (f64, null where missing), score_wrong
-        and cost_wrong (text that is no number, else null), and row (number in the source).
+        and cost_wrong (text that is not a number, else null), and row (number in the source).
     columns : mapping
         Name in the source of each column that is there.
     place : callable
@@ -99,7 +99,7 @@ class Release(NamedTuple):
     day : date or None
         None when the table gives no date, or one that cannot be read.
     wrong : str
-        What stands there and is no date; else empty.
+        What stands there where it is not a date; else empty.
     rows : int
         In how many rows the model occurs.
     """

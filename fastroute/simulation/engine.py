@@ -85,7 +85,7 @@ def make_program(world: World, policy: Policy, budget: float, seed: int, plan: P
 
 
 def refuse_policy(policy: Policy, world: World, backend: str) -> None:
-    """Refuse a policy that the scenario or the backend has not what it takes for.
+    """Refuse a policy that the scenario or the backend cannot run.
 
     Raises
     ------
@@ -117,7 +117,9 @@ def compose(policy: Policy, program: Program, backend: str) -> Any:
     try:
         return kernel.compose(program)
     except NumbaError as error:
-        own = [part.label for part in policy.parts if part.is_own] or ["a law of the scenario"]
+        own = [f"{part.kind} {part.label}" for part in policy.parts if part.is_own] or [
+            "a law of the scenario"
+        ]
         raise ValueError(f"{', '.join(own)}: cannot be compiled: {error}") from error
 
 
@@ -196,8 +198,8 @@ def run_chunk(
             )
             if refused >= 0:
                 raise ValueError(
-                    f"router {task.policy.router.label}: what it wrote to share in round "
-                    f"{refused} is no distribution within the limits: shares must be at least 0, "
+                    f"router {task.policy.router.label}: its shares in round {refused} are "
+                    "not a distribution within the limits: they must be at least 0, "
                     "at most their limits, and add up to 1 in every trial"
                 )
             rounds = piece.stop - piece.start

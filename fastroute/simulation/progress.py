@@ -10,7 +10,7 @@ OnProgress = Callable[[int, int], None]
 
 @contextlib.contextmanager
 def show_progress(progress: bool | OnProgress | None) -> Iterator[OnProgress | None]:
-    """Show a bar where one is asked for; quiet where standard error is no terminal.
+    """Show a bar where one is asked for; quiet where standard error is not a terminal.
 
     Yields
     ------

@@ -127,11 +127,13 @@ class Settings:
             object.__setattr__(self, setting.name, value)
         if not isinstance(self.stages, str) and self.stages > self.horizon:
             raise ValueError(
-                f"stages={self.stages} is more than horizon={self.horizon}: at most one a round"
+                f"stages={self.stages} is more than horizon={self.horizon}; use at most one "
+                "stage per round"
             )
         if isinstance(self.checkpoints, tuple) and self.checkpoints[-1] > self.horizon:
             raise ValueError(
-                f"checkpoints reach {self.checkpoints[-1]}, beyond horizon={self.horizon}"
+                f"checkpoints reach {self.checkpoints[-1]}, beyond horizon={self.horizon}; leave "
+                "out those after the last round"
             )
         if self.dtype != "float64" and self.backend not in ("jax", "auto"):
             raise ValueError(

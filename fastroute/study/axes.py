@@ -37,7 +37,8 @@ def axis_of(value: Any, *, native_list: bool = False) -> tuple[Any, ...] | None:
         word = repr(int(entry) if isinstance(entry, float) and entry.is_integer() else entry)
         if word in seen:
             raise ValueError(
-                f"{show_toml(entry)} is there twice; every value of an axis makes a cell"
+                f"{show_toml(entry)} occurs twice; every value of an axis makes a cell, so "
+                "leave one out"
             )
         seen.add(word)
     return axis
@@ -91,7 +92,7 @@ def zip_problems(
         for name in group:
             if name not in known:
                 listed = ", ".join(known) or "none"
-                problems.append(f"{path}: {show_toml(name)} is no axis. The axes are: {listed}")
+                problems.append(f"{path}: {show_toml(name)} is not an axis. The axes are: {listed}")
             elif name in used:
                 problems.append(f"{path}: {show_toml(name)} is in zip[{used[name]}] too")
             used.setdefault(name, place)

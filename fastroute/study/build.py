@@ -58,7 +58,7 @@ def build_policy(name: str, options: Mapping[str, Any]) -> "Policy":
 
 @functools.lru_cache(maxsize=1024)
 def policy_formula(part: "type[Part] | None", option: str, value: str) -> Formula | None:
-    """Read a formula for an option of a part of a policy; None where the value is none.
+    """Read a formula for an option of a part of a policy; None where the value is not a formula.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def policy_formula(part: "type[Part] | None", option: str, value: str) -> Formul
     Raises
     ------
     ValueError
-        When the option is a number and the text is no formula.
+        When the option is a number and the text is not a formula.
     """
     from fastroute.policies import OptionsError, Policy
 
@@ -102,7 +102,7 @@ def policy_formulas(name: str, options: Mapping[str, Any]) -> dict[str, Formula]
     Raises
     ------
     ValueError
-        When something is no part, or an option that is a number is a text that is no formula.
+        When something is no part, or an option that is a number is text that is not a formula.
     """
     found = {}
     texts = {option: value for option, value in options.items() if isinstance(value, str)}

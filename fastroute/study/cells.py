@@ -239,7 +239,7 @@ def _place(point: Point) -> str:
 
 
 def _duplicate_cells(cells: list[Cell]) -> list[str]:
-    """Find cells that come to the same numbers, which would be the same row twice."""
+    """Find cells that have the same numbers, which would be the same row twice."""
     seen: dict[str, Cell] = {}
     found = []
     for cell in cells:
@@ -247,8 +247,8 @@ def _duplicate_cells(cells: list[Cell]) -> list[str]:
         # Two policies may be the same on purpose, under labels of their own.
         if other is not cell and (other.policy == cell.policy or other.storage != cell.storage):
             found.append(
-                f"{other} and {cell} come to the same numbers; drop a value from an axis "
-                "(two formulas may have the same value, and trials alone are no axis)"
+                f"{other} and {cell} have the same numbers; drop a value from an axis "
+                "(two formulas may have the same value, and trials alone are not an axis)"
             )
     return found[:5]
 
@@ -268,8 +268,8 @@ def _run_options(point: Point) -> dict[str, int]:
         except KeyError as missing:
             raise ValueError(
                 f"trials = {show_toml(trials)}: uses {missing.args[0]}, but scenario "
-                f'"{point.scenario.name}" has an instance for every trial and must know their '
-                "number before that is known; use a number or a formula in T"
+                f'"{point.scenario.name}" has one instance per trial, so trials must be '
+                f"known before {missing.args[0]}; use a number or a formula in T"
             ) from None
     return {option: found[option] for option in wanted}
 

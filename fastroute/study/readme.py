@@ -33,7 +33,7 @@ _FILES: Final = {
     "with 95 % bands (`spend.png`: the same).",
 }
 _PAGE: Final = (
-    "- `report.html`: The results as one page, with charts; `fastroute report .` writes it anew, "
+    "- `report.html`: The results as one page, with charts; `fastroute report .` writes it again, "
     "also while the study runs. It is a view of the frames, so the manifest does not list it."
 )
 _WORLD_FIGURES: Final = (

@@ -408,7 +408,7 @@ def _plain(value: Any) -> Any:
 
 
 def _tables(name: str, value: Any) -> dict[str, Mapping[str, Any]]:
-    """Return the tables of a name with where they are in the study; what is no table is empty."""
+    """Return the tables of a name with where they are in the study, and {} for anything else."""
     if isinstance(value, Mapping):
         return {name: value} if name == "scenario" else {}
     if not isinstance(value, list | tuple):

@@ -196,7 +196,7 @@ def from_parquet(content: bytes) -> Accounts:
     if missing:
         raise DamagedError(
             f"has no column {', '.join(missing)}: another version of fastroute wrote it; run "
-            "the study again, which computes such shards anew"
+            "the study again, which computes such shards again"
         )
     finals = {name: frame[name].to_numpy() for name in ("trial", *names_of(TRIAL_COLUMNS))}
     curves: F8 | Moments

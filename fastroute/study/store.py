@@ -154,11 +154,11 @@ class RunDirectory:
                 "where they are whole, and computed again where not"
             )
         if self.records.lost and len(self.records):
-            self.notes.append(f"{COMPACTED}: missing or damaged, and made anew of the shards")
+            self.notes.append(f"{COMPACTED}: missing or damaged, and rebuilt from the shards")
         if unrecorded:
             self.notes.append(f"{unrecorded:,} shards without a record are intact, and are used")
         if intact_manifest(self.path) is None:
-            self.notes.append(f"{MANIFEST}: missing or damaged, and made anew")
+            self.notes.append(f"{MANIFEST}: missing or damaged, and rebuilt")
 
     def _check(self, study: Study) -> None:
         """Refuse a directory whose shards are not all shards of this study."""

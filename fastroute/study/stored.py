@@ -224,8 +224,8 @@ class StoredStudy:
         damaged = damaged_files(self.path, self.manifest, names) if self.complete else []
         if damaged:
             raise RunDirectoryError(
-                f"{self.path}: {', '.join(damaged)}: damaged; run the study again, which writes "
-                "anew what is damaged"
+                f"{self.path}: {', '.join(damaged)}: damaged; run the study again, which "
+                "rebuilds what is damaged"
             )
 
     @cached_property
@@ -245,7 +245,7 @@ class StoredStudy:
         except (OSError, DamagedError) as error:
             reason = f"{CELLS}: {error.strerror}" if isinstance(error, OSError) else str(error)
             raise RunDirectoryError(
-                f"{self.path}: {reason}; run the study again, which writes it anew"
+                f"{self.path}: {reason}; run the study again, which rebuilds it"
             ) from None
 
     def _frame(self, name: str) -> "pl.LazyFrame":

@@ -94,7 +94,7 @@ def _key_lines(text: str) -> dict[Path, int]:
 
 def _statements(text: str) -> Iterator[tuple[int, str, list[str]]]:
     """Yield line, brackets (none before a value) and key of every head and assignment."""
-    # The mark that some editors put before the text is no part of it.
+    # The mark that some editors put before the text is not a part of it.
     at = len(text) - len(text.removeprefix("\ufeff"))
     line = 1
     while True:

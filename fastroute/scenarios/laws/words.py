@@ -96,7 +96,7 @@ def _law(field: str, value: Any, kind: type[_L], known: Mapping[str, type[_L]]) 
         remedy = f"pass one of {', '.join(known)}, or a {kind.__name__}"
         if isinstance(value, type) and issubclass(value, kind):
             remedy = f"pass an object of it, {value.__name__}(...)"
-        raise ValueError(f"{field}={checks.quoted(value)} is no law; {remedy}")
+        raise ValueError(f"{field}={checks.quoted(value)} is not a law; {remedy}")
     law = _find(field, name, kind, known)
     parameters = inspect.signature(law).parameters
     for option in options:
