@@ -114,7 +114,7 @@ REFUSED: list[tuple[Any, dict[str, Any], list[str]]] = [
     (change(4, task="other"), {}, ["task: 1 queries", "'q1'"]),
     (change(4, model=None), {}, ["model", "empty in 1 row"]),
     (outcomes(), {"models": {"old": "2023-01-01"}}, ["'new', 'mid'", "not in the models table"]),
-    (outcomes(), {"models": {**DATES, "old": ""}}, ["release_date: no date", "'old'; fill in YYYY"]),
+    (outcomes(), {"models": {**DATES, "old": ""}}, ["release_date: no date", "'old'; fill in Y"]),
     (outcomes(), {"models": {**DATES, "old": "May 2023"}}, ["release_date", "'May 2023'"]),
     (outcomes(), {"models": None}, ["models=None", "release_date"]),
     (

@@ -227,8 +227,8 @@ def _prepare(
     size = len(world.limit)
     # A rule is about the whole run, whatever part of it is simulated.
     rules = isinstance(settings.budget, str) or isinstance(settings.stages, str)
-    whole_world = scenario.resolve(horizon, trials) if rules and part is not None else world
-    budget, count = resolve_rules(settings, whole_world)
+    world_of_run = scenario.resolve(horizon, trials) if rules and part is not None else world
+    budget, count = resolve_rules(settings, world_of_run)
     plan = make_plan(world, horizon, count, checkpoint_rounds(settings.checkpoints, horizon))
     # Solved once on the host, whatever the device: not worth a compilation.
     asked = time.perf_counter()

@@ -19,7 +19,7 @@ from fastroute.simulation.blocks import (
     merge_moments,
     merge_stages,
 )
-from fastroute.simulation.columns import NOTHING
+from fastroute.simulation.columns import NEAR_ZERO
 from fastroute.simulation.engine import ChunkResult, Task
 from fastroute.simulation.frames import mean_with_margin
 from fastroute.simulation.ledger import STARVED
@@ -215,7 +215,7 @@ def _overspending(finals: dict[str, NDArray[Any]], budget: float) -> list[str]:
 def _below_zero(finals: dict[str, NDArray[Any]]) -> list[str]:
     """Say where the priced regret is below zero, its whole 95 % interval included."""
     mean, _, half = mean_with_margin(finals["priced_regret"])
-    if half is None or mean + half > -NOTHING:
+    if half is None or mean + half > -NEAR_ZERO:
         return []
     return [
         "The priced regret is below zero: over time the policy mixed more models, moved spending "

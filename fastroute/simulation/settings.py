@@ -40,19 +40,19 @@ def _stages(field: str, value: Any) -> int | str:
 def _checkpoints(field: str, value: Any) -> int | tuple[int, ...]:
     # A list or a range is counted before it is made an array.
     if isinstance(value, Sequence) and not isinstance(value, str):
-        _few(field, value, len(value), "rounds")
+        _check_count(field, value, len(value), "rounds")
     if isinstance(value, str) or np.ndim(value) == 0:
         count = integer(field, value)
-        _few(field, value, count, "points")
+        _check_count(field, value, count, "points")
         return count
     points = number_array(field, value)
-    _few(field, value, points.size, "rounds")
+    _check_count(field, value, points.size, "rounds")
     if points.size == 0 or not ((points == np.rint(points)) & (points >= 1)).all():
         raise refused(field, value, "whole numbers of rounds >= 1, at least one")
     return tuple(int(point) for point in np.unique(points))
 
 
-def _few(field: str, value: Any, count: int, what: str) -> None:
+def _check_count(field: str, value: Any, count: int, what: str) -> None:
     if count > MOST_CHECKPOINTS:
         remedy = "64 log-spaced points, the default, show a whole run"
         raise refused(field, value, f"at most {MOST_CHECKPOINTS:,} {what}, not {count:,}", remedy)
@@ -138,7 +138,7 @@ class Settings:
         if self.dtype != "float64" and self.backend not in ("jax", "auto"):
             raise ValueError(
                 f'dtype={self.dtype!r} needs backend="jax", not backend={self.backend!r}: the '
-                "others know double precision only; leave dtype out, or choose the JAX backend"
+                "other backends compute in double precision only; leave dtype out, or choose JAX"
             )
         if self.trace and self.trials * self.horizon > MAX_TRACE:
             raise ValueError(

@@ -23,7 +23,7 @@ RUN_OPTIONS: Final = ("horizon", "trials")
 #: Name of the scenario that is read from a file.
 SAVED: Final = "saved"
 #: Folder of a run directory in which these files are kept, named by what is in them.
-KEPT: Final = "scenarios"
+SCENARIO_FOLDER: Final = "scenarios"
 # Parts of an annotation that take a list as one value.
 _LISTS: Final = ("Sequence", "ArrayLike", "list", "tuple")
 # Parts of an annotation that take the name of a file.
@@ -213,7 +213,7 @@ def run_options(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
 def scenario_axes(name: str, options: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Those options of a scenario that are axes of the grid."""
     if is_registered(name):
-        native = _annotated(name, _LISTS)
+        native = _options_with_annotation(name, _LISTS)
     else:
         # A function of the user's own is not imported to look: every list is an axis. Where a name
         # is not known at all, as in the report of a study whose scenario was registered by a
@@ -244,14 +244,14 @@ def _parameters_of(builder: "Callable[..., Scenario]") -> list[inspect.Parameter
     return [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
 
 
-def _annotated(name: str, words: Sequence[str]) -> set[str]:
+def _options_with_annotation(name: str, words: Sequence[str]) -> set[str]:
     """Options of a scenario whose annotation has one of the words in it."""
     return {p.name for p in _parameters(name) if any(x in str(p.annotation) for x in words)}
 
 
 def _file_options(name: str) -> set[str]:
     """Options of a registered scenario that are names of files where they are text."""
-    return _annotated(name, _FILES) if is_registered(name) else set()
+    return _options_with_annotation(name, _FILES) if is_registered(name) else set()
 
 
 def is_registered(name: str) -> bool:
@@ -317,7 +317,7 @@ def identity_of(name: str, options: Mapping[str, Any], *, files: bool = True) ->
     found = {key: _plain_axis(name, key, options[key]) for key in options if key not in names}
     # A saved scenario has a digest of what is in its file.
     if files and name != SAVED:
-        found |= {key: _content(value) for key, value in options.items() if key in names}
+        found |= {key: _checksums(value) for key, value in options.items() if key in names}
     return found
 
 
@@ -334,7 +334,7 @@ def stored_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return resolved options as the run directory has them: with a saved scenario inside it."""
     if name != SAVED:
         return dict(options)
-    return {**options, "file": f"{KEPT}/{options['digest'][:16]}.npz"}
+    return {**options, "file": f"{SCENARIO_FOLDER}/{options['digest'][:16]}.npz"}
 
 
 def file_content(name: str, options: Mapping[str, Any]) -> bytes:
@@ -348,12 +348,12 @@ def file_content(name: str, options: Mapping[str, Any]) -> bytes:
     return scenario_bytes(file) if isinstance(file, Scenario) else Path(file).read_bytes()
 
 
-def _content(value: Any) -> Any:
+def _checksums(value: Any) -> Any:
     """Return a checksum for the name of a file that is there, and other values as they are."""
     if isinstance(value, list | tuple):
-        return [_content(entry) for entry in value]
+        return [_checksums(entry) for entry in value]
     if isinstance(value, Mapping) and set(value) == {"grid"}:
-        return {"grid": _content(value["grid"])}
+        return {"grid": _checksums(value["grid"])}
     if isinstance(value, str):
         try:
             about = os.stat(value)
@@ -377,16 +377,16 @@ def resolve_policy(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     axes = policy_axes(options)
     first = {**options, **{option: axis[0] for option, axis in axes.items()}}
     rules = policy_formulas(name, first)
-    open_ = {key: options[key] for key in options if key in axes or key in rules}
+    open_options = {key: options[key] for key in options if key in axes or key in rules}
     tables = build_policy(name, {k: v for k, v in first.items() if k not in rules}).dump()
     del tables["name"]
     for kind in KINDS:
         if kind in axes:
             # The options beside it are for whichever part it is.
-            open_ |= {key: options[key] for key in tables[kind] if key in options}
+            open_options |= {key: options[key] for key in tables[kind] if key in options}
         else:
-            tables[kind] = {k: v for k, v in tables[kind].items() if k not in open_}
-    return {**tables, **open_}
+            tables[kind] = {k: v for k, v in tables[kind].items() if k not in open_options}
+    return {**tables, **open_options}
 
 
 class FormulaOptionError(ValueError):

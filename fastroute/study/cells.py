@@ -199,19 +199,19 @@ def lay_out(study: Study, on_progress: Callable[[int, int], None] | None = None)
         When there are too many cells, or the formulas, options or scenario of a cell do not
         work. What is wrong with several cells is said once.
     """
-    reader = _CellBuilder(study)
+    builder = _CellBuilder(study)
     cells: list[Cell] = []
     wrong: dict[str, list[tuple[int, Point]]] = {}
-    laid = points(study)
-    for number, point in enumerate(laid):
+    grid_points = points(study)
+    for number, point in enumerate(grid_points):
         try:
-            cells.append(reader.cell(number, point))
+            cells.append(builder.cell(number, point))
         except (ValueError, OSError) as error:
             wrong.setdefault(str(error), []).append((number, point))
         if on_progress is not None:
-            on_progress(number + 1, len(laid))
+            on_progress(number + 1, len(grid_points))
     if wrong:
-        lines = [f"{_places(where)}: {message}" for message, where in wrong.items()]
+        lines = [f"{_describe_cells(where)}: {message}" for message, where in wrong.items()]
         more = len(lines) - 5
         tail = [f"and {more:,} more problems like these"] if more > 0 else []
         raise StudyError(f"study {study.name}", lines[:5] + tail)
@@ -221,17 +221,17 @@ def lay_out(study: Study, on_progress: Callable[[int, int], None] | None = None)
     return cells
 
 
-def _places(cells: Sequence[tuple[int, Point]]) -> str:
+def _describe_cells(cells: Sequence[tuple[int, Point]]) -> str:
     """Name cells: the first one in full, and the numbers of a few others."""
     number, point = cells[0]
     if len(cells) == 1:
-        return f"cell {number} ({_place(point)})"
+        return f"cell {number} ({_describe_point(point)})"
     few = ", ".join(str(number) for number, _ in cells[:5])
     rest = ", ..." if len(cells) > 5 else ""
-    return f"{len(cells):,} cells ({few}{rest}; the first is {_place(point)})"
+    return f"{len(cells):,} cells ({few}{rest}; the first is {_describe_point(point)})"
 
 
-def _place(point: Point) -> str:
+def _describe_point(point: Point) -> str:
     settings = ", ".join(
         f"{name}={show_toml(point.setting[name])}" for name in ("horizon", "budget", "max_deployed")
     )
@@ -302,7 +302,7 @@ class _CellBuilder:
         self._scenarios: dict[str, Scenario] = {}
         self._contents: dict[str, bytes] = {}
         self._worlds: dict[tuple[str, int], tuple[World, str]] = {}
-        self._marks: dict[tuple[str, int, int], BudgetMarks] = {}
+        self._budget_marks_of: dict[tuple[str, int, int], BudgetMarks] = {}
         self._feasible: set[tuple[str, int, int, float]] = set()
         self._world_numbers: dict[str, int] = {}
         self._world_settings: dict[tuple[Any, ...], _WorldSettings | ValueError | OSError] = {}
@@ -311,15 +311,15 @@ class _CellBuilder:
         # Both cost a solution of every pool and instance, so they are left out where no formula
         # can ask for them.
         text = json.dumps([study.to_dict()[key] for key in ("setting", "policy")])
-        self._marked = any(name in text for name in BudgetMarks._fields)
-        self._swept = {
+        self._uses_marks = any(name in text for name in BudgetMarks._fields)
+        self._axes_of_grid = {
             name: axis
             for scenario in study.scenario
             for policy in study.policy
             for name, axis in study.axes(scenario, policy).items()
         }
         self._columns = [
-            column for name, axis in self._swept.items() if (column := _column(name, axis))
+            column for name, axis in self._axes_of_grid.items() if (column := _column(name, axis))
         ]
 
     def cell(self, number: int, point: Point) -> Cell:
@@ -430,7 +430,7 @@ class _CellBuilder:
         names["T"] = evaluate("horizon")
         names["N"] = scenario.n_models
         names["M_max"] = evaluate("max_deployed")
-        if self._marked:
+        if self._uses_marks:
             marks = self._budget_marks(name, scenario, found["horizon"], found["max_deployed"])
             names |= marks._asdict()
         names["b"] = evaluate("budget")
@@ -455,10 +455,10 @@ class _CellBuilder:
         self, name: str, scenario: "Scenario", horizon: int, max_deployed: int
     ) -> BudgetMarks:
         key = (name, horizon, max_deployed)
-        if key not in self._marks:
+        if key not in self._budget_marks_of:
             world = self._world(name, scenario, horizon)[0]
-            self._marks[key] = budget_marks(world, horizon, max_deployed)
-        return self._marks[key]
+            self._budget_marks_of[key] = budget_marks(world, horizon, max_deployed)
+        return self._budget_marks_of[key]
 
     def _check_feasible(self, name: str, scenario: "Scenario", settings: Settings) -> None:
         horizon, max_deployed = settings.horizon, settings.max_deployed
@@ -517,7 +517,7 @@ def _digest(world: "World") -> str:
     for law in ("reward", "cost"):
         outcome: Outcome = fields.pop(law)
         fields |= {f"{law}_{name}": value for name, value in outcome._asdict().items()}
-        fields[f"{law}_draw"] = _drawn(outcome, getattr(world, f"{law}_mean")[0])
+        fields[f"{law}_draw"] = _sample_draws(outcome, getattr(world, f"{law}_mean")[0])
     for name, value in fields.items():
         array = np.asarray(value)
         if name in ("reward_mean", "cost_mean") and len(array) > 1:
@@ -529,7 +529,7 @@ def _digest(world: "World") -> str:
     return digest.hexdigest()[:16]
 
 
-def _drawn(outcome: "Outcome", mean: NDArray[np.float64]) -> list[float]:
+def _sample_draws(outcome: "Outcome", mean: NDArray[np.float64]) -> list[float]:
     """Return what a formula draws for the first models, so that a change of it is seen."""
     if outcome.draw is None:
         return []

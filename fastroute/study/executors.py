@@ -79,14 +79,14 @@ class Threads:
 
     def submit(self, job: Job) -> "Future[ShardResult]":
         """Compute a shard on a thread."""
-        told = 0
+        reported = 0
 
         def progress(done: int, total: int) -> None:
-            nonlocal told
+            nonlocal reported
             if self._stop.is_set():
                 raise InterruptedError("the study was stopped")
-            self._advance(done - told)
-            told = done
+            self._advance(done - reported)
+            reported = done
 
         return self._executor.submit(run_shard, job, progress)
 

@@ -62,14 +62,14 @@ def points(study: Study) -> list[Point]:
                 f"axes: {sizes}. Shorten an axis, put axes together in zip, or raise max_cells"
             ],
         )
-    laid: list[tuple[tuple[Any, ...], Point]] = []
+    grid_points: list[tuple[tuple[Any, ...], Point]] = []
     scenarios: dict[str, ScenarioSpec] = {}  # equal ones are one object, which can be recognised
     for s, scenario in enumerate(study.scenario):
         for p, policy in enumerate(study.policy):
             groups = _groups(study, scenario, policy)
             # What an axis of the world decides is not for the label of the policy to tell.
             single = {name for group in groups for name, axis in group if len(axis) == 1}
-            outer = [any(not _of(name, "policy") for name, _ in group) for group in groups]
+            outer = [any(not _is_axis_of(name, "policy") for name, _ in group) for group in groups]
             quiet = {
                 name for group, out in zip(groups, outer, strict=True) if out for name, _ in group
             }
@@ -90,9 +90,9 @@ def points(study: Study) -> list[Point]:
                         for field in Setting.model_fields
                     },
                 )
-                laid.append(((s, where, p, who), point))
-    laid.sort(key=lambda entry: entry[0])
-    return [point for _, point in laid]
+                grid_points.append(((s, where, p, who), point))
+    grid_points.sort(key=lambda entry: entry[0])
+    return [point for _, point in grid_points]
 
 
 def _groups(
@@ -123,7 +123,9 @@ def _single_valued(
     known: dict[str, Spec],
 ) -> Spec:
     """Return a scenario or policy with one value for every axis, named in the label."""
-    mine = {name.partition(".")[2]: value for name, value in values.items() if _of(name, kind)}
+    mine = {
+        name.partition(".")[2]: value for name, value in values.items() if _is_axis_of(name, kind)
+    }
     varied = [
         f"{option}={value_label(value)}"
         for option, value in mine.items()
@@ -137,5 +139,5 @@ def _single_valued(
     return known[key]
 
 
-def _of(name: str, kind: str) -> bool:
+def _is_axis_of(name: str, kind: str) -> bool:
     return name.startswith(f"{kind}.")

@@ -122,8 +122,8 @@ def _unknown_options(path: str, given: Mapping[str, Any], allowed: Any, kind: st
 
 def _build_before_its_run(name: str, options: Mapping[str, Any]) -> None:
     """Build a scenario with stand-ins for the options that its run decides."""
-    open_ = {key: _STAND_INS[key] for key in run_options(name, options)}
-    build_scenario(name, {**options, **open_})
+    options_of_run = {key: _STAND_INS[key] for key in run_options(name, options)}
+    build_scenario(name, {**options, **options_of_run})
 
 
 def _build_without_formulas(name: str, options: Mapping[str, Any]) -> None:

@@ -109,14 +109,14 @@ class Study(BaseModel):
 
     @field_validator("answer")
     @classmethod
-    def _answer_is_known(cls, answer: str | None) -> str | None:
+    def _validate_answer(cls, answer: str | None) -> str | None:
         if answer is not None and answer not in QUESTIONS:
             raise ValueError(unknown_name(answer, QUESTIONS, "answer"))
         return answer
 
     @field_validator("name")
     @classmethod
-    def _name_is_a_path_component(cls, name: str) -> str:
+    def _validate_name(cls, name: str) -> str:
         if not _NAME.fullmatch(name):
             raise ValueError(
                 "must be usable as a directory name: letters, digits, dots, dashes and "
@@ -126,7 +126,7 @@ class Study(BaseModel):
 
     @field_validator("scenario", mode="before")
     @classmethod
-    def _one_scenario_is_a_table(cls, value: Any) -> Any:
+    def _list_of_scenarios(cls, value: Any) -> Any:
         tables = value if isinstance(value, list | tuple) else [value]
         single = isinstance(value, Mapping | Scenario)
         return [_table(entry) for entry in tables] if single or value is tables else value

@@ -38,14 +38,14 @@ class _Named(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _label_defaults_to_name(cls, data: Any) -> Any:
+    def _default_label(cls, data: Any) -> Any:
         if isinstance(data, Mapping) and isinstance(data.get("name"), str):
             return {"label": data["name"], **data}
         return data
 
     @field_validator("label")
     @classmethod
-    def _label_is_printable(cls, label: str) -> str:
+    def _validate_label(cls, label: str) -> str:
         if not label.strip() or not label.isprintable():
             raise ValueError("must be one line of text that is not empty")
         return label
@@ -60,7 +60,7 @@ class PolicySpec(_Named):
 
     @model_validator(mode="before")
     @classmethod
-    def _parts_are_tables(cls, data: Any) -> Any:
+    def _parts_as_tables(cls, data: Any) -> Any:
         return plain_parts(data) if isinstance(data, Mapping) else data
 
 
@@ -115,7 +115,7 @@ class Store(BaseModel):
 
     @field_validator("shard_trials", mode="before")
     @classmethod
-    def _shards_are_whole_blocks(cls, value: Any) -> Any:
+    def _validate_shard_trials(cls, value: Any) -> Any:
         if value != "auto" and (check_value("trials", value) % BLOCK or value > 2**20):
             raise ValueError(f'must be "auto" or a multiple of {BLOCK} up to {2**20}')
         return value if value == "auto" else int(value)

@@ -31,7 +31,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from fastroute.study.build import KEPT
+from fastroute.study.build import SCENARIO_FOLDER
 from fastroute.study.cells import Cell
 from fastroute.study.errors import RunDirectoryError
 from fastroute.study.files import SafeFolder, checksum, make_directory
@@ -74,18 +74,18 @@ _DERIVED: Final = tuple(f"{frame}.parquet" for frame in FRAMES)
 #: What a complete study consists of; figures and README may be redrawn or edited.
 RESULTS: Final = ("study.toml", CELLS, COMPACTED, *_DERIVED)
 # What a run writes before its first shard.
-_BEGUN: Final = (CELLS, "study.toml", JOURNAL, "README.md", MANIFEST)
+_FIRST_FILES: Final = (CELLS, "study.toml", JOURNAL, "README.md", MANIFEST)
 # Files beside the folders.
 _FILES: Final = (*RESULTS, JOURNAL, "README.md", MANIFEST, "answer.md", "report.html")
 # Folders beside that of the shards, and which of their files are the store's.
 _FOLDERS: Final = {
     "failed": is_failure,
     "figures": is_figure,
-    KEPT: is_scenario_file,
+    SCENARIO_FOLDER: is_scenario_file,
     PARTS: is_part,
 }
 # Another version of one of these may give other digits.
-_TELLING: Final = ("fastroute", "numpy", "numba", "llvmlite", "scipy", "highspy", "jax")
+_DECISIVE_PACKAGES: Final = ("fastroute", "numpy", "numba", "llvmlite", "scipy", "highspy", "jax")
 
 
 class RunDirectory:
@@ -190,7 +190,7 @@ class RunDirectory:
         if last and len(self.records):
             changed = [
                 f"{name} {last.get(name)} -> {now.get(name)}"
-                for name in _TELLING
+                for name in _DECISIVE_PACKAGES
                 if last.get(name) != now.get(name)
             ]
             if changed:
@@ -330,12 +330,12 @@ class RunDirectory:
         if self._journal is not None:
             self._journal.close()
         if self._new and not len(self.records) and not (self.path / "failed").exists():
-            for name in (*_BEGUN, COMPACTED):
+            for name in (*_FIRST_FILES, COMPACTED):
                 self.inside.remove(name)
             for folder in filter(is_key, [entry.name for entry in self.inside.entries("shards")]):
                 self.inside.clear(f"shards/{folder}", lambda name: shard_range(name) is not None)
             self.inside.clear("shards", lambda name: False)
-            self.inside.clear(KEPT, is_scenario_file)
+            self.inside.clear(SCENARIO_FOLDER, is_scenario_file)
             self._lock.release()
             # Someone may have put a file there meanwhile; it is not ours to remove.
             if not any(self.path.iterdir()):

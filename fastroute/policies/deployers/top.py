@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from fastroute.policies.deployers.common import highest, make_batch
+from fastroute.policies.deployers.common import deploy_highest, make_batch
 from fastroute.policies.part import Deployer
 from fastroute.policies.stage import Choice, StageProblem
 from fastroute.solve.routing import route
@@ -20,4 +20,4 @@ class Top(Deployer):
         """Return the sets to deploy, for a batch of trials at once."""
         batch = make_batch(problem, problem.upper, problem.lower)
         price = route(batch, problem.backend).budget_price
-        return highest(problem, problem.upper - price[:, None] * problem.lower, price)
+        return deploy_highest(problem, problem.upper - price[:, None] * problem.lower, price)
