@@ -36,7 +36,7 @@ class Policy(BaseModel):
     name : str
         What the policy is called in frames and figures.
     estimator : Estimator
-        What is believed of each model; see :mod:`fastroute.policies.estimators`.
+        What is estimated of each model; see :mod:`fastroute.policies.estimators`.
     deployer : Deployer
         Which models are deployed in a stage; see :mod:`fastroute.policies.deployers`.
     router : Router
@@ -81,7 +81,7 @@ class Policy(BaseModel):
         if self.router.needs_interval and not self.estimator.has_interval:
             raise ValueError(
                 f'router="{self.router.label}" needs confidence intervals, which '
-                f'estimator="{self.estimator.label}" does not tell; give the estimator the formula '
+                f'estimator="{self.estimator.label}" does not have; give the estimator the formula '
                 "interval, or choose another router"
             )
         return self

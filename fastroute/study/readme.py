@@ -65,7 +65,7 @@ def readme(manifest: Mapping[str, Any], results: str = "") -> str:
     done, total = (manifest["shards"].get(name, 0) for name in ("done", "total"))
     status = {
         "complete": "Complete.",
-        "running": "Being run, or killed while it was; `fastroute status` tells which.",
+        "running": "Being run, or killed while it was; `fastroute status` says which.",
         "interrupted": f"Interrupted: {done:,} of {total:,} shards are done.",
         "incomplete": f"Incomplete: {done:,} of {total:,} shards are done, and the folder `failed` "
         "says why the others could not be computed.",

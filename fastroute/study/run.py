@@ -54,7 +54,7 @@ def run_study(
     The cells are divided into shards, one per block of trials. A shard is on disk, checksum and
     all, as soon as it is computed; a run that is killed loses the shards in flight and nothing
     else. Run again, the study continues, and ends in the same frames, bit for bit, whatever
-    happened, whoever computed, and in whatever order.
+    happened, wherever it was computed, and in any order.
 
     Parameters
     ----------

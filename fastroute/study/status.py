@@ -89,7 +89,7 @@ def _rate(stored: StoredStudy, horizons: dict[str, int], running: bool) -> float
     session = max(shards["session"])
     shards = shards.filter(pl.col("session") == session)
     end = time.time() if running else max(shards["at"])
-    # Of a session whose notes are lost the first shard tells when it began, nearly.
+    # Where the notes of a session are lost, its first shard says about when it began.
     sessions, begun = stored.manifest["sessions"], min(shards["at"])
     if session < len(sessions):
         begun = datetime.fromisoformat(sessions[session]["started"]).timestamp()

@@ -41,7 +41,7 @@ def find_lines(problems: Sequence[str], text: str) -> list[int | None]:
     -------
     list of int or None
         Where the key begins; where it is not in a line of its own (in an inline table) or is
-        missing, the line of the table that it belongs to. None where that cannot be told.
+        missing, the line of the table that it belongs to. None where it is not known.
     """
     lines: dict[str, int | None] = {}
     for path, line in _key_lines(text).items():

@@ -231,7 +231,7 @@ def outcome(
     task_prob: Array | None = None,
     task_alias: NDArray[np.int64] | None = None,
 ) -> Outcome:
-    """Return an outcome with empty arrays in the place of those that the law has not."""
+    """Return an outcome with empty arrays in the place of those that the law does not have."""
     return Outcome(
         kernel=kernel,
         draw=draw,
