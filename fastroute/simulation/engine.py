@@ -10,7 +10,7 @@ from fastroute.kernels import codes
 from fastroute.kernels.formulas import estimates
 from fastroute.kernels.normal import normal
 from fastroute.kernels.types import STATES, Memory, ModelNumbers, Program, Routing, new_sums
-from fastroute.policies import Policy, RunNumbers, StageProblem
+from fastroute.policies import Choice, Policy, RunNumbers, StageProblem
 from fastroute.policies.stage import check_choice
 from fastroute.scenarios import World
 from fastroute.scenarios.optimum import Optimum
@@ -167,7 +167,9 @@ def run_chunk(
     for k, stage in enumerate(plan.stages):
         problem = _problem(task, k, stage, memory, previous, reward_mean, cost_mean, first_trial)
         deployer = task.policy.deployer
-        choice = check_choice(deployer.choose(problem), problem, deployer.label)
+        choice = deployer.choose(problem)
+        if deployer.is_own or not isinstance(choice, Choice):
+            choice = check_choice(choice, problem, deployer.label)
         filled = slot_table(choice.deployed, slots)
         inside = _best_routing(filled, reward_mean, cost_mean, world.limit, task)
         pool_value = task.optimum.value[stage.pool, mine]

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
 from fastroute.kernels.numba_ import lanes as problems
-from fastroute.kernels.numba_.compile import compiled
+from fastroute.kernels.numba_.compile import compiled, inner
 from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP
 from fastroute.kernels.numba_.routing import solve_one
 from fastroute.kernels.tolerances import BUDGET_RANGE, TIE
@@ -21,7 +21,7 @@ FEW = 8
 LINE = np.uint64(problems.LINE)
 
 
-@compiled
+@inner
 def check(w, slots, cost_max):
     """Find by how much every lane's basis is the best one for this round's bounds.
 
@@ -70,7 +70,7 @@ def check(w, slots, cost_max):
         _check_ties(w, slots)
 
 
-@compiled
+@inner
 def _check_ties(w, slots):
     """Let ties at price 0 be decided by the tie order: lower cost, then lower index.
 
@@ -95,7 +95,7 @@ def _check_ties(w, slots):
             w[LANE.worst + lane] = before if w[LANE.guard + lane] > 0.0 else worst
 
 
-@compiled
+@inner
 def share(w, budget):
     """Shares of the basis from the two coupling rows; returns the number of lanes to repair.
 
@@ -179,7 +179,7 @@ def repair(ws, v, slots, budget, who, count, u, c, a, p, side):
         repair_one(w, slots, lane, budget, u, c, a, p, side)
 
 
-@compiled
+@inner
 def _solve_together(ws, v, slots, budget, who, u, c, a, p, side):
     """Solve at most ``lanes.WIDTH`` trials in lockstep."""
     group = np.uint64(len(who))
@@ -207,7 +207,7 @@ def _solve_together(ws, v, slots, budget, who, u, c, a, p, side):
             a[m] = v[o + problems.SLOT.limit]
             side[m] = v[o + problems.SLOT.side]
         i, j = np.int64(v[problems.LANE.i_slot + k]), np.int64(v[problems.LANE.j_slot + k])
-        _keep(w, slots, lane, budget, OPTIMAL, i, j, a, p, side)
+        _keep(w, slots, lane, budget, np.int64(OPTIMAL), i, j, a, p, side)
 
 
 @compiled
@@ -222,7 +222,7 @@ def repair_one(w, slots, lane, budget, u, c, a, p, side):
     _keep(w, slots, lane, budget, status, i, j, a, p, side)
 
 
-@compiled
+@inner
 def _keep(w, slots, lane, budget, status, i, j, a, p, side):
     """Write the basis of one lane: its models, their sides, and its shares."""
     w[LANE.status + lane] = np.float64(status)

@@ -23,13 +23,24 @@ _VARIABLE: Final = "NUMBA_CACHE_DIR"
 _REMEDY: Final = f"Set {_VARIABLE} to a folder of your own to keep them for good"
 
 
+_OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
+_NO_WRAPPERS: Final = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a kernel on its first call, or load what an earlier process has compiled."""
-    return _stamped(njit(nogil=True, error_model="numpy", cache=keeps())(function))
+    return _stamped(njit(**_OPTIONS, cache=keeps())(function))
 
 
-def compile_for(signature: Any, function: Callable[..., Any], *, keep: bool = True) -> Any:
-    """Compile a function now, for one signature; it can then be passed to other kernels.
+def inner(function: Callable[..., Any]) -> Any:
+    """Compile a kernel that only other kernels call: without what Python would need to call it."""
+    return _stamped(njit(**_OPTIONS, **_NO_WRAPPERS, cache=keeps())(function))
+
+
+def compile_for(
+    signature: Any, function: Callable[..., Any], *, keep: bool = True, python: bool = True
+) -> Any:
+    """Compile a function now, for one signature.
 
     Parameters
     ----------
@@ -39,6 +50,8 @@ def compile_for(signature: Any, function: Callable[..., Any], *, keep: bool = Tr
     keep : bool
         Keep what is compiled for the next process.  Not for functions that call a formula of the
         user, of whose file no stamp is taken.
+    python : bool
+        Whether Python calls it; else only its address is used.
 
     Returns
     -------
@@ -47,8 +60,8 @@ def compile_for(signature: Any, function: Callable[..., Any], *, keep: bool = Tr
     """
     if config.DISABLE_JIT:  # type: ignore[attr-defined]  # set from the environment
         return function
-    options = {"nogil": True, "error_model": "numpy"}
-    kernel = _stamped(njit(**options, cache=keep and keeps())(function))
+    wrappers = {} if python else _NO_WRAPPERS
+    kernel = _stamped(njit(**_OPTIONS, **wrappers, cache=keep and keeps())(function))
     kernel.compile(signature)
     kernel.disable_compile()
     return kernel
@@ -66,9 +79,7 @@ def _stamped(kernel: Any) -> Any:
 def _stamp() -> str:
     """Digest of the source of all kernels."""
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parents[1].glob("*/*.py")) + sorted(
-        Path(__file__).parents[1].glob("*.py")
-    ):
+    for file in sorted(Path(__file__).parents[1].glob("**/*.py")):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

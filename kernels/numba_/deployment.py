@@ -22,7 +22,8 @@ from fastroute.kernels.codes import (
     OVER_BUDGET,
     VERTEX,
 )
-from fastroute.kernels.numba_.compile import compiled
+from fastroute.kernels.numba_.compile import compiled, inner
+from fastroute.kernels.numba_.routing import solve as relax
 from fastroute.kernels.numba_.routing import solve_one
 from fastroute.kernels.tolerances import HANDICAP, POSITIVE, REACH, SUPPORT, VALUE
 from fastroute.kernels.types import Deployment
@@ -30,7 +31,7 @@ from fastroute.kernels.types import Deployment
 _FREE, _IN, _OUT = 0, 1, 2
 
 
-@compiled
+@inner
 def _thin(u, c, a, f, size, max_deployed, state):
     """Take out models that at least ``max_deployed`` others are as good as in every respect.
 
@@ -51,7 +52,7 @@ def _thin(u, c, a, f, size, max_deployed, state):
         state[j] = _OUT if a[j] <= 0.0 or better >= max_deployed else _FREE
 
 
-@compiled
+@inner
 def _handicap(u, c, size, v):
     """Write to ``v`` the rewards less the handicap of each model's rank in the tie order."""
     for m in range(size):
@@ -62,7 +63,7 @@ def _handicap(u, c, size, v):
         v[m] = u[m] - HANDICAP * math.sqrt(rank)
 
 
-@compiled
+@inner
 def _widest_first(a, size):
     """Models in order of their limits, the largest first."""
     # By insertion: few models, and NumPy's sort takes seconds to compile.
@@ -76,7 +77,7 @@ def _widest_first(a, size):
     return order
 
 
-@compiled
+@inner
 def _fits(a, widest, size, state, room):
     """Whether the models in and the ``room`` widest free ones can carry all traffic."""
     total = 0.0
@@ -90,7 +91,7 @@ def _fits(a, widest, size, state, room):
     return total >= 1.0 - 1e-12
 
 
-@compiled
+@inner
 def _search(u, c, a, f, size, b, max_deployed, node_limit, best):
     """Branch and bound; ``best`` receives the weights.
 
@@ -220,7 +221,25 @@ def _search(u, c, a, f, size, b, max_deployed, node_limit, best):
 
 
 @compiled
-def _solve(
+def _classify(weight, limit, charge, max_deployed, status, method, nodes):
+    """Find the problems that the vertex of the relaxation does not solve; returns how many."""
+    batch, size = weight.shape
+    left = 0
+    for r in range(batch):
+        nodes[r] = 1
+        support = 0
+        charged = False
+        for m in range(size):
+            support += 1 if weight[r, m] > SUPPORT else 0
+            charged = charged or (charge[r, m] != 0.0 and limit[r, m] > 0.0)
+        solved = status[r] == OPTIMAL and support <= max_deployed and not charged
+        method[r] = VERTEX if solved else BRANCH_AND_BOUND
+        left += 0 if solved else 1
+    return left
+
+
+@compiled
+def _branch(
     reward,
     cost,
     limit,
@@ -228,61 +247,75 @@ def _solve(
     charge,
     max_deployed,
     node_limit,
-    deployed,
     weight,
-    value,
     gap,
-    price,
-    marginal,
     method,
     status,
     nodes,
 ):
+    """Search the problems that are left; returns those that no set within the budget solves."""
     batch, size = reward.shape
     u, c, a, f = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
-    v, p, side = np.empty(size), np.empty(size), np.empty(size)
-    none = np.zeros(size)
+    v, p = np.empty(size), np.empty(size)
+    room = np.int64(max_deployed)
+    left = 0
     for r in range(batch):
-        charged = False
+        if method[r] != BRANCH_AND_BOUND:
+            continue
         for m in range(size):
             u[m], c[m], a[m], f[m] = reward[r, m], cost[r, m], limit[r, m], charge[r, m]
-            v[m] = c[m]
-            charged = charged or (f[m] != 0.0 and a[m] > 0.0)
-        status[r], price[r], marginal[r], _, _ = solve_one(u, v, a, size, budget[r], p, side)
-        nodes[r] = 1
-        gap[r] = 0.0
-        support = 0
+            p[m] = weight[r, m]
+        _handicap(u, c, size, v)
+        _, gap[r], more, found = _search(v, c, a, f, size, budget[r], room, node_limit, p)
+        nodes[r] += more
+        status[r] = OPTIMAL
+        if gap[r] > 0.0:
+            status[r] = NODE_LIMIT
+        elif not found:
+            status[r] = OVER_BUDGET
+            left += 1
         for m in range(size):
-            support += 1 if p[m] > SUPPORT else 0
-        if status[r] == OPTIMAL and support <= max_deployed and not charged:
-            method[r] = VERTEX
-        else:
-            method[r] = BRANCH_AND_BOUND
-            room = np.int64(max_deployed)
-            _handicap(u, c, size, v)
-            _, gap[r], more, found = _search(v, c, a, f, size, budget[r], room, node_limit, p)
-            nodes[r] += more
-            status[r] = OPTIMAL
-            if gap[r] > 0.0:
-                status[r] = NODE_LIMIT
-            elif not found:
-                gap[r], more, found = _cheapest(u, c, a, none, size, room, node_limit, v, p)
-                nodes[r] += more
-                status[r] = NODE_LIMIT if gap[r] > 0.0 else OVER_BUDGET
-                if gap[r] <= 0.0 and not found:
-                    status[r] = NO_CAPACITY
-                    _widest(u, c, a, size, max_deployed, p)
-        total = 0.0
-        for m in range(size):
-            deployed[r, m] = p[m] > SUPPORT
             weight[r, m] = p[m]
-            total += p[m] * u[m]
-            if deployed[r, m]:
-                total -= f[m]
-        value[r] = total
+    return left
 
 
 @compiled
+def _spend_least(reward, cost, limit, max_deployed, node_limit, weight, gap, status, nodes):
+    """Find the cheapest sets where the budget cannot be met."""
+    batch, size = reward.shape
+    u, c, a = np.empty(size), np.empty(size), np.empty(size)
+    v, p, none = np.empty(size), np.empty(size), np.zeros(size)
+    room = np.int64(max_deployed)
+    for r in range(batch):
+        if status[r] != OVER_BUDGET:
+            continue
+        for m in range(size):
+            u[m], c[m], a[m], p[m] = reward[r, m], cost[r, m], limit[r, m], weight[r, m]
+        gap[r], more, found = _cheapest(u, c, a, none, size, room, node_limit, v, p)
+        nodes[r] += more
+        status[r] = NODE_LIMIT if gap[r] > 0.0 else OVER_BUDGET
+        if gap[r] <= 0.0 and not found:
+            status[r] = NO_CAPACITY
+            _widest(u, c, a, size, room, p)
+        for m in range(size):
+            weight[r, m] = p[m]
+
+
+@compiled
+def _sum_up(reward, charge, weight, deployed, value):
+    """Support of the weights, and what it is worth."""
+    batch, size = reward.shape
+    for r in range(batch):
+        total = 0.0
+        for m in range(size):
+            deployed[r, m] = weight[r, m] > SUPPORT
+            total += weight[r, m] * reward[r, m]
+            if deployed[r, m]:
+                total -= charge[r, m]
+        value[r] = total
+
+
+@inner
 def _cheapest(u, c, a, none, size, max_deployed, node_limit, v, p):
     """Cheapest set that carries all traffic, and the best distribution of that cost.
 
@@ -314,11 +347,12 @@ def _cheapest(u, c, a, none, size, max_deployed, node_limit, v, p):
     best = np.zeros(size)
     _, gap, more, found = _search(v, c, a, none, size, spend, max_deployed, node_limit, best)
     if found:
-        p[:size] = best
+        for m in range(size):
+            p[m] = best[m]
     return gap, nodes + more, True
 
 
-@compiled
+@inner
 def _widest(u, c, a, size, max_deployed, p):
     """Shares in proportion to the limits over the models with the largest ones."""
     for m in range(size):
@@ -374,19 +408,39 @@ def solve(
     Deployment
     """
     batch = reward.shape[0]
-    out = Deployment(
-        np.empty(reward.shape, np.bool_),
-        np.empty(reward.shape),
-        np.empty(batch),
-        np.empty(batch),
-        np.empty(batch),
-        np.empty(batch),
-        np.empty(batch, np.int64),
-        np.empty(batch, np.int64),
-        np.empty(batch, np.int64),
+    relaxed = relax(reward, cost, limit, budget)
+    weight, status = relaxed.share, relaxed.status
+    gap, value = np.zeros(batch), np.empty(batch)
+    method, nodes = np.empty(batch, np.int64), np.empty(batch, np.int64)
+    # Most problems need no search: it is compiled when one does.
+    if _classify(weight, limit, charge, max_deployed, status, method, nodes) and _branch(
+        reward,
+        cost,
+        limit,
+        budget,
+        charge,
+        max_deployed,
+        node_limit,
+        weight,
+        gap,
+        method,
+        status,
+        nodes,
+    ):
+        _spend_least(reward, cost, limit, max_deployed, node_limit, weight, gap, status, nodes)
+    deployed = np.empty(reward.shape, np.bool_)
+    _sum_up(reward, charge, weight, deployed, value)
+    return Deployment(
+        deployed=deployed,
+        weight=weight,
+        value=value,
+        gap=gap,
+        budget_price=relaxed.budget_price,
+        simplex_price=relaxed.simplex_price,
+        method=method,
+        status=status,
+        nodes=nodes,
     )
-    _solve(reward, cost, limit, budget, charge, max_deployed, node_limit, *out)
-    return out
 
 
 @compiled

@@ -17,78 +17,22 @@ What is rare there (no capacity, over budget, costs below 2**-800 or far above t
 marked ``HARD`` and left to it.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
-from fastroute.kernels.numba_.compile import compiled
+from fastroute.kernels.numba_.compile import compiled, inner
+from fastroute.kernels.numba_.rows import lp as LANE
+from fastroute.kernels.numba_.rows import lp_model as SLOT
+from fastroute.kernels.numba_.rows.place import LINE, LP_STRIDE, LP_WIDTH
 from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, REACH, ROUNDING, TINY
 
-WIDTH = 32
-#: Doubles in a cache line, and in the widest vector.
-LINE = 8
-
-# One cache line more than a row: the rows of one lane spread over all sets of the cache.
-_STRIDE: Final = WIDTH + LINE
-
-Row = Any  #: offset of a row in the flat array, an unsigned constant
-
-
-def row_offsets(count: int, stride: int) -> list[np.uint64]:
-    """Offsets of rows that follow one another, as constants for kernels."""
-    return [np.uint64(k * stride) for k in range(count)]
-
-
-class LaneRows(NamedTuple):
-    """Rows of the lane, in their order."""
-
-    budget: Row
-    hard: Row
-    price: Row
-    # The basis: the marginal model i with its share, and j (i itself, or the other of a pair).
-    i_slot: Row
-    i_share: Row
-    i_upper: Row
-    i_lower: Row
-    i_limit: Row
-    j_slot: Row
-    j_share: Row
-    # The model that enters or leaves, and where its crossing with the marginal one lies.
-    k_slot: Row
-    k_upper: Row
-    k_lower: Row
-    k_limit: Row
-    k_side: Row
-    crossing: Row
-    rest: Row
-    excess: Row
-    tolerance: Row
-    active: Row
-    capacity: Row
-    cheapest: Row
-    dearest: Row
-    moved: Row
-    # Room for what callers add up.
-    value: Row
-    part: Row
-
-
-class SlotRows(NamedTuple):
-    """Rows of a model, in their order."""
-
-    upper: Row
-    lower: Row
-    limit: Row
-    side: Row  #: +1 at the limit, -1 at zero, 0 in the basis or absent
-
-
-LANE: Final = LaneRows(*row_offsets(len(LaneRows._fields), _STRIDE))
-SLOT: Final = SlotRows(*row_offsets(len(SlotRows._fields), _STRIDE))
+WIDTH: Final = LP_WIDTH
 #: Where the first model begins, and the distance to the next one.
-HEAD: Final = np.uint64(len(LaneRows._fields) * _STRIDE)
-STEP: Final = np.uint64(len(SlotRows._fields) * _STRIDE)
-_LANE_ROWS: Final = len(LaneRows._fields)
-_SLOT_ROWS: Final = len(SlotRows._fields)
+HEAD: Final = np.uint64(LANE.COUNT * LP_STRIDE)
+STEP: Final = np.uint64(SLOT.COUNT * LP_STRIDE)
+_LANE_ROWS: Final = LANE.COUNT
+_SLOT_ROWS: Final = SLOT.COUNT
 
 
 def aligned_zeros(rows: int, columns: int) -> np.ndarray:
@@ -101,7 +45,7 @@ def aligned_zeros(rows: int, columns: int) -> np.ndarray:
 @compiled
 def rows(size):
     """Doubles needed for ``WIDTH`` problems over ``size`` models."""
-    return (_LANE_ROWS + _SLOT_ROWS * size) * _STRIDE
+    return (_LANE_ROWS + _SLOT_ROWS * size) * LP_STRIDE
 
 
 def workspace(size: int) -> np.ndarray:
@@ -134,7 +78,7 @@ def solve_lanes(w, size, lanes):
         count = _pivot(w, lanes)
 
 
-@compiled
+@inner
 def _prepare(w, size, lanes):
     """Find capacity, range of costs and tolerance; every model starts at zero."""
     for lane in range(lanes):
@@ -168,7 +112,7 @@ def _prepare(w, size, lanes):
         w[LANE.i_limit + lane] = 0.0
 
 
-@compiled
+@inner
 def _fill(w, size, lanes):
     """Give what is left to the best empty model, at price 0; returns lanes that have more left."""
     for lane in range(lanes):
@@ -226,7 +170,7 @@ def _fill(w, size, lanes):
     return count
 
 
-@compiled
+@inner
 def _open(w, lanes):
     """Start the walk over prices at 0; returns the lanes that are over budget there."""
     count = 0
@@ -243,7 +187,7 @@ def _open(w, lanes):
     return count
 
 
-@compiled
+@inner
 def _find(w, size, lanes):
     """Find the nearest crossing of every lane's marginal model."""
     for lane in range(lanes):
@@ -283,7 +227,7 @@ def _find(w, size, lanes):
         w[LANE.k_limit + lane] = w[o + SLOT.limit]
 
 
-@compiled
+@inner
 def _pivot(w, lanes):
     """Move mass from the dearer model of the pair to the cheaper; returns the lanes still at it."""
     count = 0

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from fastroute.kernels.formulas.outcomes import always
-from fastroute.kernels.numba_.compile import compiled
+from fastroute.kernels.numba_.compile import inner
 from fastroute.kernels.numba_.formulas import formula, numbers_at
 from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP, WIDTH
 from fastroute.kernels.numba_.passes import COMMON, Pass, built_in, compile_pass
@@ -25,7 +25,7 @@ def passes(reward: Outcome, cost: Outcome) -> tuple[Pass, ...]:
     return tuple(found)
 
 
-@compiled
+@inner
 def task_of(u, tasks):
     """Task of a query, drawn from a table of aliases (Walker 1977)."""
     scaled = u * tasks.shape[0]

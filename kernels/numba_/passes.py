@@ -90,7 +90,7 @@ def compile_pass(
     """
     key = make, arguments
     if key not in _kept:
-        kernel = compile_for(signature, make(*arguments), keep=keep)
+        kernel = compile_for(signature, make(*arguments), keep=keep, python=False)
         _kept[key] = kernel
         _addresses[kernel] = address_of(kernel, signature)
     return _kept[key]

@@ -7,7 +7,7 @@ when a loop over lanes inlines :func:`philox4x32`.
 import numpy as np
 from numba import njit
 
-from fastroute.kernels.numba_.compile import compiled
+from fastroute.kernels.numba_.compile import compiled, inner
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)
 _MULTIPLIER_1 = np.uint64(0xCD9E8D57)
@@ -25,7 +25,7 @@ def _round(c0, c1, c2, c3, k0, k1):
     return (p1 >> _SHIFT) ^ c1 ^ k0, p1 & _MASK, (p0 >> _SHIFT) ^ c3 ^ k1, p0 & _MASK
 
 
-@compiled
+@inner
 def philox4x32(c0, c1, c2, c3, k0, k1):
     """Encrypt a counter of four 32-bit words (uint64) under a key of two; ten rounds."""
     # Written out: a loop here would hide the straight line that the lane loop vectorises.

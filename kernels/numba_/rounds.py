@@ -13,7 +13,7 @@ from numba import types
 
 from fastroute.kernels.codes import NO_CAPACITY, OVER_BUDGET, STREAM_ROUND
 from fastroute.kernels.numba_ import estimators, outcomes, routers
-from fastroute.kernels.numba_.compile import compile_for, compiled
+from fastroute.kernels.numba_.compile import compile_for, compiled, inner
 from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, NEXT, SLOT, STEP, STRIDE, WIDTH
 from fastroute.kernels.numba_.layout import workspace as blocks_of
 from fastroute.kernels.numba_.passes import (
@@ -37,6 +37,9 @@ _ZERO = np.uint64(0)
 _STREAM = np.uint64(STREAM_ROUND)
 _INV_2_32 = 2.0**-32
 _SLOT_ROWS = int(STEP) // STRIDE
+
+
+NO_TRACE = np.zeros((0, 0), np.int32)
 
 
 class Round(NamedTuple):
@@ -144,11 +147,8 @@ def open_stage(
     blocks = ws.blocks
     _load(blocks, deployed, memory.seen, memory.plays, memory.state, limit)
     load_means(ws, deployed, reward_mean, cost_mean)
-    numbers, places = lay_out(round_.opening, len(COMMON))
-    common = common_numbers(round_.seed, first_trial, ws.trials, ws.slots, opened)
-    array, tables = np.array([*common, *numbers]), _tables(round_, memory.contexts)
-    for one, place in zip(round_.opening, places, strict=True):
-        one.function(blocks, 0, len(blocks), opened, array, place, ws.scratch, tables)
+    span = opened, opened, opened + 1, first_trial
+    _run(ws, round_, (routers.always(), round_.opening, ()), span, memory.contexts, NO_TRACE)
 
 
 def load_means(ws: Workspace, deployed: I8, reward_mean: F8, cost_mean: F8) -> None:
@@ -194,26 +194,40 @@ def run_rounds(
         A round in which a function of the user gave no distribution within the limits; -1 for
         none.
     """
-    passes = (round_.due, *round_.setting, *round_.playing)
-    numbers, places = lay_out(passes, len(COMMON))
+    passes = round_.due, round_.setting, round_.playing
+    refused = _run(ws, round_, passes, (opened, start, stop, first_trial), contexts, trace)
+    for k, sum_ in enumerate(sums):
+        row = int(LANE.sum_expected_reward) + k * STRIDE
+        sum_[:] = ws.blocks[:, row : row + WIDTH].reshape(-1)[: ws.trials]
+    return refused
+
+
+def _run(
+    ws: Workspace,
+    round_: Round,
+    passes: tuple[Pass, tuple[Pass, ...], tuple[Pass, ...]],
+    span: tuple[int, int, int, int],
+    contexts: F8,
+    trace: ModelNumbers,
+) -> int:
+    """Play rounds of given passes: whether shares are due, what sets them, what plays the round."""
+    due, setting, playing = passes
+    opened, start, stop, first_trial = span
+    numbers, places = lay_out((due, *setting, *playing), len(COMMON))
     common = common_numbers(round_.seed, first_trial, ws.trials, ws.slots, opened)
     refused: int = _play_compiled()(
         ws.blocks,
         start,
         stop,
-        _addresses((round_.due,)),
-        _addresses(round_.setting),
-        _addresses(round_.playing),
+        _addresses((due,)),
+        _addresses(setting),
+        _addresses(playing),
         np.array(places, np.int64),
         np.array([*common, *numbers]),
         ws.scratch,
         _tables(round_, contexts),
         trace,
     )
-    total = ws.blocks
-    for k, sum_ in enumerate(sums):
-        row = int(LANE.sum_expected_reward) + k * STRIDE
-        sum_[:] = total[:, row : row + WIDTH].reshape(-1)[: ws.trials]
     return refused
 
 
@@ -291,7 +305,7 @@ def _draw() -> Any:
     return draw
 
 
-@compiled
+@inner
 def draw_block(w, k0, k1, now, first_trial):
     """Uniforms of the round for every lane of a block."""
     for lane in range(LANES):
@@ -314,7 +328,7 @@ def _choose() -> Any:
     return choose
 
 
-@compiled
+@inner
 def choose_block(w, slots):
     """Slot of the pull of every lane, ``slots`` for none, and what is expected of the round."""
     for lane in range(LANES):
@@ -384,15 +398,17 @@ def _load(ws, deployed, seen, plays, state, limit):
                 w[LANE.state + np.uint64(k) * NEXT + lane] = state[k, t]
         for s in range(slots + 1):
             o = HEAD + np.uint64(s) * STEP + lane
-            for k in range(_SLOT_ROWS):
-                w[o + np.uint64(k) * NEXT] = 0.0
             m = deployed[t, s] if t < trials and s < slots else -1
             w[o + SLOT.model] = m
-            if m >= 0:
-                w[o + SLOT.limit] = limit[m]
-                w[o + SLOT.plays] = plays[m, t]
-                for k in range(seen.shape[0]):
-                    w[o + SLOT.seen + np.uint64(k) * NEXT] = seen[k, m, t]
+            if m < 0:
+                for k in range(_SLOT_ROWS):
+                    row = np.uint64(k) * NEXT
+                    w[o + row] = 0.0 if row != SLOT.model else -1.0
+                continue
+            w[o + SLOT.limit] = limit[m]
+            w[o + SLOT.plays] = plays[m, t]
+            for k in range(seen.shape[0]):
+                w[o + SLOT.seen + np.uint64(k) * NEXT] = seen[k, m, t]
 
 
 @compiled

@@ -14,8 +14,8 @@ from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL
 from fastroute.kernels.formulas.estimates import worth
 from fastroute.kernels.formulas.shares import again_uniform, left_over, mixed
 from fastroute.kernels.numba_ import lanes as problems
-from fastroute.kernels.numba_.basis import check, collect, repair, repair_one, share
-from fastroute.kernels.numba_.compile import compiled
+from fastroute.kernels.numba_.basis import check, collect, repair, share
+from fastroute.kernels.numba_.compile import compiled, inner
 from fastroute.kernels.numba_.estimators import READ, WRITE, EstimatorPasses, open_known
 from fastroute.kernels.numba_.formulas import formula, numbers_at
 from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, NEXT, SLOT, STEP, WIDTH
@@ -46,26 +46,28 @@ class RouterPasses(NamedTuple):
 def scratch(slots: int) -> np.ndarray:
     """Room in which passes work: LPs in lockstep, one LP, trials to solve, a function's tables."""
     size = max(slots, 1)
-    needed = int(problems.rows(size)) + 5 * size + GROUP * WIDTH
+    needed = int(problems.rows(size)) + 5 * size + 1 + _LISTED
     tables = (5 * size + 2 + STATES) * WIDTH
     return problems.aligned_zeros(1, max(needed, tables))[0]
 
 
 def lp(part: RouterKernel, estimator: EstimatorPasses, _: EstimatorKernel) -> RouterPasses:
     """The routing LP, solved for every query."""
-    route = _solve_anew if estimator.reads_queries else _keep_basis
+    from_scratch = _solve_all(part.parameters)
+    checked = Pass(compile_pass(_list_lost), part.parameters), from_scratch[1]
     return RouterPasses(
-        (Pass(compile_pass(_solve_all), part.parameters),),
+        from_scratch,
         # What never changes has been solved when the stage opened.
         _never() if estimator.fixed else _every(part),
-        (Pass(compile_pass(route), part.parameters),),
+        # Where every query has bounds and means of its own, no basis is worth checking.
+        from_scratch if estimator.reads_queries else checked,
     )
 
 
 def known_lp(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
     """The routing LP on the true means, which never change in a stage."""
-    known, solve = compile_pass(open_known), compile_pass(_solve_all)
-    return RouterPasses((Pass(known), Pass(solve, part.parameters)), _never(), ())
+    known = Pass(compile_pass(open_known))
+    return RouterPasses((known, *_solve_all(part.parameters)), _never(), ())
 
 
 def epsilon_greedy(
@@ -94,7 +96,7 @@ def explore_then_commit(
     return RouterPasses(
         (Pass(compile_pass(_spread_all)),),
         Pass(_compile_due(_once), (change,)),
-        (Pass(compile_pass(_solve_all), tuple(of_lp)),),
+        _solve_all(tuple(of_lp)),
     )
 
 
@@ -144,12 +146,22 @@ def custom_shares(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -
     )
 
 
+def _solve_all(parameters: tuple[float, ...]) -> tuple[Pass, Pass]:
+    """Passes that solve the LP of every trial."""
+    return Pass(compile_pass(_list_all)), Pass(compile_pass(_solve_listed), parameters)
+
+
 def _compile_due(make: Any) -> Any:
     return compile_pass(make, signature=DUE)
 
 
 def _never() -> Pass:
     return Pass(_compile_due(_not_at_all))
+
+
+def always() -> Pass:
+    """Return what is due in every round."""
+    return Pass(_compile_due(_at_intervals), (1.0,))
 
 
 def _every(part: RouterKernel) -> Pass:
@@ -188,7 +200,7 @@ def _doubling() -> Any:
     return due
 
 
-@compiled
+@inner
 def _room(scratch, slots):
     """Buffers of one LP: upper and lower bounds, limits, shares, sides."""
     size = np.int64(slots)
@@ -200,60 +212,59 @@ def _room(scratch, slots):
     return u, c, a, p, side
 
 
-def _solve_all() -> Any:
-    """Solve the LP of every trial, one by one."""
-
-    def route(ws, first, stop, now, numbers, at, scratch, tables):
-        budget = numbers[at]
-        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
-        u, c, a, p, side = _room(scratch, slots)
-        for b in range(first, stop):
-            w = ws[b]
-            for k in range(min(WIDTH, trials - b * WIDTH)):
-                repair_one(w, slots, np.uint64(k), budget, u, c, a, p, side)
-        return 0
-
-    return route
+# Two passes solve LPs: one lists the trials at the end of the scratch, with their number in front,
+# the other solves the listed ones of all blocks together.
+_LISTED = GROUP * WIDTH
 
 
-def _keep_basis() -> Any:
-    """Check the bases, set the shares, and solve the LPs whose basis is lost."""
+def _list_lost() -> Any:
+    """Check the bases, set the shares, and list the trials whose basis is lost."""
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget, cost_max = numbers[at], numbers[at + 1]
         slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
-        who = scratch[len(scratch) - GROUP * WIDTH :]
-        lost = 0
+        listed = scratch[len(scratch) - _LISTED :]
+        # A constant would be a type of its own, for which all that it is given to is compiled too.
+        count = np.int64(0)
         for b in range(first, stop):
             w = ws[b]
             check(w, slots, cost_max)
             if share(w, budget) > 0:
                 used = np.uint64(min(WIDTH, trials - b * WIDTH))
-                lost = collect(w, np.uint64(b * WIDTH), used, who, lost)
-        if lost > 0:
-            u, c, a, p, side = _room(scratch, slots)
-            repair(ws, scratch, slots, budget, who, lost, u, c, a, p, side)
+                count = collect(w, np.uint64(b * WIDTH), used, listed, count)
+        scratch[len(scratch) - _LISTED - 1] = count
         return 0
 
     return route
 
 
-def _solve_anew() -> Any:
-    """Solve all LPs in lockstep: every query has bounds and means of its own."""
+def _list_all() -> Any:
+    """List all trials."""
+
+    def route(ws, first, stop, now, numbers, at, scratch, tables):
+        trials = np.int64(numbers[COMMON.trials])
+        start = len(scratch) - _LISTED
+        count = 0
+        for t in range(first * WIDTH, min(stop * WIDTH, trials)):
+            scratch[start + count] = t
+            count += 1
+        scratch[start - 1] = count
+        return 0
+
+    return route
+
+
+def _solve_listed() -> Any:
+    """Solve the LPs of the listed trials, and keep their bases."""
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget = numbers[at]
-        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
-        who = scratch[len(scratch) - GROUP * WIDTH :]
-        lost = 0
-        for b in range(first, stop):
-            w = ws[b]
-            for lane in range(LANES):
-                w[LANE.lost + lane] = 1.0
-            used = np.uint64(min(WIDTH, trials - b * WIDTH))
-            lost = collect(w, np.uint64(b * WIDTH), used, who, lost)
-        u, c, a, p, side = _room(scratch, slots)
-        repair(ws, scratch, slots, budget, who, lost, u, c, a, p, side)
+        count = np.int64(scratch[len(scratch) - _LISTED - 1])
+        if count > 0:
+            slots = np.uint64(numbers[COMMON.slots])
+            listed = scratch[len(scratch) - _LISTED :]
+            u, c, a, p, side = _room(scratch, slots)
+            repair(ws, scratch, slots, budget, listed, count, u, c, a, p, side)
         return 0
 
     return route
@@ -320,7 +331,7 @@ def _fill_by_score(score: Any, state_count: int, count: int) -> Any:
     return route
 
 
-@compiled
+@inner
 def _fill(w, slots):
     """Fill models up in the order of their scores; ties by higher U, lower L, lower index."""
     for m in range(slots):
@@ -345,7 +356,7 @@ def _fill(w, slots):
             w[o + SLOT.share + lane] = left_over(limit, before)
 
 
-@compiled
+@inner
 def settle(w, slots):
     """Make the shares in ``SLOT.share`` those of the round, with what they bring and cost.
 
@@ -446,7 +457,7 @@ def spread(w, slots, lane):
     _expect(w, slots, lane)
 
 
-@compiled
+@inner
 def _expect(w, slots, lane):
     """Leave nothing to the basis of one lane, and work out what its shares bring and cost."""
     reward = 0.0
@@ -572,7 +583,7 @@ def _eliminate_known() -> Any:
     return route
 
 
-@compiled
+@inner
 def _price(w, slots, lane, budget, u, c, a, p, side):
     """Budget price of the LP of one lane."""
     _gather(w, slots, lane, u, c, a)
@@ -580,7 +591,7 @@ def _price(w, slots, lane, budget, u, c, a, p, side):
     return price
 
 
-@compiled
+@inner
 def _drop(w, slots, lane, elapsed, budget, low, high, a, p, side):
     """Drop the models of one lane that others are surely better than; mix with the uniform."""
     size = np.int64(slots)
@@ -602,7 +613,7 @@ def _drop(w, slots, lane, elapsed, budget, low, high, a, p, side):
     _expect(w, slots, lane)
 
 
-@compiled
+@inner
 def _gather(w, slots, lane, u, c, a):
     """Copy the routing problem of one lane into buffers."""
     for m in range(slots):
@@ -640,7 +651,7 @@ def _custom_shares(function: Any) -> Any:
     return route
 
 
-@compiled
+@inner
 def _copy_out(w, slots, upper, lower, limit, count, share, reward, cost, state):
     """Copy to buffers what a function of the user may look at."""
     # One array at a time, so that each loop becomes a copy.
@@ -666,7 +677,7 @@ def _copy_out(w, slots, upper, lower, limit, count, share, reward, cost, state):
         cost[lane] = w[LANE.cost + lane]
 
 
-@compiled
+@inner
 def _copy_in(w, slots, lanes, share, state):
     """Take over shares and state; returns the number of lanes whose shares are no distribution."""
     for k in range(STATES):

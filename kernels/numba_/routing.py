@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
-from fastroute.kernels.numba_.compile import compiled
+from fastroute.kernels.numba_.compile import compiled, inner
 from fastroute.kernels.numba_.lanes import HEAD, LANE, SLOT, STEP, WIDTH, solve_lanes, workspace
 from fastroute.kernels.tolerances import (
     BUDGET_RANGE,
@@ -92,9 +92,9 @@ def solve_one(reward, cost, limit, size, budget, share, side):
     # cheapest one (shares add up to 1), which keeps small differences of large costs exact.
     rest = 1.0
     excess = cheapest - b
-    i = -1
+    i = np.int64(-1)
     while rest > MASS:
-        i = -1
+        i = np.int64(-1)
         for m in range(size):
             if side[m] < 0.0 and limit[m] > 0.0:
                 if i < 0 or reward[m] > reward[i] or (reward[m] == reward[i] and cost[m] < cost[i]):
@@ -212,7 +212,7 @@ def solve_one(reward, cost, limit, size, budget, share, side):
     return status, min(price, LARGEST), max(marginal, -LARGEST), i, j
 
 
-@compiled
+@inner
 def _without(cost, limit, size, side, i, j):
     """Traffic and budget outside the basis: what the full models leave, and what they spend.
 
@@ -234,7 +234,7 @@ def _without(cost, limit, size, side, i, j):
     return max(rest + lost, 0.0), spent
 
 
-@compiled
+@inner
 def _placed(rest, limit):
     """Find what a model takes of the traffic left, of which less than the tolerance is nothing."""
     return min(rest, limit) if rest > MASS else 0.0
@@ -285,7 +285,7 @@ def _load(w, reward, cost, limit, budget, start, lanes, size):
         w[LANE.budget + lane] = budget[start + lane]
 
 
-@compiled
+@inner
 def _unload(w, share, value, price, marginal, status, start, lanes, size):
     """Write what the lanes' bases say; returns the number of lanes left to ``solve_one``."""
     for lane in range(lanes):

@@ -1,9 +1,10 @@
 """Rewards that are 1 or 0."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from fastroute.kernels.formulas import where
+from fastroute.kernels.formulas import outcomes
+from fastroute.kernels.types import Formula
 from fastroute.scenarios.laws.base import RewardLaw
 
 __all__ = ["Bernoulli"]
@@ -15,7 +16,4 @@ class Bernoulli(RewardLaw):
 
     name: ClassVar[str] = "bernoulli"
 
-    @staticmethod
-    def draw(uniform: Any, mean: Any) -> Any:
-        """Return one reward."""
-        return where(uniform < mean, 1.0, 0.0)
+    draw: ClassVar[Formula | None] = staticmethod(outcomes.bernoulli)

@@ -1,11 +1,13 @@
 """Costs that do not vary."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastroute.kernels.formulas import outcomes
+from fastroute.kernels.types import Formula
 from fastroute.scenarios.laws.base import CostLaw
 
 __all__ = ["FixedCost"]
@@ -19,10 +21,7 @@ class FixedCost(CostLaw):
 
     name: ClassVar[str] = "fixed"
 
-    @staticmethod
-    def draw(uniform: Any, mean: Any) -> Any:
-        """Return the mean."""
-        return mean
+    draw: ClassVar[Formula | None] = staticmethod(outcomes.always)
 
     def support(self, mean: Array) -> tuple[Array, Array]:
         """Return the means, twice."""

@@ -1,11 +1,13 @@
 """Costs that are uniform around their mean."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastroute.kernels.formulas import outcomes
+from fastroute.kernels.types import Formula
 from fastroute.scenarios.laws.base import CostLaw
 
 __all__ = ["UniformCost"]
@@ -19,10 +21,7 @@ class UniformCost(CostLaw):
 
     name: ClassVar[str] = "uniform"
 
-    @staticmethod
-    def draw(uniform: Any, mean: Any) -> Any:
-        """Return one cost."""
-        return mean * (0.5 + uniform)
+    draw: ClassVar[Formula | None] = staticmethod(outcomes.uniform_cost)
 
     def support(self, mean: Array) -> tuple[Array, Array]:
         """Return 0.5 and 1.5 times the means."""
