@@ -45,7 +45,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return f"; {hint}valid: {', '.join(map(repr, names)) if names else '(none)'}"
 
 
-def several(names: Iterable[object], most: int = 5) -> str:
+def first_names(names: Iterable[object], most: int = 5) -> str:
     """Return the first few names, quoted, and how many more there are."""
     items = [quoted(name) for name in names]
     more = f" and {len(items) - most} more" if len(items) > most else ""
@@ -75,7 +75,7 @@ def choice(field: str, value: Any, valid: Sequence[str]) -> str:
     return str(value)
 
 
-def typed(field: str, value: object, kind: type, maker: str) -> None:
+def check_type(field: str, value: object, kind: type, maker: str) -> None:
     """Refuse what is not of a class; `maker` says how to make one."""
     if not isinstance(value, kind):
         must = f"a {kind.__name__}, not a {type(value).__name__}"
@@ -91,7 +91,7 @@ def name_list(field: str, value: object) -> list[str]:
     return list(value)
 
 
-def whole(
+def integer(
     field: str,
     value: Any,
     least: int = 1,
@@ -108,7 +108,7 @@ def whole(
     value : object
         1e5 is a whole number; text, truth values and arrays are not.
     least, most : int
-        The range; None is no end.
+        The range; None means no end.
     exact : bool
         Refuse floats too, of which large ones are not the number that was meant.
     remedy : str
@@ -132,7 +132,7 @@ def whole(
 
 def seed(field: str, value: Any) -> int:
     """Return ``value`` as a seed, an int in [0, 2**64)."""
-    found = whole(field, value, 0, exact=True)
+    found = integer(field, value, 0, exact=True)
     if found >= 1 << 64:
         raise refused(field, value, "below 2**64")
     return found
@@ -152,7 +152,7 @@ def number(
     ----------
     field : str
     value : object
-        One real number; text, truth values and longer arrays are none.
+        One real number; text, truth values and longer arrays are not allowed.
     must : str
         What it must be, in words.
     allowed : callable
@@ -208,7 +208,7 @@ def release_date(field: str, value: object) -> date | None:
     try:
         return datetime.fromisoformat(text).date()
     except ValueError:
-        raise ValueError(f"{field}={quoted(value)} is no date; write it as YYYY-MM-DD") from None
+        raise ValueError(f"{field}={quoted(value)} is not a date; write it as YYYY-MM-DD") from None
 
 
 def real_array(value: ArrayLike) -> Array:
@@ -223,7 +223,7 @@ def real_array(value: ArrayLike) -> Array:
     else:
         odd = kind not in "biuf"
     if odd:
-        raise TypeError(f"{array.dtype} is no type of number")
+        raise TypeError(f"{array.dtype} is not a type of number")
     return array.astype(np.float64, copy=False)
 
 
@@ -275,7 +275,9 @@ def number_array(
     return array
 
 
-def reject(field: str, array: Array, bad: NDArray[np.bool_], why: str, remedy: str = "") -> None:
+def refuse_entries(
+    field: str, array: Array, bad: NDArray[np.bool_], why: str, remedy: str = ""
+) -> None:
     """Raise ValueError with the first bad entry of ``array``, when there is one."""
     if bad.any():
         where = _first(bad)
@@ -288,7 +290,7 @@ def _first(bad: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argwhere(bad)[0]) if bad.ndim else ()
 
 
-def read_only(array: NDArray[np.generic]) -> None:
+def freeze(array: NDArray[np.generic]) -> None:
     """Freeze an array that a frozen object owns."""
     array.flags.writeable = False
 
@@ -302,5 +304,5 @@ def unique_names(field: str, names: Sequence[str] | None, size: int) -> tuple[st
         raise ValueError(f"{field} has {len(found)} names for {size} models; pass one per model")
     twice = sorted({name for name in found if found.count(name) > 1})
     if twice:
-        raise ValueError(f"{field}: {several(twice)} occurs twice; names must be unique")
+        raise ValueError(f"{field}: {first_names(twice)} occurs twice; names must be unique")
     return found

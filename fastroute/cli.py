@@ -341,10 +341,10 @@ def _write_or_print(
 
 def _print_frame(frame: "pl.DataFrame") -> None:
     """Print a frame as a table, its first rows when there are many."""
-    from fastroute.report.terminal import Column, FittedTable
+    from fastroute.report.terminal import FittedTable, TableColumn
 
     columns = [
-        Column(name, right=kind.is_numeric(), key=name in _KEYS, rank=_RANKS.get(name, 0))
+        TableColumn(name, right=kind.is_numeric(), key=name in _KEYS, rank=_RANKS.get(name, 0))
         for name, kind in frame.schema.items()
     ]
     rows = [
@@ -366,7 +366,7 @@ def list_sources() -> None:
     The last column says whether they are at hand, or what to do.
     """
     with _user_errors():
-        from fastroute.report.terminal import Column, FittedTable
+        from fastroute.report.terminal import FittedTable, TableColumn
         from fastroute.scenarios.check import list_data
 
         rows = [
@@ -382,13 +382,13 @@ def list_sources() -> None:
             for entry in list_data()
         ]
         columns = [
-            Column("scenario", key=True),
-            Column("kind"),
-            Column("models", right=True, rank=1),
-            Column("queries", right=True, rank=1),
-            Column("source", wraps=True),
-            Column("licence", wraps=True, rank=2),
-            Column("at hand", wraps=True),
+            TableColumn("scenario", key=True),
+            TableColumn("kind"),
+            TableColumn("models", right=True, rank=1),
+            TableColumn("queries", right=True, rank=1),
+            TableColumn("source", wraps=True),
+            TableColumn("licence", wraps=True, rank=2),
+            TableColumn("at hand", wraps=True),
         ]
         console().print(FittedTable(columns, rows))
 

@@ -95,15 +95,15 @@ def _run_suites(suites: list[str], file: Path, *, full: bool, full_memory: bool)
 def _print_table(file: Path) -> None:
     from fastroute.bench.headline import headline
     from fastroute.bench.results import disturbance_text, load, machine_text
-    from fastroute.report.terminal import Column, FittedTable
+    from fastroute.report.terminal import FittedTable, TableColumn
 
     results = load(file)
     columns = [
-        Column("work", key=True, wraps=True),
-        Column("fastroute", right=True),
-        Column("instead", key=True, wraps=True),
-        Column("takes", right=True),
-        Column("ratio", right=True),
+        TableColumn("work", key=True, wraps=True),
+        TableColumn("fastroute", right=True),
+        TableColumn("instead", key=True, wraps=True),
+        TableColumn("takes", right=True),
+        TableColumn("ratio", right=True),
     ]
     rows = [[cell.replace("`", "") for cell in line] for line in headline(results)]
     screen = console()

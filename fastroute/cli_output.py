@@ -32,7 +32,7 @@ def console() -> "Console":
     from rich.console import Console
 
     has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
-    # Names may hold colons, which are no emoji.
+    # Names may hold colons, which are not emoji.
     return Console(emoji=False, width=None if has_width else _PIPE_WIDTH)
 
 

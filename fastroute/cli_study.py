@@ -146,7 +146,7 @@ def report(
 
 def presets() -> None:
     """List the studies that come with fastroute."""
-    from fastroute.report.terminal import Column, FittedTable
+    from fastroute.report.terminal import FittedTable, TableColumn
     from fastroute.study import Study, preset_names
     from fastroute.study.grid import count_cells
 
@@ -158,11 +158,11 @@ def presets() -> None:
             [name, study.description, f"{count_cells(study):,}", _format_size(study), quick]
         )
     columns = [
-        Column("name", key=True),
-        Column("description", key=True, wraps=True),
-        Column("cells", right=True),
-        Column("rounds x trials", wraps=True),
-        Column("--quick"),
+        TableColumn("name", key=True),
+        TableColumn("description", key=True, wraps=True),
+        TableColumn("cells", right=True),
+        TableColumn("rounds x trials", wraps=True),
+        TableColumn("--quick"),
     ]
     console().print(FittedTable(columns, rows))
 

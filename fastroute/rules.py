@@ -305,7 +305,7 @@ class _Parser:
             self._advance()
             function, least, most = FUNCTIONS[token.text]
             if not self._is("("):
-                raise self.error(f"'(' was expected behind {token.text}")
+                raise self.error(f"'(' was expected after {token.text}")
             self._advance()
             arguments = [self.sum(depth + 1)]
             while self._is(","):

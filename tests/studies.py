@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 from fastroute.study import StoredStudy, Study
 from fastroute.study.journal import Record
 from fastroute.study.store import RunDirectory
-from fastroute.study.work import Done, Job, run_shard
+from fastroute.study.work import Job, ShardResult, run_shard
 
 FRAMES = ("trials", "curves", "stages", "summary", "trial_curves")
 #: Columns of the cells that say how long something took.
@@ -134,7 +134,7 @@ class Shuffled(Executor):
                 future.set_result(result)
 
 
-def deadly_shard(job: Job, progress: Any = None) -> Done:
+def deadly_shard(job: Job, progress: Any = None) -> ShardResult:
     """Compute a shard, or kill the worker first, as often as the folder in the environment says.
 
     The folder of ``DEADLY`` holds a file for every death that is left; the name of a file begins

@@ -13,11 +13,11 @@ from fastroute import checks
 @pytest.mark.parametrize(
     ("check", "value", "message"),
     [
-        (lambda v: checks.whole("n", v), 0, "n=0 must be a whole number >= 1"),
-        (lambda v: checks.whole("n", v, 2, 9), 10, "n=10 must be at most 9"),
-        (lambda v: checks.whole("n", v, exact=True), 3.0, "n=3.0 must be a whole number >= 1"),
-        (lambda v: checks.whole("", v), 2.5, "must be a whole number >= 1"),
-        (lambda v: checks.whole("n", v, remedy="try 1"), 0, "n=0 must be .*; try 1"),
+        (lambda v: checks.integer("n", v), 0, "n=0 must be a whole number >= 1"),
+        (lambda v: checks.integer("n", v, 2, 9), 10, "n=10 must be at most 9"),
+        (lambda v: checks.integer("n", v, exact=True), 3.0, "n=3.0 must be a whole number >= 1"),
+        (lambda v: checks.integer("", v), 2.5, "must be a whole number >= 1"),
+        (lambda v: checks.integer("n", v, remedy="try 1"), 0, "n=0 must be .*; try 1"),
         (lambda v: checks.seed("seed", v), -1, "seed=-1 must be a whole number >= 0"),
         (lambda v: checks.seed("seed", v), 2**64, r"seed=\d+ must be below 2\*\*64"),
         (lambda v: checks.fraction("x", v, zero=False), 0.0, r"x=0.0 must be a number in \(0, 1\]"),
@@ -33,7 +33,11 @@ from fastroute import checks
         ),
         (lambda v: checks.choice("", v, ("up",)), None, "is unknown; valid: 'up'"),
         (lambda v: checks.name_list("x", v), 3, "x=3 must be a name or a list of names"),
-        (lambda v: checks.typed("x", v, int, "int()"), "a", "x='a' must be a int, not a str; make"),
+        (
+            lambda v: checks.check_type("x", v, int, "int()"),
+            "a",
+            "x='a' must be a int, not a str; make",
+        ),
         (lambda v: checks.number_array("x", v, (1,)), [1, None], r"x holds nan at index \(1,\)"),
         (lambda v: checks.number_array("x", v), "a", "x='a' cannot be read as an array of numbers"),
     ],
@@ -60,7 +64,7 @@ def test_an_array_that_is_owned_is_a_copy() -> None:
 def test_the_first_bad_entry_is_named() -> None:
     array = np.array([[1.0, -2.0], [-3.0, 4.0]])
     with pytest.raises(ValueError, match=r"^x\[\(0, 1\)\] = -2 is negative; use 1$"):
-        checks.reject("x", array, array < 0.0, "is negative", "use 1")
+        checks.refuse_entries("x", array, array < 0.0, "is negative", "use 1")
     with pytest.raises(ValueError, match=r"^x = -2 is negative$"):
-        checks.reject("x", array[0, 1, ...], array[0, 1, ...] < 0.0, "is negative")
-    checks.reject("x", array, array > 9.0, "is large")
+        checks.refuse_entries("x", array[0, 1, ...], array[0, 1, ...] < 0.0, "is negative")
+    checks.refuse_entries("x", array, array > 9.0, "is large")

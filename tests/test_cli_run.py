@@ -13,7 +13,7 @@ from fastroute.cli import app
 from fastroute.scenarios import SCENARIOS
 from fastroute.study import Study, load, preset_names, run_study
 from fastroute.study.lock import Lock
-from fastroute.study.work import Done, Job, run_shard
+from fastroute.study.work import Job, ShardResult, run_shard
 from studies import mini, stop_after
 
 runner = CliRunner()
@@ -213,7 +213,7 @@ def test_status_of_a_study_in_every_state() -> None:
 
 
 def test_shards_that_fail_end_in_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(job: Job, progress: Any = None) -> Done:
+    def failing(job: Job, progress: Any = None) -> ShardResult:
         if job.first == 64:
             raise ArithmeticError("no luck")
         return run_shard(job, progress)

@@ -24,9 +24,9 @@ from fastroute.simulation.merge import Accounts
 from fastroute.study import RunDirectoryError, StoredStudy, load, run_study
 from fastroute.study.journal import COMPACTED, Record
 from fastroute.study.lock import Lock
-from fastroute.study.planning import Kept
+from fastroute.study.planning import StorageMode
 from fastroute.study.tables import read_shard
-from fastroute.study.work import Done, Job, run_shard
+from fastroute.study.work import Job, ShardResult, run_shard
 from pages import Node, read
 from studies import mini, stop_after
 
@@ -284,7 +284,7 @@ def test_every_shard_of_an_unfinished_study_is_read_once(
     stored = killed(tmp_path / "run", 9)
     reads: Counter[str] = Counter()
 
-    def counted(directory: Path, record: Record, kept: Kept) -> Accounts:
+    def counted(directory: Path, record: Record, kept: StorageMode) -> Accounts:
         reads[record.name] += 1
         return read_shard(directory, record, kept)
 
@@ -305,7 +305,7 @@ def test_a_study_without_the_files_of_its_frames_has_the_same_page(
 ) -> None:
     copy = shutil.copytree(stored.path, tmp_path / "run")
     (copy / "curves.parquet").unlink()
-    assert not load(copy).framed
+    assert not load(copy).has_frame_files
     assert_same_tables(load(copy), [1, 2])
     pages = [write_page(path, tmp_path / f"{path.name}.html") for path in (stored.path, copy)]
     texts = [read(page).one("section", id="details").text for page in pages]
@@ -393,7 +393,7 @@ def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
 def test_parts_that_failed_are_named_and_nothing_stands_in_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(job: Job, progress: Any = None) -> Done:
+    def failing(job: Job, progress: Any = None) -> ShardResult:
         if job.policy_options["deployer"]["name"] == "mip":
             raise ArithmeticError("no luck")
         return run_shard(job, progress)

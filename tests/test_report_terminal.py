@@ -5,15 +5,15 @@ import io
 import pytest
 from rich.console import Console
 
-from fastroute.report.terminal import Column, FittedTable
+from fastroute.report.terminal import FittedTable, TableColumn
 
 NAMES = ["stageroute", "stageroute (gamma=scaled:0.1, resolve_every=10)", "a[b]c"]
 COLUMNS = [
-    Column("policy", key=True),
-    Column("what it is", key=True, wraps=True),
-    Column("regret", right=True),
-    Column("a long head", right=True, rank=1),
-    Column("rest"),
+    TableColumn("policy", key=True),
+    TableColumn("what it is", key=True, wraps=True),
+    TableColumn("regret", right=True),
+    TableColumn("a long head", right=True, rank=1),
+    TableColumn("rest"),
 ]
 ROWS = [
     [name, "words that may be broken between them, however many", "1,234 ± 12", "5", "6"]

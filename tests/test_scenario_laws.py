@@ -233,7 +233,7 @@ def test_a_law_of_ones_own_that_is_wrong_is_refused() -> None:
         fr.Scenario([0.5], [1.0], reward=Bare())
     with pytest.raises(TypeError, match=r"NoSupport .* define support\(mean\)"):
         fr.Scenario([0.5], [1.0], cost=NoSupport())
-    with pytest.raises(ValueError, match=r"draws 1\.5 with uniform=0\.5 .* mend Wide\.support"):
+    with pytest.raises(ValueError, match=r"draws 1\.5 with uniform=0\.5 .* correct Wide\.support"):
         fr.Scenario([0.5], [1.0], cost=Wide())
     with pytest.raises(TypeError, match=r"Method\.draw must be a static function"):
 

@@ -110,7 +110,7 @@ def test_another_layout_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str
 ) -> None:
     install(monkeypatch, tmp_path, [line])
-    with pytest.raises(ValueError, match=r"val\.jsonl, line 1 is no example"):
+    with pytest.raises(ValueError, match=r"val\.jsonl, line 1 is not an example"):
         scenario("paretobandit")
 
 

@@ -17,7 +17,7 @@ from fastroute.scenarios.routerbench_pickle import (
     KNOWN_SHA256,
     SCORE_COLUMNS,
     _FrameUnpickler,
-    _Inert,
+    _StandIn,
 )
 
 QUERIES = 6
@@ -229,7 +229,7 @@ def test_calls_hidden_in_a_cell_do_not_run(tmp_path: Path) -> None:
 
 def test_allowed_names_are_inert_classes_of_this_package() -> None:
     for stand_in in _ALLOWED.values():
-        assert issubclass(stand_in, _Inert)
+        assert issubclass(stand_in, _StandIn)
         assert stand_in.__module__ == "fastroute.scenarios.routerbench_pickle"
     loader = _FrameUnpickler(io.BytesIO(b""))
     assert loader.find_class("numpy.core.multiarray", "_reconstruct") is loader.find_class(
@@ -243,7 +243,7 @@ def test_stand_ins_cannot_be_changed_from_a_pickle(tmp_path: Path, module: str, 
     before = dict(vars(stand_in))
     # BUILD on the class itself, with a state that would set an attribute of it.
     content = f"c{module}\n{name}\n(N}}V__init__\nI1\nstb.".encode()
-    with pytest.raises(ValueError, match=r"refused|no readable pickle"):
+    with pytest.raises(ValueError, match=r"refused|not a readable pickle"):
         load(tmp_path, content)
     assert dict(vars(stand_in)) == before
 
@@ -251,8 +251,8 @@ def test_stand_ins_cannot_be_changed_from_a_pickle(tmp_path: Path, module: str, 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "no readable pickle"),
-        (b"nonsense", "no readable pickle"),
+        (b"", "not a readable pickle"),
+        (b"nonsense", "not a readable pickle"),
         (pickle.dumps([1, 2]), "holds no pandas frame"),
         (pickle.dumps({"a": 1}), "holds no pandas frame"),
         (b"Vx\nQ.", "outside the file"),
@@ -260,10 +260,10 @@ def test_stand_ins_cannot_be_changed_from_a_pickle(tmp_path: Path, module: str, 
         (b"cpandas\nRangeIndex\n)\x81}b.", "sets the state"),
         (b"cnumpy\ndtype\n(VM8\ntR.", "array of type 'M8'"),
         (b"cnumpy\ndtype\n(Vf8\ntR(I3\nV>\nNtb.", "byte order '>'"),
-        (b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(VO8\ntRNtR.", "no number"),
+        (b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(VO8\ntRNtR.", "not a number"),
         (b"cnumpy.core.numeric\n_frombuffer\n(NNNNtR.", "array without a type"),
-        (b"cpandas._libs.internals\n_unpickle_block\n(NNNtR.", "no NumPy arrays"),
-        (b"cpandas\nDataFrame\n)\x81.", "no readable pickle"),
+        (b"cpandas._libs.internals\n_unpickle_block\n(NNNtR.", "not NumPy arrays"),
+        (b"cpandas\nDataFrame\n)\x81.", "not a readable pickle"),
     ],
 )
 def test_forged_and_damaged_files_are_refused(tmp_path: Path, content: bytes, words: str) -> None:
@@ -280,7 +280,7 @@ def test_cells_that_are_no_plain_data_are_refused(tmp_path: Path) -> None:
 
 def test_truncated_file_is_refused(tmp_path: Path) -> None:
     content = dump(values())
-    with pytest.raises(ValueError, match="no readable pickle"):
+    with pytest.raises(ValueError, match="not a readable pickle"):
         load(tmp_path, content[: len(content) // 2])
 
 
@@ -298,7 +298,7 @@ def test_other_schemas_are_refused(tmp_path: Path) -> None:
     ("column", "value", "words"),
     [
         ("sample_id", 3.0, "'sample_id' holds 3.0 in row 1"),
-        ("claude-v1", "good", "'claude-v1' holds something that is no number"),
+        ("claude-v1", "good", "'claude-v1' holds something that is not a number"),
     ],
 )
 def test_wrong_types_are_refused(tmp_path: Path, column: str, value: Any, words: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastroute.scenarios import SCENARIOS, check_table, list_data, scenario
-from fastroute.study.build import option_problems
+from fastroute.study.problems import option_problems
 
 DATES = {"new": "2024-06-01", "old": "2023-01-01", "mid": "2023-05-01"}
 
@@ -114,7 +114,7 @@ REFUSED: list[tuple[Any, dict[str, Any], list[str]]] = [
     (change(4, task="other"), {}, ["task: 1 queries", "'q1'"]),
     (change(4, model=None), {}, ["model", "empty in 1 row"]),
     (outcomes(), {"models": {"old": "2023-01-01"}}, ["'new', 'mid'", "not in the models table"]),
-    (outcomes(), {"models": {**DATES, "old": ""}}, ["release_date: 'old'", "YYYY-MM-DD"]),
+    (outcomes(), {"models": {**DATES, "old": ""}}, ["release_date: no date", "'old'; fill in Y"]),
     (outcomes(), {"models": {**DATES, "old": "May 2023"}}, ["release_date", "'May 2023'"]),
     (outcomes(), {"models": None}, ["models=None", "release_date"]),
     (

@@ -186,13 +186,13 @@ def test_broken_text_in_a_parquet_file_names_the_column(tmp_path: Path, column: 
     frame = pl.DataFrame(ROWS).with_columns(pl.lit("MARK").alias(column))
     frame.write_parquet(path, compression="uncompressed")
     path.write_bytes(path.read_bytes().replace(b"MARK", b"\xff\xfe\xff\xff"))
-    with pytest.raises(ValueError, match=rf"column '{column}' is no valid UTF-8; write") as error:
+    with pytest.raises(ValueError, match=rf"column '{column}' is not valid UTF-8; write") as error:
         check_table(path)
     assert "\n" not in str(error.value)
 
 
 def test_broken_text_in_memory_is_refused() -> None:
-    with pytest.raises(ValueError, match="column 'query' holds text that is no valid Unicode"):
+    with pytest.raises(ValueError, match="column 'query' holds text that is not valid Unicode"):
         check_table(columns_of(ROWS[:2]) | {"query": ["\udcff", "b"]})
 
 
@@ -208,17 +208,17 @@ HEAD = b"query,task,model,score,cost\n"
         ("t.csv", HEAD + b"q,t,a,1,1\nq,t,\xff,1,1\n", ["line 3", "UTF-8"]),
         ("t.csv", HEAD + b"q,t,a,1,1\n\nq,x,y,a,1,1\n", ["line 4 has 6 fields", "header has 5"]),
         ("t.csv", b"", ["cannot be read as csv", "repair"]),
-        ("t.csv", (HEAD + b"q,t,a,1,1").decode().encode("utf-16"), ["no UTF-8 text"]),
+        ("t.csv", (HEAD + b"q,t,a,1,1").decode().encode("utf-16"), ["not UTF-8 text"]),
         ("t.csv", HEAD.replace(b",", b";"), ["separated by ';'", "commas"]),
         ("t.csv", HEAD, ["the table has no rows"]),
         ("t.parquet", b"nonsense", ["cannot be read as parquet", "repair"]),
-        ("t.jsonl", b'{"a": 1}\n{"a":\n', ["line 2 is no JSON", "repair"]),
+        ("t.jsonl", b'{"a": 1}\n{"a":\n', ["line 2 is not JSON", "repair"]),
         ("t.jsonl", b'{"a": 1}\n"\xff"\n', ["line 2", "UTF-8"]),
-        ("t.jsonl", b"[1]\n", ["entry 1 is no object"]),
+        ("t.jsonl", b"[1]\n", ["entry 1 is not an object"]),
         ("t.jsonl", b"", ["the table has no rows"]),
-        ("t.json", b'{"a": [1]}', ["holds no list"]),
-        ("t.json", b'[{"query": "\\ud800"}]', ["no valid Unicode"]),
-        ("t.json", b"[1]", ["entry 1 is no object"]),
+        ("t.json", b'{"a": [1]}', ["does not hold a list"]),
+        ("t.json", b'[{"query": "\\ud800"}]', ["not valid Unicode"]),
+        ("t.json", b"[1]", ["entry 1 is not an object"]),
         ("t.json", b"[" * 100_000, ["nested too deep"]),
         ("t.json", b"[]", ["the table has no rows"]),
         ("t.txt", b"", ["'.txt'", ".parquet, .csv, .jsonl, .ndjson, .json"]),
@@ -311,7 +311,7 @@ def test_other_text_is_refused_with_line_query_and_model(tmp_path: Path, text: s
     path = with_score(tmp_path, text)
     bare = text.strip('"')
     # The second record has two lines.
-    where = f"score: 1 value(s) are no numbers, the first is {bare!r} in line 5 (query 'q', model"
+    where = f"score: 1 value(s) are not numbers, the first is {bare!r} in line 5 (query 'q', model"
     with pytest.raises(ValueError, match=r".") as error:
         scenario("replay", outcomes=path, models=dict.fromkeys("ab", "2024-01-01"))
     assert where in str(error.value)
@@ -387,7 +387,7 @@ def test_dates_and_times_are_dates(day: Any) -> None:
 )
 def test_missing_dates_are_no_dates(day: Any) -> None:
     assert release_date("day", day) is None
-    with pytest.raises(ValueError, match=r"release_date: '3\.5' have none; fill in YYYY-MM-DD"):
+    with pytest.raises(ValueError, match=r"release_date: no date for '3\.5'; fill in YYYY-MM-DD"):
         scenario("replay", outcomes=ROWS, models={**DATES, "3.5": day})
 
 
@@ -402,7 +402,7 @@ def test_timestamps_of_pandas_are_dates() -> None:
         report = check_table(ROWS, models)
         assert report.per_model["release_date"].to_list() == list(DATES.values())
     models = pandas.DataFrame({"model": list(DATES), "release_date": [days[0], pandas.NaT]})
-    assert "'3.50' have none" in str(check_table(ROWS, models))
+    assert "no date for '3.50'" in str(check_table(ROWS, models))
 
 
 def test_every_wrong_date_and_repeated_model_is_listed() -> None:
@@ -413,6 +413,6 @@ def test_every_wrong_date_and_repeated_model_is_listed() -> None:
     ]
     problems = check_table(ROWS, dict.fromkeys(DATES, "May 2023")).problems
     assert [str(problem) for problem in problems] == [
-        "release_date: 'May 2023' of model '3.5' is no date; 1 more models have such a date; "
+        "release_date: 'May 2023' of model '3.5' is not a date; 1 more models have such a date; "
         "write it as YYYY-MM-DD"
     ]

@@ -10,7 +10,7 @@ from fastroute.scenarios import Scenario
 from fastroute.scenarios.optimum import optimum
 from fastroute.simulation import api
 from fastroute.simulation.api import simulate_part
-from fastroute.simulation.merge import join
+from fastroute.simulation.merge import concatenate
 from fastroute.simulation.settings import Settings
 from naive import SMALL_WORLDS
 
@@ -143,7 +143,7 @@ def test_a_part_solves_the_optimum_of_its_own_instances(monkeypatch: pytest.Monk
     ]
     assert solved == [64, 64, 1, 71]
     whole = fr.simulate(scenario, policy, **INSTANCES)
-    joined = join(parts)
+    joined = concatenate(parts)
     for name, values in whole.finals.items():
         np.testing.assert_array_equal(joined.finals[name], values, name)
     np.testing.assert_array_equal(joined.models.values, whole.model_account.values)
@@ -181,4 +181,4 @@ def test_pools_that_nothing_serves_are_counted_for_each_trial() -> None:
         ).accounts
         for k in range(3)
     ]
-    assert join(parts).late_pools.tolist() == [0, 1, 0]
+    assert concatenate(parts).late_pools.tolist() == [0, 1, 0]

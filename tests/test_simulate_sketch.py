@@ -13,7 +13,7 @@ import fastroute as fr
 from fastroute.simulation.api import simulate_part
 from fastroute.simulation.blocks import Moments
 from fastroute.simulation.frames import QUANTILES
-from fastroute.simulation.merge import join, make_run
+from fastroute.simulation.merge import concatenate, make_run
 from fastroute.simulation.settings import Settings
 from fastroute.simulation.sketch import RELATIVE_ERROR, Sketch, merge_sketches, sketch
 from fastroute.simulation.sketch import sketch_quantiles as quantiles_of
@@ -90,7 +90,7 @@ def test_parts_of_a_run_put_together_are_the_run(reduce: bool) -> None:
         for first, stop in ((0, 64), (64, 128), (128, 150))
     ]
     accounts = [part.accounts.reduced(curves=reduce, stages=reduce) for part in parts]
-    run = make_run(scenario, policy, parts[0].settings, whole.plan, join(accounts), 1.0)
+    run = make_run(scenario, policy, parts[0].settings, whole.plan, concatenate(accounts), 1.0)
     assert run.trials.equals(whole.trials)
     assert run.warnings == whole.warnings
     if not reduce:

@@ -109,7 +109,7 @@ def test_reward_and_cost_are_independent() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "world"),
-    # In the table the rows come in order, which are no independent draws.
+    # In the table the rows come in order, which are not independent draws.
     [(p, w) for p in POLICIES for w in SMALL_WORLDS if can_play(p, w) and w != "table"],
 )
 def test_noise_has_mean_zero(policy: str, world: str) -> None:

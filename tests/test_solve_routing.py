@@ -8,7 +8,7 @@ import pytest
 
 import fastroute as fr
 from certificates import assert_optimal
-from fastroute.checks import choice, number_array, whole
+from fastroute.checks import choice, integer, number_array
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
 from fastroute.kernels.numba_ import routing as compiled
 from fastroute.kernels.types import Routing
@@ -20,7 +20,7 @@ from fastroute.solve import (
     solve_routing,
 )
 from fastroute.solve.highs import routing as by_highs
-from fastroute.solve.status import at_least
+from fastroute.solve.status import round_up
 from strategies import (
     Problems,
     cheapest_mix,
@@ -318,7 +318,7 @@ def test_what_cannot_be_met_is_said(backend: str) -> None:
 def test_the_least_budget_can_be_copied() -> None:
     rng = np.random.default_rng(9)
     for least in (1.2345649, 1.2345651, 0.1, 0.1 + 0.2, 1e-9 / 3.0, 2e300 / 3.0, 123456789.0):
-        text = at_least(least)
+        text = round_up(least)
         assert float(text) >= least * (1.0 - 2.0**-52)
         assert float(text) <= least * (1.0 + 1e-5)
         assert len(text.split("e")[0].replace(".", "").lstrip("0")) <= 6
@@ -405,12 +405,12 @@ def test_a_masked_array_without_masked_entries_is_an_array() -> None:
 )
 def test_whole_names_the_field_whatever_it_gets(value: Any) -> None:
     with pytest.raises(ValueError, match=r"slots=.* must be a whole number >= 1"):
-        whole("slots", value)
+        integer("slots", value)
 
 
 def test_whole_takes_whole_numbers_of_any_type() -> None:
     for value in (3, 3.0, np.int8(3), np.float32(3.0), np.array(3)):
-        assert whole("slots", value) == 3
+        assert integer("slots", value) == 3
 
 
 def test_choice_names_the_nearest() -> None:

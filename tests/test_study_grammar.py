@@ -57,7 +57,7 @@ def test_formulas_mean_what_they_mean_on_paper(text: str, expected: float) -> No
         ("2 T", "position 3, 'T': an operator or the end was expected"),
         ("(1 + 2", "position 7, the end: ')' was expected"),
         ("1 + 2)", "position 6, ')': an operator"),
-        ("sqrt 4", "position 6, '4': '(' was expected behind sqrt"),
+        ("sqrt 4", "position 6, '4': '(' was expected after sqrt"),
         ("sqrt(1, 2)", "position 1, 'sqrt': takes 1 values, not 2"),
         ("min(1)", "position 1, 'min': takes 2 to 16 values, not 1"),
         ("T % 2", "position 3, '%': is not a number, a name or an operator"),

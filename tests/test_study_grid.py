@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import fastroute as fr
 from fastroute.study import Study, StudyError, run_study
+from fastroute.study.axes import value_label
 from fastroute.study.build import build_scenario
 from fastroute.study.cells import Cell, lay_out, shard_size
 from fastroute.study.estimate import estimate
@@ -56,6 +57,23 @@ def test_cells_are_all_combinations_scenario_first_and_policy_last() -> None:
     assert len({cell.key for cell in cells}) == 36
 
 
+def test_tables_on_an_axis_have_a_short_form() -> None:
+    router = {"name": "pacer", "step": 0.1}
+    cells = cells_of(
+        policy=[{"name": "stageroute", "router": ["lp", router]}],
+        setting={"horizon": 60},
+    )
+    assert [cell.policy for cell in cells] == [
+        "stageroute (router=lp)",
+        "stageroute (router=pacer(step=0.1))",
+    ]
+    assert [cell.axes["policy_router"] for cell in cells] == ["lp", "pacer(step=0.1)"]
+    assert (
+        value_label({"name": "mine:Law", "rows": [[1, 2], [3]]}) == "mine:Law(rows=[[1, 2], [3]])"
+    )
+    assert value_label({"name": "beta"}) == "beta"
+
+
 def test_axes_in_zip_go_together() -> None:
     cells = cells_of(
         zip=[["horizon", "trials", "policy.gamma"]],
@@ -75,7 +93,7 @@ def test_axes_in_zip_go_together() -> None:
     ("groups", "words"),
     [
         ([["horizon"]], "must name at least two axes"),
-        ([["horizon", "budget"]], '"budget" is no axis. The axes are: horizon, trials, seed'),
+        ([["horizon", "budget"]], '"budget" is not an axis. The axes are: horizon, trials, seed'),
         ([["horizon", "trials"]], "horizon has 2 values, trials has 3 values"),
         ([["horizon", "seed"], ["seed", "trials"]], '"seed" is in zip[0] too'),
     ],
@@ -191,8 +209,8 @@ def test_slack_never_binds_and_cheapest_just_does() -> None:
         ({"budget": "1 / (T - 60)"}, "position 3, '/': has no value for 1, 0"),
         ({"stages": 61}, "stages=61 is more than horizon=60"),
         ({"backend": "nunba"}, "nunba"),
-        ({"stages": [31, 32], "horizon": 61}, "come to the same numbers"),
-        ({"trials": [64, 128]}, "trials alone are no axis"),
+        ({"stages": [31, 32], "horizon": 61}, "have the same numbers"),
+        ({"trials": [64, 128]}, "trials alone are not an axis"),
     ],
 )
 def test_cells_that_cannot_be_played_are_named(setting: dict[str, Any], words: str) -> None:

@@ -339,8 +339,8 @@ def test_the_shards_are_enough(
         run_study(tiny().with_setting(seed=9), path, progress=False)
     stored = run_study(tiny(), path)
     err = capfd.readouterr().err
-    assert "manifest.json: missing or damaged, and made anew" in err
-    assert "shards.parquet: missing or damaged, and made anew of the shards" in err
+    assert "manifest.json: missing or damaged, and rebuilt" in err
+    assert "shards.parquet: missing or damaged, and rebuilt from the shards" in err
     assert stored.shards_run == 0
     assert_same_frames(stored, whole)
     assert contents(path) == contents(whole.path)

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 from fastroute.study import RunDirectoryError
 from fastroute.study.journal import COMPACTED, JOURNAL, Journal, Record, read_records
 from fastroute.study.lock import LOCK, Lock, lock_holder
-from fastroute.study.planning import CellPlan, Kept, plan_cell
+from fastroute.study.planning import CellPlan, StorageMode, plan_cell
 
 
 def record(key: str = "a", first: int = 0, stop: int = 64, **changes: object) -> Record:
@@ -180,7 +180,7 @@ def test_a_plan_covers_every_trial_once(
     ranges: list[tuple[int, int]],
     reduced: set[int],
 ) -> None:
-    cell = Kept(trials, shard_trials, moments, means=False)
+    cell = StorageMode(trials, shard_trials, moments, means=False)
     records = [record(first=a, stop=b, moments=k in reduced) for k, (a, b) in enumerate(ranges)]
     usable, missing = plan_cell(cell, records)
     pieces = sorted([(found.first, found.stop) for found in usable] + missing)
@@ -198,11 +198,11 @@ def test_a_plan_covers_every_trial_once(
 
 def test_more_trials_leave_what_is_there_alone() -> None:
     kept = record(first=0, stop=100)
-    cell = Kept(300, 128, moments=False, means=False)
+    cell = StorageMode(300, 128, moments=False, means=False)
     assert plan_cell(cell, [kept]) == CellPlan([kept], [(100, 128), (128, 256), (256, 300)])
     # Sums over blocks cannot be continued in the middle of a block.
-    summed = Kept(300, 128, moments=True, means=False)
+    summed = StorageMode(300, 128, moments=True, means=False)
     assert plan_cell(summed, [kept]).usable == []
     assert plan_cell(summed, [kept]).missing == [(0, 128), (128, 256), (256, 300)]
     # The last one may be smaller, when it is the last.
-    assert plan_cell(Kept(100, 128, moments=True, means=False), [kept]).missing == []
+    assert plan_cell(StorageMode(100, 128, moments=True, means=False), [kept]).missing == []

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import fastroute as fr
 from fastroute.study import RunDirectoryError, StoredStudy, Study, StudyError, load, run_study
-from fastroute.study.work import Done, Job, run_shard
+from fastroute.study.work import Job, ShardResult, run_shard
 from studies import Shuffled, assert_same_frames, contents, mini, stop_after
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -361,7 +361,7 @@ def test_the_default_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert paths == [Path("runs/mini"), Path("runs/mini-2")] * 2
 
 
-def failing(job: Job, progress: Any = None) -> Done:
+def failing(job: Job, progress: Any = None) -> ShardResult:
     """Fail for one shard of every cell."""
     if job.first == 64:
         raise ArithmeticError(f"no luck with {job.key}")
@@ -373,7 +373,7 @@ def test_shards_that_fail_three_times_are_set_aside(
 ) -> None:
     calls: list[Job] = []
 
-    def watched(job: Job, progress: Any = None) -> Done:
+    def watched(job: Job, progress: Any = None) -> ShardResult:
         calls.append(job)
         return failing(job, progress)
 
@@ -398,7 +398,7 @@ def test_shards_that_fail_three_times_are_set_aside(
 
 
 def test_a_study_that_only_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(job: Job, progress: Any = None) -> Done:
+    def fail(job: Job, progress: Any = None) -> ShardResult:
         raise ArithmeticError("never")
 
     monkeypatch.setattr("fastroute.study.executors.run_shard", fail)
@@ -410,7 +410,7 @@ def test_a_study_that_only_fails_says_why(tmp_path: Path, monkeypatch: pytest.Mo
 def test_threads_stop_in_the_middle_of_a_shard(tmp_path: Path) -> None:
     begun = threading.Event()
 
-    def note(job: Job, progress: Any) -> Done:
+    def note(job: Job, progress: Any) -> ShardResult:
         def told(done: int, total: int) -> None:
             begun.set()
             progress(done, total)

@@ -178,7 +178,7 @@ def page_of(path: Path) -> str:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("{module}:none", "has no function 'none'"),
+        ("{module}:none", "has nothing of the name 'none'"),
         ("{module}:three", "must return a fastroute.Scenario, not int"),
         ("{module}_x:two", "cannot be imported .* put its folder on PYTHONPATH"),
     ],
@@ -287,7 +287,11 @@ def test_laws_are_an_axis_as_tables_and_as_objects(tmp_path: Path) -> None:
     assert Study.from_toml(file).content_hash == study.content_hash
     stored = run(study, tmp_path / "run")
     cells = stored.cells.collect()
-    assert cells["scenario_cost"].to_list() == ["fixed", '{ name = "lognormal", sigma = 0.5 }']
+    assert cells["scenario_cost"].to_list() == ["fixed", "lognormal(sigma=0.5)"]
+    assert cells["scenario"].unique(maintain_order=True).to_list() == [
+        "sota (cost=fixed)",
+        "sota (cost=lognormal(sigma=0.5))",
+    ]
     assert stored.trials.collect().height == 16
     with pytest.raises(StudyError, match="has no parameter 'sgma'; did you mean 'sigma'"):
         study_of({"name": "sota", "cost": {"name": "lognormal", "sgma": 0.5}})

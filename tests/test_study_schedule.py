@@ -9,7 +9,7 @@ import pytest
 from fastroute.simulation.settings import Settings
 from fastroute.study import ExecutorError
 from fastroute.study.schedule import ATTEMPTS, run_jobs
-from fastroute.study.work import Done, Job
+from fastroute.study.work import Job, ShardResult
 
 
 class KilledWorker(Exception):
@@ -42,14 +42,14 @@ class Told:
         self.attempts: Counter[int] = Counter()
         self.flights: list[list[int]] = []
         self._width, self._restarts = width, restarts
-        self._flying: list[tuple[int, Future[Done]]] = []
+        self._flying: list[tuple[int, Future[ShardResult]]] = []
         self._broken = False
 
-    def submit(self, job: Job) -> "Future[Done]":
+    def submit(self, job: Job) -> "Future[ShardResult]":
         if self._broken:
             raise BrokenExecutor("told")
         self.attempts[job.first] += 1
-        future: Future[Done] = Future()
+        future: Future[ShardResult] = Future()
         self._flying.append((job.first, future))
         return future
 
@@ -71,7 +71,7 @@ class Told:
             elif end is not None:
                 future.set_exception(end("told"))
             else:
-                future.set_result(Done(b"", {}, ""))
+                future.set_result(ShardResult(b"", {}, ""))
 
     def restart(self) -> bool:
         self._restarts -= 1

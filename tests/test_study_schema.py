@@ -119,7 +119,7 @@ def test_all_problems_are_listed_at_once() -> None:
         ("0.001", '"b"', 'setting.budget = "b": must be a number'),
         ("0.001", "[0.1, true]", "setting.budget = [0.1, true]: must be a finite number > 0"),
         ("0.001", "[]", "setting.budget = []: an axis needs at least one value"),
-        ("0.001", "[0.1, 0.1]", "setting.budget = [0.1, 0.1]: 0.1 is there twice"),
+        ("0.001", "[0.1, 0.1]", "setting.budget = [0.1, 0.1]: 0.1 occurs twice"),
         ("0.001", '"0.5 * slak"', "position 7, 'slak': is an unknown name; did you mean"),
         ("0.001", '0.001\nstages = "T^"', 'setting.stages = "T^": must be a whole number'),
         ("0.001", "0.001\nstages = 0", "setting.stages = 0: must be a whole number >= 1"),

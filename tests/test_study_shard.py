@@ -7,7 +7,7 @@ import pytest
 
 import fastroute as fr
 from fastroute.simulation.api import simulate_part
-from fastroute.simulation.merge import Accounts, join, join_all
+from fastroute.simulation.merge import Accounts, concatenate, concatenate_all
 from fastroute.simulation.settings import Settings
 from fastroute.study.errors import DamagedError
 from fastroute.study.shard import from_parquet, to_parquet
@@ -87,8 +87,10 @@ def test_reducing_before_writing_or_after_reading_is_the_same() -> None:
 
 
 def test_shards_of_any_size_join_to_the_same() -> None:
-    whole = join([part(0, 150)])
-    parts = join([from_parquet(to_parquet(part(*cut))) for cut in ((0, 64), (64, 100), (100, 150))])
+    whole = concatenate([part(0, 150)])
+    parts = concatenate(
+        [from_parquet(to_parquet(part(*cut))) for cut in ((0, 64), (64, 100), (100, 150))]
+    )
     assert_same(whole._replace(picks=parts.picks), parts)
 
 
@@ -100,6 +102,6 @@ def test_very_many_shards_join_a_few_at_a_time(
     # A block is a single trial here, so that single trials can be reduced.
     monkeypatch.setattr("fastroute.simulation.blocks.BLOCK", 1)
     parts = [part(k, k + 1).reduced(curves=reduce, stages=reduce) for k in range(count)]
-    joined = join_all(iter(parts))
-    assert_same(joined, join(parts))
-    assert join_all([]) is None
+    joined = concatenate_all(iter(parts))
+    assert_same(joined, concatenate(parts))
+    assert concatenate_all([]) is None

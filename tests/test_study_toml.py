@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastroute.study.errors import StudyError, key_path
-from fastroute.study.toml import read_text, read_toml, shown, toml_value, write_toml
+from fastroute.study.toml import read_text, read_toml, show_toml, toml_value, write_toml
 from fastroute.study.toml_lines import find_lines
 
 # TOML text is UTF-8, which has no form for lone surrogates.
@@ -49,12 +49,12 @@ def test_none_is_left_out() -> None:
 def test_what_toml_cannot_hold_is_refused() -> None:
     with pytest.raises(TypeError, match="complex"):
         toml_value(1j)
-    assert shown(1j) == "1j"
+    assert show_toml(1j) == "1j"
 
 
 def test_long_values_are_cut_in_messages() -> None:
-    assert len(shown(list(range(1000)))) == 60
-    assert shown("short") == '"short"'
+    assert len(show_toml(list(range(1000)))) == 60
+    assert show_toml("short") == '"short"'
 
 
 def test_syntax_errors_have_line_and_column() -> None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.checks import number, whole
+from fastroute.checks import integer, number
 
 Statistic = Callable[..., Any]
 
@@ -180,7 +180,7 @@ def bootstrap_interval(
 
     array = check_sample(values)
     check_level(level)
-    whole("resamples", resamples)
+    integer("resamples", resamples)
     n = array.size
     estimate = float(statistic(array, axis=-1))
     if n == 1:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastroute.analyse.intervals import Interval, check_level, check_sample
 from fastroute.analyse.resample import Bootstrap, LogMeans, Statistic
-from fastroute.checks import number, whole
+from fastroute.checks import integer, number
 
 if TYPE_CHECKING:
     import polars as pl
@@ -159,7 +159,7 @@ def check_settings(level: float, tolerance: float, resamples: int) -> None:
     """
     check_level(level)
     number("tolerance", tolerance, "a number >= 0", lambda x: x >= 0.0)
-    whole("resamples", resamples)
+    integer("resamples", resamples)
 
 
 def _horizons(horizons: ArrayLike, count: int) -> F8:

@@ -58,21 +58,21 @@ def read_part(kind: str, value: Any) -> Draft:
     if isinstance(value, Mapping):
         options = dict(value)
         if "name" not in options:
-            raise _refused(
+            raise _options_error(
                 kind, value, f'is a table without a name; add name = "{next(iter(PARTS[kind]))}"'
             )
-        named = _named(kind, options.pop("name"))
+        named = _find_named(kind, options.pop("name"))
         if isinstance(named, type):
             return Draft(named, options)
         draft = _draft(kind, named)
         # The options of a table with a function are those of its calls.
         if options and draft.cls is not Custom:
-            raise _refused(
+            raise _options_error(
                 kind, value, f"{value['name']} is an object with options; name its class instead"
             )
         return Draft(draft.cls, {**draft.options, **options})
     if isinstance(value, str):
-        named = _named(kind, value)
+        named = _find_named(kind, value)
         return Draft(named, {}) if isinstance(named, type) else _draft(kind, named)
     return _draft(kind, value)
 
@@ -85,7 +85,7 @@ def make_part(kind: str, value: Any) -> Part:
     return draft.cls(**draft.options)
 
 
-def has_option(option: str) -> list[str]:
+def parts_with_option(option: str) -> list[str]:
     """Return the built-in parts that have an option, as ``router pacer``."""
     return [
         f"{kind} {name}"
@@ -95,33 +95,33 @@ def has_option(option: str) -> list[str]:
     ]
 
 
-def _named(kind: str, name: Any) -> Any:
+def _find_named(kind: str, name: Any) -> Any:
     """Return the class of a name, or whatever a reference names."""
     table = PARTS[kind]
     if isinstance(name, str) and ":" in name:
         try:
             found = import_reference(name)
         except ValueError as error:
-            raise _refused(kind, name, str(error)) from None
+            raise _options_error(kind, name, str(error)) from None
         if isinstance(found, type):
             return _class_of(kind, name, found)
         if not isinstance(found, Part) and not (kind == "router" and callable(found)):
-            raise _refused(kind, name, f"is of type {type(found).__name__}, no {kind}")
+            raise _options_error(kind, name, f"is of type {type(found).__name__}, no {kind}")
         return found
     if not isinstance(name, str) or name not in table:
-        raise _refused(kind, name, f"must be one of {one_of(name, table)}")
+        raise _options_error(kind, name, f"must be one of {one_of(name, table)}")
     return table[name]
 
 
 def _class_of(kind: str, name: str, found: type) -> type[Part]:
     base = KINDS[kind]
     if not issubclass(found, base):
-        raise _refused(
+        raise _options_error(
             kind, name, f"is the class {found.__name__}, no subclass of fastroute.{base.__name__}"
         )
     if found.__abstractmethods__:
         lacks = ", ".join(sorted(found.__abstractmethods__))
-        raise _refused(kind, name, f"has no method {lacks}")
+        raise _options_error(kind, name, f"has no method {lacks}")
     return found
 
 
@@ -130,17 +130,17 @@ def _draft(kind: str, value: Any) -> Draft:
     if isinstance(value, base):
         return Draft(type(value), {x: getattr(value, x) for x in value.model_fields_set})
     if isinstance(value, Part):
-        raise _refused(kind, value, f"is of kind {value.kind}, no {kind}")
+        raise _options_error(kind, value, f"is of kind {value.kind}, no {kind}")
     if isinstance(value, type) and issubclass(value, base):
-        raise _refused(kind, value, f"is a class; give an object, {value.__name__}(...)")
+        raise _options_error(kind, value, f"is a class; give an object, {value.__name__}(...)")
     if kind == "router" and callable(value):
         try:
             check_router(value)
         except ValueError as error:
-            raise _refused(kind, value, str(error)) from None
+            raise _options_error(kind, value, str(error)) from None
         return Draft(Custom, {"function": value})
     function = " or a function" if kind == "router" else ""
-    raise _refused(
+    raise _options_error(
         kind,
         value,
         f"{kind} must be a name{function}, got {value!r}; a table with a name and a "
@@ -148,5 +148,5 @@ def _draft(kind: str, value: Any) -> Draft:
     )
 
 
-def _refused(kind: str, value: Any, message: str) -> OptionsError:
+def _options_error(kind: str, value: Any, message: str) -> OptionsError:
     return OptionsError(kind, [Problem((), value, message)])

@@ -13,7 +13,7 @@ from fastroute.policies.estimators import (
     Thompson,
 )
 from fastroute.policies.part import KINDS, OptionsError, Part, Problem, one_of
-from fastroute.policies.reading import Draft, has_option, read_part
+from fastroute.policies.reading import Draft, parts_with_option, read_part
 from fastroute.policies.routers import (
     DriftPlusPenalty,
     Elimination,
@@ -171,7 +171,7 @@ def read_parts(name: str, options: Mapping[str, Any]) -> dict[str, Draft]:
     Raises
     ------
     OptionsError
-        When something is no part.
+        When something is not a part.
     """
     drafts: dict[str, Draft] = {}
     problems: list[Problem] = []
@@ -202,7 +202,7 @@ def _owners(
     for option, value in flat.items():
         found = [kind for kind, draft in drafts.items() if option in draft.fields]
         if not found:
-            having = ", ".join(has_option(option))
+            having = ", ".join(parts_with_option(option))
             message = f"It is an option of: {having}." if having else ""
             problems.append(Problem((option,), value, message, tuple(dict.fromkeys(allowed))))
         elif len(found) > 1:

@@ -16,7 +16,7 @@ from fastroute.policies.part import (
     Router,
     problems_of,
 )
-from fastroute.policies.reading import has_option, make_part
+from fastroute.policies.reading import make_part, parts_with_option
 from fastroute.policies.routers import LP
 
 
@@ -36,7 +36,7 @@ class Policy(BaseModel):
     name : str
         What the policy is called in frames and figures.
     estimator : Estimator
-        What is believed of each model; see :mod:`fastroute.policies.estimators`.
+        What is estimated of each model; see :mod:`fastroute.policies.estimators`.
     deployer : Deployer
         Which models are deployed in a stage; see :mod:`fastroute.policies.deployers`.
     router : Router
@@ -58,7 +58,7 @@ class Policy(BaseModel):
             super().__init__(**options)
         except ValidationError as error:
             problems = problems_of(error, Policy.model_fields)
-            raise OptionsError("policy", map(_with_its_place, problems)) from error
+            raise OptionsError("policy", map(_name_owner, problems)) from error
 
     name: str = "custom"
     estimator: Annotated[Estimator, _part_of("estimator")] = UCB()
@@ -67,7 +67,7 @@ class Policy(BaseModel):
     margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
 
     @model_validator(mode="after")
-    def _every_query_is_read(self) -> Self:
+    def _validate_resolve_every(self) -> Self:
         every = getattr(self.router, "resolve_every", 1)
         if self.estimator.needs_tasks and every != 1:
             raise ValueError(
@@ -77,11 +77,11 @@ class Policy(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _intervals_are_there(self) -> Self:
+    def _validate_interval(self) -> Self:
         if self.router.needs_interval and not self.estimator.has_interval:
             raise ValueError(
                 f'router="{self.router.label}" needs confidence intervals, which '
-                f'estimator="{self.estimator.label}" does not tell; give the estimator the formula '
+                f'estimator="{self.estimator.label}" does not have; give the estimator the formula '
                 "interval, or choose another router"
             )
         return self
@@ -108,12 +108,12 @@ class Policy(BaseModel):
         return {"name": self.name, **tables, "margin": self.margin}
 
 
-def _with_its_place(problem: Problem) -> Problem:
+def _name_owner(problem: Problem) -> Problem:
     """Say of an option of a part where it belongs."""
     option = problem.path[-1] if problem.path else ""
-    if len(problem.path) != 1 or not problem.allowed or not has_option(option):
+    if len(problem.path) != 1 or not problem.allowed or not parts_with_option(option):
         return problem
-    kind = has_option(option)[0].partition(" ")[0]
+    kind = parts_with_option(option)[0].partition(" ")[0]
     return problem._replace(
         message=f"It is an option of the {kind}; use fastroute.policy(name, {option}=...), or "
         f"give the {kind} as an object."

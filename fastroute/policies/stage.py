@@ -41,7 +41,7 @@ class Choice(NamedTuple):
     status: NDArray[np.int64]  #: [B]
 
 
-def by_rule(deployed: Mask, budget_price: F8 | None = None) -> Choice:
+def rule_choice(deployed: Mask, budget_price: F8 | None = None) -> Choice:
     """Return sets that were found by a rule, without a program."""
     count = len(deployed)
     return Choice(
@@ -53,15 +53,15 @@ def by_rule(deployed: Mask, budget_price: F8 | None = None) -> Choice:
     )
 
 
-def checked(answer: Choice | Mask, problem: StageProblem, name: str) -> Choice:
+def check_choice(answer: Choice | Mask, problem: StageProblem, name: str) -> Choice:
     """Return the answer of a deployer as a choice.
 
     Raises
     ------
     ValueError
-        When it is no mask of available models, at most ``max_deployed`` in each trial.
+        When it is not a mask of available models, at most ``max_deployed`` in each trial.
     """
-    choice = answer if isinstance(answer, Choice) else by_rule(np.asarray(answer))
+    choice = answer if isinstance(answer, Choice) else rule_choice(np.asarray(answer))
     deployed = choice.deployed
     if deployed.shape != problem.upper.shape or deployed.dtype != np.bool_:
         raise ValueError(

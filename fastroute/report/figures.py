@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fastroute.analyse import curve_intervals, stage_spend
 from fastroute.report.style import PANEL_RATIO, PARTS, RC, line_style, needs_log_axis
-from fastroute.simulation.columns import NOTHING
+from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
     import polars as pl
@@ -88,7 +88,7 @@ def regret_figure(
         if logarithmic:
             # The axis has no place for a regret that is still zero, nor for a band that reaches
             # below: the band is cut far under the line, where the axis has ended.
-            mean = np.where(mean > NOTHING, mean, np.nan)
+            mean = np.where(mean > NEAR_ZERO, mean, np.nan)
             low = np.maximum(low, 1e-6 * mean)
         axes.fill_between(rounds, low, high, color=style.colour, alpha=_BAND, linewidth=0)
         axes.plot(rounds, mean, color=style.colour, linestyle=style.dashes, label=policy)
@@ -96,7 +96,7 @@ def regret_figure(
         axes.set(xscale="log", yscale="log")
         means = np.concatenate([curve.mean for curve in lines.values()])
         # A few early rounds may be orders of magnitude below all that is to be seen.
-        bottom = max(0.7 * means[means > NOTHING].min(), 1e-4 * means.max())
+        bottom = max(0.7 * means[means > NEAR_ZERO].min(), 1e-4 * means.max())
         rounds = np.concatenate([curve.rounds for curve in lines.values()])
         axes.set_ylim(bottom=bottom)
         axes.set_xlim(left=0.8 * rounds[means >= bottom].min())
@@ -289,11 +289,11 @@ def _linear_axes(axes: "Axes") -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(text))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    if axes.dataLim.y0 < -NOTHING:
+    if axes.dataLim.y0 < -NEAR_ZERO:
         axes.axhline(0.0, color="black", linewidth=0.6)
     else:
         # An axis needs some height, also where there is nothing but rounding.
-        axes.set_ylim(0.0, 1.0 if axes.dataLim.y1 < NOTHING else None)
+        axes.set_ylim(0.0, 1.0 if axes.dataLim.y1 < NEAR_ZERO else None)
 
 
 def _same_height(panels: "Sequence[Axes]", heights: Sequence[tuple[float, float]]) -> bool:
@@ -302,7 +302,7 @@ def _same_height(panels: "Sequence[Axes]", heights: Sequence[tuple[float, float]
     if max(spans) > PANEL_RATIO * min(spans):
         return False
     low, high = min(low for low, _ in heights), max(high for _, high in heights)
-    if high - low < NOTHING:
+    if high - low < NEAR_ZERO:
         return True  # of axes on which there is nothing, all have the same range already
     room = 0.05 * (high - low)
     for axes in panels[: len(heights)]:

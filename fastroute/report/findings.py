@@ -27,7 +27,7 @@ from fastroute.study.files import write_file
 from fastroute.study.status import span_text
 
 # Versions that decide the bits of a result, and that of Python.
-_TELLING: Final = ("fastroute", "python", "numpy", "numba", "llvmlite", "scipy")
+_DECISIVE_PACKAGES: Final = ("fastroute", "python", "numpy", "numba", "llvmlite", "scipy")
 _INTRODUCTION: Final = (
     "What the packaged studies answer. Every sentence, table and figure from the list of studies "
     "on is computed from complete runs by `python -m fastroute.report.findings`; a study run again "
@@ -122,7 +122,7 @@ def _provenance(stored: StoredStudy) -> str:
         f"Run: {_time(manifest['sessions'])} of wall time in {sessions} "
         f"session{'s' if sessions > 1 else ''} on {machine['processor']}, {machine['cores']} "
         f"cores, finished {manifest['finished']}, "
-        f"{', '.join(f'{name} {versions[name]}' for name in _TELLING)}.",
+        f"{', '.join(f'{name} {versions[name]}' for name in _DECISIVE_PACKAGES)}.",
     ]
     notes = dict.fromkeys(entry["note"] for entry in manifest["scenarios"].values())
     lines += [f"About a scenario: {note}." for note in notes if note]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.report.page_data import PageData, title_of
 from fastroute.report.style import format_margin, format_percent
-from fastroute.simulation.columns import NOTHING
+from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
     import polars as pl
@@ -209,7 +209,8 @@ def _below_zero(data: PageData, begun: "pl.DataFrame") -> Notice | None:
     import polars as pl
 
     rows = begun.filter(
-        pl.col("estimator") != "truth", pl.col("high_priced_regret").fill_nan(None) < -NOTHING
+        pl.col("estimator") != "truth",
+        pl.col("high_priced_regret").fill_nan(None) < -NEAR_ZERO,
     ).sort("mean_priced_regret", maintain_order=True)
     if rows.is_empty():
         return None

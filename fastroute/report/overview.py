@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from fastroute.analyse import student_halfwidth
 from fastroute.report.style import format_number, format_reward, format_value
-from fastroute.report.terminal import Column, FittedTable
+from fastroute.report.terminal import FittedTable, TableColumn
 from fastroute.study.markdown import markdown_rows
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def rich_overview(cells: "pl.DataFrame", axes: Sequence[str], *, title: str = ""
 
     heads, rows = _table(cells, axes)
     columns = [
-        Column(
+        TableColumn(
             head,
             right=head not in ("policy", "scenario"),
             key=head not in _ESTIMATES,

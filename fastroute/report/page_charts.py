@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fastroute.report.page_data import PageData, WorldReport
 from fastroute.report.style import PANEL_RATIO, PARTS, line_style, needs_log_axis
 from fastroute.report.svg import Chart, ChartLine, line_chart, stack_chart, stack_height
-from fastroute.simulation.columns import NOTHING
+from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
     import polars as pl
@@ -58,7 +58,7 @@ def parts_charts(data: PageData, world: WorldReport) -> tuple[list[Chart], bool]
         policy: stack_height({name: values[name] for name in PARTS})
         for policy, values in parts.items()
     }
-    spans = [max(high - low, NOTHING) for low, high in heights.values()]
+    spans = [max(high - low, NEAR_ZERO) for low, high in heights.values()]
     shared = max(spans) <= PANEL_RATIO * min(spans)
     if shared:
         ends = [list(side) for side in zip(*heights.values(), strict=True)]
@@ -66,7 +66,7 @@ def parts_charts(data: PageData, world: WorldReport) -> tuple[list[Chart], bool]
     charts = []
     for policy, values in parts.items():
         low, high = heights[policy]
-        room = 0.05 * max(high - low, NOTHING)
+        room = 0.05 * max(high - low, NEAR_ZERO)
         total = values.pop("regret")
         charts.append(
             stack_chart(

@@ -11,11 +11,11 @@ from fastroute.analyse import (
     trial_diagnostics,
     work_times,
 )
-from fastroute.report.reading import Tables, read_tables
+from fastroute.report.reading import StudyTables, read_tables
 from fastroute.report.style import format_value
 from fastroute.simulation.columns import TRIAL_COLUMNS, names_of
 from fastroute.study import StoredStudy
-from fastroute.study.status import Status, status_of
+from fastroute.study.status import StudyStatus, status_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,7 +61,7 @@ class PageData:
     Attributes
     ----------
     stored : StoredStudy
-    status : Status
+    status : StudyStatus
     cells : polars.DataFrame
         One row per cell: parameters and progress as in the frame `cells`; for every column of
         trials ``mean_``, ``low_`` and ``high_``, as in the frame `summary`; the columns of
@@ -83,7 +83,7 @@ class PageData:
     """
 
     stored: StoredStudy
-    status: Status
+    status: StudyStatus
     cells: "pl.DataFrame"
     policies: list[str]
     varied: list[str]
@@ -138,7 +138,7 @@ def collect_page_data(stored: StoredStudy, details: int) -> PageData:
     )
 
 
-def _with_statistics(tables: Tables, cells: "pl.DataFrame") -> "pl.DataFrame":
+def _with_statistics(tables: StudyTables, cells: "pl.DataFrame") -> "pl.DataFrame":
     """Put the statistics of every cell beside its parameters."""
     import polars as pl
 
@@ -190,7 +190,7 @@ def _axes(stored: StoredStudy, varied: list[str]) -> list[str]:
 
 def _worlds(
     stored: StoredStudy,
-    tables: Tables,
+    tables: StudyTables,
     cells: "pl.DataFrame",
     chosen: list[int],
     axes: list[str],

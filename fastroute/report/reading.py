@@ -28,7 +28,7 @@ _TRIALS: Final = (
 _HELD_ROWS: Final = 200_000
 
 
-class Tables(NamedTuple):
+class StudyTables(NamedTuple):
     """What is shown of the frames of a study; the first two and `methods` are of all cells."""
 
     trials: "pl.LazyFrame"
@@ -39,7 +39,7 @@ class Tables(NamedTuple):
     models: "pl.DataFrame"
 
 
-def read_tables(stored: StoredStudy, detailed: Collection[int]) -> Tables:
+def read_tables(stored: StoredStudy, detailed: Collection[int]) -> StudyTables:
     """Read what is shown of the frames of a study.
 
     Parameters
@@ -54,12 +54,12 @@ def read_tables(stored: StoredStudy, detailed: Collection[int]) -> Tables:
     DamagedError
         When a shard is missing or is not what was written.
     """
-    if not stored.framed:
+    if not stored.has_frame_files:
         return _from_shards(stored, detailed)
     import polars as pl
 
     mine = pl.col("world").is_in(detailed)
-    return Tables(
+    return StudyTables(
         _trials(stored.trials),
         _summary(stored.summary).collect(),
         method_shares(method_counts(stored.stages)),
@@ -69,7 +69,7 @@ def read_tables(stored: StoredStudy, detailed: Collection[int]) -> Tables:
     )
 
 
-def _from_shards(stored: StoredStudy, detailed: Collection[int]) -> Tables:
+def _from_shards(stored: StoredStudy, detailed: Collection[int]) -> StudyTables:
     trials = _Pile(stored, "trials", lambda frame: _trials(frame.lazy()).collect())
     summary = _Pile(stored, "summary", lambda frame: _summary(frame.lazy()).collect())
     methods = _Pile(stored, "stages", method_counts)
@@ -85,7 +85,7 @@ def _from_shards(stored: StoredStudy, detailed: Collection[int]) -> Tables:
             curves.add(cell.table("curves"))
             stages.add(solved)
             models.add(cell.table("models"))
-    return Tables(
+    return StudyTables(
         trials.whole().lazy(),
         summary.whole(),
         method_shares(methods.whole()),

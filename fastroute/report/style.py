@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from fastroute.simulation.columns import NOTHING
+from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,7 +96,7 @@ def needs_log_axis(means: "Sequence[NDArray[np.float64]]") -> bool:
     means : sequence of ndarray, each [points]
     """
     last = [float(mean[-1]) for mean in means]
-    shown = all(float(mean.min()) > -NOTHING for mean in means) and min(last) > NOTHING
+    shown = all(float(mean.min()) > -NEAR_ZERO for mean in means) and min(last) > NEAR_ZERO
     return shown and max(last) > _LOG_RATIO * min(last)
 
 
@@ -120,14 +120,14 @@ def format_number(value: float, digits: int = 4) -> str:
 
 
 def format_reward(value: float) -> str:
-    """Write a sum of rewards, in which only rounding is left below ``NOTHING``."""
-    return "0" if abs(value) < NOTHING else format_number(value)
+    """Write a sum of rewards, in which only rounding is left below ``NEAR_ZERO``."""
+    return "0" if abs(value) < NEAR_ZERO else format_number(value)
 
 
 def format_margin(mean: float, high: float) -> str:
     """Write a mean with half its interval: ``1,234 ± 12``; the mean alone without one."""
     margin = high - mean
-    if not margin >= NOTHING:
+    if not margin >= NEAR_ZERO:
         return format_reward(mean)
     return f"{format_reward(mean)} ± {format_number(margin, 1 if margin < 1.0 else 2)}"
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.analyse import Interval, PairedDifference, mean_interval, paired_difference
 from fastroute.report.style import format_margin, format_number, format_percent, format_reward
-from fastroute.report.terminal import Column, FittedTable
+from fastroute.report.terminal import FittedTable, TableColumn
 from fastroute.study.markdown import markdown_rows, plain
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def rich_tables(rows: Sequence[PolicyRow], *, title: str = "", cost_unit: str = 
     tables = [
         FittedTable(
             [
-                Column(heads[i], right=i > 0, key=i == 0, rank=int(heads[i] in _SPARE))
+                TableColumn(heads[i], right=i > 0, key=i == 0, rank=int(heads[i] in _SPARE))
                 for i in columns
             ],
             [[line[i] for i in columns] for line in cells],

@@ -12,7 +12,7 @@ _TEXT_WIDTH: Final = 24
 _GAP: Final = 2
 
 
-class Column(NamedTuple):
+class TableColumn(NamedTuple):
     """One column of a :class:`FittedTable`.
 
     Attributes
@@ -41,12 +41,12 @@ class FittedTable:
 
     Parameters
     ----------
-    columns : sequence of Column
+    columns : sequence of TableColumn
     rows : sequence of sequences of str
         Plain text, as many cells as columns.
     """
 
-    def __init__(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    def __init__(self, columns: Sequence[TableColumn], rows: Sequence[Sequence[str]]) -> None:
         self._columns = columns
         self._rows = rows
         texts = [[row[number] for row in rows] for number in range(len(columns))]
@@ -103,7 +103,7 @@ class FittedTable:
         return [low + int(share * more) for low, more in zip(least, wish, strict=True)]
 
 
-def _min_width(column: Column, cells: list[str]) -> int:
+def _min_width(column: TableColumn, cells: list[str]) -> int:
     """Return the width below which the cells of a column lose their meaning."""
     full = max(map(_width, cells), default=0)
     breaks = column.key or column.wraps

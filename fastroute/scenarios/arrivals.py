@@ -50,7 +50,7 @@ def arrivals_by_release(
     """
     limit = checks.fraction("limit", limit, zero=False)
     spread = checks.fraction("spread", spread, zero=True)
-    initial = min(checks.whole("initial", initial, 1), len(released))
+    initial = min(checks.integer("initial", initial, 1), len(released))
     days = np.array([day.toordinal() for day in released], dtype=np.float64)
     since = days - days[initial - 1]
     last = float(since[-1])

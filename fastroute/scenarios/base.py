@@ -77,7 +77,7 @@ class Scenario:
         means never.
     cost_range : (c_min, c_max), optional
         Range of the costs; policies clip their bounds to it. Default: the support of the law of
-        the costs. A law without an upper end is cut at ``c_max``.
+        the costs. A law without an upper end is truncated at ``c_max``.
     reward : RewardLaw, str or mapping, optional
         Law of a reward around its mean: :class:`Bernoulli` (the default), :class:`Beta`,
         :class:`ByTask` or one of your own; or its name, with parameters
@@ -145,22 +145,22 @@ class Scenario:
         checks.choice("arrival_unit", arrival_unit, ("round", "horizon"))
         rewards_by, costs_by = _laws(reward, cost, outcomes)
         rewards, prices = _means(
-            _implied("reward_mean", reward_mean, rewards_by),
-            _implied("cost_mean", cost_mean, costs_by),
+            _computed_mean("reward_mean", reward_mean, rewards_by),
+            _computed_mean("cost_mean", cost_mean, costs_by),
         )
         if rewards.ndim == 2 or prices.ndim == 2:
             _refuse_tables(rewards_by, costs_by)
         size = rewards.shape[-1]
         limits = _limits(limit, size)
         arrivals, retirements = _times(arrival, retirement, arrival_unit, size)
-        span = _span(cost_range, *costs_by.support(prices))
+        span = _cost_range(cost_range, *costs_by.support(prices))
         rewards_by.check(rewards)
         costs_by.check(prices, span)
         names = checks.unique_names("models", models, size)
 
         for array in (rewards, prices, limits, arrivals, retirements):
             if array is not None:
-                checks.read_only(array)
+                checks.freeze(array)
         fields = {
             "reward_mean": rewards,
             "cost_mean": prices,
@@ -172,7 +172,7 @@ class Scenario:
             "cost": costs_by if outcomes is None else None,
             "outcomes": outcomes,
             "arrival_unit": arrival_unit,
-            "horizon": None if horizon is None else checks.whole("horizon", horizon, 1),
+            "horizon": None if horizon is None else checks.integer("horizon", horizon, 1),
             "models": names,
             "name": name,
             "note": note,
@@ -229,13 +229,13 @@ class Scenario:
         ValueError
             When ``horizon`` or ``trials`` does not fit the scenario.
         """
-        horizon = checks.whole("horizon", horizon, 1)
+        horizon = checks.integer("horizon", horizon, 1)
         if self.horizon not in (None, horizon):
             raise ValueError(
                 f"horizon={horizon} but scenario {self.name!r} is made for horizon={self.horizon}; "
                 f"build it with horizon={horizon}"
             )
-        trials = checks.whole("trials", trials, 1)
+        trials = checks.integer("trials", trials, 1)
         if self.instances not in (1, trials):
             raise ValueError(
                 f"trials={trials} but the scenario has {self.instances} instances (rows of "
@@ -293,9 +293,7 @@ def _laws(
             cost_law("uniform" if cost is None else cost),
         )
     if not isinstance(outcomes, Recorded):
-        raise ValueError(
-            f"outcomes={checks.quoted(outcomes)} is nothing recorded; pass Recorded(score, cost)"
-        )
+        raise checks.refused("outcomes", outcomes, "a Recorded", "pass Recorded(score, cost)")
     for field, law in (("reward", reward), ("cost", cost)):
         if law is not None:
             raise ValueError(
@@ -316,7 +314,9 @@ def _refuse_tables(reward: RewardLaw, cost: CostLaw) -> None:
             )
 
 
-def _implied(field: str, given: ArrayLike | None, law: RewardLaw | CostLaw) -> ArrayLike | None:
+def _computed_mean(
+    field: str, given: ArrayLike | None, law: RewardLaw | CostLaw
+) -> ArrayLike | None:
     """Return the means that a law itself says, after comparing them with those given."""
     computed = law.implied_mean()
     if computed is None or given is None:
@@ -350,7 +350,7 @@ def _means(reward_mean: ArrayLike | None, cost_mean: ArrayLike | None) -> tuple[
             "pass the same number of rows"
         )
     unit_interval("reward_mean", rewards)
-    checks.reject("cost_mean", costs, costs < 0.0, "is negative", "use costs >= 0")
+    checks.refuse_entries("cost_mean", costs, costs < 0.0, "is negative", "use costs >= 0")
     return rewards, costs
 
 
@@ -364,7 +364,9 @@ def _limits(limit: ArrayLike, size: int) -> Array:
             f"limit has {limits.size} entries for {size} models; pass one number or one per model"
         )
     bad = (limits <= 0.0) | (limits > 1.0)
-    checks.reject("limit", limits, bad, "is outside (0, 1]", "use 1 for a model without a limit")
+    checks.refuse_entries(
+        "limit", limits, bad, "is outside (0, 1]", "use 1 for a model without a limit"
+    )
     return limits
 
 
@@ -378,8 +380,8 @@ def _times(
     arrivals = _time_array("arrival", np.zeros(size) if arrival is None else arrival, unit, size)
     if arrivals.min() > 0:
         raise ValueError(
-            f"arrival: no model is there at 0, the first comes at {arrivals.min():g}; let at least "
-            "one model arrive at 0"
+            f"arrival: no model is available at 0, the first one arrives at {arrivals.min():g}; "
+            "let at least one model arrive at 0"
         )
     if retirement is None:
         return arrivals, None
@@ -402,24 +404,28 @@ def _time_array(field: str, value: ArrayLike, unit: str, size: int) -> NDArray[n
     times = np.array(value, dtype=np.float64)
     if times.shape != (size,):
         raise ValueError(f"{field} has shape {times.shape}; pass one entry per model, ({size},)")
-    checks.reject(field, times, np.isnan(times), "is no time", "use None for a model that stays")
-    checks.reject(field, times, times < 0, "is negative", "count rounds from 0")
+    checks.refuse_entries(
+        field, times, np.isnan(times), "is not a time", "use None for a model that stays"
+    )
+    checks.refuse_entries(field, times, times < 0, "is negative", "count rounds from 0")
     if unit == "horizon":
         bad = times > 1.0
         remedy = "use fractions of the horizon, or arrival_unit='round'"
-        checks.reject(field, times, bad, "is above 1", remedy)
+        checks.refuse_entries(field, times, bad, "is above 1", remedy)
         return times
     bad = np.isfinite(times) & (times != np.floor(times))
-    checks.reject(
+    checks.refuse_entries(
         field, times, bad, "is not a whole round", "set arrival_unit='horizon' for fractions"
     )
     if field == "arrival":
-        checks.reject(field, times, np.isinf(times), "never comes", "drop the model")
+        checks.refuse_entries(field, times, np.isinf(times), "never comes", "drop the model")
     late = times >= _NEVER
     return np.where(late, _NEVER, np.where(late, 0.0, times).astype(np.int64))
 
 
-def _span(cost_range: tuple[float, float] | None, low: Array, high: Array) -> tuple[float, float]:
+def _cost_range(
+    cost_range: tuple[float, float] | None, low: Array, high: Array
+) -> tuple[float, float]:
     """Return the range of costs: as given, or the support of the law of the costs."""
     if cost_range is None:
         c_min, c_max = float(low.min()), float(high.max())

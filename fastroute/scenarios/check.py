@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastroute import checks
 from fastroute.scenarios.paretobandit import paretobandit
-from fastroute.scenarios.problems import Problem, find_problems
+from fastroute.scenarios.problems import TableProblem, find_problems
 from fastroute.scenarios.routerbench import published_means
 from fastroute.scenarios.routerbench_pickle import KNOWN_SHA256
 from fastroute.scenarios.sota import MODELS
@@ -49,10 +49,10 @@ class Report:
         Range of the scores; None when there is none.
     per_model : polars.DataFrame
         model, release_date (null when not given), rows, mean_score, mean_cost, zero_costs.
-    problems : tuple of Problem
+    problems : tuple of TableProblem
         Empty when the table can be replayed without options.
     notes : tuple of str
-        What is no problem and may still surprise.
+        What is not a problem but may surprise.
     """
 
     source: str
@@ -67,7 +67,7 @@ class Report:
     score_min: float | None
     score_max: float | None
     per_model: "pl.DataFrame"
-    problems: tuple[Problem, ...]
+    problems: tuple[TableProblem, ...]
     notes: tuple[str, ...] = ()
 
     @property
@@ -185,7 +185,7 @@ def check_table(
     unused = [model for model in released or {} if model not in set(frame["model"])]
     if unused:
         notes.append(
-            f"{checks.several(unused)} in the models table but not in the outcomes; not used"
+            f"{checks.first_names(unused)} in the models table but not in the outcomes; not used"
         )
     return Report(
         source=str(outcomes) if isinstance(outcomes, str | Path) else "frame",

@@ -62,7 +62,7 @@ def discovery(
     ValueError
         When an option is out of range.
     """
-    n_arrivals = checks.whole("n_arrivals", n_arrivals, 1, checks.MOST_MODELS)
+    n_arrivals = checks.integer("n_arrivals", n_arrivals, 1, checks.MOST_MODELS)
     gap = checks.fraction("gap", gap, zero=False)
     base = checks.fraction("base", base, zero=True)
     cost = checks.positive("cost", cost)

@@ -48,7 +48,7 @@ class Source:
         All columns; text where the file is text.
     rows : i8 [rows]
         Number of each row of ``frame`` in the source, from 0. Blank lines of a file are counted
-        and are no rows of the frame.
+        and are not rows of the frame.
     path : Path or None
         The file, None for tables in memory.
     """
@@ -87,7 +87,7 @@ def read_source(field: str, source: "Frame") -> Source:
     Raises
     ------
     ValueError
-        When the file is missing, damaged or of another kind, or the object is no table.
+        When the file is missing, damaged or of another kind, or the object is not a table.
     """
     import polars as pl
 
@@ -165,12 +165,12 @@ def _series(field: str, name: str, values: Iterable[Any]) -> "pl.Series":
     if isinstance(values, np.ndarray) and values.dtype.kind == "M":
         values = values.astype("datetime64[ms]")
     listed = values.tolist() if hasattr(values, "tolist") else list(values)
-    items = [_item(value) for value in listed]
+    items = [_cell(value) for value in listed]
     try:
         return pl.Series(name, items, strict=True)
     except UnicodeEncodeError:
         raise ValueError(
-            f"{field}: column {name!r} holds text that is no valid Unicode; replace the broken "
+            f"{field}: column {name!r} holds text that is not valid Unicode; replace the broken "
             "characters"
         ) from None
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
@@ -179,7 +179,7 @@ def _series(field: str, name: str, values: Iterable[Any]) -> "pl.Series":
         return pl.Series(name, [None if item is None else str(item) for item in items])
 
 
-def _item(value: Any) -> Any:
+def _cell(value: Any) -> Any:
     """Return a cell: None where it is missing, times without the zone they are written in."""
     if checks.is_missing(value):
         return None
@@ -208,12 +208,12 @@ def _read_file(field: str, source: str | Path) -> Source:
         if suffix == ".csv":
             return _read_csv(path)
         return _read_json(path)
-    except (pl.exceptions.PolarsError, _Damaged) as error:
-        why = str(error) if isinstance(error, _Damaged) else _why_damaged(path, error)
+    except (pl.exceptions.PolarsError, _BadFileError) as error:
+        why = str(error) if isinstance(error, _BadFileError) else _why_damaged(path, error)
         raise ValueError(f"{field}={str(source)!r} cannot be read as {suffix[1:]}: {why}") from None
 
 
-class _Damaged(Exception):
+class _BadFileError(Exception):
     """A file is not what its name says; the message says where, and what to do."""
 
 
@@ -224,10 +224,10 @@ def _read_csv(path: Path) -> Source:
     frame = pl.read_csv(path, infer_schema=False, glob=False)
     head = frame.columns[0]
     if "\0" in head:
-        raise _Damaged("it is no UTF-8 text; save the file as UTF-8")
+        raise _BadFileError("it is not UTF-8 text; save the file as UTF-8")
     if frame.width == 1 and (found := [mark for mark in ";\t" if mark in head]):
-        raise _Damaged(f"its fields are separated by {found[0]!r}; separate them by commas")
-    # A blank line in the middle or at the end of a file is no row.
+        raise _BadFileError(f"its fields are separated by {found[0]!r}; separate them by commas")
+    # A blank line in the middle or at the end of a file is not a row.
     filled = frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
     return Source(frame.filter(filled), np.flatnonzero(filled.to_numpy()), path)
 
@@ -253,7 +253,7 @@ def _why_damaged(path: Path, error: Exception) -> str:
     if path.suffix.lower() == ".parquet":
         if column := _broken_text_column(path):
             return (
-                f"the text of column {column!r} is no valid UTF-8; write the column anew as UTF-8 "
+                f"the text of column {column!r} is not valid UTF-8; write the column anew as UTF-8 "
                 "text, or drop it"
             )
         return f"{reason}; repair the file"
@@ -261,7 +261,7 @@ def _why_damaged(path: Path, error: Exception) -> str:
         try:
             line.decode()
         except UnicodeDecodeError:
-            return f"line {number} is no valid UTF-8; save the file as UTF-8"
+            return f"line {number} is not valid UTF-8; save the file as UTF-8"
     width = None
     for place, fields in _csv_records(path):
         width = len(fields) if width is None else width
@@ -274,7 +274,7 @@ def _why_damaged(path: Path, error: Exception) -> str:
 
 
 def _broken_text_column(path: Path) -> str | None:
-    """Return the first column of a Parquet file whose text is no UTF-8."""
+    """Return the first column of a Parquet file whose text is not UTF-8."""
     import polars as pl
 
     try:
@@ -298,7 +298,7 @@ def _read_json(path: Path) -> Source:
     if path.suffix.lower() == ".json":
         objects = _json(content, "the file")
         if not isinstance(objects, list):
-            raise _Damaged("it holds no list; write a list of objects, one per row")
+            raise _BadFileError("it does not hold a list; write a list of objects, one per row")
         numbered = list(enumerate(objects))
     else:
         numbered = [
@@ -308,14 +308,14 @@ def _read_json(path: Path) -> Source:
         ]
     for number, entry in numbered:
         if not isinstance(entry, dict):
-            raise _Damaged(f"entry {number + 1} is no object; write one object per row")
+            raise _BadFileError(f"entry {number + 1} is not an object; write one object per row")
     names = dict.fromkeys(name for _, entry in numbered for name in entry)
     columns = {name: [_json_text(entry.get(name)) for _, entry in numbered] for name in names}
     try:
         frame = pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
     except UnicodeEncodeError:
-        raise _Damaged(
-            "it holds text that is no valid Unicode; replace the broken characters"
+        raise _BadFileError(
+            "it holds text that is not valid Unicode; replace the broken characters"
         ) from None
     return Source(frame, np.array([number for number, _ in numbered]), path)
 
@@ -329,11 +329,11 @@ def _json(content: bytes, place: str) -> Any:
     try:
         return _DECODER.decode(content.decode())
     except UnicodeDecodeError:
-        raise _Damaged(f"{place} is no valid UTF-8; save the file as UTF-8") from None
+        raise _BadFileError(f"{place} is not valid UTF-8; save the file as UTF-8") from None
     except RecursionError:
-        raise _Damaged(f"{place} is nested too deep; write plain objects") from None
+        raise _BadFileError(f"{place} is nested too deep; write plain objects") from None
     except ValueError as error:
-        raise _Damaged(f"{place} is no JSON ({error}); repair it") from None
+        raise _BadFileError(f"{place} is not JSON ({error}); repair it") from None
 
 
 def _json_text(value: Any) -> str | None:
@@ -399,7 +399,7 @@ def texts(source: Source, role: str, column: str) -> "pl.Series":
     Raises
     ------
     ValueError
-        When the column holds bytes, lists or other things that are no text.
+        When the column holds bytes, lists or other things that are not text.
     """
     import polars as pl
 
@@ -422,12 +422,12 @@ def texts(source: Source, role: str, column: str) -> "pl.Series":
 
 
 def numbers(source: Source, role: str, column: str) -> tuple["pl.Series", "pl.Series"]:
-    """Return a column as numbers, and the texts in it that are none.
+    """Return a column as numbers, and the texts in it that are not numbers.
 
     Returns
     -------
     numbers : polars.Series of f64
-        Null where a number is missing (also as NaN, or a word such as ``NA``) or is none.
+        Null where a number is missing (also as NaN, or a word such as ``NA``) or is not one.
     wrong : polars.Series of str
         Null but for the texts that are neither a number nor a word for a missing one.
 

@@ -83,29 +83,29 @@ def minimax(
     Li & Li, *Near-Optimal Online Deployment and Routing for Streaming LLMs* (ICLR 2026,
     arXiv 2506.17254), lower bound. The constants ``gap_scale`` and ``base`` are choices made here.
     """
-    horizon = checks.whole("horizon", horizon, 1)
-    trials = checks.whole("trials", trials, 1)
+    horizon = checks.integer("horizon", horizon, 1)
+    trials = checks.integer("trials", trials, 1)
     base = checks.fraction("base", base, zero=False)
     cost = checks.positive("cost", cost)
     gap = checks.positive("gap_scale", gap_scale) * horizon ** (-1.0 / 3.0)
-    coming = arrivals_of(horizon)
-    if gap > base or base + coming * gap > 1.0:
+    arriving = arrivals_of(horizon)
+    if gap > base or base + arriving * gap > 1.0:
         raise ValueError(
             f"gap_scale={gap_scale:g} with base={base:g} and horizon={horizon} puts rewards "
-            f"between {base - gap:.4g} and {base + coming * gap:.4g}, outside [0, 1]; use a "
+            f"between {base - gap:.4g} and {base + arriving * gap:.4g}, outside [0, 1]; use a "
             "smaller gap_scale or a longer horizon"
         )
-    better = instance_draws(seed, trials, coming, MEANS) < 0.5
+    better = instance_draws(seed, trials, arriving, MEANS) < 0.5
     risen = np.cumsum(better, axis=1)
-    reward = np.empty((trials, coming + 1))
+    reward = np.empty((trials, arriving + 1))
     reward[:, 0] = base
     reward[:, 1:] = base + gap * np.where(better, risen, risen - 1)
     place = place_arrivals(
-        arrivals, 1, coming, until=until, horizon=horizon, stages=stages, seed=seed
+        arrivals, 1, arriving, until=until, horizon=horizon, stages=stages, seed=seed
     )
     return Scenario(
         reward_mean=reward,
-        cost_mean=np.full(coming + 1, cost),
+        cost_mean=np.full(arriving + 1, cost),
         **place._asdict(),
         cost=FixedCost(),
         name="minimax",

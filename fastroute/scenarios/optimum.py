@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fastroute.kernels import codes
 from fastroute.scenarios.base import World
 from fastroute.solve.deployment import deploy
-from fastroute.solve.status import at_least
+from fastroute.solve.status import round_up
 from fastroute.solve.validate import Batch
 
 F8 = NDArray[np.float64]
@@ -88,7 +88,7 @@ def refuse_infeasible(world: World, found: Optimum, budget: float, max_deployed:
     if (status == codes.OVER_BUDGET).any():
         spend = (found.weight[0] * world.cost_mean).sum(axis=1)
         raise ValueError(
-            f"budget={budget!r} is below {at_least(spend.max())}, the mean cost of the cheapest "
+            f"budget={budget!r} is below {round_up(spend.max())}, the mean cost of the cheapest "
             "distribution over the models available in round 0. Raise budget (budget = "
             '"cheapest" is the least one), limit or max_deployed, or let a cheaper model be there '
             "from the start."

@@ -117,7 +117,7 @@ def paretobandit(
     undated = [model for model in models if model not in known]
     if undated:
         raise ValueError(
-            f"release_dates: {checks.several(undated)} without a known release date; pass "
+            f"release_dates: {checks.first_names(undated)} without a known release date; pass "
             f"release_dates={{{undated[0]!r}: 'YYYY-MM-DD'}}"
         )
     return replay(
@@ -152,7 +152,7 @@ def _outcomes(split: str, path: Path) -> list[tuple[str, str, str, float, float]
                 ]
             except (ValueError, LookupError, TypeError, AttributeError) as error:
                 raise ValueError(
-                    f"{path.name}, line {number + 1} is no example with source and arms "
+                    f"{path.name}, line {number + 1} is not an example with source and arms "
                     f"({type(error).__name__}: {error}); install a version of paretobandit that "
                     "has them"
                 ) from None

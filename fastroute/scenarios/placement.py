@@ -45,7 +45,7 @@ def instance_draws(seed: int, trials: int, size: int, purpose: int) -> NDArray[n
     Raises
     ------
     ValueError
-        When ``seed`` is no integer in [0, 2**64).
+        When ``seed`` is not an integer in [0, 2**64).
     """
     seed = checks.seed("seed", seed)
     table: NDArray[np.float64] = load_kernel("rng", "numba").uniform_table(
@@ -79,9 +79,11 @@ def stage_count(stages: int | str, horizon: int) -> int:
                 f"stages={stages!r} must be a whole number or a rule, as 'T^(1/3)'; {error}"
             ) from None
     else:
-        count = checks.whole("stages", stages, 1)
+        count = checks.integer("stages", stages, 1)
         if count > horizon:
-            raise ValueError(f"stages={count} is more than horizon={horizon}: at most one a round")
+            raise ValueError(
+                f"stages={count} is more than horizon={horizon}; use at most one stage per round"
+            )
     return count
 
 
@@ -93,7 +95,7 @@ def stage_length(stages: int | str, horizon: int) -> int:
 def place_arrivals(
     rule: ArrivalRule,
     initial: int,
-    coming: int,
+    arriving: int,
     *,
     until: float,
     horizon: int | None,
@@ -116,7 +118,7 @@ def place_arrivals(
     rule : {"regular", "random", "adversarial"}
     initial : int
         Models there from the first round; they come first.
-    coming : int
+    arriving : int
         Models that arrive later, n.
     until : float
         End of the time in which models arrive, as a fraction of the horizon in (0, 1].
@@ -138,12 +140,12 @@ def place_arrivals(
     """
     checks.choice("arrivals", rule, _RULES)
     until = checks.fraction("until", until, zero=False)
-    rounds = None if horizon is None else checks.whole("horizon", horizon, 1)
+    rounds = None if horizon is None else checks.integer("horizon", horizon, 1)
     there = np.zeros(initial)
     if rule == "random":
-        fractions = until * np.sort(instance_draws(seed, 1, coming, ARRIVALS)[0])
+        fractions = until * np.sort(instance_draws(seed, 1, arriving, ARRIVALS)[0])
     else:
-        fractions = until * np.arange(1, coming + 1) / (coming + 1)
+        fractions = until * np.arange(1, arriving + 1) / (arriving + 1)
     if rule != "adversarial":
         return Placement(np.concatenate([there, fractions]), "horizon", rounds)
     if rounds is None:

@@ -14,14 +14,14 @@ from fastroute.scenarios.tables import Release, Table
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Problem", "find_mean_problems", "find_problems", "missing_remedies", "refuse"]
+__all__ = ["TableProblem", "find_mean_problems", "find_problems", "missing_remedies", "refuse"]
 
 # Tasks of which only some queries stay, named in a remedy.
 _MOST_TASKS = 3
 
 
 @dataclass(frozen=True)
-class Problem:
+class TableProblem:
     """Something wrong with a table.
 
     Attributes
@@ -43,14 +43,16 @@ class Problem:
         return f"{self.message}; {self.remedy}"
 
 
-def refuse(field: str, problems: Sequence[Problem], allowed: Collection[str]) -> None:
+def refuse(field: str, problems: Sequence[TableProblem], allowed: Collection[str]) -> None:
     """Raise ValueError with the first problem of a kind that is not allowed."""
     for problem in problems:
         if problem.kind not in allowed:
             raise ValueError(f"{field}: {problem}")
 
 
-def find_problems(table: Table, released: Mapping[str, Release] | None = None) -> list[Problem]:
+def find_problems(
+    table: Table, released: Mapping[str, Release] | None = None
+) -> list[TableProblem]:
     """Return everything that is wrong with a table of outcomes.
 
     Parameters
@@ -63,7 +65,7 @@ def find_problems(table: Table, released: Mapping[str, Release] | None = None) -
 
     Returns
     -------
-    list of Problem
+    list of TableProblem
         Of the kinds "models", "release_date", "empty", "task", "number", "score", "cost",
         "duplicates", "missing" and "zero_cost", in this order.
     """
@@ -75,11 +77,11 @@ def find_problems(table: Table, released: Mapping[str, Release] | None = None) -
     found += _value_problems(named)
     found += _repeated_cells(named)
     found += _missing_cells(named)
-    found += _free(named)
+    found += _zero_cost_models(named)
     return found
 
 
-def find_mean_problems(table: Table, released: Mapping[str, Release] | None) -> list[Problem]:
+def find_mean_problems(table: Table, released: Mapping[str, Release] | None) -> list[TableProblem]:
     """Return everything that is wrong with a leaderboard.
 
     Parameters
@@ -91,7 +93,7 @@ def find_mean_problems(table: Table, released: Mapping[str, Release] | None) -> 
 
     Returns
     -------
-    list of Problem
+    list of TableProblem
         Of the kinds "release_date", "empty", "number", "score", "cost", "duplicates", "missing"
         and "zero_cost", in this order.
     """
@@ -102,7 +104,7 @@ def find_mean_problems(table: Table, released: Mapping[str, Release] | None) -> 
     twice = named.frame.filter(~named.frame["model"].is_first_distinct())
     if twice.height:
         found.append(
-            Problem(
+            TableProblem(
                 "duplicates",
                 f"model: {twice.height} repeated, the first in {named.where(twice)}",
                 "keep one row per model",
@@ -112,36 +114,37 @@ def find_mean_problems(table: Table, released: Mapping[str, Release] | None) -> 
     if gaps.height:
         models = gaps["model"].unique(maintain_order=True).to_list()
         found.append(
-            Problem(
+            TableProblem(
                 "missing",
-                f"score or cost is missing of {checks.several(models)}",
-                "fill it in" + _or_exclude(named, models),
+                f"score or cost is missing for {checks.first_names(models)}",
+                "fill it in" + _exclude_remedy(named, models),
             )
         )
-    found += _free(named)
+    found += _zero_cost_models(named)
     return found
 
 
-def _release_problems(table: Table, released: Mapping[str, Release]) -> list[Problem]:
+def _release_problems(table: Table, released: Mapping[str, Release]) -> list[TableProblem]:
     """Return problems with the dates of the models in a table."""
     found = []
     recorded = table.frame["model"].unique(maintain_order=True).to_list()
     twice = [model for model in recorded if model in released and released[model].rows > 1]
     if twice:
         found.append(
-            Problem(
+            TableProblem(
                 "models",
-                f"models: {checks.several(twice)} occurs twice in the models table",
+                f"models: {checks.first_names(twice)} occurs twice in the models table",
                 "keep one row per model",
             )
         )
     unknown = [model for model in recorded if model not in released]
     if unknown:
         found.append(
-            Problem(
+            TableProblem(
                 "models",
-                f"models: {checks.several(unknown)} in the outcomes but not in the models table",
-                "add a row with a release date" + _or_exclude(table, unknown),
+                f"models: {checks.first_names(unknown)} in the outcomes but not in the models "
+                "table",
+                "add a row with a release date" + _exclude_remedy(table, unknown),
             )
         )
     known = {model: released[model] for model in recorded if model in released}
@@ -150,31 +153,31 @@ def _release_problems(table: Table, released: Mapping[str, Release]) -> list[Pro
         model, text = next(iter(wrong.items()))
         more = f"; {len(wrong) - 1} more models have such a date" if len(wrong) > 1 else ""
         found.append(
-            Problem(
+            TableProblem(
                 "release_date",
-                f"release_date: {text} of model {model!r} is no date{more}",
+                f"release_date: {text} of model {model!r} is not a date{more}",
                 "write it as YYYY-MM-DD",
             )
         )
     undated = [m for m, release in known.items() if release.day is None and not release.wrong]
     if undated:
         found.append(
-            Problem(
+            TableProblem(
                 "release_date",
-                f"release_date: {checks.several(undated)} have none",
-                "fill in YYYY-MM-DD" + _or_exclude(table, undated),
+                f"release_date: no date for {checks.first_names(undated)}",
+                "fill in YYYY-MM-DD" + _exclude_remedy(table, undated),
             )
         )
     return found
 
 
-def _or_exclude(table: Table, models: Sequence[str]) -> str:
+def _exclude_remedy(table: Table, models: Sequence[str]) -> str:
     """Return the other remedy of models that lack something, where it leaves a model."""
     rest = table.frame["model"].n_unique() - len(models)
     return f", or leave out with exclude={list(models)!r}" if rest else ""
 
 
-def _empty(table: Table, ids: Sequence[str]) -> list[Problem]:
+def _empty(table: Table, ids: Sequence[str]) -> list[TableProblem]:
     """Return the columns of names that are empty in some rows."""
     found = []
     for role in ids:
@@ -182,7 +185,7 @@ def _empty(table: Table, ids: Sequence[str]) -> list[Problem]:
         if rows.height:
             column = table.columns.get(role, role)
             found.append(
-                Problem(
+                TableProblem(
                     "empty",
                     f"{role}: column {column!r} is empty in {rows.height} row(s), the first is "
                     f"{table.where(rows)}",
@@ -192,7 +195,7 @@ def _empty(table: Table, ids: Sequence[str]) -> list[Problem]:
     return found
 
 
-def _split_tasks(table: Table) -> list[Problem]:
+def _split_tasks(table: Table) -> list[TableProblem]:
     """Return queries that have more than one task."""
     import polars as pl
 
@@ -205,15 +208,15 @@ def _split_tasks(table: Table) -> list[Problem]:
     if not split:
         return []
     return [
-        Problem(
+        TableProblem(
             "task",
-            f"task: {len(split)} queries have more than one task ({checks.several(split, 3)})",
+            f"task: {len(split)} queries have more than one task ({checks.first_names(split, 3)})",
             "make query ids unique across tasks",
         )
     ]
 
 
-def _value_problems(table: Table) -> list[Problem]:
+def _value_problems(table: Table) -> list[TableProblem]:
     """Return what is wrong with single scores and costs."""
     import polars as pl
 
@@ -223,9 +226,9 @@ def _value_problems(table: Table) -> list[Problem]:
         if wrong.height:
             text = checks.quoted(wrong[f"{role}_wrong"][0])
             found.append(
-                Problem(
+                TableProblem(
                     "number",
-                    f"{role}: {wrong.height} value(s) are no numbers, the first is {text} in "
+                    f"{role}: {wrong.height} value(s) are not numbers, the first is {text} in "
                     f"{table.where(wrong)}",
                     "write a number, or leave the cell empty where it is missing",
                 )
@@ -243,7 +246,7 @@ def _value_problems(table: Table) -> list[Problem]:
         rows = table.frame.filter(bad)
         if rows.height:
             found.append(
-                Problem(
+                TableProblem(
                     role,
                     f"{role}: {rows.height} value(s) {why}, the first is {rows[role][0]!r} in "
                     f"{table.where(rows)}",
@@ -253,7 +256,7 @@ def _value_problems(table: Table) -> list[Problem]:
     return found
 
 
-def _repeated_cells(table: Table) -> list[Problem]:
+def _repeated_cells(table: Table) -> list[TableProblem]:
     """Return rows of a query and model that another row has too."""
     cells = table.frame.select("query", "model")
     repeated = cells.height - cells.n_unique()
@@ -261,7 +264,7 @@ def _repeated_cells(table: Table) -> list[Problem]:
         return []
     again = table.frame.filter(cells.is_duplicated())
     return [
-        Problem(
+        TableProblem(
             "duplicates",
             f"{repeated} repeated cell(s), such as in {table.where(again)}",
             "drop the repetitions, or replay with duplicates='mean'",
@@ -269,16 +272,16 @@ def _repeated_cells(table: Table) -> list[Problem]:
     ]
 
 
-def _missing_cells(table: Table) -> list[Problem]:
+def _missing_cells(table: Table) -> list[TableProblem]:
     """Return models without a score and a cost for some queries."""
-    gaps = _gaps(table.frame)
+    gaps = _missing_by_model(table.frame)
     if not gaps:
         return []
     queries, models = table.frame["query"].n_unique(), table.frame["model"].n_unique()
     listed = ", ".join(f"{model} ({count})" for model, count in list(gaps.items())[:5])
     more = f" and {len(gaps) - 5} more models" if len(gaps) > 5 else ""
     return [
-        Problem(
+        TableProblem(
             "missing",
             f"{sum(gaps.values())} of {queries * models} cells are missing: {listed}{more}",
             "; or ".join(["fill them", *missing_remedies(table.frame)]),
@@ -286,7 +289,7 @@ def _missing_cells(table: Table) -> list[Problem]:
     ]
 
 
-def _gaps(frame: "pl.DataFrame") -> dict[str, int]:
+def _missing_by_model(frame: "pl.DataFrame") -> dict[str, int]:
     """Return for each model with missing cells how many queries lack a score or a cost."""
     queries = frame["query"].n_unique()
     full = frame.drop_nulls(["score", "cost"]).select("query", "model").unique()
@@ -301,24 +304,24 @@ def missing_remedies(frame: "pl.DataFrame") -> list[str]:
 
     An option that leaves no query, or fewer than two models, is not among them.
     """
-    gaps = _gaps(frame)
+    gaps = _missing_by_model(frame)
     models = frame["model"].n_unique()
     remedies = []
-    if stays := _stays(frame, ()):
+    if stays := _remaining_queries(frame, ()):
         remedies.append(f"missing='drop' keeps {stays}")
-    if models - len(gaps) >= 2 and (stays := _stays(frame, tuple(gaps))):
+    if models - len(gaps) >= 2 and (stays := _remaining_queries(frame, tuple(gaps))):
         remedies.append(f"exclude={list(gaps)!r} keeps {stays}")
     if remedies:
         return remedies
     # Leaving out a few of the models with most gaps can let the others share queries.
     worst = sorted(gaps, key=lambda model: -gaps[model])
     for count in range(1, models - 1):
-        if stays := _stays(frame, worst[:count]):
+        if stays := _remaining_queries(frame, worst[:count]):
             return [f"exclude={worst[:count]!r} with missing='drop' keeps {stays}"]
     return []
 
 
-def _stays(frame: "pl.DataFrame", excluded: Sequence[str]) -> str:
+def _remaining_queries(frame: "pl.DataFrame", excluded: Sequence[str]) -> str:
     """Return which queries are complete for all models but some, in words; "" when none is."""
     import polars as pl
 
@@ -340,7 +343,7 @@ def _stays(frame: "pl.DataFrame", excluded: Sequence[str]) -> str:
     )
     lost = counts.filter(pl.col("stays") == 0)["task"].to_list()
     if lost:
-        words += f" and no query of task {checks.several(lost)}"
+        words += f" and no query of task {checks.first_names(lost)}"
     partly = counts.filter(pl.col("stays").is_between(1, pl.col("all") - 1))
     if partly.height and counts.height > 1:
         rows = partly.sort(pl.col("stays") / pl.col("all"), maintain_order=True).rows()
@@ -350,16 +353,16 @@ def _stays(frame: "pl.DataFrame", excluded: Sequence[str]) -> str:
     return words
 
 
-def _free(table: Table) -> list[Problem]:
+def _zero_cost_models(table: Table) -> list[TableProblem]:
     """Return the models with costs of 0."""
     free = table.frame.filter(table.frame["cost"] == 0.0)
     if not free.height:
         return []
     models = free["model"].unique(maintain_order=True).to_list()
     return [
-        Problem(
+        TableProblem(
             "zero_cost",
-            f"cost is 0 in {free.height} row(s), of {checks.several(models)}",
+            f"cost is 0 in {free.height} row(s), of {checks.first_names(models)}",
             "often a price that was not recorded: map a column that has it, "
             "columns={'cost': ...}, or pass zero_cost='keep' if these are free",
         )

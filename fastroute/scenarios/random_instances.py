@@ -91,9 +91,9 @@ def random_instances(
     ValueError
         When an option is out of range.
     """
-    trials = checks.whole("trials", trials, 1)
-    n_models = checks.whole("n_models", n_models, 2, checks.MOST_MODELS)
-    initial = checks.whole("initial", initial, 1)
+    trials = checks.integer("trials", trials, 1)
+    n_models = checks.integer("n_models", n_models, 2, checks.MOST_MODELS)
+    initial = checks.integer("initial", initial, 1)
     best = checks.fraction("best", best, zero=False)
     gap = checks.fraction("gap", gap, zero=True)
     worst = checks.fraction("worst", worst, zero=True)

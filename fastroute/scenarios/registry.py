@@ -1,11 +1,11 @@
 """Named scenarios and how to build them."""
 
-import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any, Final
 
 from fastroute import checks
+from fastroute.references import import_reference, is_reference
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.discovery import discovery
 from fastroute.scenarios.means import means
@@ -18,7 +18,7 @@ from fastroute.scenarios.saved import saved
 from fastroute.scenarios.sota import sota
 from fastroute.scenarios.static import static
 
-__all__ = ["SCENARIOS", "find_builder", "is_own", "scenario"]
+__all__ = ["SCENARIOS", "find_builder", "scenario"]
 
 SCENARIOS: Final[dict[str, Callable[..., Scenario]]] = {
     "sota": sota,
@@ -43,27 +43,16 @@ def find_builder(name: str) -> Callable[..., Scenario]:
     ValueError
         When nothing has that name, or the module cannot be imported.
     """
-    if not is_own(name):
+    if not is_reference(name):
         checks.choice("scenario", name, tuple(SCENARIOS))
         return SCENARIOS[name]
-    module, _, function = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), function, None)
-    except ImportError as error:
-        raise ValueError(
-            f"scenario {name!r}: module {module!r} cannot be imported ({error}); install it, or "
-            "put its folder on PYTHONPATH, here and wherever workers run"
-        ) from None
-    if not callable(found):
-        raise ValueError(f"scenario {name!r}: module {module!r} has no function {function!r}")
-    builder: Callable[..., Scenario] = found
+        builder: Callable[..., Scenario] = import_reference(name)
+    except ValueError as error:
+        raise ValueError(f"scenario {name!r}: {error}") from None
+    if not callable(builder):
+        raise ValueError(f"scenario {name!r} is not a function; name one that returns a Scenario")
     return builder
-
-
-def is_own(name: str) -> bool:
-    """Tell whether a name stands for a function of the user's own, ``module:function``."""
-    module, colon, function = name.partition(":")
-    return bool(colon) and function.isidentifier() and all(map(str.isidentifier, module.split(".")))
 
 
 def scenario(name: str, /, **options: Any) -> Scenario:

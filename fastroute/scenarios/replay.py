@@ -191,5 +191,5 @@ def _matrices(
     kept = queries.filter(complete)["task"]
     lost = [task for task in queries["task"].unique(maintain_order=True) if task not in set(kept)]
     if lost:
-        note += f", and with them every query of task {checks.several(lost)}"
+        note += f", and with them every query of task {checks.first_names(lost)}"
     return score, cost, note

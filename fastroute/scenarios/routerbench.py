@@ -84,7 +84,7 @@ def published_means() -> PublishedMeans:
         score=np.array([[float(row[name]) for name in names] for row in tasks]),
     )
     for array in (means.cost, means.overall, means.prompts, means.score):
-        checks.read_only(array)
+        checks.freeze(array)
     return means
 
 

@@ -147,12 +147,16 @@ def _wide_columns(name: str, content: bytes) -> dict[str, list[Any]]:
     except Exception as error:
         # A damaged pickle can fail in any way at all; to the user they are one.
         raise ValueError(
-            f"{name} is no readable pickle of a pandas frame ({type(error).__name__}: {error}); "
+            f"{name} is not a readable pickle of a pandas frame ({type(error).__name__}: {error}); "
             "download it again, or convert your table to Parquet and replay that"
         ) from None
     if tuple(columns) != COLUMNS:
         absent = [column for column in COLUMNS if column not in columns]
-        what = f"lacks {checks.several(absent)}" if absent else "has other columns or another order"
+        what = (
+            f"lacks {checks.first_names(absent)}"
+            if absent
+            else "has other columns or another order"
+        )
         raise ValueError(
             f"{name} {what}; pass a wide RouterBench file with its {len(COLUMNS)} columns in "
             "order (the long file routerbench_raw.pkl is not supported)"
@@ -174,7 +178,7 @@ def _numbers(column: str, values: list[Any]) -> np.ndarray[Any, np.dtype[np.floa
         return np.array([np.nan if value is None else float(value) for value in values])
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"column {column!r} holds something that is no number ({error}); repair the file"
+            f"column {column!r} holds something that is not a number ({error}); repair the file"
         ) from None
 
 
@@ -182,7 +186,7 @@ class _Refused(Exception):
     """The pickle asks for something that a frame of plain data does not need."""
 
 
-class _Inert:
+class _StandIn:
     """Base of the stand-ins.
 
     All of them define ``__setstate__``: a pickle that tries to set attributes on a stand-in
@@ -195,7 +199,7 @@ class _Inert:
         raise _Refused(f"it sets the state of a {type(self).__name__[1:]}")
 
 
-class _DType(_Inert):
+class _DType(_StandIn):
     """A NumPy dtype, of the few that a frame of text and numbers needs."""
 
     __slots__ = ("code",)
@@ -216,7 +220,7 @@ class _DType(_Inert):
         return self.code.startswith("O")
 
 
-class _Array(_Inert):
+class _Array(_StandIn):
     """A NumPy array, kept as a real array of numbers or of Python objects."""
 
     __slots__ = ("values",)
@@ -234,7 +238,7 @@ class _Array(_Inert):
             raise _Refused("it holds an array without a type")
         if dtype.is_object:
             if not isinstance(raw, list):
-                raise _Refused("it holds objects that are no list")
+                raise _Refused("it holds objects that are not a list")
             flat = np.empty(len(raw), dtype=object)
             flat[:] = [_plain(value) for value in raw]
         else:
@@ -252,20 +256,20 @@ class _FromBuffer(_Array):
         self.fill(raw, dtype, shape, order)
 
 
-class _Scalar(_Inert):
+class _Scalar(_StandIn):
     """``numpy.scalar(dtype, raw)``."""
 
     __slots__ = ("value",)
 
     def __init__(self, dtype: Any, raw: Any = b"") -> None:
         if not isinstance(dtype, _DType) or dtype.is_object:
-            raise _Refused("it holds a scalar that is no number")
+            raise _Refused("it holds a scalar that is not a number")
         cell = _Array()
         cell.fill(raw, dtype, (1,), "C")
         self.value = cell.values[0].item()
 
 
-class _Slice(_Inert):
+class _Slice(_StandIn):
     """A slice: where the rows of a block belong."""
 
     __slots__ = ("places",)
@@ -275,7 +279,7 @@ class _Slice(_Inert):
         self.places = list(range(*slice(start, stop, step).indices(len(COLUMNS))))
 
 
-class _Index(_Inert):
+class _Index(_StandIn):
     """``_new_Index(cls, state)``: the labels of an axis."""
 
     __slots__ = ("labels",)
@@ -285,27 +289,27 @@ class _Index(_Inert):
         self.labels = data.values.tolist() if isinstance(data, _Array) else None
 
 
-class _RangeIndex(_Inert):
+class _RangeIndex(_StandIn):
     """The name of the index class; never built."""
 
     __slots__ = ()
 
 
-class _Block(_Inert):
+class _Block(_StandIn):
     """``_unpickle_block(values, placement, ndim)``: some columns of the frame."""
 
     __slots__ = ("places", "values")
 
     def __init__(self, values: Any, placement: Any, ndim: Any) -> None:
         if not isinstance(values, _Array):
-            raise _Refused("it holds columns that are no NumPy arrays")
+            raise _Refused("it holds columns that are not NumPy arrays")
         self.values = values.values
         self.places: list[int] = (
             placement.places if isinstance(placement, _Slice) else placement.values.tolist()
         )
 
 
-class _Manager(_Inert):
+class _Manager(_StandIn):
     """``BlockManager(blocks, axes)``."""
 
     __slots__ = ("axes", "blocks")
@@ -314,7 +318,7 @@ class _Manager(_Inert):
         self.blocks, self.axes = blocks, axes
 
 
-class _Frame(_Inert):
+class _Frame(_StandIn):
     """A pandas frame: its state is a dictionary with the block manager."""
 
     __slots__ = ("manager",)
@@ -345,7 +349,7 @@ def _plain(value: Any) -> Any:
 
 # Every name that a pickled frame may use. NumPy 2 moved numpy.core to numpy._core, pandas 3
 # writes the public names of its classes.
-_ALLOWED: Final[Mapping[tuple[str, str], type[_Inert]]] = {
+_ALLOWED: Final[Mapping[tuple[str, str], type[_StandIn]]] = {
     **{
         (f"numpy.{core}.{module}", name): stand_in
         for core in ("core", "_core")
@@ -373,7 +377,7 @@ _ALLOWED: Final[Mapping[tuple[str, str], type[_Inert]]] = {
 class _FrameUnpickler(pickle.Unpickler):
     """Unpickler whose every global is one of the stand-ins above."""
 
-    def find_class(self, module: str, name: str) -> type[_Inert]:
+    def find_class(self, module: str, name: str) -> type[_StandIn]:
         """Return the stand-in of an allowed name; refuse every other one."""
         try:
             return _ALLOWED[module, name]

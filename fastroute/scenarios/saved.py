@@ -58,7 +58,7 @@ def saved(file: str | Path | Scenario, digest: str | None = None) -> Scenario:
     Raises
     ------
     ValueError
-        When there is no such file, it is no saved scenario, or it is another one.
+        When there is no such file, it is not a saved scenario, or it is another one.
     """
     if isinstance(file, Scenario):
         found = file
@@ -114,7 +114,7 @@ def read_scenario(content: bytes, source: str) -> Scenario:
     Raises
     ------
     ValueError
-        When it is no saved scenario, naming the source.
+        When it is not a saved scenario, naming the source.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
@@ -145,7 +145,7 @@ def read_scenario(content: bytes, source: str) -> Scenario:
     except (TypeError, ValueError) as error:
         raise ValueError(f"file={source!r} is not a scenario: {error}") from None
     for name in _WORKED_OUT:
-        _set_exactly(scenario, name, arrays.get(name))
+        _restore_bits(scenario, name, arrays.get(name))
     return scenario
 
 
@@ -176,13 +176,13 @@ def _read_laws(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> dict[s
     return laws
 
 
-def _set_exactly(scenario: Scenario, name: str, stored: NDArray[Any] | None) -> None:
+def _restore_bits(scenario: Scenario, name: str, stored: NDArray[Any] | None) -> None:
     """Put the stored bits in the place of those that were worked out again."""
     here = getattr(scenario, name)
     if stored is None or here is None or here.shape != stored.shape:
         return
     if np.allclose(here, stored, rtol=1e-12, atol=0.0):
         exact = stored.astype(np.float64)
-        checks.read_only(exact)
+        checks.freeze(exact)
         # As in the construction of the scenario, which is frozen.
         object.__setattr__(scenario, name, exact)

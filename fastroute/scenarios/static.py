@@ -45,7 +45,7 @@ def static(
     ValueError
         When an option is out of range.
     """
-    n_models = checks.whole("n_models", n_models, 2, checks.MOST_MODELS)
+    n_models = checks.integer("n_models", n_models, 2, checks.MOST_MODELS)
     best = checks.fraction("best", best, zero=True)
     gap = checks.fraction("gap", gap, zero=True)
     limit = checks.fraction("limit", limit, zero=False)

@@ -67,7 +67,7 @@ class Table:
     ----------
     frame : polars.DataFrame
         Columns of text (null where empty), score and cost (f64, null where missing), score_wrong
-        and cost_wrong (text that is no number, else null), and row (number in the source).
+        and cost_wrong (text that is not a number, else null), and row (number in the source).
     columns : mapping
         Name in the source of each column that is there.
     place : callable
@@ -99,7 +99,7 @@ class Release(NamedTuple):
     day : date or None
         None when the table gives no date, or one that cannot be read.
     wrong : str
-        What stands there and is no date; else empty.
+        What stands there where it is not a date; else empty.
     rows : int
         In how many rows the model occurs.
     """
@@ -144,7 +144,7 @@ def read_outcomes(
         read = Source(frame, np.arange(frame.height))
     else:
         read = read_source("outcomes", source)
-    return _typed("outcomes", read, OUTCOME_COLUMNS, columns, optional=("task",))
+    return _read_columns("outcomes", read, OUTCOME_COLUMNS, columns, optional=("task",))
 
 
 def read_means(source: Frame, columns: Mapping[str, str] | None = None) -> Table:
@@ -164,10 +164,10 @@ def read_means(source: Frame, columns: Mapping[str, str] | None = None) -> Table
         When the table has no rows, or a column is missing or of a type that cannot be read.
     """
     read = read_source("models", source)
-    return _typed("models", read, MEANS_COLUMNS, columns, optional=("release_date",))
+    return _read_columns("models", read, MEANS_COLUMNS, columns, optional=("release_date",))
 
 
-def _typed(
+def _read_columns(
     field: str,
     read: Source,
     roles: Mapping[str, tuple[str, ...]],

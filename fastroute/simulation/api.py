@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastroute.checks import typed, whole
+from fastroute.checks import check_type, integer
 from fastroute.policies import Policy
 from fastroute.scenarios import Scenario
 from fastroute.scenarios.optimum import optimum, refuse_infeasible
@@ -23,9 +23,9 @@ from fastroute.simulation.engine import (
     refuse_policy,
     run_chunk,
 )
-from fastroute.simulation.merge import Accounts, collect, join_all, make_run
+from fastroute.simulation.merge import Accounts, collect, concatenate_all, make_run
 from fastroute.simulation.plan import checkpoint_rounds, make_plan, resolve_rules
-from fastroute.simulation.progress import shown_progress
+from fastroute.simulation.progress import show_progress
 from fastroute.simulation.run import Run
 from fastroute.simulation.settings import MAX_CURVE_TRIALS, MAX_STAGE_ROWS, Settings
 from fastroute.solve.backend import load_kernel, resolve_backend
@@ -118,7 +118,7 @@ def simulate(
         the limits in round 0.
     """
     started = time.perf_counter()
-    threads = whole("threads", threads) if threads is not None else _cores()
+    threads = integer("threads", threads) if threads is not None else _cores()
     given = Settings(
         horizon=horizon,
         budget=budget,
@@ -134,7 +134,7 @@ def simulate(
     )
     task, settings, compile_seconds = _prepare(scenario, policy, given)
     chunks = _chunks(0, settings["trials"], threads, task.backend)
-    with shown_progress(progress) as tell:
+    with show_progress(progress) as tell:
         compile_seconds += _warm_up(task, chunks)
         accounts = _run_all(task, chunks, threads, tell)
     seconds = time.perf_counter() - started - compile_seconds
@@ -145,7 +145,7 @@ def simulate(
     return run
 
 
-class Part(NamedTuple):
+class PartialRun(NamedTuple):
     """Some of the trials of a run."""
 
     accounts: Accounts
@@ -162,7 +162,7 @@ def simulate_part(
     *,
     keep_stages: bool,
     progress: Callable[[int, int], None] | None = None,
-) -> Part:
+) -> PartialRun:
     """Simulate trials ``first <= trial < stop`` of a run, on one thread.
 
     Parameters
@@ -181,7 +181,7 @@ def simulate_part(
 
     Returns
     -------
-    Part
+    PartialRun
         Put together, the parts of a run are the run, bit for bit; curves are kept for every
         trial.
     """
@@ -192,7 +192,7 @@ def simulate_part(
     resolved |= {"threads": 1, "compile_seconds": compile_seconds + _warm_up(task, chunks)}
     accounts = _run_all(task, chunks, 1, progress)
     seconds = time.perf_counter() - started - resolved["compile_seconds"]
-    return Part(accounts, resolved, seconds)
+    return PartialRun(accounts, resolved, seconds)
 
 
 def _prepare(
@@ -216,8 +216,8 @@ def _prepare(
         Settings resolved to plain values; the last is the time of the first optimum of a process,
         nearly all of it compilation.
     """
-    typed("scenario", scenario, Scenario, "fastroute.scenario(name)")
-    typed("policy", policy, Policy, "fastroute.policy(name)")
+    check_type("scenario", scenario, Scenario, "fastroute.scenario(name)")
+    check_type("policy", policy, Policy, "fastroute.policy(name)")
     # What `auto` comes to must have the precision that is asked for.
     backend = resolve_backend(settings.backend)
     settings = replace(settings, backend=backend)
@@ -227,8 +227,8 @@ def _prepare(
     size = len(world.limit)
     # A rule is about the whole run, whatever part of it is simulated.
     rules = isinstance(settings.budget, str) or isinstance(settings.stages, str)
-    whole_world = scenario.resolve(horizon, trials) if rules and part is not None else world
-    budget, count = resolve_rules(settings, whole_world)
+    world_of_run = scenario.resolve(horizon, trials) if rules and part is not None else world
+    budget, count = resolve_rules(settings, world_of_run)
     plan = make_plan(world, horizon, count, checkpoint_rounds(settings.checkpoints, horizon))
     # Solved once on the host, whatever the device: not worth a compilation.
     asked = time.perf_counter()
@@ -329,7 +329,7 @@ def _run_all(
                 done += rounds
                 progress(done, total)
 
-    def run_some(some: list[tuple[int, int]]) -> Accounts:
+    def run_chunks(some: list[tuple[int, int]]) -> Accounts:
         futures = [pool.submit(run_chunk, task, *chunk, report) for chunk in some]
         try:
             done_first, _ = wait(futures, return_when=FIRST_EXCEPTION)
@@ -346,7 +346,7 @@ def _run_all(
     # Curves of a chunk are counted in many bins, which chunks share: some are put together first.
     groups = (chunks[k : k + TOGETHER] for k in range(0, len(chunks), TOGETHER))
     with ThreadPoolExecutor(threads) as pool:
-        accounts = join_all(run_some(group) for group in groups)
+        accounts = concatenate_all(run_chunks(group) for group in groups)
     assert accounts is not None  # there is a trial
     return accounts
 

@@ -50,7 +50,7 @@ def block_curves(curves: F8) -> Moments:
     return Moments(np.stack(means, axis=-1), np.stack(squares, axis=-1), sketch(curves))
 
 
-def join_moments(parts: list[Moments]) -> Moments:
+def concatenate_moments(parts: list[Moments]) -> Moments:
     """Put the blocks of several reductions one behind the other."""
     return Moments(
         np.concatenate([part.mean for part in parts], axis=-1),

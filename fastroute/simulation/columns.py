@@ -67,7 +67,7 @@ def _status(code: int | None) -> str:
 
 
 #: What rounding may leave of a sum of rewards, or of costs, that is zero.
-NOTHING: Final = 1e-6
+NEAR_ZERO: Final = 1e-6
 
 _REWARD: Final = "reward"
 _COST: Final = "cost"

@@ -11,7 +11,7 @@ from fastroute.kernels.formulas import estimates
 from fastroute.kernels.normal import normal
 from fastroute.kernels.types import STATES, Memory, ModelNumbers, Program, Routing, new_sums
 from fastroute.policies import Choice, Policy, RunNumbers, StageProblem
-from fastroute.policies.stage import checked
+from fastroute.policies.stage import check_choice
 from fastroute.scenarios import World
 from fastroute.scenarios.optimum import Optimum
 from fastroute.simulation.blocks import Moments, block_curves, block_models, block_stages
@@ -85,7 +85,7 @@ def make_program(world: World, policy: Policy, budget: float, seed: int, plan: P
 
 
 def refuse_policy(policy: Policy, world: World, backend: str) -> None:
-    """Refuse a policy that the scenario or the backend has not what it takes for.
+    """Refuse a policy that the scenario or the backend cannot run.
 
     Raises
     ------
@@ -168,9 +168,9 @@ def run_chunk(
         deployer = task.policy.deployer
         choice = deployer.choose(problem)
         if deployer.is_own or not isinstance(choice, Choice):
-            choice = checked(choice, problem, deployer.label)
+            choice = check_choice(choice, problem, deployer.label)
         filled = slot_table(choice.deployed, slots)
-        inside = _best_within(filled, reward_mean, cost_mean, world.limit, task)
+        inside = _best_routing(filled, reward_mean, cost_mean, world.limit, task)
         pool_value = task.optimum.value[stage.pool, mine]
         ledger.open_stage(k, stage.rounds, choice, filled, previous, pool_value, inside.value)
         kernel.open_stage(
@@ -199,8 +199,8 @@ def run_chunk(
             )
             if refused >= 0:
                 raise ValueError(
-                    f"router {task.policy.router.label}: what it wrote to share in round "
-                    f"{refused} is no distribution within the limits: shares must be at least 0, "
+                    f"router {task.policy.router.label}: its shares in round {refused} are "
+                    "not a distribution within the limits: they must be at least 0, "
                     "at most their limits, and add up to 1 in every trial"
                 )
             rounds = piece.stop - piece.start
@@ -211,7 +211,7 @@ def run_chunk(
                 sums,
             )
             if piece.checkpoint >= 0:
-                ledger.mark(piece.checkpoint)
+                ledger.record_checkpoint(piece.checkpoint)
             report(rounds * trials)
         kernel.close_stage(workspace, task.passes, filled, memory)
         ledger.over_budget_stages += inside.status == codes.OVER_BUDGET
@@ -319,7 +319,7 @@ def _problem(
     )
 
 
-def _best_within(
+def _best_routing(
     filled: NDArray[np.int64], reward_mean: F8, cost_mean: F8, limit: F8, task: Task
 ) -> Routing:
     """Best routing within the deployed sets under the true means; its value is V(A_k)."""

@@ -188,7 +188,7 @@ class Ledger:
         count: NDArray[np.int64] = ((self.oracle >= 1.0) & few).sum(axis=1)
         return count
 
-    def mark(self, checkpoint: int) -> None:
+    def record_checkpoint(self, checkpoint: int) -> None:
         """Write the state of the accounts at a checkpoint."""
         for k, column in enumerate(CURVE_COLUMNS):
             self.curves[k, :, checkpoint] = column.value(self)

@@ -15,11 +15,11 @@ from fastroute.simulation.blocks import (
     block_curves,
     block_models,
     block_stages,
-    join_moments,
+    concatenate_moments,
     merge_moments,
     merge_stages,
 )
-from fastroute.simulation.columns import NOTHING
+from fastroute.simulation.columns import NEAR_ZERO
 from fastroute.simulation.engine import ChunkResult, Task
 from fastroute.simulation.frames import mean_with_margin
 from fastroute.simulation.ledger import STARVED
@@ -85,17 +85,17 @@ def collect(task: Task, results: list[ChunkResult], first_trial: int = 0) -> Acc
             )
         )
         first += result.trials
-    return join(parts)
+    return concatenate(parts)
 
 
-def join(parts: list[Accounts]) -> Accounts:
+def concatenate(parts: list[Accounts]) -> Accounts:
     """Put accounts one behind the other, in the order of their trials and of one kind."""
     whole = [part.curves for part in parts if isinstance(part.curves, np.ndarray)]
     moments = [part.curves for part in parts if isinstance(part.curves, Moments)]
     sets = [part.sets for part in parts if part.sets is not None]
     return Accounts(
         finals={name: np.concatenate([p.finals[name] for p in parts]) for name in parts[0].finals},
-        curves=join_moments(moments) if moments else np.concatenate(whole, axis=1),
+        curves=concatenate_moments(moments) if moments else np.concatenate(whole, axis=1),
         stages=np.concatenate([part.stages for part in parts], axis=2),
         sets=np.concatenate(sets, axis=1) if sets else None,
         picks=np.concatenate([part.picks for part in parts], axis=1),
@@ -107,7 +107,7 @@ def join(parts: list[Accounts]) -> Accounts:
     )
 
 
-def join_all(parts: Iterable[Accounts]) -> Accounts | None:
+def concatenate_all(parts: Iterable[Accounts]) -> Accounts | None:
     """Join the accounts of very many parts as they come; None when there are none.
 
     Few are held at a time: sixteen of a size are joined to one of the next size.
@@ -119,11 +119,11 @@ def join_all(parts: Iterable[Accounts]) -> Accounts | None:
             if len(held) == _JOINED:
                 if size + 1 == len(waiting):
                     waiting.append([])
-                waiting[size + 1].append(join(held))
+                waiting[size + 1].append(concatenate(held))
                 held.clear()
     # The largest hold the first trials.
     left = [part for held in reversed(waiting) for part in held]
-    return join(left) if left else None
+    return concatenate(left) if left else None
 
 
 def make_run(
@@ -135,7 +135,7 @@ def make_run(
     seconds: float,
 ) -> Run:
     """Sum the accounts of a run up over its trials."""
-    curves, stages, sets = summed(accounts)
+    curves, stages, sets = merge_trials(accounts)
     return Run(
         scenario=scenario,
         policy=policy,
@@ -152,7 +152,7 @@ def make_run(
     )
 
 
-def summed(accounts: Accounts) -> tuple[F8 | Moments, F8, ModelNumbers]:
+def merge_trials(accounts: Accounts) -> tuple[F8 | Moments, F8, ModelNumbers]:
     """Return ``curve_array``, ``stage_array`` and ``stage_sets`` of a run."""
     trials, curves = accounts.trials, accounts.curves
     return (
@@ -215,7 +215,7 @@ def _overspending(finals: dict[str, NDArray[Any]], budget: float) -> list[str]:
 def _below_zero(finals: dict[str, NDArray[Any]]) -> list[str]:
     """Say where the priced regret is below zero, its whole 95 % interval included."""
     mean, _, half = mean_with_margin(finals["priced_regret"])
-    if half is None or mean + half > -NOTHING:
+    if half is None or mean + half > -NEAR_ZERO:
         return []
     return [
         "The priced regret is below zero: over time the policy mixed more models, moved spending "

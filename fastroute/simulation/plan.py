@@ -66,7 +66,7 @@ def resolve_rules(settings: Settings, world: World) -> tuple[float, int]:
     Raises
     ------
     ValueError
-        For what is no rule, a rule without a value, or a negative budget.
+        For what is not a rule, a rule without a value, or a negative budget.
     """
     names: dict[str, float] = {
         "T": settings.horizon,

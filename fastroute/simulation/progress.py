@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 
 from fastroute.checks import refused
 
-Tell = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 
 @contextlib.contextmanager
-def shown_progress(progress: bool | Tell | None) -> Iterator[Tell | None]:
-    """Show a bar where one is asked for; quiet where standard error is no terminal.
+def show_progress(progress: bool | OnProgress | None) -> Iterator[OnProgress | None]:
+    """Show a bar where one is asked for; quiet where standard error is not a terminal.
 
     Yields
     ------

@@ -162,11 +162,6 @@ class Run:
             **dict(zip(names_of(CURVE_COLUMNS), self.curve_array, strict=True)),
         }
 
-    @property
-    def nanoseconds_per_round(self) -> float:
-        """Wall time per trial-round in nanoseconds, compilation apart."""
-        return 1e9 * self.seconds / (self.settings["trials"] * self.settings["horizon"])
-
 
 def _estimate(values: NDArray[Any]) -> str:
     """Write a mean over trials with half its 95 % interval."""

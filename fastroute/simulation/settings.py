@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fastroute.checks import choice, not_negative, number, number_array, refused, seed, whole
+from fastroute.checks import choice, integer, not_negative, number, number_array, refused, seed
 
 SIMULATION_BACKENDS: Final = ("auto", "numba", "jax", "ref")
 PRECISIONS: Final = ("float64", "float32")
@@ -34,25 +34,25 @@ def _budget(field: str, value: Any) -> float | str:
 
 
 def _stages(field: str, value: Any) -> int | str:
-    return value if isinstance(value, str) else whole(field, value, 1, MOST)
+    return value if isinstance(value, str) else integer(field, value, 1, MOST)
 
 
 def _checkpoints(field: str, value: Any) -> int | tuple[int, ...]:
     # A list or a range is counted before it is made an array.
     if isinstance(value, Sequence) and not isinstance(value, str):
-        _few(field, value, len(value), "rounds")
+        _check_count(field, value, len(value), "rounds")
     if isinstance(value, str) or np.ndim(value) == 0:
-        count = whole(field, value)
-        _few(field, value, count, "points")
+        count = integer(field, value)
+        _check_count(field, value, count, "points")
         return count
     points = number_array(field, value)
-    _few(field, value, points.size, "rounds")
+    _check_count(field, value, points.size, "rounds")
     if points.size == 0 or not ((points == np.rint(points)) & (points >= 1)).all():
         raise refused(field, value, "whole numbers of rounds >= 1, at least one")
     return tuple(int(point) for point in np.unique(points))
 
 
-def _few(field: str, value: Any, count: int, what: str) -> None:
+def _check_count(field: str, value: Any, count: int, what: str) -> None:
     if count > MOST_CHECKPOINTS:
         remedy = "64 log-spaced points, the default, show a whole run"
         raise refused(field, value, f"at most {MOST_CHECKPOINTS:,} {what}, not {count:,}", remedy)
@@ -66,11 +66,11 @@ def _trace(field: str, value: Any) -> bool:
 
 # Setting -> its check, which takes the name for messages and the value.
 _CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
-    "horizon": lambda field, value: whole(field, value, 1, MOST),
+    "horizon": lambda field, value: integer(field, value, 1, MOST),
     "budget": _budget,
-    "max_deployed": lambda field, value: whole(field, value, 1, MOST_DEPLOYED),
+    "max_deployed": lambda field, value: integer(field, value, 1, MOST_DEPLOYED),
     "stages": _stages,
-    "trials": lambda field, value: whole(field, value, 1, MOST),
+    "trials": lambda field, value: integer(field, value, 1, MOST),
     "seed": seed,
     "backend": lambda field, value: choice(field, value, SIMULATION_BACKENDS),
     "dtype": lambda field, value: choice(field, value, PRECISIONS),
@@ -127,16 +127,18 @@ class Settings:
             object.__setattr__(self, setting.name, value)
         if not isinstance(self.stages, str) and self.stages > self.horizon:
             raise ValueError(
-                f"stages={self.stages} is more than horizon={self.horizon}: at most one a round"
+                f"stages={self.stages} is more than horizon={self.horizon}; use at most one "
+                "stage per round"
             )
         if isinstance(self.checkpoints, tuple) and self.checkpoints[-1] > self.horizon:
             raise ValueError(
-                f"checkpoints reach {self.checkpoints[-1]}, beyond horizon={self.horizon}"
+                f"checkpoints reach {self.checkpoints[-1]}, beyond horizon={self.horizon}; leave "
+                "out those after the last round"
             )
         if self.dtype != "float64" and self.backend not in ("jax", "auto"):
             raise ValueError(
                 f'dtype={self.dtype!r} needs backend="jax", not backend={self.backend!r}: the '
-                "others know double precision only; leave dtype out, or choose the JAX backend"
+                "other backends compute in double precision only; leave dtype out, or choose JAX"
             )
         if self.trace and self.trials * self.horizon > MAX_TRACE:
             raise ValueError(

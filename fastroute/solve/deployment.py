@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.checks import choice, number, number_array, reject, whole
+from fastroute.checks import choice, integer, number, number_array, refuse_entries
 from fastroute.kernels import codes
 from fastroute.kernels.types import Deployment
 from fastroute.solve.backend import load_kernel, resolve_backend
-from fastroute.solve.status import INFEASIBLE, Status, described, messages, report_infeasible
+from fastroute.solve.status import INFEASIBLE, Status, describe_result, messages, report_infeasible
 from fastroute.solve.validate import LARGEST_REWARD, Batch, prepare
 
 DEPLOYMENT_BACKENDS = ("auto", "numba", "jax", "ref", "highs")
@@ -60,7 +60,7 @@ class DeploymentResult:
 
     def __repr__(self) -> str:
         """Return the answers, with their status in words."""
-        return described(self)
+        return describe_result(self)
 
     @property
     def message(self) -> Any:
@@ -154,8 +154,8 @@ def solve_deployment(
     """
     backend = resolve_backend(choice("backend", backend, DEPLOYMENT_BACKENDS))
     rule = FILL_RULES[choice("fill", fill, tuple(FILL_RULES))]
-    max_deployed = whole("max_deployed", max_deployed)
-    node_limit = whole("node_limit", node_limit)
+    max_deployed = integer("max_deployed", max_deployed)
+    node_limit = integer("node_limit", node_limit)
     time_limit = number(
         "time_limit",
         time_limit,
@@ -166,7 +166,7 @@ def solve_deployment(
     infeasible = choice("infeasible", infeasible, INFEASIBLE)
     batch = prepare(reward, cost, limit, budget)
     charge = number_array("deploy_cost", deploy_cost, infinity=True)
-    reject(
+    refuse_entries(
         "deploy_cost",
         charge,
         (charge < 0.0) | (charge > LARGEST_REWARD),
@@ -234,13 +234,13 @@ def deploy(
             max_deployed,
             time_limit,
         )
-        _keep_better(exact, answer, open_, batch, max_deployed)
+        _keep_better_incumbent(exact, answer, open_, batch, max_deployed)
         for mine, theirs in zip(answer, exact, strict=True):
             mine[open_] = theirs
     return answer
 
 
-def _keep_better(
+def _keep_better_incumbent(
     stopped: Deployment,
     first: Deployment,
     rows: NDArray[np.intp],

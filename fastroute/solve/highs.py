@@ -64,7 +64,7 @@ def _solver() -> Any:
     return _local.solver
 
 
-class _Rows(NamedTuple):
+class _Constraints(NamedTuple):
     """Rows of a model, entry by entry."""
 
     lower: F8
@@ -74,7 +74,7 @@ class _Rows(NamedTuple):
     value: F8
 
 
-class _Found(NamedTuple):
+class _HighsResult(NamedTuple):
     """What HiGHS says of one model."""
 
     state: Any  #: its ``HighsModelStatus``
@@ -86,11 +86,11 @@ class _Found(NamedTuple):
 
 def _run(
     objective: F8,
-    rows: _Rows,
+    rows: _Constraints,
     col_upper: F8,
     integer: NDArray[np.bool_] | None = None,
     time_limit: float = np.inf,
-) -> _Found:
+) -> _HighsResult:
     """Maximise over columns that are at least 0."""
     import highspy
 
@@ -119,7 +119,7 @@ def _run(
     solver.run()
     info, solution = solver.getInfo(), solver.getSolution()
     found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-    return _Found(
+    return _HighsResult(
         solver.getModelStatus(),
         np.array(solution.col_value) if found else None,
         float(info.mip_dual_bound),
@@ -151,7 +151,7 @@ def _scale(cost: F8, limit: F8, budget: float) -> _Scale:
     return _Scale(c, left, left + tolerance / spread, low, spread)
 
 
-def _unit(*values: F8) -> float:
+def _power_of_two_scale(*values: F8) -> float:
     """Power of two that brings the largest of the values to order 1; 1 where it is about that."""
     top = max((float(np.abs(x).max()) for x in values), default=0.0)
     return 1.0 if top == 0.0 or 2.0**-10 <= top <= 2.0**10 else 2.0 ** -np.frexp(top)[1]
@@ -182,14 +182,14 @@ def _route(u: F8, cost: F8, a: F8, budget: float) -> tuple[F8, float, float, flo
     mass = min(1.0, float(a.sum()))
     every = np.arange(size)
     used = np.concatenate([np.full(size, True), scale.cost != 0.0])
-    rows = _Rows(
+    rows = _Constraints(
         np.array([mass, -np.inf]),
         np.array([mass, scale.allowed]),
         np.repeat([0, 1], size)[used],
         np.concatenate([every, every])[used],
         np.concatenate([np.ones(size), scale.cost])[used],
     )
-    unit = _unit(u)
+    unit = _power_of_two_scale(u)
     found = _run(u * unit, rows, a)
     if found.state != highspy.HighsModelStatus.kOptimal or found.value is None:
         return None
@@ -210,7 +210,7 @@ def _route(u: F8, cost: F8, a: F8, budget: float) -> tuple[F8, float, float, flo
     return share, value, price, max(marginal, -LARGEST)
 
 
-def _shares(found: _Found, cost: F8, a: F8, budget: float) -> F8 | None:
+def _shares(found: _HighsResult, cost: F8, a: F8, budget: float) -> F8 | None:
     """Shares of the basis from the two coupling rows, None where they leave the limits."""
     import highspy
 
@@ -234,7 +234,7 @@ def _shares(found: _Found, cost: F8, a: F8, budget: float) -> F8 | None:
     return inside if np.abs(inside - share).max() <= MASS else None
 
 
-class _Problem(NamedTuple):
+class _DeploymentProblem(NamedTuple):
     """One deployment problem."""
 
     reward: F8
@@ -250,7 +250,7 @@ class _Problem(NamedTuple):
         return u, c, a, np.array([self.budget])
 
 
-class _Choice(NamedTuple):
+class _ChosenSet(NamedTuple):
     """Weights over the chosen set, and what is known of them."""
 
     weight: F8
@@ -291,7 +291,9 @@ def deployment(
         np.ones(batch, np.int64),
     )
     for r in range(batch):
-        one = _Problem(reward[r], cost[r], limit[r], float(budget[r]), charge[r], max_deployed)
+        one = _DeploymentProblem(
+            reward[r], cost[r], limit[r], float(budget[r]), charge[r], max_deployed
+        )
         choice = None
         widest = np.sort(limit[r])[::-1][:max_deployed]
         if widest.sum() >= 1.0 - MASS:
@@ -303,7 +305,7 @@ def deployment(
                 for mine, theirs in zip(out, decided, strict=True):
                     mine[r] = theirs[0]
                 continue
-            choice = _strictly(one, time_limit)
+            choice = _decide_exactly(one, time_limit)
         out.weight[r] = np.where(choice.weight > SUPPORT, choice.weight, 0.0)
         out.deployed[r] = out.weight[r] > 0.0
         out.value[r] = out.weight[r] @ reward[r] - charge[r][out.deployed[r]].sum()
@@ -312,7 +314,7 @@ def deployment(
     return out
 
 
-def _choose(one: _Problem, bound: float, time_limit: float) -> _Choice | None:
+def _choose(one: _DeploymentProblem, bound: float, time_limit: float) -> _ChosenSet | None:
     """Best set by HiGHS, or the cheapest one where none meets the budget; None where in doubt.
 
     ``bound`` is a value that no set exceeds.
@@ -320,10 +322,10 @@ def _choose(one: _Problem, bound: float, time_limit: float) -> _Choice | None:
     import highspy
 
     states = highspy.HighsModelStatus
-    unit = _unit(one.reward, one.charge)
+    unit = _power_of_two_scale(one.reward, one.charge)
     found = _best(one, time_limit, unit)
     if found.value is not None:
-        choice = _priced(one, found.value)
+        choice = _exact_weights(one, found.value)
         if choice.status != codes.OPTIMAL:
             return None
         value = choice.weight @ one.reward - one.charge[choice.weight > SUPPORT].sum()
@@ -338,44 +340,48 @@ def _choose(one: _Problem, bound: float, time_limit: float) -> _Choice | None:
         scale = _scale(one.cost, one.limit, one.budget)
         beyond = float(choice.weight @ scale.cost) - scale.budget
         return choice if choice.status == codes.OVER_BUDGET and beyond > DOUBT else None
-    return _out_of_time(one) if found.state == states.kTimeLimit else None
+    return _fallback_set(one) if found.state == states.kTimeLimit else None
 
 
-def _strictly(one: _Problem, time_limit: float) -> _Choice:
+def _decide_exactly(one: _DeploymentProblem, time_limit: float) -> _ChosenSet:
     """Set for a problem that neither HiGHS nor the branch and bound decides within tolerances.
 
     What HiGHS accepts for a slightly smaller budget meets the budget itself.
     """
-    unit = _unit(one.reward, one.charge)
+    unit = _power_of_two_scale(one.reward, one.charge)
     found = _best(one, time_limit, unit, less=2.0 * WORTH)
     if found.value is not None:
-        choice = _priced(one, found.value)
+        choice = _exact_weights(one, found.value)
         if choice.status == codes.OPTIMAL:
             value = choice.weight @ one.reward - one.charge[choice.weight > SUPPORT].sum()
             return choice._replace(gap=max(found.bound / unit - float(value), 0.0))
     return _cheapest(one, time_limit)
 
 
-def _best(one: _Problem, time_limit: float, unit: float, less: float = 0.0) -> _Found:
+def _best(
+    one: _DeploymentProblem, time_limit: float, unit: float, less: float = 0.0
+) -> _HighsResult:
     """Ask HiGHS for the best set within the budget."""
     scale = _scale(one.cost, one.limit, one.budget)
     objective = np.concatenate([one.reward, -one.charge]) * unit
-    return _ask(one, objective, scale.cost, scale.allowed - less, time_limit)
+    return _run_mip(one, objective, scale.cost, scale.allowed - less, time_limit)
 
 
-def _cheapest(one: _Problem, time_limit: float) -> _Choice:
+def _cheapest(one: _DeploymentProblem, time_limit: float) -> _ChosenSet:
     """Ask HiGHS for the cheapest set; it may meet the budget after all."""
     import highspy
 
     c = _scale(one.cost, one.limit, one.budget).cost
-    found = _ask(one, np.concatenate([-c, np.zeros(len(c))]), c, np.inf, time_limit)
+    found = _run_mip(one, np.concatenate([-c, np.zeros(len(c))]), c, np.inf, time_limit)
     if found.value is None or found.state != highspy.HighsModelStatus.kOptimal:
-        return _out_of_time(one)
-    choice = _priced(one, found.value)
-    return choice if choice.status != codes.NO_CAPACITY else _out_of_time(one)
+        return _fallback_set(one)
+    choice = _exact_weights(one, found.value)
+    return choice if choice.status != codes.NO_CAPACITY else _fallback_set(one)
 
 
-def _ask(one: _Problem, objective: F8, cost: F8, budget: float, time_limit: float) -> _Found:
+def _run_mip(
+    one: _DeploymentProblem, objective: F8, cost: F8, budget: float, time_limit: float
+) -> _HighsResult:
     """Run HiGHS over weights and binaries; columns are the weights, then the binaries."""
     size = len(cost)
     every = np.arange(size)
@@ -388,23 +394,23 @@ def _ask(one: _Problem, objective: F8, cost: F8, budget: float, time_limit: floa
     links = np.stack([np.ones(size), -one.limit], 1).ravel()
     value = np.concatenate([np.ones(size), cost, np.ones(size), links])
     used = value != 0.0
-    rows = _Rows(lower, upper, row[used], column[used], value[used])
+    rows = _Constraints(lower, upper, row[used], column[used], value[used])
     top = np.concatenate([one.limit, (one.limit > 0.0).astype(np.float64)])
     return _run(objective, rows, top, np.repeat([False, True], size), time_limit)
 
 
-def _priced(one: _Problem, value: F8) -> _Choice:
+def _exact_weights(one: _DeploymentProblem, value: F8) -> _ChosenSet:
     """Weights of a set that HiGHS has chosen, free of its tolerances."""
     from fastroute.kernels.numba_.routing import solve as relax
 
     u, c, a, b = one.rows()
     answer = relax(u, c, np.where(value[len(one.cost) :] > 0.5, a, 0.0), b)
-    return _Choice(answer.share[0], int(answer.status[0]))
+    return _ChosenSet(answer.share[0], int(answer.status[0]))
 
 
-def _out_of_time(one: _Problem) -> _Choice:
+def _fallback_set(one: _DeploymentProblem) -> _ChosenSet:
     """Set of the widest models, for want of a better one; nothing is proven of it."""
     widest = np.argsort(-one.limit, kind="stable")[: one.max_deployed]
     chosen = np.zeros(2 * len(one.limit))
     chosen[len(one.limit) + widest] = 1.0
-    return _priced(one, chosen)._replace(status=codes.TIME_LIMIT, gap=np.inf)
+    return _exact_weights(one, chosen)._replace(status=codes.TIME_LIMIT, gap=np.inf)

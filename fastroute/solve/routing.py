@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastroute.checks import choice
 from fastroute.kernels.types import Routing
 from fastroute.solve.backend import load_kernel, resolve_backend
-from fastroute.solve.status import INFEASIBLE, Status, described, messages, report_infeasible
+from fastroute.solve.status import INFEASIBLE, Status, describe_result, messages, report_infeasible
 from fastroute.solve.validate import Batch, common_shape, prepare
 
 ROUTING_BACKENDS = ("auto", "numba", "jax", "ref", "highs")
@@ -46,7 +46,7 @@ class RoutingResult:
 
     def __repr__(self) -> str:
         """Return the answers, with their status in words."""
-        return described(self)
+        return describe_result(self)
 
     @property
     def message(self) -> Any:

@@ -73,7 +73,7 @@ def messages(status: NDArray[np.int64]) -> Any:
     )
 
 
-def tally(status: Any) -> str:
+def count_statuses(status: Any) -> str:
     """Names of statuses: one for a scalar, else how many there are of each."""
     if getattr(status, "ndim", 0) == 0:
         return Status(int(status)).name
@@ -81,7 +81,7 @@ def tally(status: Any) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts if count) or "none"
 
 
-def described(result: Any) -> str:
+def describe_result(result: Any) -> str:
     """Text of a result: its arrays, and its status in words."""
     parts = []
     for each in fields(result):
@@ -90,7 +90,7 @@ def described(result: Any) -> str:
         if each.name == "status":
             # Under a trace of JAX the values are not known.
             with contextlib.suppress(TypeError):
-                text = tally(value)
+                text = count_statuses(value)
         parts.append(f"{each.name}={text}")
     return f"{type(result).__name__}({', '.join(parts)})"
 
@@ -122,7 +122,7 @@ def report_infeasible(
     kind = Status(int(status[first]))
     text = str(kind)
     if kind is Status.OVER_BUDGET:
-        least = at_least(float(share[first] @ cost[first]))
+        least = round_up(float(share[first] @ cost[first]))
         text = (
             f"budget={float(budget[first])!r} is below {least}, the mean cost of the cheapest "
             f"distribution. {text}"
@@ -135,7 +135,7 @@ def report_infeasible(
     warn(f'{text} (infeasible="ignore" drops this warning.)', InfeasibleWarning)
 
 
-def at_least(number: float) -> str:
+def round_up(number: float) -> str:
     """Shortest number of at most six digits that is not below ``number`` but for its rounding."""
     near = f"{number:.6g}"
     if float(near) >= number * (1.0 - 2.0**-52):

@@ -53,24 +53,28 @@ def prepare(reward: ArrayLike, cost: ArrayLike, limit: ArrayLike, budget: ArrayL
     )
     full = common_shape(u, c, a, b)
     for name, array in (("reward", u), ("cost", c)):
-        checks.reject(name, array, ~np.isfinite(array), "is not finite", f"use a finite {name}")
+        checks.refuse_entries(
+            name, array, ~np.isfinite(array), "is not finite", f"use a finite {name}"
+        )
     # Beyond, differences of rewards are no longer finite.
-    checks.reject(
+    checks.refuse_entries(
         "reward",
         u,
         np.abs(u) > LARGEST_REWARD,
         f"is more than {LARGEST_REWARD:g} in size",
         "scale the rewards down",
     )
-    checks.reject("cost", c, c < 0.0, "is negative", "use costs >= 0, spending per query")
-    checks.reject(
+    checks.refuse_entries("cost", c, c < 0.0, "is negative", "use costs >= 0, spending per query")
+    checks.refuse_entries(
         "limit",
         a,
         (a <= 0.0) | (a > 1.0),
         "is outside (0, 1]",
         "it is the largest share of the traffic a model may get; leave absent models out",
     )
-    checks.reject("budget", b, b < 0.0, "is negative", "use a budget >= 0, or np.inf for none")
+    checks.refuse_entries(
+        "budget", b, b < 0.0, "is negative", "use a budget >= 0, or np.inf for none"
+    )
     flat = int(np.prod(full[:-1], dtype=np.int64))
     models = [
         np.ascontiguousarray(np.broadcast_to(x, full)).reshape(flat, full[-1]) for x in (u, c, a)

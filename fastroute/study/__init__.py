@@ -2,7 +2,8 @@
 
 from fastroute.study.errors import ExecutorError, RunDirectoryError, StudyError
 from fastroute.study.run import run_study
-from fastroute.study.schema import PolicySpec, ScenarioSpec, Setting, Store, Study, preset_names
+from fastroute.study.schema import Study, preset_names
+from fastroute.study.specs import PolicySpec, ScenarioSpec, Setting, Store
 from fastroute.study.stored import StoredStudy, load
 
 __all__ = [

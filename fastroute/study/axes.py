@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from fastroute.study.toml import shown
+from fastroute.study.toml import show_toml
 
 _GRID: Final = "grid"
 
@@ -36,13 +36,32 @@ def axis_of(value: Any, *, native_list: bool = False) -> tuple[Any, ...] | None:
         # 1 and 1.0 are the same value here; true, which equals them in Python, is another one.
         word = repr(int(entry) if isinstance(entry, float) and entry.is_integer() else entry)
         if word in seen:
-            raise ValueError(f"{shown(entry)} is there twice; every value of an axis makes a cell")
+            raise ValueError(
+                f"{show_toml(entry)} occurs twice; every value of an axis makes a cell, so "
+                "leave one out"
+            )
         seen.add(word)
     return axis
 
 
 def _listed(value: Any) -> bool:
     return isinstance(value, list | tuple)
+
+
+def value_label(value: Any) -> str:
+    """Return a value of an axis as labels and columns have it.
+
+    Text stands without quotes, and a table that names a law or a part of a policy is written as
+    the object: ``lognormal(sigma=0.5)``.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        options = ", ".join(
+            f"{key}={value_label(option)}" for key, option in value.items() if key != "name"
+        )
+        return f"{value['name']}({options})" if options else str(value["name"])
+    return show_toml(value)
 
 
 def zip_problems(
@@ -67,15 +86,15 @@ def zip_problems(
     known = {name: None for names in met for name in names}
     used: dict[str, int] = {}
     for place, group in enumerate(groups):
-        path = f"zip[{place}] = {shown(list(group))}"
+        path = f"zip[{place}] = {show_toml(list(group))}"
         if len(group) < 2:
             problems.append(f"{path}: must name at least two axes that go together")
         for name in group:
             if name not in known:
                 listed = ", ".join(known) or "none"
-                problems.append(f"{path}: {shown(name)} is no axis. The axes are: {listed}")
+                problems.append(f"{path}: {show_toml(name)} is not an axis. The axes are: {listed}")
             elif name in used:
-                problems.append(f"{path}: {shown(name)} is in zip[{used[name]}] too")
+                problems.append(f"{path}: {show_toml(name)} is in zip[{used[name]}] too")
             used.setdefault(name, place)
         for names in met:
             sizes = {name: len(names[name]) for name in group if name in names}

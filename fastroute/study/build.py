@@ -1,4 +1,4 @@
-"""From the words of a study to scenarios and policies, and what can be wrong on the way."""
+"""From the tables of a study to scenarios and policies, and which of their options are axes."""
 
 import functools
 import hashlib
@@ -8,28 +8,22 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from pydantic import ValidationError
-
 from fastroute.policies.part import KINDS
+from fastroute.references import is_reference
 from fastroute.rules import ALL_NAMES, Formula, formula
 from fastroute.study.axes import axis_of
-from fastroute.study.errors import key_path, plain_message
-from fastroute.study.toml import shown
-from fastroute.words import unknown_name
+from fastroute.study.toml import show_toml
 
 if TYPE_CHECKING:
     from fastroute.policies import Part, Policy
-    from fastroute.policies.part import Problem
     from fastroute.scenarios import Scenario
 
 #: Options of a scenario that are settings of the run too, whose value they take when not given.
-_OF_THE_RUN: Final = ("horizon", "trials")
-# What these options stand at while a scenario is checked before its runs are laid out.
-_STAND_INS: Final = {"horizon": 1_000_000, "trials": 1}
+RUN_OPTIONS: Final = ("horizon", "trials")
 #: Name of the scenario that is read from a file.
 SAVED: Final = "saved"
 #: Folder of a run directory in which these files are kept, named by what is in them.
-KEPT: Final = "scenarios"
+SCENARIO_FOLDER: Final = "scenarios"
 # Parts of an annotation that take a list as one value.
 _LISTS: Final = ("Sequence", "ArrayLike", "list", "tuple")
 # Parts of an annotation that take the name of a file.
@@ -64,7 +58,7 @@ def build_policy(name: str, options: Mapping[str, Any]) -> "Policy":
 
 @functools.lru_cache(maxsize=1024)
 def policy_formula(part: "type[Part] | None", option: str, value: str) -> Formula | None:
-    """Read a formula for an option of a part of a policy; None where the value is none.
+    """Read a formula for an option of a part of a policy; None where the value is not a formula.
 
     Parameters
     ----------
@@ -75,7 +69,7 @@ def policy_formula(part: "type[Part] | None", option: str, value: str) -> Formul
     Raises
     ------
     ValueError
-        When the option is a number and the text is no formula.
+        When the option is a number and the text is not a formula.
     """
     from fastroute.policies import OptionsError, Policy
 
@@ -108,7 +102,7 @@ def policy_formulas(name: str, options: Mapping[str, Any]) -> dict[str, Formula]
     Raises
     ------
     ValueError
-        When something is no part, or an option that is a number is a text that is no formula.
+        When something is no part, or an option that is a number is text that is not a formula.
     """
     found = {}
     texts = {option: value for option, value in options.items() if isinstance(value, str)}
@@ -116,7 +110,7 @@ def policy_formulas(name: str, options: Mapping[str, Any]) -> dict[str, Formula]
         try:
             rule = policy_formula(part, option, texts[option])
         except ValueError as error:
-            raise _OptionError(option, texts[option], str(error)) from None
+            raise FormulaOptionError(option, texts[option], str(error)) from None
         if rule is not None:
             found[option] = rule
     return found
@@ -158,7 +152,7 @@ def flat_options(tables: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def work_out_policy(
+def evaluate_policy(
     name: str,
     options: Mapping[str, Any],
     rules: Mapping[str, Formula],
@@ -212,21 +206,19 @@ def run_options(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(
         key
         for key, default in scenario_options(name).items()
-        if key in _OF_THE_RUN and not isinstance(default, int) and options.get(key) is None
+        if key in RUN_OPTIONS and not isinstance(default, int) and options.get(key) is None
     )
 
 
 def scenario_axes(name: str, options: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     """Those options of a scenario that are axes of the grid."""
-    from fastroute.scenarios.registry import is_own
-
     if is_registered(name):
-        native = _annotated(name, _LISTS)
+        native = _options_with_annotation(name, _LISTS)
     else:
         # A function of the user's own is not imported to look: every list is an axis. Where a name
         # is not known at all, as in the report of a study whose scenario was registered by a
         # script, the study is a resolved one, in which the other lists are values.
-        native = set() if is_own(name) else set(options)
+        native = set() if is_reference(name) else set(options)
     return _axes(options, native)
 
 
@@ -252,14 +244,14 @@ def _parameters_of(builder: "Callable[..., Scenario]") -> list[inspect.Parameter
     return [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
 
 
-def _annotated(name: str, words: Sequence[str]) -> set[str]:
+def _options_with_annotation(name: str, words: Sequence[str]) -> set[str]:
     """Options of a scenario whose annotation has one of the words in it."""
     return {p.name for p in _parameters(name) if any(x in str(p.annotation) for x in words)}
 
 
 def _file_options(name: str) -> set[str]:
     """Options of a registered scenario that are names of files where they are text."""
-    return _annotated(name, _FILES) if is_registered(name) else set()
+    return _options_with_annotation(name, _FILES) if is_registered(name) else set()
 
 
 def is_registered(name: str) -> bool:
@@ -322,14 +314,14 @@ def identity_of(name: str, options: Mapping[str, Any], *, files: bool = True) ->
         Name files by what is in them; else leave them out.
     """
     names = _file_options(name)
-    found = {key: _shortest(name, key, options[key]) for key in options if key not in names}
+    found = {key: _plain_axis(name, key, options[key]) for key in options if key not in names}
     # A saved scenario has a digest of what is in its file.
     if files and name != SAVED:
-        found |= {key: _content(value) for key, value in options.items() if key in names}
+        found |= {key: _checksums(value) for key, value in options.items() if key in names}
     return found
 
 
-def _shortest(name: str, key: str, value: Any) -> Any:
+def _plain_axis(name: str, key: str, value: Any) -> Any:
     """Return an axis as a plain list, where a study takes one for the same axis."""
     if isinstance(value, Mapping) and set(value) == {"grid"}:
         values = list(value["grid"])
@@ -338,11 +330,11 @@ def _shortest(name: str, key: str, value: Any) -> Any:
     return value
 
 
-def kept_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def stored_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return resolved options as the run directory has them: with a saved scenario inside it."""
     if name != SAVED:
         return dict(options)
-    return {**options, "file": f"{KEPT}/{options['digest'][:16]}.npz"}
+    return {**options, "file": f"{SCENARIO_FOLDER}/{options['digest'][:16]}.npz"}
 
 
 def file_content(name: str, options: Mapping[str, Any]) -> bytes:
@@ -356,12 +348,12 @@ def file_content(name: str, options: Mapping[str, Any]) -> bytes:
     return scenario_bytes(file) if isinstance(file, Scenario) else Path(file).read_bytes()
 
 
-def _content(value: Any) -> Any:
+def _checksums(value: Any) -> Any:
     """Return a checksum for the name of a file that is there, and other values as they are."""
     if isinstance(value, list | tuple):
-        return [_content(entry) for entry in value]
+        return [_checksums(entry) for entry in value]
     if isinstance(value, Mapping) and set(value) == {"grid"}:
-        return {"grid": _content(value["grid"])}
+        return {"grid": _checksums(value["grid"])}
     if isinstance(value, str):
         try:
             about = os.stat(value)
@@ -385,188 +377,21 @@ def resolve_policy(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     axes = policy_axes(options)
     first = {**options, **{option: axis[0] for option, axis in axes.items()}}
     rules = policy_formulas(name, first)
-    open_ = {key: options[key] for key in options if key in axes or key in rules}
+    open_options = {key: options[key] for key in options if key in axes or key in rules}
     tables = build_policy(name, {k: v for k, v in first.items() if k not in rules}).dump()
     del tables["name"]
     for kind in KINDS:
         if kind in axes:
             # The options beside it are for whichever part it is.
-            open_ |= {key: options[key] for key in tables[kind] if key in options}
+            open_options |= {key: options[key] for key in tables[kind] if key in options}
         else:
-            tables[kind] = {k: v for k, v in tables[kind].items() if k not in open_}
-    return {**tables, **open_}
+            tables[kind] = {k: v for k, v in tables[kind].items() if k not in open_options}
+    return {**tables, **open_options}
 
 
-def option_problems(
-    scenarios: Mapping[str, Mapping[str, Any]], policies: Mapping[str, Mapping[str, Any]]
-) -> list[str]:
-    """Check names and options of a study's scenarios and policies.
-
-    Parameters
-    ----------
-    scenarios, policies : mapping of str to mapping
-        Where the table is in the study (``policy[0]``), and the table.
-
-    Returns
-    -------
-    list of str
-        One line per problem; nothing is said about a missing name.
-    """
-    from fastroute.policies import POLICIES
-    from fastroute.scenarios import Scenario
-    from fastroute.scenarios.registry import SCENARIOS, is_own
-
-    problems: list[str] = []
-    for path, table in scenarios.items():
-        name, given = table.get("name"), _options(table)
-        if not isinstance(name, str):
-            continue
-        if is_own(name):
-            # Its options are looked at when the study runs; nothing is imported before.
-            problems += _axis_problems(path, given, functools.partial(scenario_axes, name))
-            continue
-        if ":" in name:
-            problems.append(
-                f'{path}.name = {shown(name)}: a function of your own is written "module:function"'
-            )
-            continue
-        if name not in SCENARIOS:
-            problems.append(
-                f"{path}.name = {shown(name)}: {unknown_name(name, SCENARIOS, 'scenario')}"
-            )
-            continue
-        allowed = scenario_options(name)
-        missing = [
-            f'{path}.{key}: missing; scenario "{name}" needs it'
-            for key, default in allowed.items()
-            if default is inspect.Parameter.empty and key not in (*given, *_OF_THE_RUN)
-        ]
-        if name == SAVED and not isinstance(given.get("file", ""), str | PurePath | Scenario):
-            problems.append(
-                f"{path}.file = {shown(given['file'])}: must be the name of one file; write a "
-                "[[scenario]] for each"
-            )
-            continue
-        kind = f'option of scenario "{name}"'
-        problems += missing + _unknown_options(path, given, allowed, kind) or _each(
-            path,
-            given,
-            functools.partial(scenario_axes, name),
-            functools.partial(_build_before_its_run, name),
-        )
-    for path, table in policies.items():
-        name, given = table.get("name"), _options(table)
-        if not isinstance(name, str):
-            continue
-        if name not in POLICIES:
-            problems.append(
-                f"{path}.name = {shown(name)}: {unknown_name(name, POLICIES, 'policy')}"
-            )
-            continue
-        problems += _each(
-            path, given, policy_axes, functools.partial(_build_without_formulas, name)
-        )
-    return problems
-
-
-def _options(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in table.items() if key not in ("name", "label")}
-
-
-def _unknown_options(path: str, given: Mapping[str, Any], allowed: Any, kind: str) -> list[str]:
-    return [
-        f"{path}.{key} = {shown(value)}: {unknown_name(key, allowed, kind)}"
-        for key, value in given.items()
-        if key not in allowed
-    ]
-
-
-def _build_before_its_run(name: str, options: Mapping[str, Any]) -> None:
-    """Build a scenario with stand-ins for the options that its run decides."""
-    open_ = {key: _STAND_INS[key] for key in run_options(name, options)}
-    build_scenario(name, {**options, **open_})
-
-
-class _OptionError(ValueError):
-    """What is wrong with one option."""
+class FormulaOptionError(ValueError):
+    """What is wrong with the formula of an option."""
 
     def __init__(self, option: str, value: Any, message: str) -> None:
         self.option = option
-        super().__init__(f"{option} = {shown(value)}: {message}")
-
-
-def _build_without_formulas(name: str, options: Mapping[str, Any]) -> None:
-    """Build a policy from the options whose values are known before the grid is laid out."""
-    rules = policy_formulas(name, options)
-    build_policy(name, {key: value for key, value in options.items() if key not in rules})
-
-
-def _each(
-    path: str,
-    given: Mapping[str, Any],
-    axes_of: Callable[[Mapping[str, Any]], Mapping[str, Sequence[Any]]],
-    build: Callable[[Mapping[str, Any]], object],
-) -> list[str]:
-    """Build with every value of every axis, the other axes at their first value."""
-    problems = _axis_problems(path, given, axes_of)
-    if problems:
-        return problems
-    axes = axes_of(given)
-    first = {**given, **{option: axis[0] for option, axis in axes.items()}}
-    found = _attempt(path, functools.partial(build, first))
-    for option, axis in axes.items():
-        for value in axis[1:]:
-            found += _attempt(path, functools.partial(build, {**first, option: value}))
-    return list(dict.fromkeys(found))
-
-
-def _option_problem(path: str, problem: "Problem") -> str:
-    """Say what is wrong with an option of a policy."""
-    if not problem.path:
-        return f"{path}: {problem.message}"
-    place = f"{path}.{'.'.join(problem.path)} = {shown(problem.value)}"
-    if not problem.allowed:
-        return f"{place}: {problem.message}"
-    # In a study, the name is that of the registered policy.
-    allowed = [option for option in problem.allowed if option != "name"]
-    hint = f". {problem.message}" if problem.message else ""
-    return f"{place}: {unknown_name(problem.path[-1], allowed, 'option of the policy')}{hint}"
-
-
-def _axis_problems(
-    path: str,
-    given: Mapping[str, Any],
-    axes_of: Callable[[Mapping[str, Any]], Mapping[str, Sequence[Any]]],
-) -> list[str]:
-    """Find axes without values, or with one twice."""
-    problems = []
-    for option, value in given.items():
-        try:
-            axes_of({option: value})
-        except ValueError as error:
-            problems.append(f"{path}.{option} = {shown(value)}: {error}")
-    return problems
-
-
-def _attempt(path: str, build: Callable[[], object]) -> list[str]:
-    """Build, and turn what the builder objects to into problems."""
-    from fastroute.policies import OptionsError
-
-    try:
-        build()
-    except _OptionError as error:
-        return [f"{path}.{error}"]
-    except OptionsError as error:
-        return [_option_problem(path, problem) for problem in error.problems]
-    except (ValueError, TypeError, OSError) as error:
-        # A builder may put a sentence of its own around what pydantic found; the finding itself
-        # names every field.
-        found = error if isinstance(error, ValidationError) else error.__cause__
-        if not isinstance(found, ValidationError):
-            return [f"{path}: {error}"]
-        fields = {detail["loc"][:1]: detail for detail in reversed(found.errors())}
-        return [
-            f"{key_path((path, *field))} = {shown(detail['input'])}: {plain_message(detail)}"
-            for field, detail in reversed(fields.items())
-        ]
-    return []
+        super().__init__(f"{option} = {show_toml(value)}: {message}")

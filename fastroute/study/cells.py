@@ -14,22 +14,24 @@ from fastroute.scenarios.costs import BudgetMarks, budget_marks
 from fastroute.scenarios.optimum import optimum, refuse_infeasible
 from fastroute.simulation.blocks import BLOCK
 from fastroute.simulation.settings import MAX_CURVE_TRIALS, MAX_STORED_STAGE_ROWS, Settings
+from fastroute.study.axes import value_label
 from fastroute.study.build import (
     build_policy,
     build_scenario,
+    evaluate_policy,
     file_content,
     flat_options,
     identity_of,
-    kept_options,
     policy_formulas,
     run_options,
-    work_out_policy,
+    stored_options,
 )
 from fastroute.study.errors import StudyError
 from fastroute.study.grid import Point, points
-from fastroute.study.planning import Kept
-from fastroute.study.schema import Setting, Study
-from fastroute.study.toml import shown
+from fastroute.study.planning import StorageMode
+from fastroute.study.schema import Study
+from fastroute.study.specs import Setting
+from fastroute.study.toml import show_toml
 from fastroute.study.values import evaluate_setting
 from fastroute.study.work import Job
 
@@ -117,7 +119,7 @@ class Cell:
         what = {
             "scenario": [self.scenario_name, options, self.digest],
             "policy": self.policy_options,
-            "settings": _but_trials(self.settings),
+            "settings": _without_trials(self.settings),
         }
         text = json.dumps(what, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -142,9 +144,9 @@ class Cell:
         return self.trials * self.settings.horizon
 
     @property
-    def kept(self) -> Kept:
+    def storage(self) -> StorageMode:
         """What is kept on disk."""
-        return Kept(
+        return StorageMode(
             trials=self.trials,
             shard_trials=self.shard_trials,
             moments=self.curves == "moments",
@@ -162,14 +164,14 @@ class Cell:
             scenario_options=json.dumps(self._built_with(settings), sort_keys=True, default=str),
             policy_options=self.policy_options,
             settings=settings,
-            moments=self.kept.moments,
-            means=self.kept.means,
+            moments=self.storage.moments,
+            means=self.storage.means,
             content=self.content,
         )
 
     def __str__(self) -> str:
         """Name the cell by its labels and settings."""
-        varied = "".join(f", {name}={shown(value)}" for name, value in self.axes.items())
+        varied = "".join(f", {name}={show_toml(value)}" for name, value in self.axes.items())
         s = self.settings
         return (
             f"cell {self.number} ({self.policy} in {self.scenario}, horizon={s.horizon}, "
@@ -177,19 +179,19 @@ class Cell:
         )
 
 
-def _but_trials(settings: Settings) -> dict[str, Any]:
+def _without_trials(settings: Settings) -> dict[str, Any]:
     """Return the settings that a study can set, on which the results of a trial depend."""
     return {name: getattr(settings, name) for name in Setting.model_fields if name != "trials"}
 
 
-def lay_out(study: Study, told: Callable[[int, int], None] | None = None) -> list[Cell]:
-    """Work out every cell of a resolved study and refuse what cannot be played.
+def lay_out(study: Study, on_progress: Callable[[int, int], None] | None = None) -> list[Cell]:
+    """Work out every cell of a resolved study and refuse what cannot be simulated.
 
     Parameters
     ----------
     study : Study
-    told : callable, optional
-        Called as ``told(done, total)`` with numbers of cells, now and then.
+    on_progress : callable, optional
+        Called as ``on_progress(done, total)`` with numbers of cells, now and then.
 
     Raises
     ------
@@ -197,61 +199,61 @@ def lay_out(study: Study, told: Callable[[int, int], None] | None = None) -> lis
         When there are too many cells, or the formulas, options or scenario of a cell do not
         work. What is wrong with several cells is said once.
     """
-    reader = _Reader(study)
+    builder = _CellBuilder(study)
     cells: list[Cell] = []
     wrong: dict[str, list[tuple[int, Point]]] = {}
-    laid = points(study)
-    for number, point in enumerate(laid):
+    grid_points = points(study)
+    for number, point in enumerate(grid_points):
         try:
-            cells.append(reader.cell(number, point))
+            cells.append(builder.cell(number, point))
         except (ValueError, OSError) as error:
             wrong.setdefault(str(error), []).append((number, point))
-        if told is not None:
-            told(number + 1, len(laid))
+        if on_progress is not None:
+            on_progress(number + 1, len(grid_points))
     if wrong:
-        lines = [f"{_places(where)}: {message}" for message, where in wrong.items()]
+        lines = [f"{_describe_cells(where)}: {message}" for message, where in wrong.items()]
         more = len(lines) - 5
         tail = [f"and {more:,} more problems like these"] if more > 0 else []
         raise StudyError(f"study {study.name}", lines[:5] + tail)
-    twice = _twice(cells)
+    twice = _duplicate_cells(cells)
     if twice:
         raise StudyError(f"study {study.name}", twice)
     return cells
 
 
-def _places(cells: Sequence[tuple[int, Point]]) -> str:
+def _describe_cells(cells: Sequence[tuple[int, Point]]) -> str:
     """Name cells: the first one in full, and the numbers of a few others."""
     number, point = cells[0]
     if len(cells) == 1:
-        return f"cell {number} ({_place(point)})"
+        return f"cell {number} ({_describe_point(point)})"
     few = ", ".join(str(number) for number, _ in cells[:5])
     rest = ", ..." if len(cells) > 5 else ""
-    return f"{len(cells):,} cells ({few}{rest}; the first is {_place(point)})"
+    return f"{len(cells):,} cells ({few}{rest}; the first is {_describe_point(point)})"
 
 
-def _place(point: Point) -> str:
+def _describe_point(point: Point) -> str:
     settings = ", ".join(
-        f"{name}={shown(point.setting[name])}" for name in ("horizon", "budget", "max_deployed")
+        f"{name}={show_toml(point.setting[name])}" for name in ("horizon", "budget", "max_deployed")
     )
     return f"{point.policy.label} in {point.scenario.label}, {settings}"
 
 
-def _twice(cells: list[Cell]) -> list[str]:
-    """Find cells that come to the same numbers, which would be the same row twice."""
+def _duplicate_cells(cells: list[Cell]) -> list[str]:
+    """Find cells that have the same numbers, which would be the same row twice."""
     seen: dict[str, Cell] = {}
     found = []
     for cell in cells:
         other = seen.setdefault(cell.key, cell)
         # Two policies may be the same on purpose, under labels of their own.
-        if other is not cell and (other.policy == cell.policy or other.kept != cell.kept):
+        if other is not cell and (other.policy == cell.policy or other.storage != cell.storage):
             found.append(
-                f"{other} and {cell} come to the same numbers; drop a value from an axis "
-                "(two formulas may have the same value, and trials alone are no axis)"
+                f"{other} and {cell} have the same numbers; drop a value from an axis "
+                "(two formulas may have the same value, and trials alone are not an axis)"
             )
     return found[:5]
 
 
-def _taken(point: Point) -> dict[str, int]:
+def _run_options(point: Point) -> dict[str, int]:
     """Return the options that the scenario takes from its run."""
     wanted = run_options(point.scenario.name, point.scenario.options)
     names: dict[str, float] = {}
@@ -265,14 +267,14 @@ def _taken(point: Point) -> dict[str, int]:
             found["trials"] = evaluate_setting("trials", trials, names)
         except KeyError as missing:
             raise ValueError(
-                f"trials = {shown(trials)}: uses {missing.args[0]}, but scenario "
-                f'"{point.scenario.name}" has an instance for every trial and must know their '
-                "number before that is known; use a number or a formula in T"
+                f"trials = {show_toml(trials)}: uses {missing.args[0]}, but scenario "
+                f'"{point.scenario.name}" has one instance per trial, so trials must be '
+                f"known before {missing.args[0]}; use a number or a formula in T"
             ) from None
     return {option: found[option] for option in wanted}
 
 
-class _Played(NamedTuple):
+class _WorldSettings(NamedTuple):
     """A scenario and a setting, which several policies share."""
 
     number: int  #: of the world
@@ -285,14 +287,14 @@ class _Played(NamedTuple):
     content: bytes
 
 
-class _Player(NamedTuple):
+class _EvaluatedPolicy(NamedTuple):
     """A policy with its formulas worked out."""
 
     options: dict[str, Any]
     gamma: float | None
 
 
-class _Reader:
+class _CellBuilder:
     """Builds cells, and what several cells share only once."""
 
     def __init__(self, study: Study) -> None:
@@ -300,78 +302,78 @@ class _Reader:
         self._scenarios: dict[str, Scenario] = {}
         self._contents: dict[str, bytes] = {}
         self._worlds: dict[tuple[str, int], tuple[World, str]] = {}
-        self._marks: dict[tuple[str, int, int], BudgetMarks] = {}
+        self._budget_marks_of: dict[tuple[str, int, int], BudgetMarks] = {}
         self._feasible: set[tuple[str, int, int, float]] = set()
         self._world_numbers: dict[str, int] = {}
-        self._played: dict[tuple[Any, ...], _Played | ValueError | OSError] = {}
-        self._players: dict[tuple[Any, ...], _Player] = {}
+        self._world_settings: dict[tuple[Any, ...], _WorldSettings | ValueError | OSError] = {}
+        self._evaluated_policies: dict[tuple[Any, ...], _EvaluatedPolicy] = {}
         self._formulas: dict[int, dict[str, Formula]] = {}
         # Both cost a solution of every pool and instance, so they are left out where no formula
         # can ask for them.
         text = json.dumps([study.to_dict()[key] for key in ("setting", "policy")])
-        self._marked = any(name in text for name in BudgetMarks._fields)
-        self._swept = {
+        self._uses_marks = any(name in text for name in BudgetMarks._fields)
+        self._axes_of_grid = {
             name: axis
             for scenario in study.scenario
             for policy in study.policy
             for name, axis in study.axes(scenario, policy).items()
         }
         self._columns = [
-            column for name, axis in self._swept.items() if (column := _column(name, axis))
+            column for name, axis in self._axes_of_grid.items() if (column := _column(name, axis))
         ]
 
     def cell(self, number: int, point: Point) -> Cell:
-        played = self._play(point)
-        player = self._player(point, played)
-        settings = played.settings
+        world = self._evaluate_world(point)
+        policy = self._evaluate_policy(point, world)
+        settings = world.settings
         horizon, trials = settings.horizon, settings.trials
         store = self._study.store
         few = trials <= MAX_CURVE_TRIALS
         rows = trials * int(settings.stages)
         return Cell(
             number=number,
-            world=played.number,
+            world=world.number,
             scenario=point.scenario.label,
             policy=point.policy.label,
             scenario_name=point.scenario.name,
             policy_name=point.policy.name,
-            scenario_options=played.options,
-            policy_options=player.options,
-            run_options=played.taken,
+            scenario_options=world.options,
+            policy_options=policy.options,
+            run_options=world.taken,
             settings=settings,
-            gamma=player.gamma,
-            axes=self._axes(point, player.options),
+            gamma=policy.gamma,
+            axes=self._axes(point, policy.options),
             curves=store.curves if store.curves != "auto" else ("trials" if few else "moments"),
             keep_stages=store.stages == "trials"
             or (store.stages == "auto" and rows <= MAX_STORED_STAGE_ROWS),
             shard_trials=shard_size(horizon)
             if store.shard_trials == "auto"
             else store.shard_trials,
-            cost_unit=played.scenario.cost_unit,
-            note=played.scenario.note,
-            models=played.scenario.models,
-            digest=played.digest,
-            content=played.content,
+            cost_unit=world.scenario.cost_unit,
+            note=world.scenario.note,
+            models=world.scenario.models,
+            digest=world.digest,
+            content=world.content,
         )
 
-    def _play(self, point: Point) -> _Played:
+    def _evaluate_world(self, point: Point) -> _WorldSettings:
         """Return the scenario and the setting of a cell; a world that does not work fails again."""
         # Points with equal scenarios share the object.
         key = (id(point.scenario), *point.setting.values())
-        found = self._played.get(key)
+        found = self._world_settings.get(key)
         if found is None:
             try:
-                found = self._work_out(point)
+                found = self._build_world(point)
             except (ValueError, OSError) as error:
                 found = error
-            self._played[key] = found
+            self._world_settings[key] = found
         if isinstance(found, Exception):
             raise found
         return found
 
-    def _work_out(self, point: Point) -> _Played:
+    def _build_world(self, point: Point) -> _WorldSettings:
         spec = point.scenario
-        taken = _taken(point)
+        taken = _run_options(point)
         given = json.dumps([spec.name, spec.options], sort_keys=True, default=str)
         name = json.dumps([given, taken], sort_keys=True)
         if name not in self._scenarios:
@@ -381,11 +383,11 @@ class _Reader:
         settings, names = self._settings(point, name, scenario)
         self._check_feasible(name, scenario, settings)
         digest = self._world(name, scenario, settings.horizon)[1]
-        place = json.dumps([given, _but_trials(settings)])
-        return _Played(
+        place = json.dumps([given, _without_trials(settings)])
+        return _WorldSettings(
             number=self._world_numbers.setdefault(place, len(self._world_numbers)),
             scenario=scenario,
-            options=kept_options(spec.name, spec.options),
+            options=stored_options(spec.name, spec.options),
             taken=tuple(taken),
             settings=settings,
             names=names,
@@ -393,20 +395,22 @@ class _Reader:
             content=self._contents[name],
         )
 
-    def _player(self, point: Point, played: _Played) -> _Player:
-        spec, horizon, size = point.policy, played.settings.horizon, played.scenario.n_models
+    def _evaluate_policy(self, point: Point, world: _WorldSettings) -> _EvaluatedPolicy:
+        spec, horizon, size = point.policy, world.settings.horizon, world.scenario.n_models
         if id(spec) not in self._formulas:
             self._formulas[id(spec)] = policy_formulas(spec.name, spec.options)
         rules = self._formulas[id(spec)]
-        names = tuple(played.names.values()) if rules else ()
+        names = tuple(world.names.values()) if rules else ()
         key = (id(spec), horizon, size, *names)
-        if key not in self._players:
-            options = work_out_policy(spec.name, spec.options, rules, played.names)
+        if key not in self._evaluated_policies:
+            options = evaluate_policy(spec.name, spec.options, rules, world.names)
             policy = build_policy(spec.name, options)
             tables = policy.dump()
             del tables["name"]
-            self._players[key] = _Player(tables, policy.estimator.radius(horizon, size))
-        return self._players[key]
+            self._evaluated_policies[key] = _EvaluatedPolicy(
+                tables, policy.estimator.radius(horizon, size)
+            )
+        return self._evaluated_policies[key]
 
     def _settings(
         self, point: Point, name: str, scenario: "Scenario"
@@ -416,23 +420,23 @@ class _Reader:
         names: dict[str, float] = {}
         found: dict[str, Any] = {}
 
-        def settle(setting: str) -> Any:
+        def evaluate(setting: str) -> Any:
             try:
                 found[setting] = evaluate_setting(setting, given[setting], names)
             except ValueError as error:
-                raise ValueError(f"{setting} = {shown(given[setting])}: {error}") from None
+                raise ValueError(f"{setting} = {show_toml(given[setting])}: {error}") from None
             return found[setting]
 
-        names["T"] = settle("horizon")
+        names["T"] = evaluate("horizon")
         names["N"] = scenario.n_models
-        names["M_max"] = settle("max_deployed")
-        if self._marked:
+        names["M_max"] = evaluate("max_deployed")
+        if self._uses_marks:
             marks = self._budget_marks(name, scenario, found["horizon"], found["max_deployed"])
             names |= marks._asdict()
-        names["b"] = settle("budget")
-        names["K"] = settle("stages")
+        names["b"] = evaluate("budget")
+        names["K"] = evaluate("stages")
         for setting in ("trials", "checkpoints", "deploy_cost", "seed", "backend"):
-            settle(setting)
+            evaluate(setting)
         settings = Settings(**found)
         if scenario.instances > 1:
             scenario.resolve(settings.horizon, settings.trials)
@@ -451,10 +455,10 @@ class _Reader:
         self, name: str, scenario: "Scenario", horizon: int, max_deployed: int
     ) -> BudgetMarks:
         key = (name, horizon, max_deployed)
-        if key not in self._marks:
+        if key not in self._budget_marks_of:
             world = self._world(name, scenario, horizon)[0]
-            self._marks[key] = budget_marks(world, horizon, max_deployed)
-        return self._marks[key]
+            self._budget_marks_of[key] = budget_marks(world, horizon, max_deployed)
+        return self._budget_marks_of[key]
 
     def _check_feasible(self, name: str, scenario: "Scenario", settings: Settings) -> None:
         horizon, max_deployed = settings.horizon, settings.max_deployed
@@ -474,13 +478,13 @@ class _Reader:
         for column, kind, option in self._columns:
             if kind == "scenario":
                 value = point.scenario.options.get(option)
-                # A table, such as a law with its parameters, is a word in a column of words.
-                columns[column] = shown(value) if isinstance(value, Mapping) else value
             elif kind == "policy":
-                columns[column] = point.policy.options.get(option, flat.get(option))
+                value = point.policy.options.get(option, flat.get(option))
             else:
                 value = point.setting[option]
-                columns[column] = str(value) if kind == "rule" else value
+                value = str(value) if kind == "rule" else value
+            # A table, such as a law with its parameters, is a word in a column of words.
+            columns[column] = value_label(value) if isinstance(value, Mapping) else value
         return columns
 
 
@@ -513,7 +517,7 @@ def _digest(world: "World") -> str:
     for law in ("reward", "cost"):
         outcome: Outcome = fields.pop(law)
         fields |= {f"{law}_{name}": value for name, value in outcome._asdict().items()}
-        fields[f"{law}_draw"] = _drawn(outcome, getattr(world, f"{law}_mean")[0])
+        fields[f"{law}_draw"] = _sample_draws(outcome, getattr(world, f"{law}_mean")[0])
     for name, value in fields.items():
         array = np.asarray(value)
         if name in ("reward_mean", "cost_mean") and len(array) > 1:
@@ -525,7 +529,7 @@ def _digest(world: "World") -> str:
     return digest.hexdigest()[:16]
 
 
-def _drawn(outcome: "Outcome", mean: NDArray[np.float64]) -> list[float]:
+def _sample_draws(outcome: "Outcome", mean: NDArray[np.float64]) -> list[float]:
     """Return what a formula draws for the first models, so that a change of it is seen."""
     if outcome.draw is None:
         return []

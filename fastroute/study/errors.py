@@ -23,15 +23,15 @@ class StudyError(ValueError):
         self.source = source
         self.problems = tuple(problems)
         self.lines = (None,) * len(self.problems) if lines is None else tuple(lines)
-        told = [
+        located = [
             problem if line is None else f"line {line}: {problem}"
             for problem, line in zip(self.problems, self.lines, strict=True)
         ]
-        if len(told) == 1:
-            super().__init__(f"{source}: {told[0]}")
+        if len(located) == 1:
+            super().__init__(f"{source}: {located[0]}")
         else:
-            shown = "".join(f"\n  {problem}" for problem in told)
-            super().__init__(f"{source}: {len(told)} problems{shown}")
+            listed = "".join(f"\n  {problem}" for problem in located)
+            super().__init__(f"{source}: {len(located)} problems{listed}")
 
 
 class RunDirectoryError(ValueError):

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from fastroute.scenarios.registry import is_own
+from fastroute.references import is_reference
 from fastroute.simulation.blocks import BLOCK
 from fastroute.simulation.plan import checkpoint_rounds
 from fastroute.simulation.settings import Settings
@@ -80,7 +80,7 @@ def estimate(
         When the study does not work.
     """
     study.check()
-    own = [spec.name for spec in study.scenario if is_own(spec.name)]
+    own = [spec.name for spec in study.scenario if is_reference(spec.name)]
     if own:
         return _without_scenarios(study, own)
     with make_reporter(progress) as report:
@@ -134,7 +134,7 @@ def _kinds(cells: Sequence[Cell]) -> list[tuple[Any, ...]]:
         if options is None:
             options = json.dumps(cell.policy_options, sort_keys=True)
             texts[id(cell.policy_options)] = options
-        settings, kept = cell.settings, cell.kept
+        settings, kept = cell.settings, cell.storage
         world = (cell.scenario_name, settings.max_deployed, settings.backend)
         kinds.append((options, *world, kept.moments, kept.means))
     return kinds

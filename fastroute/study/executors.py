@@ -20,7 +20,7 @@ from concurrent.futures import (
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fastroute.study.errors import ExecutorError
-from fastroute.study.work import Done, Job, run_shard, start_worker
+from fastroute.study.work import Job, ShardResult, run_shard, start_worker
 from fastroute.words import unknown_name
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Pool(Protocol):
 
     name: str
 
-    def submit(self, job: Job) -> "Future[Done]":
+    def submit(self, job: Job) -> "Future[ShardResult]":
         """Compute a shard.
 
         Raises
@@ -77,16 +77,16 @@ class Threads:
         self._advance = advance
         self._stop = threading.Event()
 
-    def submit(self, job: Job) -> "Future[Done]":
+    def submit(self, job: Job) -> "Future[ShardResult]":
         """Compute a shard on a thread."""
-        told = 0
+        reported = 0
 
         def progress(done: int, total: int) -> None:
-            nonlocal told
+            nonlocal reported
             if self._stop.is_set():
                 raise InterruptedError("the study was stopped")
-            self._advance(done - told)
-            told = done
+            self._advance(done - reported)
+            reported = done
 
         return self._executor.submit(run_shard, job, progress)
 
@@ -132,7 +132,7 @@ class Processes:
             self._workers, mp_context=context, initializer=start_worker, initargs=(there,)
         )
 
-    def submit(self, job: Job) -> "Future[Done]":
+    def submit(self, job: Job) -> "Future[ShardResult]":
         """Compute a shard in a process."""
         return self._executor.submit(run_shard, job)
 
@@ -173,9 +173,9 @@ class Dask:
         # Not pure: a shard that is computed again is a new task, not the old one's error.
         self._executor = client.get_executor(pure=False)
 
-    def submit(self, job: Job) -> "Future[Done]":
+    def submit(self, job: Job) -> "Future[ShardResult]":
         """Compute a shard on a worker of the cluster."""
-        future: Future[Done] = self._executor.submit(run_shard, job)
+        future: Future[ShardResult] = self._executor.submit(run_shard, job)
         return future
 
     def max_in_flight(self) -> int:
@@ -201,9 +201,9 @@ class UserExecutor:
         self._executor = executor
         known = getattr(executor, "_max_workers", None)
         self._workers = workers or (known if isinstance(known, int) else cores())
-        self._futures: set[Future[Done]] = set()
+        self._futures: set[Future[ShardResult]] = set()
 
-    def submit(self, job: Job) -> "Future[Done]":
+    def submit(self, job: Job) -> "Future[ShardResult]":
         """Compute a shard wherever the executor does."""
         future = self._executor.submit(run_shard, job)
         self._futures.add(future)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from fastroute.simulation.merge import Accounts, join_all
+from fastroute.simulation.merge import Accounts, concatenate_all
 from fastroute.study.errors import DamagedError
 from fastroute.study.files import SafeFolder
 from fastroute.study.journal import Record
@@ -18,8 +18,8 @@ from fastroute.study.tables import (
     axis_names,
     cell_warnings,
     cells_frame,
-    kept_of,
     read_shard,
+    storage_mode,
     with_parameters,
 )
 
@@ -60,7 +60,7 @@ def write_frames(directory: RunDirectory) -> list[Record]:
     try:
         stacks = {name: _FrameBuffer(directory.inside, name) for name in FRAMES}
         for row in cells.iter_rows(named=True):
-            records = plan_cell(kept_of(row), directory.records.of(row["key"])).usable
+            records = plan_cell(storage_mode(row), directory.records.of(row["key"])).usable
             used.update(record.name for record in records)
             accounts = _read(directory.path, row, records, damaged)
             if accounts is None or damaged:
@@ -113,7 +113,7 @@ def _read(
     directory: Path, row: Mapping[str, Any], records: list[Record], damaged: list[Record]
 ) -> Accounts | None:
     """Read the shards of a cell, and add the damaged ones to `damaged`."""
-    kept = kept_of(row)
+    kept = storage_mode(row)
 
     def intact() -> Iterator[Accounts]:
         for record in records:
@@ -122,7 +122,7 @@ def _read(
             except DamagedError:
                 damaged.append(record)
 
-    return join_all(intact())
+    return concatenate_all(intact())
 
 
 def _remove_superseded(directory: RunDirectory, used: set[str]) -> None:

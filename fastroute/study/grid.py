@@ -9,9 +9,10 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from fastroute.study.axes import value_label
 from fastroute.study.errors import StudyError
-from fastroute.study.schema import PolicySpec, ScenarioSpec, Setting, Study
-from fastroute.study.toml import shown
+from fastroute.study.schema import Study
+from fastroute.study.specs import PolicySpec, ScenarioSpec, Setting
 
 Spec = TypeVar("Spec", ScenarioSpec, PolicySpec)
 
@@ -61,14 +62,14 @@ def points(study: Study) -> list[Point]:
                 f"axes: {sizes}. Shorten an axis, put axes together in zip, or raise max_cells"
             ],
         )
-    laid: list[tuple[tuple[Any, ...], Point]] = []
+    grid_points: list[tuple[tuple[Any, ...], Point]] = []
     scenarios: dict[str, ScenarioSpec] = {}  # equal ones are one object, which can be recognised
     for s, scenario in enumerate(study.scenario):
         for p, policy in enumerate(study.policy):
             groups = _groups(study, scenario, policy)
             # What an axis of the world decides is not for the label of the policy to tell.
             single = {name for group in groups for name, axis in group if len(axis) == 1}
-            outer = [any(not _of(name, "policy") for name, _ in group) for group in groups]
+            outer = [any(not _is_axis_of(name, "policy") for name, _ in group) for group in groups]
             quiet = {
                 name for group, out in zip(groups, outer, strict=True) if out for name, _ in group
             }
@@ -82,16 +83,16 @@ def points(study: Study) -> list[Point]:
                 where = tuple(itertools.compress(choice, outer))
                 who = tuple(itertools.compress(choice, (not out for out in outer)))
                 point = Point(
-                    _chosen(scenario, "scenario", values, single, scenarios),
-                    _chosen(policy, "policy", values, quiet | single, policies),
+                    _single_valued(scenario, "scenario", values, single, scenarios),
+                    _single_valued(policy, "policy", values, quiet | single, policies),
                     {
                         field: values.get(field, getattr(study.setting, field))
                         for field in Setting.model_fields
                     },
                 )
-                laid.append(((s, where, p, who), point))
-    laid.sort(key=lambda entry: entry[0])
-    return [point for _, point in laid]
+                grid_points.append(((s, where, p, who), point))
+    grid_points.sort(key=lambda entry: entry[0])
+    return [point for _, point in grid_points]
 
 
 def _groups(
@@ -114,7 +115,7 @@ def _groups(
     return groups
 
 
-def _chosen(
+def _single_valued(
     spec: Spec,
     kind: str,
     values: Mapping[str, Any],
@@ -122,13 +123,15 @@ def _chosen(
     known: dict[str, Spec],
 ) -> Spec:
     """Return a scenario or policy with one value for every axis, named in the label."""
-    mine = {name.partition(".")[2]: value for name, value in values.items() if _of(name, kind)}
-    told = [
-        f"{option}={value if isinstance(value, str) else shown(value)}"
+    mine = {
+        name.partition(".")[2]: value for name, value in values.items() if _is_axis_of(name, kind)
+    }
+    varied = [
+        f"{option}={value_label(value)}"
         for option, value in mine.items()
         if f"{kind}.{option}" not in quiet
     ]
-    label = f"{spec.label} ({', '.join(told)})" if told else spec.label
+    label = f"{spec.label} ({', '.join(varied)})" if varied else spec.label
     key = repr((id(spec), label, mine))
     if key not in known:
         fields = {"name": spec.name, **spec.options, **mine, "label": label}
@@ -136,5 +139,5 @@ def _chosen(
     return known[key]
 
 
-def _of(name: str, kind: str) -> bool:
+def _is_axis_of(name: str, kind: str) -> bool:
     return name.startswith(f"{kind}.")

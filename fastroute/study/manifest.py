@@ -90,7 +90,7 @@ class _Versions(BaseModel):
 
 
 class _Manifest(BaseModel):
-    """What a manifest must have to be read; whatever else it has is left alone."""
+    """What a manifest must have to be read; anything else in it is ignored."""
 
     model_config = ConfigDict(strict=True)
 

@@ -18,7 +18,7 @@ _TEMPORARY: Final = re.compile(r"\.(.+)\.\d+(\.[a-z]+)")
 
 
 def leaves_folder(name: str) -> bool:
-    """Tell whether a name inside a directory leads out of it, or is no plain name at all."""
+    """Tell whether a name inside a directory leads out of it, or is not a plain name at all."""
     return "\0" in name or any(part in ("", ".", "..") for part in name.split("/"))
 
 

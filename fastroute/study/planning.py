@@ -7,7 +7,7 @@ from fastroute.simulation.blocks import BLOCK
 from fastroute.study.journal import Record
 
 
-class Kept(NamedTuple):
+class StorageMode(NamedTuple):
     """What a cell keeps on disk."""
 
     trials: int
@@ -23,7 +23,7 @@ class CellPlan(NamedTuple):
     missing: list[tuple[int, int]]  #: to compute: first <= trial < stop
 
 
-def plan_cell(cell: Kept, records: Sequence[Record]) -> CellPlan:
+def plan_cell(cell: StorageMode, records: Sequence[Record]) -> CellPlan:
     """Cover the trials of a cell with shards on disk, and with shards to compute for the rest.
 
     A shard on disk is of use when it holds at least what is to be kept of its trials. Where
@@ -32,13 +32,13 @@ def plan_cell(cell: Kept, records: Sequence[Record]) -> CellPlan:
 
     Parameters
     ----------
-    cell : Kept
+    cell : StorageMode
     records : sequence of Record
         Shards of the cell on disk, in any order; they may overlap.
     """
     longest: dict[int, Record] = {}
     for record in records:
-        if _of_use(cell, record) and (
+        if _is_usable(cell, record) and (
             record.first not in longest or record.stop > longest[record.first].stop
         ):
             longest[record.first] = record
@@ -60,7 +60,7 @@ def plan_cell(cell: Kept, records: Sequence[Record]) -> CellPlan:
     return CellPlan(usable, missing)
 
 
-def _of_use(cell: Kept, record: Record) -> bool:
+def _is_usable(cell: StorageMode, record: Record) -> bool:
     if record.stop > cell.trials:
         return False
     if (record.moments and not cell.moments) or (record.means and not cell.means):

@@ -37,7 +37,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """Return what the machine is; not its name, nor whose it is."""
+    """Return what the machine is, without its name and its owner."""
     return {
         "system": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),

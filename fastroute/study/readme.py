@@ -33,7 +33,7 @@ _FILES: Final = {
     "with 95 % bands (`spend.png`: the same).",
 }
 _PAGE: Final = (
-    "- `report.html`: The results as one page, with charts; `fastroute report .` writes it anew, "
+    "- `report.html`: The results as one page, with charts; `fastroute report .` writes it again, "
     "also while the study runs. It is a view of the frames, so the manifest does not list it."
 )
 _WORLD_FIGURES: Final = (
@@ -65,7 +65,7 @@ def readme(manifest: Mapping[str, Any], results: str = "") -> str:
     done, total = (manifest["shards"].get(name, 0) for name in ("done", "total"))
     status = {
         "complete": "Complete.",
-        "running": "Being run, or killed while it was; `fastroute status` tells which.",
+        "running": "Being run, or killed while it was; `fastroute status` says which.",
         "interrupted": f"Interrupted: {done:,} of {total:,} shards are done.",
         "incomplete": f"Incomplete: {done:,} of {total:,} shards are done, and the folder `failed` "
         "says why the others could not be computed.",

@@ -29,7 +29,7 @@ from fastroute.study.store import (
 )
 from fastroute.study.stored import StoredStudy, load
 from fastroute.study.verify import damaged_shards
-from fastroute.study.work import Done, Job
+from fastroute.study.work import Job, ShardResult
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -54,7 +54,7 @@ def run_study(
     The cells are divided into shards, one per block of trials. A shard is on disk, checksum and
     all, as soon as it is computed; a run that is killed loses the shards in flight and nothing
     else. Run again, the study continues, and ends in the same frames, bit for bit, whatever
-    happened, whoever computed, and in whatever order.
+    happened, wherever it was computed, and in any order.
 
     Parameters
     ----------
@@ -97,14 +97,14 @@ def run_study(
     with contextlib.ExitStack() as stack:
         report = stack.enter_context(make_reporter(progress))
         cells = lay_out(study, report.plan)
-        study = study.kept()
+        study = study.to_stored()
         path = choose_directory(study, out)
         directory = stack.enter_context(RunDirectory(path, study, cells))
         session = _Session(directory, report)
         for note in directory.notes:
             report.note(note)
-        session.drop(directory.resized)
-        if session.already_complete():
+        session.forget_damaged(directory.resized)
+        if session.check_complete():
             report.note(f"{directory.path}: this study is already complete; nothing to run")
             return load(directory.path)
         directory.start()
@@ -115,7 +115,7 @@ def run_study(
             # Also on Ctrl-C: say on disk that the study did not finish, then let it go on up.
             with contextlib.suppress(OSError):
                 session.end("interrupted")
-            error.add_note(session.kept())
+            error.add_note(session.describe_kept())
             raise
         session.end("incomplete" if session.failures else "complete")
         return replace(load(directory.path), shards_run=session.shards_run)
@@ -145,13 +145,13 @@ class _Session:
         for name, content in self._kept.items():
             self.directory.put(name, functools.partial(_write, content=content))
 
-    def already_complete(self) -> bool:
+    def check_complete(self) -> bool:
         """Tell whether there is nothing to do; shards that turn out to be damaged are dropped."""
         before, now = self.directory.before, self.directory.manifest
-        if before is None or before["status"] != "complete" or self._lacking():
+        if before is None or before["status"] != "complete" or self._has_missing():
             return False
-        self.drop(damaged_shards(self.directory.path, self.directory.records))
-        if self._lacking() or before["content_hash"] != now["content_hash"]:
+        self.forget_damaged(damaged_shards(self.directory.path, self.directory.records))
+        if self._has_missing() or before["content_hash"] != now["content_hash"]:
             return False
         if before["study"].get("answer") != now["study"].get("answer"):
             return False
@@ -160,7 +160,7 @@ class _Session:
             self.report.note(f"{', '.join(damaged)}: missing or changed, and written again")
         return not damaged
 
-    def drop(self, damaged: list[Record]) -> None:
+    def forget_damaged(self, damaged: list[Record]) -> None:
         """Forget damaged shards, so that they are computed again."""
         for record in damaged[:5]:
             self.report.note(f"{record.name}: missing or damaged, and computed again")
@@ -188,7 +188,7 @@ class _Session:
                 damaged = write_frames(self.directory)
                 if not damaged:
                     break
-                self.drop(damaged)
+                self.forget_damaged(damaged)
             else:
                 raise RunDirectoryError(
                     f"{self.directory.path}: shards are damaged again after they were written "
@@ -203,7 +203,7 @@ class _Session:
         """Write down how the session ended."""
         self.directory.finish(status, self._counts())
 
-    def kept(self) -> str:
+    def describe_kept(self) -> str:
         """Say what is left of a session that was stopped."""
         counts = self._counts()
         if not counts["done"]:
@@ -222,11 +222,11 @@ class _Session:
     def _plans(self) -> dict[str, CellPlan]:
         """Shards on disk and shards to compute, of every cell in the order of the grid."""
         return {
-            key: plan_cell(cell.kept, self.directory.records.of(key))
+            key: plan_cell(cell.storage, self.directory.records.of(key))
             for key, cell in self._cells.items()
         }
 
-    def _lacking(self) -> bool:
+    def _has_missing(self) -> bool:
         """Tell whether a shard is missing."""
         return any(plan.missing for plan in self._plans().values())
 
@@ -252,7 +252,7 @@ class _Session:
         rounds = sum(cell.rounds for cell in self._cells.values())
         self.report.begin(len(self._cells), finished, rounds, done)
 
-    def _done(self, shards: list[tuple[Job, Done]]) -> None:
+    def _done(self, shards: list[tuple[Job, ShardResult]]) -> None:
         """Write shards that were computed, and report them."""
         now = time.time()
         records = []
@@ -280,9 +280,9 @@ class _Session:
         self.directory.add(zip(records, contents, strict=True))
         self.shards_run += len(shards)
         for record in records:
-            self._tell(record)
+            self._report_record(record)
 
-    def _tell(self, record: Record) -> None:
+    def _report_record(self, record: Record) -> None:
         cell = self._cells[record.key]
         done, total, square = self._states[record.key]
         trials = record.stop - record.first

@@ -9,27 +9,27 @@ from typing import Final
 
 from fastroute.study.errors import ExecutorError
 from fastroute.study.executors import Pool
-from fastroute.study.work import Done, Job
+from fastroute.study.work import Job, ShardResult
 
 #: Attempts at a shard before it is set aside.
 ATTEMPTS: Final = 3
 # Times that all workers may die in a row without a single shard in between.
-_FRUITLESS: Final = 8
+_MOST_RESTARTS: Final = 8
 # How often to look whether a cluster has grown while nothing comes back.
-_SECONDS: Final = 2.0
+_POLL_SECONDS: Final = 2.0
 
 
 def run_jobs(
     pool: Pool,
     jobs: Iterable[Job],
-    done: Callable[[list[tuple[Job, Done]]], None],
+    done: Callable[[list[tuple[Job, ShardResult]]], None],
     failed: Callable[[Job, str], None],
 ) -> None:
     """Compute all jobs.
 
-    A job that raised is tried again, and after :data:`ATTEMPTS` it is set aside. Where a worker
-    died, nobody knows which of the jobs in flight killed it: they all are tried again, and one
-    that was there twice has its last attempt alone.
+    A job that raised an error is tried again, and after :data:`ATTEMPTS` it is set aside. Where a
+    worker died, nobody knows which of the jobs in flight killed it: they all are tried again, and
+    one that was in flight twice has its last attempt alone.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ def run_jobs(
         When the workers are gone and no others can be started, or die before they do anything.
     """
     waiting = iter(jobs)
-    again: deque[Job] = deque()
-    alone: deque[Job] = deque()
-    flying: dict[Future[Done], Job] = {}
-    landed: queue.SimpleQueue[Future[Done]] = queue.SimpleQueue()
-    strikes: Counter[tuple[str, int]] = Counter()
+    retries: deque[Job] = deque()
+    last_attempts: deque[Job] = deque()
+    in_flight: dict[Future[ShardResult], Job] = {}
+    finished: queue.SimpleQueue[Future[ShardResult]] = queue.SimpleQueue()
+    failures: Counter[tuple[str, int]] = Counter()
     broken: BaseException | None = None
-    solo = False
-    fruitless = 0  # times that all workers died since a shard was last computed
+    only_one = False
+    restarts = 0  # times that all workers died since a shard was last computed
 
     def launch(job: Job, otherwise: deque[Job]) -> None:
         nonlocal broken
@@ -65,59 +65,59 @@ def run_jobs(
             broken = error
             otherwise.appendleft(job)
             return
-        flying[future] = job
-        future.add_done_callback(landed.put)
+        in_flight[future] = job
+        future.add_done_callback(finished.put)
 
     def fill() -> None:
-        nonlocal solo
-        if alone and not flying:
-            solo = True
-            launch(alone.popleft(), alone)
+        nonlocal only_one
+        if last_attempts and not in_flight:
+            only_one = True
+            launch(last_attempts.popleft(), last_attempts)
             return
         most = pool.max_in_flight()
-        while broken is None and len(flying) < most:
-            job = again.popleft() if again else next(waiting, None)
+        while broken is None and len(in_flight) < most:
+            job = retries.popleft() if retries else next(waiting, None)
             if job is None:
                 return
-            launch(job, again)
+            launch(job, retries)
 
     while True:
-        if not flying:
-            solo = False
-        if broken is None and not solo:
+        if not in_flight:
+            only_one = False
+        if broken is None and not only_one:
             fill()
-        if not flying:
+        if not in_flight:
             if broken is None:
                 return
-            fruitless += 1
-            if fruitless >= _FRUITLESS or not pool.restart():
+            restarts += 1
+            if restarts >= _MOST_RESTARTS or not pool.restart():
                 raise ExecutorError(_lost_workers_text(pool, broken)) from broken
             broken = None
             continue
         try:
-            batch = [landed.get(timeout=_SECONDS)]
-            while not landed.empty():
-                batch.append(landed.get_nowait())
+            batch = [finished.get(timeout=_POLL_SECONDS)]
+            while not finished.empty():
+                batch.append(finished.get_nowait())
         except queue.Empty:
             continue
         good = []
         for future in batch:
-            job = flying.pop(future)
+            job = in_flight.pop(future)
             error = _error(future)
             if error is None:
                 good.append((job, future.result()))
                 continue
             if isinstance(error, BrokenExecutor):
                 broken = error
-            strikes[_name(job)] += 1
-            if strikes[_name(job)] >= ATTEMPTS:
+            failures[_name(job)] += 1
+            if failures[_name(job)] >= ATTEMPTS:
                 failed(job, "".join(traceback.format_exception(error)))
-            elif _worker_died(error) and strikes[_name(job)] == ATTEMPTS - 1:
-                alone.append(job)
+            elif _worker_died(error) and failures[_name(job)] == ATTEMPTS - 1:
+                last_attempts.append(job)
             else:
-                again.append(job)
+                retries.append(job)
         if good:
-            fruitless = 0
+            restarts = 0
             done(good)
 
 
@@ -125,7 +125,7 @@ def _name(job: Job) -> tuple[str, int]:
     return job.key, job.first
 
 
-def _error(future: "Future[Done]") -> BaseException | None:
+def _error(future: "Future[ShardResult]") -> BaseException | None:
     try:
         return future.exception()
     except CancelledError as error:

@@ -32,11 +32,10 @@ import hashlib
 import json
 import os
 import re
-from collections import Counter
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     BaseModel,
@@ -45,29 +44,27 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
-    model_validator,
 )
 
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.laws.words import plain_laws
-from fastroute.simulation.blocks import BLOCK
-from fastroute.study.axes import axis_of, zip_problems
+from fastroute.study.axes import zip_problems
 from fastroute.study.build import (
     SAVED,
     identity_of,
-    kept_options,
-    option_problems,
-    plain_parts,
     policy_axes,
     resolve_policy,
     resolve_scenario,
     scenario_axes,
+    stored_options,
     with_full_paths,
 )
-from fastroute.study.errors import StudyError, key_path, plain_message
-from fastroute.study.toml import read_text, read_toml, shown, write_toml
+from fastroute.study.errors import StudyError
+from fastroute.study.problems import explain, label_problems, option_problems, quick_problems
+from fastroute.study.specs import PolicySpec, ScenarioSpec, Setting, Store
+from fastroute.study.toml import read_text, read_toml, write_toml
 from fastroute.study.toml_lines import find_lines
-from fastroute.study.values import check_entry, check_value
+from fastroute.study.values import check_value
 from fastroute.words import unknown_name
 
 #: Questions that a study can ask.
@@ -85,119 +82,9 @@ QUESTIONS: Final = (
     "paper",
 )
 #: Keys of a study on which none of its results depend.
-WORDS: Final = ("description", "answer", "max_cells", "quick")
+DESCRIPTIVE_KEYS: Final = ("description", "answer", "max_cells", "quick")
 # A name becomes a directory, so it must be one plain path component.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-def _setting(field: str) -> BeforeValidator:
-    """Check a setting: one value, a formula for it, or an axis of these."""
-
-    def check(value: Any) -> Any:
-        axis = axis_of(value)
-        if axis is None:
-            return check_entry(field, value)
-        return tuple(check_entry(field, entry) for entry in axis)
-
-    return BeforeValidator(check)
-
-
-class _Named(BaseModel):
-    """A registered thing, its options (every other key) and its label."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str = Field(strict=True)
-    label: str = Field(default="", strict=True)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Options of the builder of that name."""
-        return dict(self.model_extra or {})
-
-    @model_validator(mode="before")
-    @classmethod
-    def _label_defaults_to_name(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and isinstance(data.get("name"), str):
-            return {"label": data["name"], **data}
-        return data
-
-    @field_validator("label")
-    @classmethod
-    def _label_is_printable(cls, label: str) -> str:
-        if not label.strip() or not label.isprintable():
-            raise ValueError("must be one line of text that is not empty")
-        return label
-
-
-class ScenarioSpec(_Named):
-    """A registered scenario, its options and its label."""
-
-
-class PolicySpec(_Named):
-    """A registered policy, its options and its label; parts that are objects become tables."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _parts_are_tables(cls, data: Any) -> Any:
-        return plain_parts(data) if isinstance(data, Mapping) else data
-
-
-Whole = int | str | tuple[int | str, ...]
-Number = float | str | tuple[float | str, ...]
-
-
-class Setting(BaseModel):
-    """The arguments of ``fastroute.simulate``: values, formulas for them, or axes of these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    horizon: Annotated[Whole, _setting("horizon")] = Field(description="number of rounds T")
-    budget: Annotated[Number, _setting("budget")] = Field(description="largest mean cost per query")
-    max_deployed: Annotated[Whole, _setting("max_deployed")] = Field(
-        description="models deployed at once"
-    )
-    stages: Annotated[Whole, _setting("stages")] = Field(
-        default="T^(1/3)", description="number of stages"
-    )
-    trials: Annotated[Whole, _setting("trials")] = Field(
-        default=256, description="independent repetitions"
-    )
-    seed: Annotated[int | tuple[int, ...], _setting("seed")] = Field(
-        default=0, description="seed of every draw"
-    )
-    checkpoints: Annotated[Whole, _setting("checkpoints")] = Field(
-        default=64, description="rounds at which curves are kept"
-    )
-    deploy_cost: Annotated[Number, _setting("deploy_cost")] = Field(
-        default=0.0, description="one-time cost per newly deployed model"
-    )
-    backend: Annotated[str | tuple[str, ...], _setting("backend")] = Field(
-        default="auto", description="backend of the simulation"
-    )
-
-
-class Store(BaseModel):
-    """What is kept on disk, and in which portions."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    curves: Literal["auto", "trials", "moments"] = Field(
-        default="auto", description="curves of every trial, or moments and quantiles over trials"
-    )
-    stages: Literal["auto", "trials", "means"] = Field(
-        default="auto", description="stages of every trial, or means over trials"
-    )
-    shard_trials: Literal["auto"] | int = Field(
-        default="auto", description=f"trials in a shard, a multiple of {BLOCK}"
-    )
-
-    @field_validator("shard_trials", mode="before")
-    @classmethod
-    def _shards_are_whole_blocks(cls, value: Any) -> Any:
-        if value != "auto" and (check_value("trials", value) % BLOCK or value > 2**20):
-            raise ValueError(f'must be "auto" or a multiple of {BLOCK} up to {2**20}')
-        return value if value == "auto" else int(value)
 
 
 class Study(BaseModel):
@@ -222,14 +109,14 @@ class Study(BaseModel):
 
     @field_validator("answer")
     @classmethod
-    def _answer_is_known(cls, answer: str | None) -> str | None:
+    def _validate_answer(cls, answer: str | None) -> str | None:
         if answer is not None and answer not in QUESTIONS:
             raise ValueError(unknown_name(answer, QUESTIONS, "answer"))
         return answer
 
     @field_validator("name")
     @classmethod
-    def _name_is_a_path_component(cls, name: str) -> str:
+    def _validate_name(cls, name: str) -> str:
         if not _NAME.fullmatch(name):
             raise ValueError(
                 "must be usable as a directory name: letters, digits, dots, dashes and "
@@ -239,7 +126,7 @@ class Study(BaseModel):
 
     @field_validator("scenario", mode="before")
     @classmethod
-    def _one_scenario_is_a_table(cls, value: Any) -> Any:
+    def _list_of_scenarios(cls, value: Any) -> Any:
         tables = value if isinstance(value, list | tuple) else [value]
         single = isinstance(value, Mapping | Scenario)
         return [_table(entry) for entry in tables] if single or value is tables else value
@@ -314,24 +201,24 @@ class Study(BaseModel):
             study = cls.model_validate(data)
         except ValidationError as error:
             study = None
-            problems = [_explain(detail, single) for detail in error.errors()]
+            problems = [explain(detail, single, cls) for detail in error.errors()]
         # The options are looked at also when the rest is broken: one run, all problems.
         scenarios = _tables("scenario", data.get("scenario"))
         policies = _tables("policy", data.get("policy"))
         problems += option_problems(scenarios, policies)
-        problems += _label_problems("scenario", scenarios) + _label_problems("policy", policies)
+        problems += label_problems("scenario", scenarios) + label_problems("policy", policies)
         if not problems and study is not None:
             problems = zip_problems(
                 study.zip, [study.axes(s, p) for s in study.scenario for p in study.policy]
             )
         if not problems and study is not None and study.quick_setting is not None:
-            problems = _quick_problems(study)
+            problems = quick_problems(study)
         if problems or study is None:
             raise StudyError(source, problems)
         return study
 
     @classmethod
-    def read_back(cls, data: Mapping[str, Any], folder: Path) -> Self:
+    def from_stored(cls, data: Mapping[str, Any], folder: Path) -> Self:
         """Return the study of a run directory, in which nothing is looked up or checked.
 
         Parameters
@@ -406,10 +293,11 @@ class Study(BaseModel):
             )
         return write_toml(self.to_dict())
 
-    def kept(self) -> Self:
+    def to_stored(self) -> Self:
         """Return a resolved study as the run directory has it: with saved scenarios inside it."""
         specs = (
-            spec.model_copy(update=kept_options(spec.name, spec.options)) for spec in self.scenario
+            spec.model_copy(update=stored_options(spec.name, spec.options))
+            for spec in self.scenario
         )
         return self.model_copy(update={"scenario": tuple(specs)})
 
@@ -467,7 +355,7 @@ class Study(BaseModel):
     def content_hash(self) -> str:
         """SHA-256 of all that the results depend on: the resolved study but for its words."""
         study = self.resolved()
-        data = {k: v for k, v in study.to_dict().items() if k not in WORDS}
+        data = {k: v for k, v in study.to_dict().items() if k not in DESCRIPTIVE_KEYS}
         scenarios = [
             {"name": spec.name, "label": spec.label, **identity_of(spec.name, spec.options)}
             for spec in study.scenario
@@ -475,23 +363,6 @@ class Study(BaseModel):
         # As in the file: one scenario is a table, several are a list of tables.
         data["scenario"] = scenarios if len(scenarios) > 1 else scenarios[0]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
-
-
-def _quick_problems(study: Study) -> list[str]:
-    """Check the short form of a study."""
-    quick = study.quick_setting or {}
-    strange = [key for key in quick if key not in Setting.model_fields]
-    if strange:
-        return [
-            f"quick.{key} = {shown(quick[key])}: "
-            f"{unknown_name(key, Setting.model_fields, 'setting')}"
-            for key in strange
-        ]
-    try:
-        study.quick()
-    except StudyError as error:
-        return [f"quick: {problem}" for problem in error.problems]
-    return []
 
 
 def preset_names() -> tuple[str, ...]:
@@ -537,7 +408,7 @@ def _plain(value: Any) -> Any:
 
 
 def _tables(name: str, value: Any) -> dict[str, Mapping[str, Any]]:
-    """Return the tables of a name with where they are in the study; what is no table is empty."""
+    """Return the tables of a name with where they are in the study, and {} for anything else."""
     if isinstance(value, Mapping):
         return {name: value} if name == "scenario" else {}
     if not isinstance(value, list | tuple):
@@ -546,59 +417,3 @@ def _tables(name: str, value: Any) -> dict[str, Mapping[str, Any]]:
         f"{name}[{place}]": entry if isinstance(entry, Mapping) else {}
         for place, entry in enumerate(value)
     }
-
-
-def _explain(detail: Any, single: bool) -> str:
-    """Turn one error of pydantic into a line with key path, value and remedy."""
-    location = detail["loc"]
-    if single and location[:2] == ("scenario", 0):
-        location = ("scenario", *location[2:])
-    path = key_path(location)
-    value, kind = detail["input"], detail["type"]
-    if kind == "missing":
-        return f"{path}: missing; {_purpose(location)}"
-    if kind == "extra_forbidden":
-        models: dict[Any, type[BaseModel]] = {"setting": Setting, "store": Store}
-        fields = models.get(location[0], Study).model_fields
-        names = [field.alias or name for name, field in fields.items()]
-        why = unknown_name(str(location[-1]), names, "key")
-        return f"{path} = {shown(value)}: {why}"
-    message = plain_message(detail)
-    if kind in ("model_type", "model_attributes_type", "dict_type"):
-        message = f"must be a table, written [{path}]"
-    elif kind == "tuple_type" and location[0] in ("scenario", "policy"):
-        one = "a table, written [scenario], or " if location[0] == "scenario" else ""
-        message = f"must be {one}a list of tables, each written [[{path}]]"
-    elif kind == "tuple_type":
-        message = 'must be a list of groups of axes, such as [["horizon", "trials"]]'
-    elif kind == "too_short":
-        message = f"at least one is needed, written [[{path}]]"
-    return f"{path} = {shown(value)}: {message}"
-
-
-def _purpose(location: tuple[int | str, ...]) -> str:
-    """Say what to write where a required key is missing."""
-    field = Setting.model_fields.get(str(location[-1]))
-    if location[0] == "setting" and field is not None:
-        return f"give the {field.description}"
-    if location == ("policy",):
-        return "add at least one policy, written [[policy]]"
-    if location in (("scenario",), ("setting",)):
-        return f"add a table [{location[0]}]"
-    return "give a name"
-
-
-def _label_problems(kind: str, tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Find labels that two entries share; frames and figures could not tell them apart."""
-    labels = {path: table.get("label", table.get("name")) for path, table in tables.items()}
-    counts = Counter(label for label in labels.values() if isinstance(label, str))
-    seen: set[Any] = set()
-    problems = []
-    for path, label in labels.items():
-        if isinstance(label, str) and label in seen:
-            problems.append(
-                f"{path}.label = {shown(label)}: used {counts[label]} times; "
-                f"give each {kind} a label of its own"
-            )
-        seen.add(label)
-    return problems

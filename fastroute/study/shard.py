@@ -104,7 +104,7 @@ def to_parquet(accounts: Accounts, about: Mapping[str, Any] | None = None) -> by
     return _write(frame, about or {})
 
 
-def facts_of(content: bytes, name: str) -> dict[str, Any] | None:
+def shard_facts(content: bytes, name: str) -> dict[str, Any] | None:
     """Return what a shard that is whole says that it is, and what the journal notes of it.
 
     Parameters
@@ -196,7 +196,7 @@ def from_parquet(content: bytes) -> Accounts:
     if missing:
         raise DamagedError(
             f"has no column {', '.join(missing)}: another version of fastroute wrote it; run "
-            "the study again, which computes such shards anew"
+            "the study again, which computes such shards again"
         )
     finals = {name: frame[name].to_numpy() for name in ("trial", *names_of(TRIAL_COLUMNS))}
     curves: F8 | Moments

@@ -11,7 +11,7 @@ from fastroute.study.stored import StoredStudy
 _RECENT_SECONDS: Final = 600.0
 
 
-class Status(NamedTuple):
+class StudyStatus(NamedTuple):
     """Where a study stands.
 
     Attributes
@@ -40,7 +40,7 @@ class Status(NamedTuple):
     lines: list[str]
 
 
-def status_of(stored: StoredStudy) -> Status:
+def status_of(stored: StoredStudy) -> StudyStatus:
     """Find out where a study stands."""
     cells = stored.cells.select(
         "key", "trials", "trials_done", "shards_done", "complete", "horizon"
@@ -56,7 +56,7 @@ def status_of(stored: StoredStudy) -> Status:
     cells_done = int(cells["complete"].sum())
     shards = int(cells["shards_done"].sum())
     lines = [
-        f"{stored.study.name} in {stored.path}: {_words(state, holder)}",
+        f"{stored.study.name} in {stored.path}: {_state_text(state, holder)}",
         f"{cells_done:,} of {cells.height:,} cells, {shards:,} shards, "
         f"{done / rounds:.1%} of {rounds:.3g} trial-rounds",
     ]
@@ -65,10 +65,10 @@ def status_of(stored: StoredStudy) -> Status:
         lines.append(f"{rate_text(rate)}{left}")
     if failed:
         lines.append(f"{len(failed)} shards failed; the first is explained in {failed[0]}")
-    return Status(state, cells.height, cells_done, rounds, done, rate, failed, lines)
+    return StudyStatus(state, cells.height, cells_done, rounds, done, rate, failed, lines)
 
 
-def _words(state: str, holder: dict[str, Any] | None) -> str:
+def _state_text(state: str, holder: dict[str, Any] | None) -> str:
     if holder:
         return f"running, process {holder.get('pid')} on {holder.get('host')}"
     return {
@@ -89,7 +89,7 @@ def _rate(stored: StoredStudy, horizons: dict[str, int], running: bool) -> float
     session = max(shards["session"])
     shards = shards.filter(pl.col("session") == session)
     end = time.time() if running else max(shards["at"])
-    # Of a session whose notes are lost the first shard tells when it began, nearly.
+    # Where the notes of a session are lost, its first shard says about when it began.
     sessions, begun = stored.manifest["sessions"], min(shards["at"])
     if session < len(sessions):
         begun = datetime.fromisoformat(sessions[session]["started"]).timestamp()

@@ -31,7 +31,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from fastroute.study.build import KEPT
+from fastroute.study.build import SCENARIO_FOLDER
 from fastroute.study.cells import Cell
 from fastroute.study.errors import RunDirectoryError
 from fastroute.study.files import SafeFolder, checksum, make_directory
@@ -61,9 +61,9 @@ from fastroute.study.names import (
 from fastroute.study.parquet import with_checksum
 from fastroute.study.provenance import machine, versions
 from fastroute.study.readme import readme
-from fastroute.study.schema import WORDS, Study
+from fastroute.study.schema import DESCRIPTIVE_KEYS, Study
 from fastroute.study.tables import FRAMES, axis_names, cells_frame
-from fastroute.study.toml import shown
+from fastroute.study.toml import show_toml
 from fastroute.study.verify import check_shards, known_records
 
 if TYPE_CHECKING:
@@ -74,18 +74,18 @@ _DERIVED: Final = tuple(f"{frame}.parquet" for frame in FRAMES)
 #: What a complete study consists of; figures and README may be redrawn or edited.
 RESULTS: Final = ("study.toml", CELLS, COMPACTED, *_DERIVED)
 # What a run writes before its first shard.
-_BEGUN: Final = (CELLS, "study.toml", JOURNAL, "README.md", MANIFEST)
+_FIRST_FILES: Final = (CELLS, "study.toml", JOURNAL, "README.md", MANIFEST)
 # Files beside the folders.
 _FILES: Final = (*RESULTS, JOURNAL, "README.md", MANIFEST, "answer.md", "report.html")
 # Folders beside that of the shards, and which of their files are the store's.
 _FOLDERS: Final = {
     "failed": is_failure,
     "figures": is_figure,
-    KEPT: is_scenario_file,
+    SCENARIO_FOLDER: is_scenario_file,
     PARTS: is_part,
 }
 # Another version of one of these may give other digits.
-_TELLING: Final = ("fastroute", "numpy", "numba", "llvmlite", "scipy", "highspy", "jax")
+_DECISIVE_PACKAGES: Final = ("fastroute", "numpy", "numba", "llvmlite", "scipy", "highspy", "jax")
 
 
 class RunDirectory:
@@ -154,11 +154,11 @@ class RunDirectory:
                 "where they are whole, and computed again where not"
             )
         if self.records.lost and len(self.records):
-            self.notes.append(f"{COMPACTED}: missing or damaged, and made anew of the shards")
+            self.notes.append(f"{COMPACTED}: missing or damaged, and rebuilt from the shards")
         if unrecorded:
             self.notes.append(f"{unrecorded:,} shards without a record are intact, and are used")
         if intact_manifest(self.path) is None:
-            self.notes.append(f"{MANIFEST}: missing or damaged, and made anew")
+            self.notes.append(f"{MANIFEST}: missing or damaged, and rebuilt")
 
     def _check(self, study: Study) -> None:
         """Refuse a directory whose shards are not all shards of this study."""
@@ -175,11 +175,11 @@ class RunDirectory:
             found = differences(there, study.to_dict()) if there else ["the study file is lost"]
             if strangers and not found:
                 found = ["the numbers behind a scenario: its data or its code changed"]
-            shown_ = "".join(f"\n  {line}" for line in (found or longer)[:12])
+            listed = "".join(f"\n  {line}" for line in (found or longer)[:12])
             raise RunDirectoryError(
                 f'{self.path}: holds results of another study, "{there.get("name")}". A study can '
                 "be continued with more trials, cells or longer axes, but here cells or trials "
-                f"would be lost. What differs (there -> here):{shown_}\n"
+                f"would be lost. What differs (there -> here):{listed}\n"
                 "Choose another directory, or remove this one"
             )
 
@@ -190,7 +190,7 @@ class RunDirectory:
         if last and len(self.records):
             changed = [
                 f"{name} {last.get(name)} -> {now.get(name)}"
-                for name in _TELLING
+                for name in _DECISIVE_PACKAGES
                 if last.get(name) != now.get(name)
             ]
             if changed:
@@ -330,12 +330,12 @@ class RunDirectory:
         if self._journal is not None:
             self._journal.close()
         if self._new and not len(self.records) and not (self.path / "failed").exists():
-            for name in (*_BEGUN, COMPACTED):
+            for name in (*_FIRST_FILES, COMPACTED):
                 self.inside.remove(name)
             for folder in filter(is_key, [entry.name for entry in self.inside.entries("shards")]):
                 self.inside.clear(f"shards/{folder}", lambda name: shard_range(name) is not None)
             self.inside.clear("shards", lambda name: False)
-            self.inside.clear(KEPT, is_scenario_file)
+            self.inside.clear(SCENARIO_FOLDER, is_scenario_file)
             self._lock.release()
             # Someone may have put a file there meanwhile; it is not ours to remove.
             if not any(self.path.iterdir()):
@@ -382,7 +382,7 @@ def differences(there: Any, here: Any, path: str = "") -> list[str]:
         return [
             line
             for key in {**there, **here}
-            if key not in WORDS
+            if key not in DESCRIPTIVE_KEYS
             for line in differences(
                 there.get(key), here.get(key), f"{path}.{key}" if path else str(key)
             )
@@ -407,7 +407,7 @@ def differences(there: Any, here: Any, path: str = "") -> list[str]:
 
 
 def _format_side(value: Any) -> str:
-    return "nothing" if value is None else shown(value)
+    return "nothing" if value is None else show_toml(value)
 
 
 def add_files(

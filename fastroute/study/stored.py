@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from fastroute.simulation.merge import Accounts, join_all
+from fastroute.simulation.merge import Accounts, concatenate_all
 from fastroute.study.errors import DamagedError, RunDirectoryError, key_path, plain_message
 from fastroute.study.journal import Records
 from fastroute.study.lock import lock_holder
@@ -22,9 +22,9 @@ from fastroute.study.tables import (
     FRAMES,
     PARAMETERS,
     TABLES,
-    kept_of,
     read_shard,
     schemas,
+    storage_mode,
     with_parameters,
 )
 from fastroute.study.verify import damaged_shards, known_records
@@ -156,7 +156,7 @@ class StoredStudy:
         return self._from_shards("trial_curves")
 
     @property
-    def framed(self) -> bool:
+    def has_frame_files(self) -> bool:
         """Whether the frames are in files of their own; else they are made of the shards."""
         return self.complete and all(self._has_its_size(f"{name}.parquet") for name in FRAMES)
 
@@ -224,8 +224,8 @@ class StoredStudy:
         damaged = damaged_files(self.path, self.manifest, names) if self.complete else []
         if damaged:
             raise RunDirectoryError(
-                f"{self.path}: {', '.join(damaged)}: damaged; run the study again, which writes "
-                "anew what is damaged"
+                f"{self.path}: {', '.join(damaged)}: damaged; run the study again, which "
+                "rebuilds what is damaged"
             )
 
     @cached_property
@@ -235,7 +235,7 @@ class StoredStudy:
         return Records(
             record
             for row in self._static.iter_rows(named=True)
-            for record in plan_cell(kept_of(row), every.of(row["key"])).usable
+            for record in plan_cell(storage_mode(row), every.of(row["key"])).usable
         )
 
     @cached_property
@@ -245,7 +245,7 @@ class StoredStudy:
         except (OSError, DamagedError) as error:
             reason = f"{CELLS}: {error.strerror}" if isinstance(error, OSError) else str(error)
             raise RunDirectoryError(
-                f"{self.path}: {reason}; run the study again, which writes it anew"
+                f"{self.path}: {reason}; run the study again, which rebuilds it"
             ) from None
 
     def _frame(self, name: str) -> "pl.LazyFrame":
@@ -276,8 +276,8 @@ class StoredStudy:
         for row in self._static.iter_rows(named=True):
             if not wanted(row):
                 continue
-            kept = kept_of(row)
-            accounts = join_all(
+            kept = storage_mode(row)
+            accounts = concatenate_all(
                 read_shard(self.path, record, kept) for record in self._records.of(row["key"])
             )
             if accounts is not None:
@@ -354,7 +354,7 @@ def load(path: str | os.PathLike[str]) -> StoredStudy:
     directory = Path(path)
     manifest = read_manifest(directory)
     try:
-        study = Study.read_back(manifest["study"], directory)
+        study = Study.from_stored(manifest["study"], directory)
     except ValidationError as error:
         first = error.errors()[0]
         raise RunDirectoryError(

@@ -30,12 +30,12 @@ from fastroute.simulation.frames import (
     stages_frame,
     summary_frame,
 )
-from fastroute.simulation.merge import Accounts, summed, warnings
+from fastroute.simulation.merge import Accounts, merge_trials, warnings
 from fastroute.simulation.plan import log_spaced
 from fastroute.study.cells import Cell
 from fastroute.study.errors import DamagedError
 from fastroute.study.journal import Record
-from fastroute.study.planning import Kept
+from fastroute.study.planning import StorageMode
 from fastroute.study.shard import from_parquet
 
 if TYPE_CHECKING:
@@ -124,9 +124,9 @@ def _axis_column(name: str, values: list[Any]) -> "pl.Series":
     return pl.Series(name, words, dtype=pl.String)
 
 
-def kept_of(row: Mapping[str, Any]) -> Kept:
+def storage_mode(row: Mapping[str, Any]) -> StorageMode:
     """Return what a cell keeps on disk, from its row of the frame of cells."""
-    return Kept(
+    return StorageMode(
         trials=row["trials"],
         shard_trials=row["shard_trials"],
         moments=row["curves_kept"] == "moments",
@@ -134,7 +134,7 @@ def kept_of(row: Mapping[str, Any]) -> Kept:
     )
 
 
-def read_shard(directory: Path, record: Record, kept: Kept) -> Accounts:
+def read_shard(directory: Path, record: Record, kept: StorageMode) -> Accounts:
     """Read a shard, compare it with its checksum, and reduce it to what its cell keeps.
 
     Raises
@@ -164,13 +164,13 @@ def trials_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
 
 def curves_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
     """One row per quantity and checkpoint, over trials."""
-    curves, _, _ = summed(accounts)
+    curves, _, _ = merge_trials(accounts)
     return curves_frame(curves, _checkpoints(row), accounts.trials)
 
 
 def stages_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
     """One row per stage and trial, or per stage as means over trials."""
-    _, table, sets = summed(accounts)
+    _, table, sets = merge_trials(accounts)
     opened = np.arange(0, row["horizon"], row["stage_length"])
     rounds = np.minimum(row["horizon"] - opened, row["stage_length"])
     frame = stages_frame(

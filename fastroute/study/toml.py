@@ -47,7 +47,7 @@ def read_toml(text: str, source: str) -> dict[str, Any]:
             source, ["not valid TOML: tables or lists are nested too deeply"]
         ) from None
     except ValueError as error:
-        raise StudyError(source, [f"not valid TOML: {_explained(str(error), text)}"]) from None
+        raise StudyError(source, [f"not valid TOML: {_parser_message(str(error), text)}"]) from None
 
 
 def read_text(path: Path) -> str:
@@ -68,7 +68,7 @@ def read_text(path: Path) -> str:
         raise StudyError(str(path), [f"cannot be read: {error.strerror}"]) from None
 
 
-def _explained(message: str, text: str) -> str:
+def _parser_message(message: str, text: str) -> str:
     """Return what the parser says, with a line in any case, and a remedy where one is known."""
     if "Exceeds the limit" in message:
         lines = text.split("\n")
@@ -138,7 +138,7 @@ def toml_value(value: Any) -> str:
     raise TypeError(f"TOML has no form for {value!r} of type {type(value).__name__}")
 
 
-def shown(value: Any) -> str:
+def show_toml(value: Any) -> str:
     """Write a value for a message: as TOML where that exists, cut when long."""
     try:
         text = toml_value(value)

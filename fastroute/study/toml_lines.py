@@ -41,7 +41,7 @@ def find_lines(problems: Sequence[str], text: str) -> list[int | None]:
     -------
     list of int or None
         Where the key begins; where it is not in a line of its own (in an inline table) or is
-        missing, the line of the table that it belongs to. None where that cannot be told.
+        missing, the line of the table that it belongs to. None where it is not known.
     """
     lines: dict[str, int | None] = {}
     for path, line in _key_lines(text).items():
@@ -94,7 +94,7 @@ def _key_lines(text: str) -> dict[Path, int]:
 
 def _statements(text: str) -> Iterator[tuple[int, str, list[str]]]:
     """Yield line, brackets (none before a value) and key of every head and assignment."""
-    # The mark that some editors put before the text is no part of it.
+    # The mark that some editors put before the text is not a part of it.
     at = len(text) - len(text.removeprefix("\ufeff"))
     line = 1
     while True:

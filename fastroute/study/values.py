@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from fastroute.checks import positive, whole
+from fastroute.checks import integer, positive
 from fastroute.rules import RULE_NAMES, FormulaError, rule, stages_of
 from fastroute.simulation.settings import check_setting
 
@@ -13,9 +13,9 @@ _WHOLE: Final = ("horizon", "max_deployed", "stages", "trials", "seed", "checkpo
 # pages divide by the budget.
 _NARROWER: Final[dict[str, Callable[[Any], Any]]] = {
     "budget": lambda value: positive("", value),
-    "seed": lambda value: whole("", value, 0, 2**63 - 1, exact=True),
-    "stages": lambda value: whole("", value),
-    "checkpoints": lambda value: whole("", value),
+    "seed": lambda value: integer("", value, 0, 2**63 - 1, exact=True),
+    "stages": lambda value: integer("", value),
+    "checkpoints": lambda value: integer("", value),
 }
 
 

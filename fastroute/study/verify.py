@@ -10,7 +10,7 @@ from fastroute.study.errors import DamagedError
 from fastroute.study.files import SafeFolder, checksum
 from fastroute.study.journal import Record, Records, read_records
 from fastroute.study.names import final_name, is_key, shard_range
-from fastroute.study.shard import facts_of
+from fastroute.study.shard import shard_facts
 
 
 class ShardCheck(NamedTuple):
@@ -75,7 +75,7 @@ def _record_of(directory: Path, name: str) -> Record | None:
     path = directory / name
     try:
         content = path.read_bytes()
-        facts = facts_of(content, name)
+        facts = shard_facts(content, name)
     except (DamagedError, OSError):
         return None
     if facts is None:

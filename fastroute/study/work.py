@@ -46,7 +46,7 @@ class Job(NamedTuple):
     content: bytes = b""  #: of the file of a saved scenario, which the worker need not have
 
 
-class Done(NamedTuple):
+class ShardResult(NamedTuple):
     """A shard that was computed."""
 
     content: bytes  #: Parquet
@@ -54,7 +54,7 @@ class Done(NamedTuple):
     version: str  #: of the worker's fastroute
 
 
-def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> Done:
+def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> ShardResult:
     """Compute a shard on one thread.
 
     Parameters
@@ -66,7 +66,7 @@ def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> D
 
     Returns
     -------
-    Done
+    ShardResult
         The same content whoever computes it, and the facts: seconds of work (``seconds``) and of
         compiling kernels before it (``compile_seconds``), backend, and sums over trials for
         running estimates.
@@ -97,7 +97,7 @@ def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> D
             "backend": backend,
         },
     )
-    return Done(
+    return ShardResult(
         content,
         {
             "seconds": part.seconds + time.perf_counter() - started,

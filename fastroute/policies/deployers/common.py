@@ -4,14 +4,14 @@ from typing import Literal
 
 import numpy as np
 
-from fastroute.policies.stage import F8, Choice, StageProblem, by_rule
+from fastroute.policies.stage import F8, Choice, StageProblem, rule_choice
 from fastroute.solve.validate import Batch
 
 #: Use of slots that the deployment optimum leaves empty.
 Fill = Literal["reduced_cost", "none", "ucb", "least_pulled"]
 
 
-def batch_of(problem: StageProblem, reward: F8, cost: F8) -> Batch:
+def make_batch(problem: StageProblem, reward: F8, cost: F8) -> Batch:
     """Pose the problem of a stage with these rewards and costs to the solvers."""
     count = len(reward)
     return Batch(
@@ -24,17 +24,17 @@ def batch_of(problem: StageProblem, reward: F8, cost: F8) -> Batch:
     )
 
 
-def highest(problem: StageProblem, score: F8, price: F8 | None = None) -> Choice:
+def deploy_highest(problem: StageProblem, score: F8, price: F8 | None = None) -> Choice:
     """Deploy the models of highest score; ties by higher U, lower L, lower index."""
     index = np.broadcast_to(np.arange(score.shape[1]), score.shape)
     absent = np.broadcast_to(problem.limit <= 0.0, score.shape)
-    order = np.lexsort((index, problem.lower, -problem.upper, -_grouped(score), absent), axis=1)
+    order = np.lexsort((index, problem.lower, -problem.upper, -_merge_ties(score), absent), axis=1)
     deployed = np.zeros(score.shape, np.bool_)
     np.put_along_axis(deployed, order[:, : problem.max_deployed], True, axis=1)
-    return by_rule(deployed & ~absent, price)
+    return rule_choice(deployed & ~absent, price)
 
 
-def _grouped(score: F8) -> F8:
+def _merge_ties(score: F8) -> F8:
     """Give scores that differ by rounding alone one value.
 
     At the budget price the two marginal models of the LP are worth the same on paper.

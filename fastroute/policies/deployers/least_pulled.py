@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from fastroute.policies.deployers.common import highest
+from fastroute.policies.deployers.common import deploy_highest
 from fastroute.policies.part import Deployer
 from fastroute.policies.stage import Choice, StageProblem
 
@@ -14,4 +14,4 @@ class LeastPulled(Deployer):
 
     def choose(self, problem: StageProblem) -> Choice:
         """Return the sets to deploy, for a batch of trials at once."""
-        return highest(problem, -problem.pulls)
+        return deploy_highest(problem, -problem.pulls)

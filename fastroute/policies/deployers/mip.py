@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastroute.policies.deployers.common import Fill, batch_of
+from fastroute.policies.deployers.common import Fill, make_batch
 from fastroute.policies.part import Deployer
 from fastroute.policies.stage import Choice, StageProblem
 from fastroute.solve.deployment import FILL_RULES, deploy, fill_slots
@@ -28,7 +28,7 @@ class MIP(Deployer):
 
     def choose(self, problem: StageProblem) -> Choice:
         """Return the sets to deploy, for a batch of trials at once."""
-        batch = batch_of(problem, problem.upper, problem.lower)
+        batch = make_batch(problem, problem.upper, problem.lower)
         charge = np.where(problem.previous, 0.0, problem.charge)
         answer = deploy(batch, charge, problem.max_deployed, backend=problem.backend)
         deployed = fill_slots(

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastroute.policies.deployers.common import highest
+from fastroute.policies.deployers.common import deploy_highest
 from fastroute.policies.part import Deployer
 from fastroute.policies.stage import Choice, StageProblem
 
@@ -17,4 +17,4 @@ class Newest(Deployer):
     def choose(self, problem: StageProblem) -> Choice:
         """Return the sets to deploy, for a batch of trials at once."""
         score = np.broadcast_to(problem.arrival.astype(np.float64), problem.upper.shape)
-        return highest(problem, score)
+        return deploy_highest(problem, score)

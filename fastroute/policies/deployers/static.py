@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from fastroute.policies.deployers.mip import MIP
-from fastroute.policies.stage import Choice, StageProblem, by_rule
+from fastroute.policies.stage import Choice, StageProblem, rule_choice
 
 
 class Static(MIP):
@@ -21,4 +21,4 @@ class Static(MIP):
         """Return the sets to deploy, for a batch of trials at once."""
         if problem.first:
             return super().choose(problem)
-        return by_rule(problem.previous & (problem.limit > 0.0))
+        return rule_choice(problem.previous & (problem.limit > 0.0))

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from fastroute.policies.deployers.common import batch_of, highest
+from fastroute.policies.deployers.common import deploy_highest, make_batch
 from fastroute.policies.part import Deployer
 from fastroute.policies.stage import Choice, StageProblem
 from fastroute.solve.routing import route
@@ -18,6 +18,6 @@ class Top(Deployer):
 
     def choose(self, problem: StageProblem) -> Choice:
         """Return the sets to deploy, for a batch of trials at once."""
-        batch = batch_of(problem, problem.upper, problem.lower)
+        batch = make_batch(problem, problem.upper, problem.lower)
         price = route(batch, problem.backend).budget_price
-        return highest(problem, problem.upper - price[:, None] * problem.lower, price)
+        return deploy_highest(problem, problem.upper - price[:, None] * problem.lower, price)

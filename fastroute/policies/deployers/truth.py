@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastroute.policies.deployers.common import batch_of
+from fastroute.policies.deployers.common import make_batch
 from fastroute.policies.part import Deployer
 from fastroute.policies.stage import Choice, StageProblem
 from fastroute.solve.deployment import deploy
@@ -17,11 +17,11 @@ class BestSet(Deployer):
 
     def choose(self, problem: StageProblem) -> Choice:
         """Return the sets to deploy, for a batch of trials at once."""
-        batch = batch_of(problem, problem.reward_mean, problem.cost_mean)
+        batch = make_batch(problem, problem.reward_mean, problem.cost_mean)
         count = len(problem.upper)
         # Where all trials share one instance, it is solved once (a charge depends on the trial).
         if problem.charge > 0.0 and len(batch.reward) < count:
-            batch = batch_of(
+            batch = make_batch(
                 problem,
                 np.repeat(problem.reward_mean, count, axis=0),
                 np.repeat(problem.cost_mean, count, axis=0),

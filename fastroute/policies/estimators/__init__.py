@@ -1,4 +1,4 @@
-"""Estimators: what a policy believes of each model's reward and cost."""
+"""Estimators: what a policy estimates of each model's reward and cost."""
 
 from typing import Final
 

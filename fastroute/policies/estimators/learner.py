@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, field_validator
 
+from fastroute.checks import refused
 from fastroute.kernels.formulas import estimates
 from fastroute.kernels.types import Formula
 from fastroute.policies.part import Estimator, Rounds, RunNumbers, Share
@@ -91,8 +92,12 @@ class Bounded(Learner):
 
     @field_validator("gamma")
     @classmethod
-    def _known_rule(cls, value: float | str) -> float | str:
-        resolve_gamma(value, 2, 1, 0.5)
+    def _validate_gamma(cls, value: float | str) -> float | str:
+        try:
+            resolve_gamma(value, 2, 1, 0.5)
+        except ValueError:
+            # The message of the option names the field and the value.
+            raise refused("", value, _RULES) from None
         return value
 
     def radius(self, horizon: int, n_models: int) -> float:
@@ -135,5 +140,5 @@ def resolve_gamma(gamma: float | str, horizon: int, n_models: int, delta: float)
         except ValueError:
             value = math.nan
     if not (math.isfinite(value) and value >= 0.0):
-        raise ValueError(f"gamma={gamma!r} is not {_RULES}.")
+        raise refused("gamma", gamma, _RULES)
     return value

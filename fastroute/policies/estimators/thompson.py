@@ -6,7 +6,7 @@ from fastroute.policies.estimators.learner import Learner
 
 
 class Thompson(Learner):
-    """A sample of the mean reward, drawn anew whenever a deployer or a router looks at it.
+    """A sample of the mean reward, drawn again whenever a deployer or a router looks at it.
 
     Ferreira, Simchi-Levi & Wang 2018, *Online Network Revenue Management Using Thompson
     Sampling*::

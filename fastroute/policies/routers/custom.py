@@ -60,7 +60,7 @@ class Custom(Router):
 
     @field_validator("function", mode="before")
     @classmethod
-    def _a_function_of_ten_arguments(cls, value: Any) -> Any:
+    def _validate_function(cls, value: Any) -> Any:
         check_router(value)
         return value
 
@@ -80,7 +80,7 @@ class Custom(Router):
 
     def kernel(self, run: RunNumbers) -> RouterKernel:
         """Return the router as the kernels see it."""
-        return super().kernel(run)._replace(function=plain_function(self.function))
+        return super().kernel(run)._replace(function=python_function(self.function))
 
     def refusal(self, backend: str) -> str:
         """Say that a backend cannot call a function, and what to do."""
@@ -90,7 +90,7 @@ class Custom(Router):
         )
 
     def _word(self) -> str:
-        return self._reference(plain_function(self.function))
+        return self._reference(python_function(self.function))
 
 
 def check_router(function: Any) -> None:
@@ -104,7 +104,7 @@ def check_router(function: Any) -> None:
     if not callable(function):
         raise ValueError(f"must be a function, got {function!r}")
     try:
-        count = len(inspect.signature(plain_function(function)).parameters)
+        count = len(inspect.signature(python_function(function)).parameters)
     except (TypeError, ValueError):
         count = -1
     if count != ARGUMENTS:
@@ -114,7 +114,7 @@ def check_router(function: Any) -> None:
         )
 
 
-def plain_function(function: Any) -> Any:
+def python_function(function: Any) -> Any:
     """Return the Python function behind a compiled one, or the function itself."""
     return getattr(function, "py_func", function)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastroute.analyse import paired_difference, paired_ratio
 from fastroute.report.style import format_number, format_value
-from fastroute.simulation.columns import NOTHING
+from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
     import polars as pl
@@ -144,7 +144,7 @@ def overspending(stored: "StoredStudy") -> list[int]:
         name: pl.col("mean").filter(pl.col("quantity") == name).first()
         for name in ("regret", "priced_regret")
     }
-    charged = mean["priced_regret"] > mean["regret"] + NOTHING
+    charged = mean["priced_regret"] > mean["regret"] + NEAR_ZERO
     return (
         stored.summary.group_by("cell", maintain_order=True)
         .agg((above.any() | (below.any() & charged)).alias("over"))
@@ -198,7 +198,7 @@ def format_interval(interval: Iterable[float | None]) -> str:
     An estimate without an interval, from a single trial, stands alone.
     """
     values = [math.nan if value is None else value for value in interval]
-    estimate, low, high = (format_number(0.0 if abs(v) < NOTHING else v, 3) for v in values)
+    estimate, low, high = (format_number(0.0 if abs(v) < NEAR_ZERO else v, 3) for v in values)
     return estimate if math.isnan(values[1]) else f"{estimate} ({low} to {high})"
 
 
@@ -207,7 +207,7 @@ def format_ratio(a: NDArray[np.float64], b: NDArray[np.float64], level: float = 
 
     Where a mean is not above zero it is the difference instead, in units of reward.
     """
-    if min(a.mean(), b.mean()) > NOTHING:
+    if min(a.mean(), b.mean()) > NEAR_ZERO:
         found = paired_ratio(a, b, level=level)
         return f"{format_interval((found.estimate, found.low, found.high))} times"
     excess = paired_difference(a, b, level=level)

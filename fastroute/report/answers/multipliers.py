@@ -17,7 +17,7 @@ from fastroute.report.answers.lines import (
 from fastroute.report.answers.plots import error_bars, legend_below, panels
 from fastroute.report.figures import with_report_style
 from fastroute.report.style import format_number, format_value, line_style
-from fastroute.simulation.columns import NOTHING
+from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,9 +60,9 @@ class Prices(NamedTuple):
             return "single"
         before, after = pairable_samples(self.samples[-2:])
         found = paired_difference(after, before)
-        if found.low > NOTHING:
+        if found.low > NEAR_ZERO:
             return "grows"
-        return "falls" if found.high < -NOTHING else "flat"
+        return "falls" if found.high < -NEAR_ZERO else "flat"
 
     def change_words(self) -> str:
         """Write the mean largest price of the largest horizon in terms of the one before."""
@@ -184,7 +184,7 @@ def _against_truth(one: Prices, found: list[Prices]) -> str:
     """Write the ratio to the oracle's prices in the same world; empty where there is none."""
     for other in found:
         alike = (one.line.scenario, one.line.rest) == (other.line.scenario, other.line.rest)
-        if other.true and alike and other.samples[-1].mean() > NOTHING:
+        if other.true and alike and other.samples[-1].mean() > NEAR_ZERO:
             mine, true = pairable_samples([one.samples[-1], other.samples[-1]])
             return format_ratio(mine, true)
     return ""

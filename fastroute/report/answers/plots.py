@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastroute.report.answers.lines import summary_of
 from fastroute.report.figures import new_figure
 from fastroute.report.style import PANEL_RATIO, PARTS, LineStyle, format_number, line_style
-from fastroute.simulation.columns import NOTHING
+from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
     import polars as pl
@@ -71,7 +71,7 @@ def error_bars(
     )
     low, high = np.where(np.isnan(low), mean, low), np.where(np.isnan(high), mean, high)
     if positive:
-        mean = np.where(mean > NOTHING, mean, np.nan)
+        mean = np.where(mean > NEAR_ZERO, mean, np.nan)
         low = np.maximum(low, 1e-2 * mean)
     axes.errorbar(
         places,
@@ -152,7 +152,7 @@ def spread_axis(axes: "Axes", series: "Sequence[pl.DataFrame]") -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
     means = np.concatenate([frame.get_column("mean").to_numpy() for frame in series])
-    if means.min() > NOTHING and means.max() > PANEL_RATIO * means.min():
+    if means.min() > NEAR_ZERO and means.max() > PANEL_RATIO * means.min():
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
         axes.xaxis.set_minor_formatter(NullFormatter())

@@ -9,7 +9,7 @@ from fastroute.report.answers.lines import PARTS, CellLine, join_words, lines_of
 from fastroute.report.answers.plots import error_bars, legend_below, log_axes, panels
 from fastroute.report.figures import with_report_style
 from fastroute.report.style import format_value, line_style
-from fastroute.simulation.columns import NOTHING
+from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
     import polars as pl
@@ -183,13 +183,16 @@ def _exponents(stored: "StoredStudy", lines: list[CellLine], scenario: str) -> A
             .select("horizon", "trial", *_QUANTITIES)
             # Rounding has no growth.
             .with_columns(
-                pl.when(pl.col(name).abs() < NOTHING).then(0.0).otherwise(pl.col(name)).alias(name)
+                pl.when(pl.col(name).abs() < NEAR_ZERO)
+                .then(0.0)
+                .otherwise(pl.col(name))
+                .alias(name)
                 for name in _QUANTITIES
             )
             .collect()
         )
         same = (trials["priced_regret"] - trials["regret"]).abs().max()
-        names = _QUANTITIES[:-1] if isinstance(same, float) and same < NOTHING else _QUANTITIES
+        names = _QUANTITIES[:-1] if isinstance(same, float) and same < NEAR_ZERO else _QUANTITIES
         for fit in scaling_table(trials, names, by=()).iter_rows(named=True):
             rows.append(
                 {"policy": line.policy, "quantity": fit["quantity"].replace("_", " ")} | _row(fit)

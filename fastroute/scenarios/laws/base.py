@@ -125,7 +125,9 @@ class RewardLaw(Law):
             return outcome("elementwise", draw=self.draw, parameters=self.parameters())
         table = _table("reward", self, self.atoms(mean), mean)
         bad = (table < 0.0) | (table > 1.0)
-        checks.reject("reward: atoms", table, bad, "is outside [0, 1]", f"mend {self!r}.atoms")
+        checks.refuse_entries(
+            "reward: atoms", table, bad, "is outside [0, 1]", f"correct {self!r}.atoms"
+        )
         return outcome("atoms", table)
 
 
@@ -178,7 +180,7 @@ class CostLaw(Law):
         ----------
         mean : f8 [N]
         cost_range : (c_min, c_max)
-            The range of the costs of the scenario; a law without an upper end is cut at c_max.
+            The range of the costs of the scenario; c_max truncates a law without an upper end.
 
         Returns
         -------
@@ -192,7 +194,7 @@ class CostLaw(Law):
         if _is_bare(self, CostLaw):
             raise _without_a_way(self)
         low, high = self.support(mean)
-        self._probe("cost", mean, low, high, f"mend {type(self).__name__}.support")
+        self._probe("cost", mean, low, high, f"correct {type(self).__name__}.support")
         lowest, highest = float(low.min()), float(high.max())
         c_min, c_max = cost_range
         if lowest < c_min * (1.0 - TOLERANCE) or highest > c_max * (1.0 + TOLERANCE):
@@ -215,7 +217,7 @@ class CostLaw(Law):
         if highest > cost_range[1] * (1.0 + TOLERANCE):
             raise ValueError(
                 f"cost_range={cost_range} but cost={self!r} draws costs up to {highest:g}; raise "
-                f"c_max, or mend {type(self).__name__}.atoms"
+                f"c_max, or correct {type(self).__name__}.atoms"
             )
         return outcome("atoms", table)
 
@@ -229,7 +231,7 @@ def outcome(
     task_prob: Array | None = None,
     task_alias: NDArray[np.int64] | None = None,
 ) -> Outcome:
-    """Return an outcome with empty arrays in the place of those that the law has not."""
+    """Return an outcome with empty arrays in the place of those that the law does not have."""
     return Outcome(
         kernel=kernel,
         draw=draw,
@@ -243,7 +245,7 @@ def outcome(
 def unit_interval(field: str, array: Array) -> None:
     """Raise ValueError when a reward is outside [0, 1]; rounding beyond it is trimmed."""
     bad = (array < -TOLERANCE) | (array > 1.0 + TOLERANCE)
-    checks.reject(field, array, bad, "is outside [0, 1]", "rescale the rewards to [0, 1]")
+    checks.refuse_entries(field, array, bad, "is outside [0, 1]", "rescale the rewards to [0, 1]")
     np.clip(array, 0.0, 1.0, out=array)
 
 
@@ -270,7 +272,11 @@ def _table(field: str, law: Law, table: Array, mean: Array) -> Array:
     found = table.mean(axis=0)
     scale = max(float(np.abs(mean).max()), np.finfo(np.float64).tiny)
     wrong = ~np.isclose(found, mean, rtol=TOLERANCE, atol=TOLERANCE * scale)
-    checks.reject(
-        f"{field}: mean of atoms", found, wrong, "is not the mean asked for", f"mend {law!r}.atoms"
+    checks.refuse_entries(
+        f"{field}: mean of atoms",
+        found,
+        wrong,
+        "is not the mean asked for",
+        f"correct {law!r}.atoms",
     )
     return table

@@ -16,4 +16,4 @@ class Bernoulli(RewardLaw):
 
     name: ClassVar[str] = "bernoulli"
 
-    draw: ClassVar[Formula | None] = staticmethod(outcomes.bernoulli)
+    draw: ClassVar[Formula] = staticmethod(outcomes.bernoulli)

@@ -49,12 +49,12 @@ class ByTask(RewardLaw):
                 f"mean has {means.shape[0]} rows but weight has {weights.size} entries; pass one "
                 "row of means per task"
             )
-        checks.reject("weight", weights, weights < 0.0, "is negative", "use weights >= 0")
+        checks.refuse_entries("weight", weights, weights < 0.0, "is negative", "use weights >= 0")
         if weights.sum() <= 0.0:
             raise ValueError("weight adds up to 0; give at least one task a positive weight")
         unit_interval("mean", means)
         for field, array in {"weight": weights, "mean": means}.items():
-            checks.read_only(array)
+            checks.freeze(array)
             # The dataclass is frozen; its own construction is the one place that may write.
             object.__setattr__(self, field, array)
 

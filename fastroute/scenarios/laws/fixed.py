@@ -21,7 +21,7 @@ class FixedCost(CostLaw):
 
     name: ClassVar[str] = "fixed"
 
-    draw: ClassVar[Formula | None] = staticmethod(outcomes.always)
+    draw: ClassVar[Formula] = staticmethod(outcomes.always)
 
     def support(self, mean: Array) -> tuple[Array, Array]:
         """Return the means, twice."""

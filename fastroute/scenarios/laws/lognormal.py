@@ -1,4 +1,4 @@
-"""Costs with a lognormal law, cut at the largest cost."""
+"""Costs with a lognormal law, truncated at the largest cost."""
 
 import math
 from dataclasses import dataclass
@@ -16,27 +16,28 @@ __all__ = ["LOGNORMAL_HEADROOM", "Lognormal", "lognormal_strata"]
 Array = NDArray[np.float64]
 
 LOGNORMAL_HEADROOM: Final = 0.9
-"""Largest mean of a cut lognormal law, as a share of the cut.
+"""Largest mean of a truncated lognormal law, as a share of the largest cost.
 
-Nearer to the cut the law is squeezed against it and no longer looks lognormal.
+A law with a mean nearer to the largest cost no longer looks lognormal.
 """
 
-# Default cut: this many standard deviations above the median of the dearest model (its 0.999
+# Default largest cost: this many standard deviations above the median of the dearest model (0.999
 # quantile).
-_CUT_DEVIATIONS: Final = 3.090232306167813
+_TAIL_DEVIATIONS: Final = 3.090232306167813
 
 
 @dataclass(frozen=True)
 class Lognormal(CostLaw):
     """The cost is exp(location + sigma × Z), Z standard normal, given that it is at most c_max.
 
-    The location is such that the mean after the cut is the one asked for. ``c_max`` is the upper
-    end of the scenario's range of costs; by default it is the 0.999 quantile of the dearest model.
+    The location is such that the mean of the truncated law is the one asked for. ``c_max`` is the
+    upper end of the scenario's range of costs; by default it is the 0.999 quantile of the dearest
+    model.
 
     Parameters
     ----------
     sigma : float
-        Standard deviation of the logarithm before the cut, > 0.
+        Standard deviation of the logarithm before truncation, > 0.
     """
 
     name: ClassVar[str] = "lognormal"
@@ -48,46 +49,46 @@ class Lognormal(CostLaw):
         object.__setattr__(self, "sigma", checks.positive("sigma", self.sigma))
 
     def support(self, mean: Array) -> tuple[Array, Array]:
-        """Return 0 and the default cut of each mean."""
-        checks.reject(
+        """Return 0 and the default largest cost of each mean."""
+        checks.refuse_entries(
             "cost_mean",
             mean,
             mean == 0.0,
             "has no lognormal law",
             "use cost='fixed' or 'uniform' for free models",
         )
-        cut = float(np.exp(_CUT_DEVIATIONS * self.sigma - 0.5 * self.sigma * self.sigma))
-        return np.zeros_like(mean), mean * max(cut, 1.0 / LOGNORMAL_HEADROOM)
+        largest = float(np.exp(_TAIL_DEVIATIONS * self.sigma - 0.5 * self.sigma * self.sigma))
+        return np.zeros_like(mean), mean * max(largest, 1.0 / LOGNORMAL_HEADROOM)
 
     def check(self, mean: Array, cost_range: tuple[float, float]) -> None:
-        """Raise ValueError when the range cuts the law too close to a mean."""
+        """Raise ValueError when the range truncates the law too close to a mean."""
         dearest, c_max = float(mean.max()), cost_range[1]
         if dearest > LOGNORMAL_HEADROOM * c_max * (1.0 + TOLERANCE):
             raise ValueError(
-                f"cost_range={cost_range!r} cuts the lognormal law of mean {dearest:g} too close "
-                f"to its mean; use c_max >= {dearest / LOGNORMAL_HEADROOM:g}"
+                f"cost_range={cost_range!r} truncates the lognormal law of mean {dearest:g} too "
+                f"close to its mean; use c_max >= {dearest / LOGNORMAL_HEADROOM:g}"
             )
 
     def atoms(self, mean: Array, cost_range: tuple[float, float]) -> Array:
-        """Return the conditional means of 4,096 quantile strata of the law cut at c_max."""
+        """Return the conditional means of 4,096 quantile strata of the law truncated at c_max."""
         return lognormal_strata(mean, self.sigma, cost_range[1])
 
 
 def lognormal_strata(mean: Array, sigma: float, cost_max: float, strata: int = STRATA) -> Array:
-    """Return equally likely atoms of lognormal laws cut at ``cost_max``, means kept.
+    """Return equally likely atoms of lognormal laws truncated at ``cost_max``, means kept.
 
     The law is that of ``exp(location + sigma * Z)``, Z standard normal, given that it does
     not exceed ``cost_max``. The location is solved for, model by model, so that the mean
-    *after* the cut is the one asked for.
+    *after* truncation is the one asked for.
 
     Parameters
     ----------
     mean : f8 [N]
         Means, > 0 and at most ``LOGNORMAL_HEADROOM * cost_max``.
     sigma : float
-        Standard deviation of the logarithm before the cut, > 0.
+        Standard deviation of the logarithm before truncation, > 0.
     cost_max : float
-        The cut.
+        Where the laws are truncated.
     strata : int
         Number of atoms S.
 
@@ -99,39 +100,39 @@ def lognormal_strata(mean: Array, sigma: float, cost_max: float, strata: int = S
     """
     table = np.empty((strata, mean.size))
     for model, value in enumerate(mean.tolist()):
-        # In units of the cut, so that every quantity is near 1 whatever the cost unit.
+        # In units of the largest cost, so that every quantity is near 1 whatever the cost unit.
         atoms = _lognormal_atoms(value / cost_max, sigma, strata)
         table[:, model] = np.minimum(atoms * cost_max, cost_max)
     return table
 
 
 def _lognormal_atoms(mean: float, sigma: float, strata: int) -> Array:
-    """Return the atoms [S] of one lognormal law cut at 1."""
+    """Return the atoms [S] of one lognormal law truncated at 1."""
     from scipy.special import log_ndtr, ndtri_exp
 
-    location = _cut_location(mean, sigma)
-    cut = -location / sigma
-    log_share = np.log(np.arange(1, strata) / strata) + log_ndtr(cut)
-    normal_edge = np.concatenate(([-np.inf], ndtri_exp(log_share), [cut]))
+    location = _truncated_location(mean, sigma)
+    end = -location / sigma
+    log_share = np.log(np.arange(1, strata) / strata) + log_ndtr(end)
+    normal_edge = np.concatenate(([-np.inf], ndtri_exp(log_share), [end]))
     # E[X; Z <= z] = exp(location + sigma^2 / 2) * Phi(z - sigma): as a share of the mean.
-    partial = mean * np.exp(log_ndtr(normal_edge - sigma) - log_ndtr(cut - sigma))
+    partial = mean * np.exp(log_ndtr(normal_edge - sigma) - log_ndtr(end - sigma))
     partial[-1] = mean
     return conditional_means(partial, np.exp(location + sigma * normal_edge), mean)
 
 
-def _cut_location(mean: float, sigma: float) -> float:
-    """Return the location at which a lognormal law cut at 1 has the given mean."""
+def _truncated_location(mean: float, sigma: float) -> float:
+    """Return the location at which a lognormal law truncated at 1 has the given mean."""
     from scipy.optimize import brentq
     from scipy.special import log_ndtr
 
     target = math.log(mean)
 
     def excess(location: float) -> float:
-        cut = -location / sigma
-        tail = float(log_ndtr(cut - sigma)) - float(log_ndtr(cut))
+        end = -location / sigma
+        tail = float(log_ndtr(end - sigma)) - float(log_ndtr(end))
         return location + 0.5 * sigma * sigma + tail - target
 
-    # Without the cut this location would be right; the cut only lowers the mean.
+    # Without truncation this location would be right; truncation only lowers the mean.
     low = target - 0.5 * sigma * sigma
     if excess(low) >= 0.0:
         return low

@@ -55,10 +55,10 @@ class Recorded:
                 "score, [queries, models]"
             )
         unit_interval("score", scores)
-        checks.reject("cost", costs, costs < 0.0, "is negative", "use costs >= 0")
+        checks.refuse_entries("cost", costs, costs < 0.0, "is negative", "use costs >= 0")
         for field, value in {"score": scores, "cost": costs, "order": order}.items():
             if isinstance(value, np.ndarray):
-                checks.read_only(value)
+                checks.freeze(value)
             # The dataclass is frozen; its own construction is the one place that may write.
             object.__setattr__(self, field, value)
 

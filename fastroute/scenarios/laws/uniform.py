@@ -21,7 +21,7 @@ class UniformCost(CostLaw):
 
     name: ClassVar[str] = "uniform"
 
-    draw: ClassVar[Formula | None] = staticmethod(outcomes.uniform_cost)
+    draw: ClassVar[Formula] = staticmethod(outcomes.uniform_cost)
 
     def support(self, mean: Array) -> tuple[Array, Array]:
         """Return 0.5 and 1.5 times the means."""

@@ -1,7 +1,6 @@
 """Laws by name: ``"beta"``, ``{"name": "beta", "concentration": 5}``, ``"module:Class"``."""
 
 import dataclasses
-import importlib
 import inspect
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
@@ -9,6 +8,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from fastroute import checks
+from fastroute.references import import_reference, is_reference
 from fastroute.scenarios.laws.base import CostLaw, Law, RewardLaw
 from fastroute.scenarios.laws.bernoulli import Bernoulli
 from fastroute.scenarios.laws.beta import Beta
@@ -96,7 +96,7 @@ def _law(field: str, value: Any, kind: type[_L], known: Mapping[str, type[_L]]) 
         remedy = f"pass one of {', '.join(known)}, or a {kind.__name__}"
         if isinstance(value, type) and issubclass(value, kind):
             remedy = f"pass an object of it, {value.__name__}(...)"
-        raise ValueError(f"{field}={checks.quoted(value)} is no law; {remedy}")
+        raise ValueError(f"{field}={checks.quoted(value)} is not a law; {remedy}")
     law = _find(field, name, kind, known)
     parameters = inspect.signature(law).parameters
     for option in options:
@@ -123,19 +123,13 @@ def _law(field: str, value: Any, kind: type[_L], known: Mapping[str, type[_L]]) 
 
 def _find(field: str, name: str, kind: type[_L], known: Mapping[str, type[_L]]) -> type[_L]:
     """Return a built-in law, or the class that ``module:Class`` names."""
-    module, colon, attribute = name.partition(":")
-    if not colon:
+    if not is_reference(name):
         checks.choice(field, name, tuple(known))
         return known[name]
     try:
-        found = getattr(importlib.import_module(module), attribute, None)
-    except (ImportError, ValueError) as error:
-        raise ValueError(
-            f"{field}={name!r}: module {module!r} cannot be imported ({error}); install it, or put "
-            "its folder on PYTHONPATH, here and wherever workers run"
-        ) from None
+        found = import_reference(name)
+    except ValueError as error:
+        raise ValueError(f"{field}={name!r}: {error}") from None
     if not (isinstance(found, type) and issubclass(found, kind)):
-        raise ValueError(
-            f"{field}={name!r}: module {module!r} has no {kind.__name__} {attribute!r}"
-        )
+        raise checks.refused(field, name, f"a subclass of fastroute.{kind.__name__}")
     return found
