@@ -1,4 +1,4 @@
-"""The basis of every lane's routing LP, checked each round and mended where it is lost.
+"""The basis of every lane's routing LP, checked each round and repaired where it is lost.
 
 As in :mod:`..numba_.basis`, each round checks the last basis against the bounds of the round, which
 is O(M) for all lanes at once.  The lanes of a device form a matrix of
@@ -14,8 +14,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from fastroute.kernels.codes import NO_CAPACITY, OVER_BUDGET
-from fastroute.kernels.jax_.lanes import FEWEST, at, indices, least, rounded, tolerances, total
-from fastroute.kernels.jax_.layout import Lanes, Numbers
+from fastroute.kernels.formulas import rounded
+from fastroute.kernels.jax_.lanes import FEWEST, at, indices, least, tolerances, total
+from fastroute.kernels.jax_.layout import Lanes
 from fastroute.kernels.jax_.routing import solve_lanes
 
 #: Lanes that are solved anew together: this part of all, and at least ``FEWEST``.
@@ -82,9 +83,9 @@ def _share(lanes: Lanes, budget: Any) -> Any:
     return jnp.where(lanes.status == NO_CAPACITY, lanes.share, share)
 
 
-def _mend(lanes: Lanes, bad: Any, budget: Any) -> Lanes:
-    """Solve the bad lanes anew, the first one of every column at a time."""
-    width = len(bad)
+def _repair(lanes: Lanes, lost: Any, budget: Any) -> Lanes:
+    """Solve the lost lanes anew, the first one of every column at a time."""
+    width = len(lost)
     columns = min(max(width // PART, FEWEST), width)
 
     def grouped(x: Any) -> Any:
@@ -102,14 +103,14 @@ def _mend(lanes: Lanes, bad: Any, budget: Any) -> Lanes:
         i, j = jnp.where(one, answer.i, i), jnp.where(one, answer.j, j)
         return bad & ~one, side, i, j, jnp.where(one, answer.status, status)
 
-    start = tuple(grouped(x) for x in (bad, lanes.side, lanes.i, lanes.j, lanes.status))
+    start = tuple(grouped(x) for x in (lost, lanes.side, lanes.i, lanes.j, lanes.status))
     _, *basis = lax.while_loop(lambda state: jnp.any(state[0]), step, start)
     side, i, j, status = (x.reshape(*x.shape[:-2], width) for x in basis)
     return lanes._replace(side=side, i=i, j=j, status=status)
 
 
-def route(lanes: Lanes, numbers: Numbers) -> Lanes:
+def route(lanes: Lanes, budget: Any, cost_max: Any) -> Lanes:
     """Shares for this round's bounds."""
-    bad = _check(lanes, numbers.budget, numbers.cost_max)
-    lanes = _mend(lanes, bad, numbers.budget)
-    return lanes._replace(share=_share(lanes, numbers.budget))
+    lost = _check(lanes, budget, cost_max)
+    lanes = _repair(lanes, lost, budget)
+    return lanes._replace(share=_share(lanes, budget))

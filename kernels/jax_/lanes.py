@@ -86,16 +86,6 @@ def in_double(function: Callable[P, R]) -> Callable[P, R]:
     return scoped
 
 
-def rounded(x: jax.Array) -> jax.Array:
-    """Return ``x``, a product or a difference, with its own rounding.
-
-    XLA contracts a product and a following sum into one operation with one rounding, where it
-    likes to; NumPy and Numba do not.  A selection between the two keeps them apart, and all
-    backends, shapes and devices on the same digits.
-    """
-    return jnp.where(x == x, x, 1.0)
-
-
 def only_if(condition: jax.Array, function: Callable[[R], R], value: R) -> R:
     """Return ``function(value)`` or, where the condition does not hold, ``value`` as it lies.
 

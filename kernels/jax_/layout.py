@@ -3,91 +3,132 @@
 Arrays are ``[slots, lanes]``: one row per deployed model, one lane per trial.
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fastroute.kernels.codes import ESTIMATOR_THOMPSON, ESTIMATOR_TRUTH, ROUTER_GREEDY, ROUTER_TRUTH
 from fastroute.kernels.jax_.rng import key_words
-from fastroute.kernels.types import Rules
+from fastroute.kernels.types import EstimatorKernel, Outcome, Program, RouterKernel
+
+if TYPE_CHECKING:
+    from jax import Array
+    from jaxtyping import Float, Int, Int32, UInt32
+
+NO_TABLE = np.zeros((0, 0))
 
 
 class Fixed(NamedTuple):
-    """What the open stage leaves as it is, [slots, lanes]."""
+    """What the open stage leaves as it is."""
 
-    model: Any  #: int32, -1 for an empty slot
-    mean_reward: Any  #: float64, like the cost
-    mean_cost: Any
-    even: Any  #: uniform shares within the limits
+    model: "Int32[Array, 'slots lanes']"  #: -1 for an empty slot
+    mean_reward: "Float[Array, 'slots lanes']"  #: double precision, like the cost
+    mean_cost: "Float[Array, 'slots lanes']"
+    even: "Float[Array, 'slots lanes']"  #: uniform shares within the limits
 
 
 class Lanes(NamedTuple):
     """What changes from round to round."""
 
-    count: Any  #: observations and their sums, float64 [slots, lanes]
-    sum_reward: Any
-    sum_cost: Any
-    plays: Any  #: rounds in which the model was pulled, float64 [slots, lanes]
-    upper: Any  #: bounds, [slots, lanes]
-    lower: Any
-    limit: Any  #: throughput limits, 0 for an empty slot and what was eliminated, [slots, lanes]
-    side: Any  #: the basis, as in ``routing.Answer``, [slots, lanes]
-    share: Any  #: of the last routing decision, [slots, lanes]
-    i: Any  #: [lanes]
-    j: Any  #: [lanes]
-    status: Any  #: of the last routing decision, int32 [lanes]
-    price: Any  #: of the cost, or the queue: ``Memory.state[0]``, float64 [lanes]
-    pace: Any  #: running mean of the costs: ``Memory.state[1]``, float64 [lanes]
+    #: What the estimator has seen of every model, double precision.
+    seen: "tuple[Float[Array, 'slots lanes'], ...]"
+    plays: "Float[Array, 'slots lanes']"  #: rounds in which the model was pulled
+    upper: "Float[Array, 'slots lanes']"  #: bounds
+    lower: "Float[Array, 'slots lanes']"
+    #: Throughput limits, 0 for an empty slot and what was eliminated.
+    limit: "Float[Array, 'slots lanes']"
+    side: "Float[Array, 'slots lanes']"  #: the basis, as in ``routing.Answer``
+    share: "Float[Array, 'slots lanes']"  #: of the last routing decision
+    i: "Float[Array, ' lanes']"
+    j: "Float[Array, ' lanes']"
+    status: "Int32[Array, ' lanes']"  #: of the last routing decision
+    state: "tuple[Float[Array, ' lanes'], ...]"  #: what the router keeps, double precision
 
 
 class Numbers(NamedTuple):
-    """Numbers of the policy and the run, as scalars; those of the bounds in their precision."""
+    """Numbers of the policy and the run, as scalars: arguments of the compiled functions."""
 
-    key: Any  #: uint32 [2]
-    router: Any
-    budget: Any  #: infinite for the greedy router
-    gamma: Any
-    cost_min: Any
-    cost_max: Any
-    cost_side: Any
-    init: Any
-    init_pulls: Any
-    resolve_every: Any
-    truth: Any  #: whether the true means are routed on
-    known: Any  #: whether they are what the estimator gives
-    thompson: Any  #: whether rewards are sampled
-    discount: Any
-    explore: Any
-    gain: Any
-    smoothing: Any
-    ceiling: Any
-    scale: Any  #: costs times this are on the scale of the rewards
-    target: Any  #: cost of a round that prices aim at
+    key: "UInt32[Array, '2']"
+    seen: "tuple[Float[Array, ''], ...]"  #: of the estimator, double precision ...
+    bounds: "tuple[Float[Array, ''], ...]"  #: ... and in the precision of the bounds
+    unobserved_below: "Float[Array, '']"
+    forced_pulls: "Float[Array, '']"
+    lp: "tuple[Float[Array, ''], ...]"  #: of the router, in the precision of the bounds ...
+    router: "tuple[Float[Array, ''], ...]"  #: ... and double precision
+    resolve_every: "Int[Array, '']"
+    reward: "tuple[Float[Array, ''], ...]"  #: of the law of the rewards
+    cost: "tuple[Float[Array, ''], ...]"
 
 
-def numbers_of(rules: Rules, dtype: np.dtype[Any]) -> Numbers:
-    """Numbers of a run for the compiled functions."""
-    real = dtype.type
-    known = rules.estimator == ESTIMATOR_TRUTH
-    return Numbers(
-        key_words(rules.seed),
-        np.int32(rules.router),
-        real(np.inf if rules.router == ROUTER_GREEDY else rules.budget),
-        real(rules.gamma),
-        real(rules.cost_min),
-        real(rules.cost_max),
-        real(rules.cost_side),
-        np.int32(rules.init),
-        np.float64(rules.init_pulls),
-        np.int64(rules.resolve_every),
-        np.bool_(known or rules.router == ROUTER_TRUTH),
-        np.bool_(known),
-        np.bool_(rules.estimator == ESTIMATOR_THOMPSON),
-        np.float64(rules.discount),
-        np.float64(rules.explore),
-        np.float64(rules.gain),
-        np.float64(rules.smoothing),
-        np.float64(rules.ceiling),
-        np.float64(1.0 / rules.cost_max),
-        np.float64(min(rules.budget, rules.cost_max)),
+class Tables(NamedTuple):
+    """Tables of the laws; [0, 0] and [0] where there is none."""
+
+    reward: "Float[Array, 'rows models']"
+    cost: "Float[Array, 'rows models']"
+    task_prob: "Float[Array, ' tasks']"
+    task_alias: "Int[Array, ' tasks']"
+
+
+def numbers_of(program: Program, dtype: np.dtype) -> Numbers:
+    """Numbers of a program for the compiled functions."""
+
+    def real(values: tuple[float, ...]) -> tuple[np.floating, ...]:
+        return tuple(dtype.type(x) for x in values)
+
+    def double(values: tuple[float, ...]) -> tuple[np.float64, ...]:
+        return tuple(np.float64(x) for x in values)
+
+    estimator, router = program.estimator, program.router
+    return Numbers(  # type: ignore[arg-type]  # scalars of NumPy stand for arrays
+        key=key_words(program.seed),
+        seen=double(estimator.parameters),
+        bounds=real(estimator.parameters),
+        unobserved_below=dtype.type(estimator.unobserved_below),
+        forced_pulls=np.float64(estimator.forced_pulls),
+        lp=real(router.parameters),
+        router=double(router.parameters),
+        resolve_every=np.int64(router.resolve_every),
+        reward=double(program.reward.parameters),
+        cost=double(program.cost.parameters),
     )
+
+
+def form_of(program: Program) -> Program:
+    """Return the program without its numbers: what is compiled, as a key.
+
+    Only how many numbers there are is left of them; pulls are forced (1) or not (0).
+    """
+    estimator, router = program.estimator, program.router
+    return Program(
+        seed=0,
+        estimator=EstimatorKernel(
+            kernel=estimator.kernel,
+            observe=estimator.observe,
+            bounds=estimator.bounds,
+            interval=estimator.interval,
+            parameters=(0.0,) * len(estimator.parameters),
+            first=(0.0,) * len(estimator.first),
+            unobserved_below=0.0,
+            forced_pulls=float(estimator.forced_pulls > 0.0),
+            forgets=estimator.forgets,
+        ),
+        router=RouterKernel(
+            kernel=router.kernel,
+            score=router.score,
+            learn=router.learn,
+            function=None,
+            parameters=(0.0,) * len(router.parameters),
+            first=(0.0,) * len(router.first),
+            budget=0.0,
+            resolve_every=0,
+        ),
+        reward=_form_of_law(program.reward),
+        cost=_form_of_law(program.cost),
+        cost_min=0.0,
+        cost_max=0.0,
+    )
+
+
+def _form_of_law(law: Outcome) -> Outcome:
+    # Tables are arguments, too; without them a law is a key.
+    none: tuple[None, None, None] = None, None, None
+    return Outcome(law.kernel, law.draw, (0.0,) * len(law.parameters), *none)  # type: ignore[arg-type]

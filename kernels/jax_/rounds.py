@@ -1,15 +1,16 @@
 """The rounds of a stage, for all trials in lockstep.
 
 Arrays are ``[slots, lanes]``: one row per deployed model, one lane per trial.  Lanes are divided
-among the devices of a mesh, and nothing passes between them.  :mod:`.basis` keeps the solutions of
-the routing LPs.
+among the devices of a mesh, and nothing passes between them.  A round is composed of the steps of
+the policy's parts (:mod:`.estimators`, :mod:`.routers`) and of the world's laws
+(:mod:`.outcomes`): a compiled program holds nothing else.
 
-All numbers of a run (seed, budget, gamma, codes, rounds) are arguments of the compiled functions,
-which are compiled once for every shape.
+All numbers of a run (seed, budget, parameters of the parts, rounds) are arguments of the compiled
+functions, which are compiled once for every shape and every composition.
 """
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,23 +20,9 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as Spec
 from numpy.typing import NDArray
 
-from fastroute.kernels.codes import (
-    COST_FIXED,
-    COST_REPLAY,
-    COST_TABLE,
-    COST_UNIFORM,
-    INIT_FORCED,
-    NO_CAPACITY,
-    OVER_BUDGET,
-    REWARD_BERNOULLI,
-    REWARD_REPLAY,
-    REWARD_TABLE,
-    REWARD_TASK,
-    ROUTER_EPSILON_GREEDY,
-    ROUTER_RATIO,
-    STREAM_ROUND,
-)
-from fastroute.kernels.jax_.bounds import bounds
+from fastroute.kernels.codes import NO_CAPACITY, OVER_BUDGET, STREAM_ROUND
+from fastroute.kernels.formulas import rounded
+from fastroute.kernels.jax_ import estimators, outcomes, routers
 from fastroute.kernels.jax_.lanes import (
     at,
     in_double,
@@ -44,17 +31,19 @@ from fastroute.kernels.jax_.lanes import (
     least,
     only_if,
     over_models,
-    rounded,
     total,
 )
-from fastroute.kernels.jax_.layout import Fixed, Lanes, Numbers, numbers_of
+from fastroute.kernels.jax_.layout import (
+    Fixed,
+    Lanes,
+    Numbers,
+    Tables,
+    form_of,
+    numbers_of,
+)
 from fastroute.kernels.jax_.rng import uniforms
-from fastroute.kernels.jax_.routers import explore_evenly, learn, route, spread
-from fastroute.kernels.jax_.routing import solve_lanes
-from fastroute.kernels.types import F8, I8, Draws, Memory, ModelNumbers, Rules, Sums
+from fastroute.kernels.types import F8, I8, Memory, ModelNumbers, Program, Sums
 
-#: Rows of ``Memory.state`` that the routers here use.
-KEPT = 2
 #: Rounds whose picks one call writes down.
 TRACED = 1024
 #: Trials of a chunk on each device: what fits into the fast memory of a processor, or what keeps
@@ -66,9 +55,9 @@ CHUNK_ACCELERATOR = 1 << 16
 # How the arrays of a stage are divided among the devices: by lanes, the last axis.
 _LANES = Spec("trials")
 _TABLE = Spec(None, "trials")
-_FIXED = Fixed(*[_TABLE] * 4)
-_STATE = Lanes(*[_TABLE] * 9, *[_LANES] * 5)
-_MEMORY = (*[_TABLE] * 4, *[_LANES] * 2)
+_FIXED = Fixed(*[_TABLE] * 4)  # type: ignore[arg-type]
+_STATE = Lanes(*[_TABLE] * 7, *[_LANES] * 4)  # type: ignore[arg-type]
+_MEMORY = (_TABLE, _TABLE, _LANES)
 _SUMS = Sums(*[_LANES] * 6)  # type: ignore[arg-type]
 
 
@@ -82,7 +71,7 @@ class Workspace:
         self.lanes = len(devices) * lanes_for(-(-trials // len(devices)))
         self.dtype = np.dtype(dtype)
         self.mesh = Mesh(np.array(devices), ("trials",))
-        self.draws: Any = None
+        self.tables: Any = None
         self.fixed: Any = None
         self.state: Any = None
 
@@ -92,6 +81,10 @@ class Workspace:
         full = np.pad(array.astype(dtype), missing, constant_values=fill)
         spec = _LANES if array.ndim == 1 else _TABLE
         return jax.device_put(full, NamedSharding(self.mesh, spec))
+
+    def put_known(self, model: I8, values: Any, dtype: Any = np.float64) -> Any:
+        """Put numbers of deployed models ``[slots, trials]``; 0 in empty slots."""
+        return self.put(np.where(model >= 0, values, 0.0), 0.0, dtype)
 
 
 def chunk_trials() -> int:
@@ -109,56 +102,75 @@ def workspace(trials: int, slots: int, dtype: str = "float64") -> Workspace:
     return Workspace(trials, slots, dtype)
 
 
-def _renewed(observed: Any, numbers: Numbers, dtype: Any) -> tuple[Any, Any]:
-    """Bounds in the precision of the run."""
-    count, sum_reward, sum_cost = (x.astype(dtype) for x in observed)
-    return bounds(
-        count,
-        sum_reward,
-        sum_cost,
-        numbers.gamma,
-        numbers.cost_min,
-        numbers.cost_max,
-        numbers.init,
-        numbers.init_pulls,
-        numbers.cost_side,
+class Round(NamedTuple):
+    """A program, and what of it is compiled."""
+
+    program: Program
+    form: Program
+
+
+class Steps(NamedTuple):
+    """The steps of a form of programs."""
+
+    form: Program
+    estimator: estimators.EstimatorSteps
+    router: routers.RouterSteps
+    reward: outcomes.Draw
+    cost: outcomes.Draw
+
+
+def compose(program: Program) -> Round:
+    """Find what is compiled of a program; it is compiled when a stage opens."""
+    return Round(program, form_of(program))
+
+
+def _steps_of(form: Program) -> Steps:
+    part = form.estimator
+    estimator = getattr(estimators, part.kernel)(part)
+    return Steps(
+        form=form,
+        estimator=estimator,
+        router=getattr(routers, form.router.kernel)(form.router, estimator, part),
+        reward=getattr(outcomes, form.reward.kernel)(form.reward),
+        cost=getattr(outcomes, form.cost.kernel)(form.cost),
     )
 
 
 def _open(
-    model: Any, limit: Any, mean_reward: Any, mean_cost: Any, memory: Any, numbers: Numbers
+    steps: Steps,
+    model: Any,
+    limit: Any,
+    mean_reward: Any,
+    mean_cost: Any,
+    memory: Any,
+    numbers: Numbers,
 ) -> tuple[Fixed, Lanes]:
-    dtype = limit.dtype
-    count, sum_reward, sum_cost, plays, price, pace = memory
-    upper, lower = _renewed((count, sum_reward, sum_cost), numbers, dtype)
-    upper = jnp.where(numbers.truth, mean_reward.astype(dtype), upper)
-    lower = jnp.where(numbers.truth, mean_cost.astype(dtype), lower)
-    answer = solve_lanes(upper, lower, limit, jnp.full_like(upper[0], numbers.budget))
-    even, short = spread(limit)
-    solved = numbers.router <= ROUTER_EPSILON_GREEDY
+    seen, plays, state = memory
+    even, short = routers.uniform_shares(limit)
+    fixed = Fixed(model, mean_reward, mean_cost, even)
+    upper, lower = steps.estimator.open(seen, fixed, numbers, limit.dtype)
+    none = jnp.zeros_like(limit[0])
     lanes = Lanes(
-        count,
-        sum_reward,
-        sum_cost,
-        plays,
-        upper,
-        lower,
-        limit,
-        answer.side,
-        jnp.where(solved, answer.share, even),
-        answer.i,
-        answer.j,
-        jnp.where(solved, answer.status, short),
-        price,
-        pace,
+        seen=seen,
+        plays=plays,
+        upper=upper,
+        lower=lower,
+        limit=limit,
+        side=jnp.zeros_like(limit),
+        share=even,
+        i=none,
+        j=none,
+        status=short,
+        state=state,
     )
-    return Fixed(model, mean_reward, mean_cost, even), lanes
+    return fixed, steps.router.open(fixed, lanes, numbers)
 
 
 def _forced(lanes: Lanes, slot: Any, share: Any, init_pulls: Any) -> tuple[Any, Any]:
     """Slot and shares where a deployed model still needs forced pulls: fewest pulls first."""
-    index = indices(lanes.count)
-    pulls = jnp.where(lanes.limit > 0.0, lanes.count, jnp.inf)
+    count = lanes.seen[0]
+    index = indices(count)
+    pulls = jnp.where(lanes.limit > 0.0, count, jnp.inf)
     fewest = least(pulls)
     short = fewest < init_pulls
     slot = jnp.where(short, least(jnp.where(pulls == fewest, index, jnp.inf)), slot)
@@ -179,73 +191,34 @@ def _choose(u: Any, share: Any) -> Any:
     return slot
 
 
-def _observe(fixed: Fixed, one: Any, u: Any, now: Any, draws: Draws) -> tuple[Any, Any]:
+def _observe(
+    steps: Steps, fixed: Fixed, one: Any, u: Any, now: Any, numbers: Numbers, tables: Tables
+) -> tuple[Any, Any]:
     """Reward and cost of the pulled models; 0 where nothing is pulled."""
     _, u_reward, u_cost, u_task = u
-    mean_reward, mean_cost = at(one, fixed.mean_reward), at(one, fixed.mean_cost)
     model = at(one, fixed.model)
     here = jnp.any(one, axis=0)
-
-    def row_of(table: Any) -> Any:
-        rows = len(table)
-        return jnp.where(draws.in_order, now % rows, (u_task * rows).astype(jnp.int64))
-
-    def bernoulli() -> Any:
-        return (u_reward < mean_reward).astype(jnp.float64)
-
-    def task() -> Any:
-        scaled = rounded(u_task * len(draws.task_prob))
-        k = scaled.astype(jnp.int64)
-        chosen = jnp.where(scaled - k < draws.task_prob[k], k, draws.task_alias[k])
-        return (u_reward < draws.reward_table[chosen, model]).astype(jnp.float64)
-
-    def drawn(table: Any, row: Any) -> Any:
-        return jnp.where(here, table[row, model], 0.0)
-
-    rewards = {
-        REWARD_BERNOULLI: bernoulli,
-        REWARD_TASK: lambda: jnp.where(here, task(), 0.0),
-        REWARD_TABLE: lambda: drawn(
-            draws.reward_table, (u_reward * len(draws.reward_table)).astype(jnp.int64)
-        ),
-        REWARD_REPLAY: lambda: drawn(draws.reward_table, row_of(draws.reward_table)),
-    }
-    costs = {
-        COST_UNIFORM: lambda: rounded(mean_cost * (0.5 + u_cost)),
-        COST_FIXED: lambda: mean_cost,
-        COST_TABLE: lambda: drawn(
-            draws.cost_table, (u_cost * len(draws.cost_table)).astype(jnp.int64)
-        ),
-        COST_REPLAY: lambda: drawn(draws.cost_table, row_of(draws.cost_table)),
-    }
-    reward = lax.switch(draws.reward_kind, [rewards[k] for k in sorted(rewards)])
-    return reward, lax.switch(draws.cost_kind, [costs[k] for k in sorted(costs)])
+    reward = outcomes.Query(
+        u_reward, u_task, at(one, fixed.mean_reward), model, now, tables, tables.reward
+    )
+    cost = outcomes.Query(u_cost, u_task, at(one, fixed.mean_cost), model, now, tables, tables.cost)
+    return (
+        jnp.where(here, steps.reward(reward, numbers.reward), 0.0),
+        jnp.where(here, steps.cost(cost, numbers.cost), 0.0),
+    )
 
 
-def _round(fixed: Fixed, lanes: Lanes, numbers: Numbers, draws: Draws, u: Any, now: Any) -> Any:
-    """Draw, observe and learn: the lanes, the slots, and what the round adds to the sums."""
-    index = indices(lanes.count)
-
-    def drawn() -> Any:
-        return _choose(u[0], lanes.share), lanes.share
-
-    def mixed() -> Any:
-        uniform, part, share = explore_evenly(fixed, lanes, u[0], numbers.explore)
-        return _choose(uniform, part), share
-
-    mixes, forces = numbers.router == ROUTER_EPSILON_GREEDY, numbers.init == INIT_FORCED
-
-    def special() -> Any:
-        slot, share = lax.cond(mixes, mixed, drawn)
-        return lax.cond(
-            forces,
-            lambda: _forced(lanes, slot, share, numbers.init_pulls),
-            lambda: (slot, share),
-        )
-
-    slot, share = lax.cond(mixes | forces, special, drawn)
-    one = index == slot
-    reward, cost = _observe(fixed, one, u, now, draws)
+def _round(
+    steps: Steps, fixed: Fixed, lanes: Lanes, numbers: Numbers, tables: Tables, u: Any, now: Any
+) -> Any:
+    """Choose, observe and learn: the lanes, the slots, and what the round adds to the sums."""
+    part = steps.form.estimator
+    uniform, chosen, share = steps.router.choice(fixed, lanes, u[0], numbers)
+    slot = _choose(uniform, chosen)
+    if part.forced_pulls:
+        slot, share = _forced(lanes, slot, share, numbers.forced_pulls)
+    one = indices(lanes.seen[0]) == slot
+    reward, cost = _observe(steps, fixed, one, u, now, numbers, tables)
     added = (
         total(rounded(share * fixed.mean_reward)),
         total(rounded(share * fixed.mean_cost)),
@@ -254,41 +227,32 @@ def _round(fixed: Fixed, lanes: Lanes, numbers: Numbers, draws: Draws, u: Any, n
         lanes.status == OVER_BUDGET,
         lanes.status == NO_CAPACITY,
     )
-    kept = (
-        rounded(numbers.discount * at(one, x))
-        for x in (lanes.count, lanes.sum_reward, lanes.sum_cost)
+    pulled = tuple(at(one, x) for x in lanes.seen)
+    seen = tuple(part.observe(pulled, reward, cost, *numbers.seen))
+    lanes = lanes._replace(
+        seen=tuple(jnp.where(one, x, y) for x, y in zip(seen, lanes.seen, strict=True))
     )
-    count, sum_reward, sum_cost = (x + y for x, y in zip(kept, (1.0, reward, cost), strict=True))
-    upper, lower = _renewed((count, sum_reward, sum_cost), numbers, lanes.upper.dtype)
-    price, pace = only_if(
-        numbers.router >= ROUTER_RATIO,
-        lambda kept: learn(kept, cost, numbers),
-        (lanes.price, lanes.pace),
-    )
-    # Where nothing is forgotten, the observations count the pulls.
-    plays = only_if(numbers.discount < 1.0, lambda plays: plays + one, lanes.plays)
-    # The true means stay what is routed on.
-    renew = one & ~numbers.truth
-    learned = lanes._replace(
-        count=jnp.where(one, count, lanes.count),
-        sum_reward=jnp.where(one, sum_reward, lanes.sum_reward),
-        sum_cost=jnp.where(one, sum_cost, lanes.sum_cost),
-        plays=plays,
-        upper=jnp.where(renew, upper, lanes.upper),
-        lower=jnp.where(renew, lower, lanes.lower),
-        price=price,
-        pace=pace,
-    )
-    return learned, slot, added
+    if part.forgets:
+        # Where nothing is forgotten, the observations count the pulls.
+        lanes = lanes._replace(plays=lanes.plays + one)
+    if steps.estimator.renew is not None:
+        upper, lower = steps.estimator.renew(seen, numbers, lanes.upper.dtype)
+        lanes = lanes._replace(
+            upper=jnp.where(one, upper, lanes.upper), lower=jnp.where(one, lower, lanes.lower)
+        )
+    if steps.router.learn is not None:
+        lanes = lanes._replace(state=steps.router.learn(lanes.state, reward, cost, numbers))
+    return lanes, slot, added
 
 
 def _play(
+    steps: Steps,
     fixed: Fixed,
     lanes: Lanes,
     sums: Sums,
     trace: Any,
     numbers: Numbers,
-    draws: Draws,
+    tables: Tables,
     opened: Any,
     start: Any,
     stop: Any,
@@ -297,15 +261,28 @@ def _play(
     """Play rounds ``start <= t < stop`` on one device; the trace has its rows or none."""
     width = len(lanes.i)
     trial = first_trial + lax.axis_index("trials") * width + jnp.arange(width)
+    due, prepare = steps.router.due, steps.estimator.prepare
+
+    def set_shares(lanes: Lanes, now: Any) -> Lanes:
+        if due is None:
+            return lanes
+        when = due(now - opened, len(lanes.limit), numbers)
+        if prepare is not None:
+
+            def sample(_: Any) -> Any:
+                return prepare(lanes, numbers, now, trial)
+
+            lanes = lanes._replace(upper=only_if(when, sample, lanes.upper))
+        return steps.router.route(when, fixed, lanes, numbers, now - opened)
 
     def step(now: Any, state: Any) -> Any:
         lanes, sums, trace = state
         u = uniforms(numbers.key, now, 0, trial, STREAM_ROUND)
-        lanes = route(fixed, lanes, numbers, now, opened, trial)
-        lanes, slot, added = _round(fixed, lanes, numbers, draws, u, now)
+        lanes = set_shares(lanes, now)
+        lanes, slot, added = _round(steps, fixed, lanes, numbers, tables, u, now)
         sums = Sums(*(x + y for x, y in zip(sums, added, strict=True)))
         if len(trace):
-            one = indices(lanes.count) == slot
+            one = indices(lanes.seen[0]) == slot
             model = jnp.where(jnp.any(one, axis=0), at(one, fixed.model), -1)
             trace = trace.at[now - start].set(model.astype(trace.dtype))
         return lanes, sums, trace
@@ -314,12 +291,17 @@ def _play(
 
 
 @functools.cache
-def _compiled(mesh: Mesh) -> tuple[Any, Any]:
+def _compiled(mesh: Mesh, form: Program) -> tuple[Any, Any]:
     """Open a stage, and play its rounds, on the devices of a mesh."""
+    steps = _steps_of(form)
     shard = functools.partial(jax.shard_map, mesh=mesh, check_vma=False)
-    opening = shard(_open, in_specs=(*[_TABLE] * 4, _MEMORY, Spec()), out_specs=(_FIXED, _STATE))
+    opening = shard(
+        functools.partial(_open, steps),
+        in_specs=(*[_TABLE] * 4, _MEMORY, Spec()),
+        out_specs=(_FIXED, _STATE),
+    )
     playing = shard(
-        _play,
+        functools.partial(_play, steps),
         in_specs=(_FIXED, _STATE, _SUMS, _TABLE, *[Spec()] * 6),
         out_specs=(_STATE, _SUMS, _TABLE),
     )
@@ -329,102 +311,109 @@ def _compiled(mesh: Mesh) -> tuple[Any, Any]:
 @in_double
 def open_stage(
     ws: Workspace,
+    round_: Round,
     deployed: I8,
     memory: Memory,
     reward_mean: F8,
     cost_mean: F8,
     limit: F8,
-    rules: Rules,
+    opened: int,
+    first_trial: int,
 ) -> None:
-    """Load the deployed models of every trial and solve their first routing problem.
+    """Load the deployed models of every trial and set their first shares.
 
     Parameters
     ----------
     ws : Workspace
         Modified in place.
+    round_ : Round
     deployed : ndarray of int, [trials, slots]
         Models in increasing order, then -1 for empty slots.
     memory : Memory
-        Observations of every model, [N, trials].
+        What was seen of every model, [..., N, trials].
     reward_mean, cost_mean : ndarray, [R, N]
         True means; R is 1 or the number of trials.
     limit : ndarray, [N]
         Throughput limits.
-    rules : Rules
+    opened : int
+        First round of the stage.
+    first_trial : int
+        Number of the first trial; the others follow.
     """
+    del opened, first_trial
     model = deployed.T
     trial = np.arange(ws.trials)
-    row = trial if len(reward_mean) > 1 else 0
-
-    def known(values: Any, dtype: Any = np.float64) -> Any:
-        return ws.put(np.where(model >= 0, values, 0.0), 0.0, dtype)
-
-    learned = (memory.pulls, memory.sum_reward, memory.sum_cost, memory.plays)
-    opening, _ = _compiled(ws.mesh)
+    kept = len(round_.program.router.first)
+    opening, _ = _compiled(ws.mesh, round_.form)
     ws.fixed, ws.state = opening(
         ws.put(model, -1, np.int32),
-        known(limit[model], ws.dtype),
-        known(reward_mean[row, model]),
-        known(cost_mean[row, model]),
+        ws.put_known(model, limit[model], ws.dtype),
+        *_means(ws, model, reward_mean, cost_mean),
         (
-            *(known(x[model, trial]) for x in learned),
-            *(ws.put(x, 0.0, np.float64) for x in memory.state[:KEPT]),
+            tuple(ws.put_known(model, x[model, trial]) for x in memory.seen),
+            ws.put_known(model, memory.plays[model, trial]),
+            tuple(ws.put(x, 0.0, np.float64) for x in memory.state[:kept]),
         ),
-        numbers_of(rules, ws.dtype),
+        numbers_of(round_.program, ws.dtype),
     )
 
 
-def close_stage(ws: Workspace, deployed: I8, memory: Memory, rules: Rules) -> None:
+@in_double
+def load_means(ws: Workspace, deployed: I8, reward_mean: F8, cost_mean: F8) -> None:
+    """Load the true means of the deployed models; arguments as in :func:`open_stage`."""
+    rewards, costs = _means(ws, deployed.T, reward_mean, cost_mean)
+    ws.fixed = ws.fixed._replace(mean_reward=rewards, mean_cost=costs)
+
+
+def _means(ws: Workspace, model: I8, reward_mean: F8, cost_mean: F8) -> tuple[Any, Any]:
+    row = np.arange(ws.trials) if len(reward_mean) > 1 else 0
+    return (
+        ws.put_known(model, reward_mean[row, model]),
+        ws.put_known(model, cost_mean[row, model]),
+    )
+
+
+def close_stage(ws: Workspace, round_: Round, deployed: I8, memory: Memory) -> None:
     """Write what was learned in the stage back to ``memory``, in place."""
     model = deployed.T
     slot, trial = np.nonzero(model >= 0)
     entry = model[slot, trial], trial
-    before = memory.pulls[entry]
-    for values, known in zip(memory[:4], ws.state[:4], strict=True):
+    before = memory.seen[0][entry]
+    for values, known in zip(memory.seen, ws.state.seen, strict=True):
         values[entry] = np.asarray(known)[slot, trial]
-    if rules.discount == 1.0:
-        # Only forgetting needs plays of its own.
-        memory.plays[entry] += memory.pulls[entry] - before
-    for row, kept in zip(memory.state[:KEPT], (ws.state.price, ws.state.pace), strict=True):
+    if round_.program.estimator.forgets:
+        memory.plays[entry] = np.asarray(ws.state.plays)[slot, trial]
+    else:
+        memory.plays[entry] += memory.seen[0][entry] - before
+    for row, kept in zip(memory.state, ws.state.state, strict=False):
         row[:] = np.asarray(kept)[: ws.trials]
 
 
 @in_double
 def run_rounds(
     ws: Workspace,
+    round_: Round,
     deployed: I8,
     opened: int,
     start: int,
     stop: int,
     first_trial: int,
-    rules: Rules,
-    draws: Draws,
     sums: Sums,
     trace: ModelNumbers,
-    custom: None,
     contexts: F8,
 ) -> int:
     """Play rounds ``start <= t < stop`` of the open stage for every trial.
 
     Parameters
     ----------
-    ws : Workspace
-        As left by :func:`open_stage`; modified in place.
-    deployed : ndarray of int, [trials, slots]
-    opened : int
-        First round of the stage.
+    ws, round_, deployed, opened, first_trial
+        As given to :func:`open_stage`.
     start, stop : int
         Rounds to play, 0-based.
-    first_trial : int
-        Number of the first trial; the others follow.
-    rules : Rules
-    draws : Draws
     sums : Sums
         Written: sums over these rounds, [trials].
     trace : ndarray of int, [stop - start, trials] or [0, 0]
         Written unless empty: the model pulled, -1 for none.
-    custom : None
-        Functions of the user are not called here.
     contexts : ndarray
         Empty: there is no contextual estimator here.
 
@@ -433,12 +422,15 @@ def run_rounds(
     int
         -1, as no such function can go wrong.
     """
-    del deployed, custom, contexts
-    if ws.draws is None:
+    del deployed, contexts
+    program = round_.program
+    if ws.tables is None:
         everywhere = NamedSharding(ws.mesh, Spec())
-        ws.draws = jax.device_put(Draws(*map(np.asarray, draws)), everywhere)  # type: ignore[arg-type]
-    _, playing = _compiled(ws.mesh)
-    numbers = numbers_of(rules, ws.dtype)
+        law = program.reward
+        tables = Tables(law.table, program.cost.table, law.task_prob, law.task_alias)
+        ws.tables = jax.device_put(tables, everywhere)
+    _, playing = _compiled(ws.mesh, round_.form)
+    numbers = numbers_of(program, ws.dtype)
     added = Sums(*(ws.put(np.zeros(ws.trials), 0.0, np.float64) for _ in sums))
     rows = TRACED if len(trace) else 0
     for begin in range(start, stop, rows or stop - start):
@@ -446,7 +438,7 @@ def run_rounds(
         played = ws.put(np.zeros((rows, ws.trials)), 0, trace.dtype)
         span = (np.int64(x) for x in (opened, begin, end, first_trial))
         ws.state, added, played = playing(
-            ws.fixed, ws.state, added, played, numbers, ws.draws, *span
+            ws.fixed, ws.state, added, played, numbers, ws.tables, *span
         )
         if rows:
             trace[begin - start : end - start] = np.asarray(played)[: end - begin, : ws.trials]

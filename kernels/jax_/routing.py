@@ -19,6 +19,7 @@ from jax import lax
 from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
+from fastroute.kernels.formulas import rounded
 from fastroute.kernels.jax_.lanes import (
     WIDTH,
     at,
@@ -28,7 +29,6 @@ from fastroute.kernels.jax_.lanes import (
     largest,
     least,
     over_models,
-    rounded,
     tolerances,
     total,
 )
