@@ -201,10 +201,7 @@ def test_batches_agree_bit_for_bit(rule: str) -> None:
 
 
 def test_bounds_narrow_with_observations_and_widen_with_gamma() -> None:
-    at = [
-        plain(n, 0.3 * n, 0.4 * n, 0.1, 0.0, 1.0, "optimistic", 0.0)
-        for n in (10.0, 100.0, 1e4)
-    ]
+    at = [plain(n, 0.3 * n, 0.4 * n, 0.1, 0.0, 1.0, "optimistic", 0.0) for n in (10.0, 100.0, 1e4)]
     assert at[0][0] > at[1][0] > at[2][0] > 0.3
     assert at[0][1] < at[1][1] < at[2][1] < 0.4
     wide = plain(100.0, 30.0, 40.0, 1.0, 0.0, 1.0, "optimistic", 0.0)

@@ -12,7 +12,8 @@ from polars.testing import assert_frame_equal
 
 import fastroute as fr
 import own_parts
-from fastroute.policies import DEPLOYERS, ESTIMATORS, ROUTERS, RunNumbers, part
+from fastroute.kernels.formulas.estimates import RADIUS_PARAMETERS
+from fastroute.policies import DEPLOYERS, ESTIMATORS, ROUTERS, Estimator, RunNumbers, part
 from fastroute.study import Study, StudyError, load, run_study
 from fastroute.study.build import flat_options
 from fastroute.study.cells import lay_out
@@ -135,26 +136,36 @@ def test_every_problem_is_found() -> None:
 
 
 def test_numbers_of_a_run() -> None:
-    assert fr.UCB(gamma=0.5).parameters(RUN) == (1.0, 0.5)
-    assert fr.UCB(gamma=0.5, init="forced", init_pulls=3).parameters(RUN) == (3.0, 0.5)
-    assert fr.Mean(init="formula").parameters(RUN) == (0.0,)
-    assert fr.Discounted(gamma="paper").parameters(RUN) == (1.0, 0.1, 0.997)
+    def numbers(estimator: Estimator, *names: str) -> tuple[float, ...]:
+        given = dict(zip(RADIUS_PARAMETERS, estimator.parameters(RUN), strict=False))
+        assert (given["cost_min"], given["cost_max"]) == (RUN.cost_min, RUN.cost_max)
+        return tuple(given[name] for name in names)
+
+    of_bounds = "unobserved_below", "gamma"
+    assert numbers(fr.UCB(gamma=0.5), *of_bounds) == (1.0, 0.5)
+    assert numbers(fr.UCB(gamma=0.5, init="forced", init_pulls=3), *of_bounds) == (3.0, 0.5)
+    assert numbers(fr.Mean(init="formula"), *of_bounds) == (0.0, 0.0)
+    assert numbers(fr.Discounted(gamma="paper"), *of_bounds, "discount") == (1.0, 0.1, 0.997)
     assert fr.KnownMeans().parameters(RUN) == ()
     prior: dict[str, Any] = {"init": "prior", "init_pulls": 4, "prior_reward": 0.25}
     assert fr.Thompson(**prior).first(RUN) == (4.0, 1.0, 0.5)
     assert fr.Thompson(**prior, prior_cost=1.5).first(RUN) == (4.0, 1.0, 6.0)
     assert fr.Thompson(prior_reward=0.25).first(RUN) == (0.0, 0.0, 0.0)
-    assert fr.EpsilonGreedy().parameters(RUN) == pytest.approx((0.05,))
-    assert fr.ExploreThenCommit(explore=0.01).parameters(RUN) == (4.0,)
-    assert fr.ExploreThenCommit().parameters(RUN) == (55.0,)
-    assert fr.DriftPlusPenalty().parameters(RUN) == (np.sqrt(8_000),)
-    assert fr.Pacer().parameters(RUN) == (0.05, 0.05, 5.0)
+    of_lp, scale = (RUN.budget, RUN.cost_max), (RUN.budget, 1.0 / RUN.cost_max)
+    assert fr.LP().parameters(RUN) == fr.TrueLP().parameters(RUN) == of_lp
+    assert fr.EpsilonGreedy().parameters(RUN) == pytest.approx((*of_lp, 0.05))
+    assert fr.ExploreThenCommit(explore=0.01).parameters(RUN) == (*of_lp, 4.0)
+    assert fr.ExploreThenCommit().parameters(RUN) == (*of_lp, 55.0)
+    assert fr.DriftPlusPenalty().parameters(RUN) == (np.sqrt(8_000), *scale)
+    assert fr.Pacer().parameters(RUN) == (0.05, *scale, 0.05, 5.0)
     assert fr.Pacer().first_state(RUN) == (0.0, 0.5)
-    assert fr.PrimalDual().parameters(RUN) == pytest.approx((np.sqrt(np.log(2) / 2_000),))
-    assert fr.PrimalDual(step=0.5).parameters(RUN._replace(budget=0.0)) == (0.5,)
-    assert fr.PrimalDual().parameters(RUN._replace(budget=0.0)) == (1.0,)
+    expected = (np.sqrt(np.log(2) / 2_000), *scale)
+    assert fr.PrimalDual().parameters(RUN) == pytest.approx(expected)
+    nothing = RUN._replace(budget=0.0)
+    assert fr.PrimalDual(step=0.5).parameters(nothing) == (0.5, 0.0, 0.5)
+    assert fr.PrimalDual().parameters(nothing) == (1.0, 0.0, 0.5)
     assert fr.PrimalDual().first_state(RUN) == (1.0,)
-    assert fr.LP().parameters(RUN) == fr.LP().first_state(RUN) == ()
+    assert fr.LP().first_state(RUN) == ()
     assert RUN._replace(cost_max=0.0).pace == 1.0
 
 

@@ -64,7 +64,11 @@ def test_nothing_that_is_kept_is_deleted(tmp_path: Path) -> None:
     def start() -> Path:
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
         done = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return Path(done.stdout.strip())
 

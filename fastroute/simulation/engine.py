@@ -117,7 +117,8 @@ def compose(policy: Policy, program: Program, backend: str) -> Any:
     try:
         return kernel.compose(program)
     except NumbaError as error:
-        own = [part.label for part in policy.parts if part.is_own] or ["a law of the scenario"]
+        own = [f"{part.kind} {part.label}" for part in policy.parts if part.is_own]
+        own = own or ["a law of the scenario"]
         raise ValueError(f"{', '.join(own)}: cannot be compiled: {error}") from error
 
 

@@ -47,8 +47,7 @@ def compile_for(signature: Any, function: Callable[..., Any], *, keep: bool = Tr
     """
     if config.DISABLE_JIT:  # type: ignore[attr-defined]  # set from the environment
         return function
-    options = {"nogil": True, "error_model": "numpy"}
-    kernel = _stamped(njit(**options, cache=keep and keeps())(function))
+    kernel = _stamped(njit(nogil=True, error_model="numpy", cache=keep and keeps())(function))
     kernel.compile(signature)
     kernel.disable_compile()
     return kernel
