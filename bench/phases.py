@@ -12,12 +12,20 @@ import numpy as np
 from numba import njit
 
 from fastroute.bench.workloads import LIMIT, routing_problems
+from fastroute.kernels.formulas import outcomes
 from fastroute.kernels.numba_ import basis, lanes, layout, rounds, routing
-from fastroute.kernels.types import STATES, Draws, Memory, Rules
+from fastroute.kernels.numba_.passes import COMMON, NO_TABLE, Tables, common_numbers, lay_out
+from fastroute.kernels.types import STATES, Memory, Outcome, Program
+from fastroute.policies import RunNumbers
+from fastroute.policies.estimators import UCB
+from fastroute.policies.routers import LP
 
 #: Calls of a pass in one reading of the clock, and readings, of which the least counts.
 _CALLS: Final = 2000
 _READINGS: Final = 30
+#: Budget and largest cost of the world of the rounds.
+_BUDGET: Final = 0.45
+_COST_MAX: Final = 1.5
 
 
 def round_passes(slots: int) -> dict[str, float]:
@@ -27,27 +35,54 @@ def round_passes(slots: int) -> dict[str, float]:
     """
     draw = np.random.default_rng(0)
     trials = layout.WIDTH
-    ws = layout.workspace(trials, slots)
     deployed = np.tile(np.arange(slots), (trials, 1))
     reward, cost = draw.uniform(0.2, 0.9, (1, slots)), draw.uniform(0.1, 1.0, (1, slots))
     pulls = np.full((slots, trials), 400.0)
     hits = draw.binomial(400, reward.T, pulls.shape).astype(np.float64)
-    empty = np.zeros((0, 0, 0, 0))
-    memory = Memory(pulls, hits, pulls * cost.T, pulls.copy(), np.zeros((STATES, trials)), empty)
-    seed: Any = np.uint64(0)
-    rules = Rules(seed, 0.45, 0.1, 0.0, 1.5, 0, 0, 0, 1.0, 1, -1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
-    none = np.zeros((1, 1))
-    draws = Draws(0, 0, none, none, none[0], np.zeros(1, np.int64), False)
-    rounds.open_stage(ws, deployed, memory, reward, cost, np.full(slots, LIMIT), rules)
-    w, size, zero = ws[0], np.uint64(slots), np.uint64(0)
-    return {
-        "draw": _time(trials, rounds._draw, w, zero, zero, zero),
-        "check the basis": _time(trials, basis.check, w, size, rules.cost_max),
-        "shares": _time(trials, basis.share, w, rules.budget),
-        "choose": _time(trials, rounds._choose, w, size),
-        "observe": _time(trials, rounds._observe, w, 0, trials, deployed, draws, 0),
-        "update": _time(trials, rounds._update, w, rules),
+    memory = Memory(
+        seen=np.stack([pulls, hits, pulls * cost.T]),
+        plays=pulls.copy(),
+        state=np.zeros((STATES, trials)),
+        contexts=np.zeros((0, 0, 0, 0)),
+    )
+    round_ = rounds.compose(_program(slots))
+    ws = rounds.workspace(trials, slots)
+    limit = np.full(slots, LIMIT)
+    rounds.open_stage(ws, round_, deployed, memory, reward, cost, limit, 0, 0)
+    w, size = ws.blocks[0], np.uint64(slots)
+    numbers, places = lay_out(round_.playing, len(COMMON))
+    array = np.array([*common_numbers(0, 0, trials, slots, 0), *numbers])
+    tables = Tables(*[NO_TABLE] * len(Tables._fields))
+    times = {
+        "check the basis": _time(trials, basis.check, w, size, _COST_MAX),
+        "shares": _time(trials, basis.share, w, _BUDGET),
     }
+    for one, at in zip(round_.playing, places, strict=True):
+        arguments = (ws.blocks, 0, 1, 0, array, at, ws.scratch, tables)
+        times[one.function.__name__] = _time(trials, one.function, *arguments)
+    return times
+
+
+def _program(models: int) -> Program:
+    """StageRoute on Bernoulli rewards and uniform costs."""
+    run = RunNumbers(
+        horizon=10**6,
+        stage_length=10**4,
+        n_models=models,
+        budget=_BUDGET,
+        cost_min=0.0,
+        cost_max=_COST_MAX,
+    )
+    none, no_tasks = NO_TABLE, (np.zeros(0), np.zeros(0, np.int64))
+    return Program(
+        seed=0,
+        estimator=UCB().kernel(run),
+        router=LP().kernel(run),
+        reward=Outcome("elementwise", outcomes.bernoulli, (), none, *no_tasks),
+        cost=Outcome("elementwise", outcomes.uniform_cost, (), none, *no_tasks),
+        cost_min=run.cost_min,
+        cost_max=run.cost_max,
+    )
 
 
 def routing_passes(models: int) -> dict[str, float]:

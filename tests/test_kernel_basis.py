@@ -1,4 +1,4 @@
-"""Bases of the routing LPs in the round loop: mended together as one by one."""
+"""Bases of the routing LPs in the round loop: solved anew together as one by one."""
 
 from collections.abc import Callable
 
@@ -19,13 +19,13 @@ def block_of(problems: Problems) -> F8:
     for m in range(size):
         o = int(layout.HEAD) + m * int(layout.STEP)
         rows = (
-            (layout.S_UPPER, problems.reward[:, m]),
-            (layout.S_LOWER, problems.cost[:, m]),
-            (layout.S_LIMIT, problems.limit[:, m]),
-            (layout.S_MEAN, rng.random(count)),
-            (layout.S_PRICE, rng.random(count)),
-            (layout.S_SIDE, rng.choice([-1.0, 0.0, 1.0], count)),
-            (layout.S_FIXED, rng.random(count)),
+            (layout.SLOT.upper, problems.reward[:, m]),
+            (layout.SLOT.lower, problems.cost[:, m]),
+            (layout.SLOT.limit, problems.limit[:, m]),
+            (layout.SLOT.mean_reward, rng.random(count)),
+            (layout.SLOT.mean_cost, rng.random(count)),
+            (layout.SLOT.side, rng.choice([-1.0, 0.0, 1.0], count)),
+            (layout.SLOT.share, rng.random(count)),
         )
         for row, values in rows:
             w[o + int(row) : o + int(row) + count] = values
@@ -35,7 +35,7 @@ def block_of(problems: Problems) -> F8:
 @pytest.mark.parametrize("kind", [random_problems, exact_problems, degenerate_problems])
 @pytest.mark.parametrize("size", [1, 3, 5, 16])
 @pytest.mark.parametrize("lost", [3, basis.FEW, 35, 64])
-def test_bases_mended_together_are_those_mended_one_by_one(
+def test_bases_repaired_together_are_those_repaired_one_by_one(
     kind: Callable[[np.random.Generator, int, int], Problems], size: int, lost: int
 ) -> None:
     rng = np.random.default_rng(17)
@@ -44,16 +44,16 @@ def test_bases_mended_together_are_those_mended_one_by_one(
     budget = float(np.median(problems.budget))
     bad = rng.choice(layout.WIDTH, lost, replace=False)
     one, together = block_of(problems), block_of(problems)
-    together[0, int(layout.BAD) + bad] = one[0, int(layout.BAD) + bad] = 1.0
+    together[0, int(layout.LANE.lost) + bad] = one[0, int(layout.LANE.lost) + bad] = 1.0
     buffers = [np.empty(size) for _ in range(5)]
     for lane in np.sort(bad):
-        basis.mend_one(one[0], np.uint64(size), np.uint64(lane), budget, *buffers)
-    who = np.empty(layout.WIDTH, np.uint64)
+        basis.repair_one(one[0], np.uint64(size), np.uint64(lane), budget, *buffers)
+    who = np.empty(layout.WIDTH)
     count = basis.collect(together[0], np.uint64(0), np.uint64(layout.WIDTH), who, 0)
     assert count == lost
-    basis.mend(together, lanes.workspace(size), np.uint64(size), budget, who[:count], *buffers)
+    basis.repair(together, lanes.workspace(size), np.uint64(size), budget, who, count, *buffers)
     np.testing.assert_array_equal(together, one)
-    status = one[0, int(layout.STATUS) + bad]
+    status = one[0, int(layout.LANE.status) + bad]
     assert set(status) <= {OPTIMAL, NO_CAPACITY, OVER_BUDGET}
 
 

@@ -1,4 +1,7 @@
-"""Confidence bounds against the formulas of the definition, written out once more here."""
+"""Confidence bounds against the formulas of the definition, written out once more here.
+
+The formula stands once; it is called as plain Python calls it, compiled, and on whole tables.
+"""
 
 import math
 from typing import Any
@@ -7,13 +10,40 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from numba import njit
 
-from fastroute.kernels.codes import INIT_FORCED, INIT_FORMULA, INIT_OPTIMISTIC, INIT_PRIOR
-from fastroute.kernels.numba_ import bounds as compiled
-from fastroute.kernels.ref import bounds as plain
+import fastroute as fr
+from fastroute.kernels.formulas import estimates
+from fastroute.kernels.numba_.formulas import formula
+from fastroute.policies import Estimator
 
-RULES = (INIT_OPTIMISTIC, INIT_FORMULA, INIT_PRIOR, INIT_FORCED)
+RULES = ("optimistic", "formula", "prior", "forced")
+
+_compiled = njit(error_model="numpy")(formula(estimates.bounds))
+
+
+def plain(
+    count: Any,
+    sum_reward: Any,
+    sum_cost: Any,
+    gamma: float,
+    cost_min: float,
+    cost_max: float,
+    init: str,
+    init_pulls: float,
+    call: Any = estimates.bounds,
+) -> Any:
+    """U and L as the estimator with this rule has them."""
+    estimator: Estimator = fr.UCB(init=init, init_pulls=max(int(init_pulls), 1))
+    below = estimator.unobserved_below
+    return call((count, sum_reward, sum_cost), gamma, cost_min, cost_max, -1.0, below)
+
+
+def compiled(*arguments: Any) -> Any:
+    return plain(*arguments, call=_compiled)
+
+
+BOTH = pytest.mark.parametrize("bounds", [plain, compiled], ids=["python", "numba"])
 
 
 def f_rad(v: float, n: float, gamma: float) -> float:
@@ -50,7 +80,7 @@ def test_observed_models_follow_the_formulas(seed: int) -> None:
     for _ in range(200):
         x = draw(rng)
         for rule in RULES:
-            if x["count"] == 0.0 and rule in (INIT_OPTIMISTIC, INIT_FORCED):
+            if x["count"] == 0.0 and rule in ("optimistic", "forced"):
                 continue
             want = expected(
                 int(x["count"]),
@@ -60,57 +90,57 @@ def test_observed_models_follow_the_formulas(seed: int) -> None:
                 x["cost_min"],
                 x["cost_max"],
             )
-            for module in (plain, compiled):
-                got = module.bounds(*x.values(), rule, 0.0)
+            for bounds in (plain, compiled):
+                got = bounds(*x.values(), rule, 0.0)
                 assert got[0] == pytest.approx(want[0], rel=1e-13, abs=1e-15)
                 assert got[1] == pytest.approx(want[1], rel=1e-12, abs=1e-13 * x["cost_max"])
 
 
-@pytest.mark.parametrize("module", [plain, compiled], ids=["ref", "numba"])
-def test_rules_for_a_model_without_observations(module: Any) -> None:
-    def at(rule: int, count: float = 0.0, pulls: float = 0.0) -> tuple[float, float]:
-        found: tuple[float, float] = module.bounds(
+@BOTH
+def test_rules_for_a_model_without_observations(bounds: Any) -> None:
+    def at(rule: str, count: float = 0.0, pulls: float = 0.0) -> tuple[float, float]:
+        found: tuple[float, float] = bounds(
             count, 0.5 * count, 2.0 * count, 0.1, 0.5, 4.0, rule, pulls
         )
         return found
 
-    assert at(INIT_OPTIMISTIC) == (1.0, 0.5)
+    assert at("optimistic") == (1.0, 0.5)
     # The formulas at n = 0: U = 2 gamma, and L = c_min.
-    assert at(INIT_FORMULA) == (0.2, 0.5)
+    assert at("formula") == (0.2, 0.5)
     # Forced: as if unobserved up to the given number of pulls, and not one further.
     for count in (0.0, 1.0, 2.0):
-        assert at(INIT_FORCED, count, 3.0) == (1.0, 0.5)
-    assert at(INIT_FORCED, 3.0, 3.0) == at(INIT_FORMULA, 3.0)
-    assert at(INIT_FORCED, 3.0, 3.0) != (1.0, 0.5)
+        assert at("forced", count, 3.0) == (1.0, 0.5)
+    assert at("forced", 3.0, 3.0) == at("formula", 3.0)
+    assert at("forced", 3.0, 3.0) != (1.0, 0.5)
     # Prior: pseudo-observations are observations; the forced count is not looked at.
-    assert at(INIT_PRIOR, 2.0, 5.0) == at(INIT_FORMULA, 2.0)
-    assert at(INIT_OPTIMISTIC, 2.0, 5.0) == at(INIT_FORMULA, 2.0)
+    assert at("prior", 2.0, 5.0) == at("formula", 2.0)
+    assert at("optimistic", 2.0, 5.0) == at("formula", 2.0)
 
 
-@pytest.mark.parametrize("module", [plain, compiled], ids=["ref", "numba"])
-def test_one_zero_reward_starves_at_a_small_gamma(module: Any) -> None:
+@BOTH
+def test_one_zero_reward_starves_at_a_small_gamma(bounds: Any) -> None:
     """The documented trap: gamma = 0.1, one pull without reward."""
-    upper, _ = module.bounds(1.0, 0.0, 1.0, 0.1, 0.0, 2.0, INIT_OPTIMISTIC, 0.0)
+    upper, _ = bounds(1.0, 0.0, 1.0, 0.1, 0.0, 2.0, "optimistic", 0.0)
     assert upper == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("module", [plain, compiled], ids=["ref", "numba"])
-def test_without_width_the_bounds_are_the_shrunk_means(module: Any) -> None:
-    upper, lower = module.bounds(3.0, 2.0, 6.0, 0.0, 0.0, 4.0, INIT_OPTIMISTIC, 0.0)
+@BOTH
+def test_without_width_the_bounds_are_the_shrunk_means(bounds: Any) -> None:
+    upper, lower = bounds(3.0, 2.0, 6.0, 0.0, 0.0, 4.0, "optimistic", 0.0)
     assert (upper, lower) == (0.5, 1.5)
 
 
-@pytest.mark.parametrize("module", [plain, compiled], ids=["ref", "numba"])
+@BOTH
 @pytest.mark.parametrize("power", [-9, -6, -3, 3, 6, 9])
-def test_the_unit_of_cost_does_not_matter(module: Any, power: int) -> None:
+def test_the_unit_of_cost_does_not_matter(bounds: Any, power: int) -> None:
     rng = np.random.default_rng(7)
     scale = 10.0**power
     for _ in range(200):
         x = draw(rng)
-        upper, lower = module.bounds(*x.values(), INIT_OPTIMISTIC, 0.0)
+        upper, lower = bounds(*x.values(), "optimistic", 0.0)
         for key in ("sum_cost", "cost_min", "cost_max"):
             x[key] *= scale
-        scaled = module.bounds(*x.values(), INIT_OPTIMISTIC, 0.0)
+        scaled = bounds(*x.values(), "optimistic", 0.0)
         assert scaled[0] == upper
         assert scaled[1] == pytest.approx(lower * scale, rel=1e-12, abs=1e-14 * x["cost_max"])
 
@@ -132,7 +162,7 @@ def test_bounds_stay_in_range_and_agree_bit_for_bit(
     gamma: float,
     low: float,
     top: float,
-    rule: int,
+    rule: str,
     pulls: int,
 ) -> None:
     arguments = (
@@ -145,41 +175,35 @@ def test_bounds_stay_in_range_and_agree_bit_for_bit(
         rule,
         float(pulls),
     )
-    found = plain.bounds(*arguments)
-    assert compiled.bounds(*arguments) == found
+    found = plain(*arguments)
+    assert compiled(*arguments) == found
     assert 0.0 <= found[0] <= 1.0
     assert low * top <= found[1] <= top
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_batches_agree_bit_for_bit(rule: int) -> None:
-    rng = np.random.default_rng(rule)
+def test_batches_agree_bit_for_bit(rule: str) -> None:
+    rng = np.random.default_rng(RULES.index(rule))
     shape = (17, 23)
     count = rng.integers(0, 6, shape).astype(np.float64)
     reward = count * rng.random(shape)
     cost = count * rng.random(shape) * 3.0
     rest = (0.3, 0.25, 3.0, rule, 2)
-    out: list[NDArray[np.float64]] = []
-    for module in (plain, compiled):
-        upper, lower = np.full(shape, np.nan), np.full(shape, np.nan)
-        module.bounds_batch(count, reward, cost, *rest, upper, lower)
-        out += [upper, lower]
-    np.testing.assert_array_equal(out[0], out[2])
-    np.testing.assert_array_equal(out[1], out[3])
+    out = plain(count, reward, cost, *rest)
+    for m, t in np.ndindex(shape):
+        one = compiled(float(count[m, t]), float(reward[m, t]), float(cost[m, t]), *rest)
+        assert (out[0][m, t], out[1][m, t]) == one
     for m, t in ((0, 0), (3, 9), (16, 22)):
-        one = plain.bounds(
+        one = plain(
             float(count[m, t]), float(reward[m, t]), float(cost[m, t]), 0.3, 0.25, 3.0, rule, 2.0
         )
         assert (out[0][m, t], out[1][m, t]) == one
 
 
 def test_bounds_narrow_with_observations_and_widen_with_gamma() -> None:
-    at = [
-        plain.bounds(n, 0.3 * n, 0.4 * n, 0.1, 0.0, 1.0, INIT_OPTIMISTIC, 0.0)
-        for n in (10.0, 100.0, 1e4)
-    ]
+    at = [plain(n, 0.3 * n, 0.4 * n, 0.1, 0.0, 1.0, "optimistic", 0.0) for n in (10.0, 100.0, 1e4)]
     assert at[0][0] > at[1][0] > at[2][0] > 0.3
     assert at[0][1] < at[1][1] < at[2][1] < 0.4
-    wide = plain.bounds(100.0, 30.0, 40.0, 1.0, 0.0, 1.0, INIT_OPTIMISTIC, 0.0)
+    wide = plain(100.0, 30.0, 40.0, 1.0, 0.0, 1.0, "optimistic", 0.0)
     assert wide[0] > at[1][0]
     assert wide[1] < at[1][1]

@@ -421,7 +421,7 @@ def test_ordinary_problems_are_solved_in_lockstep() -> None:
     w = lanes.workspace(5)
     compiled._load(w, *problems, np.uint64(0), count, size)
     lanes.solve_lanes(w, size, count)
-    hard = w[int(lanes.HARD) : int(lanes.HARD) + lanes.WIDTH] != 0.0
+    hard = w[int(lanes.LANE.hard) : int(lanes.LANE.hard) + lanes.WIDTH] != 0.0
     far = problems.cost.max(1) > REACH * problems.budget
     np.testing.assert_array_equal(hard, far | (compiled.solve(*problems).status != OPTIMAL))
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import fastroute as fr
-from fastroute.kernels.numba_.cache import private_folder
+from fastroute.kernels.numba_.compile import private_folder
 
 IMPORT = (
     "import os, sys, tempfile; tempfile.tempdir = sys.argv[1];"
-    "import fastroute.kernels.numba_ as kernels, fastroute.kernels.numba_.rounds;"
-    "print(kernels.CACHE, os.environ.get('NUMBA_CACHE_DIR'))"
+    "import fastroute.kernels.numba_.rounds; from fastroute.kernels.numba_ import compile;"
+    "print(compile.keeps(), os.environ.get('NUMBA_CACHE_DIR'))"
 )
 
 

@@ -12,7 +12,8 @@ from polars.testing import assert_frame_equal
 
 import fastroute as fr
 import own_parts
-from fastroute.policies import DEPLOYERS, ESTIMATORS, ROUTERS, RunNumbers, part
+from fastroute.kernels.formulas.estimates import RADIUS_PARAMETERS
+from fastroute.policies import DEPLOYERS, ESTIMATORS, ROUTERS, Estimator, RunNumbers, part
 from fastroute.study import Study, StudyError, load, run_study
 from fastroute.study.build import flat_options
 from fastroute.study.cells import lay_out

@@ -5,10 +5,10 @@ A router that ranks is made of up to two formulas::
     score(upper, lower, state, *parameters) -> score
     learn(state, reward, cost, *parameters) -> state
 
-``upper`` and ``lower`` are the bounds of a model, ``state`` is what the router keeps of a trial (at
-most ``STATES`` numbers).  Parameters are the numbers of the router, in the order in which it gives
-them.  ``pace`` is the cost of a round that prices aim at; costs times ``scale`` are on the scale of the
-rewards.
+``upper`` and ``lower`` are the bounds of a model, ``state`` is what the router keeps of a trial
+(at most ``STATES`` numbers).  Parameters are the numbers of the router, in the order in which it
+gives them.  ``pace`` is the cost of a round that prices aim at; costs times ``scale`` are on the
+scale of the rewards.
 """
 
 from typing import Any
@@ -45,7 +45,7 @@ def pacer_score(
     ceiling: Any,
 ) -> Any:
     """Reward less its price, ``U - lam c``."""
-    price, mean = state
+    price, _ = state
     return upper - rounded(price * rounded(lower * scale))
 
 

@@ -25,8 +25,8 @@ LINE = np.uint64(problems.LINE)
 def check(w, slots, cost_max):
     """Find by how much every lane's basis is the best one for this round's bounds.
 
-    ``LANE.worst`` is the smallest advantage of a full model over the marginal level, or of that level
-    over an empty model; ties count as 0.
+    ``LANE.worst`` is the smallest advantage of a full model over the marginal level, or of that
+    level over an empty model; ties count as 0.
     """
     for lane in range(LANES):
         pair = w[LANE.pair + lane] > 0.0
@@ -137,12 +137,24 @@ def share(w, budget):
 
 @compiled
 def collect(w, first, lanes, who, count):
-    """Add the lanes marked ``LANE.lost`` of a block, whose first trial is ``first``, to the list ``who``.
+    """Add the lanes of a block that are marked ``LANE.lost`` to the list ``who``.
+
+    Parameters
+    ----------
+    w : f8 [rows * STRIDE]
+    first : uint64
+        First trial of the block.
+    lanes : uint64
+        Lanes in use.
+    who : f8
+        Written.
+    count : int
+        Entries that the list has.
 
     Returns
     -------
     int
-        Entries of the list, of which ``count`` were there before.
+        Entries that the list has now.
     """
     for lane in range(lanes):
         if w[LANE.lost + lane] != 0.0:

@@ -64,7 +64,7 @@ def by_task(part: EstimatorKernel) -> EstimatorPasses:
 
 
 def known_means(part: EstimatorKernel) -> EstimatorPasses:
-    """The true means."""
+    """Make the true means the bounds, for good."""
     observe = formula(part.observe)
     counts = len(part.first), len(part.parameters)
     observed = compile_pass(_only_observe, observe, *counts, keep=built_in(observe))
@@ -259,7 +259,7 @@ def _open(bounds: Any, seen_count: int, count: int) -> Any:
 
 
 def open_known() -> Any:
-    """The true means are the bounds."""
+    """Copy the true means to the bounds."""
 
     def open_(ws, first, stop, now, numbers, at, scratch, tables):
         slots = np.uint64(numbers[COMMON.slots])

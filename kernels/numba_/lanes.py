@@ -60,9 +60,10 @@ def solve_lanes(w, size, lanes):
     Parameters
     ----------
     w : f8 [rows * stride]
-        From :func:`workspace`, with ``LANE.budget`` of every lane and ``SLOT.upper``, ``SLOT.lower`` and
-        ``SLOT.limit`` (0: absent) of every lane and model.  Written: ``LANE.hard`` where the problem is left
-        to ``solve_one``; else the basis, the budget price and every model's side.
+        From :func:`workspace`, with ``LANE.budget`` of every lane and ``SLOT.upper``,
+        ``SLOT.lower`` and ``SLOT.limit`` (0: absent) of every lane and model.  Written:
+        ``LANE.hard`` where the problem is left to ``solve_one``; else the basis, the budget price
+        and every model's side.
     size : uint64
         Models M.
     lanes : uint64

@@ -13,7 +13,7 @@ from fastroute.kernels.types import Outcome
 
 
 def passes(reward: Outcome, cost: Outcome) -> tuple[Pass, ...]:
-    """Passes of the world's laws, in their order."""
+    """Return the passes of the world's laws, in their order."""
     laws = [law.draw if law.draw is not None else always for law in (reward, cost)]
     counts = [len(law.parameters) if law.draw is not None else 0 for law in (reward, cost)]
     drawn = compile_pass(_elementwise, *map(formula, laws), *counts, keep=built_in(*laws))
@@ -107,7 +107,7 @@ def _by_task(which: int) -> Any:
 
 
 def _replay(which: int) -> Any:
-    """Recorded outcome of a query drawn uniformly."""
+    """Look up the recorded outcome of a query drawn uniformly."""
     value, _ = _rows(which)
 
     def observe(ws, first, stop, now, numbers, at, scratch, tables):
@@ -129,7 +129,7 @@ def _replay(which: int) -> Any:
 
 
 def _replay_in_order(which: int) -> Any:
-    """Recorded outcome of the next query of the table."""
+    """Look up the recorded outcome of the next query of the table."""
     value, _ = _rows(which)
 
     def observe(ws, first, stop, now, numbers, at, scratch, tables):

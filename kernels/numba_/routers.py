@@ -53,7 +53,7 @@ def scratch(slots: int) -> np.ndarray:
 
 
 def lp(part: RouterKernel, estimator: EstimatorPasses, _: EstimatorKernel) -> RouterPasses:
-    """The routing LP, solved for every query."""
+    """Solve the routing LP for every query."""
     from_scratch = _solve_all(part.parameters)
     checked = Pass(compile_pass(_list_lost), part.parameters), from_scratch[1]
     return RouterPasses(
@@ -66,7 +66,7 @@ def lp(part: RouterKernel, estimator: EstimatorPasses, _: EstimatorKernel) -> Ro
 
 
 def known_lp(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
-    """The routing LP on the true means, which never change in a stage."""
+    """Solve the routing LP on the true means, which never change in a stage."""
     known = Pass(compile_pass(open_known))
     return RouterPasses((known, *_solve_all(part.parameters)), _never(), (), held=True)
 
@@ -74,7 +74,7 @@ def known_lp(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> Rou
 def epsilon_greedy(
     part: RouterKernel, estimator: EstimatorPasses, kernel: EstimatorKernel
 ) -> RouterPasses:
-    """The LP's distribution mixed with the uniform one; its last number is the share of that."""
+    """Mix the LP's distribution with the uniform one, whose share is the last number."""
     *of_lp, explore = part.parameters
     solved = lp(part._replace(parameters=tuple(of_lp)), estimator, kernel)
     return solved._replace(
@@ -495,7 +495,7 @@ def _keep_even() -> Any:
 
 
 def _decide() -> Any:
-    """The uniform of the choice first decides whether the round explores."""
+    """Let the uniform of the choice first decide whether the round explores."""
 
     def before(ws, first, stop, now, numbers, at, scratch, tables):
         explore = numbers[at]
