@@ -45,7 +45,7 @@ def pacer_score(
     ceiling: Any,
 ) -> Any:
     """Reward less its price, ``U - lam c``."""
-    price, mean = state
+    price, _ = state
     return upper - rounded(price * rounded(lower * scale))
 
 
