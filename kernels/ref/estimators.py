@@ -11,6 +11,7 @@ from fastroute.kernels.codes import STREAM_POSTERIOR
 from fastroute.kernels.formulas.estimates import bounds as radius_bounds
 from fastroute.kernels.formulas.estimates import posterior
 from fastroute.kernels.normal import normal
+from fastroute.kernels.ref.formulas import formula
 from fastroute.kernels.ref.outcomes import task_of
 from fastroute.kernels.ref.passes import Pass, Trial
 from fastroute.kernels.ref.rng import uniforms
@@ -32,10 +33,10 @@ class EstimatorPasses(NamedTuple):
 def elementwise(program: Program) -> EstimatorPasses:
     """Bounds that are a formula of what has been seen of the model."""
     part = program.estimator
+    bounds = formula(part.bounds)
 
     def renew(trial: Trial, slot: int) -> None:
-        upper, lower = part.bounds(trial.seen[slot], *part.parameters)
-        trial.upper[slot], trial.lower[slot] = float(upper), float(lower)
+        trial.upper[slot], trial.lower[slot] = bounds(trial.seen[slot], *part.parameters)
 
     def open_(trial: Trial, now: int) -> None:
         for slot in range(len(trial.models)):
@@ -93,9 +94,10 @@ def open_known(trial: Trial, now: int) -> None:
 def _observe(program: Program) -> Pass:
     """Pass that counts the observation of the pulled model."""
     part = program.estimator
+    count = formula(part.observe)
 
     def observe(trial: Trial, now: int) -> None:
-        seen = part.observe(trial.seen[trial.slot], trial.reward, trial.cost, *part.parameters)
-        trial.seen[trial.slot] = tuple(float(x) for x in seen)
+        seen = trial.seen[trial.slot]
+        trial.seen[trial.slot] = count(seen, trial.reward, trial.cost, *part.parameters)
 
     return observe

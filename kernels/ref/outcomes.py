@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from fastroute.kernels.formulas.outcomes import aliased
+from fastroute.kernels.ref.formulas import formula
 from fastroute.kernels.ref.passes import Pass, Trial
 from fastroute.kernels.types import Outcome
 
@@ -28,9 +29,9 @@ def observe(reward: Outcome, cost: Outcome) -> Pass:
 
 def elementwise(law: Outcome) -> Value:
     """Apply a formula to the uniform number and the mean."""
-    draw = law.draw
-    assert draw is not None
-    return lambda trial, u, mean, now: float(draw(u, mean, *law.parameters))
+    assert law.draw is not None
+    draw = formula(law.draw)
+    return lambda trial, u, mean, now: draw(u, mean, *law.parameters)
 
 
 def atoms(law: Outcome) -> Value:

@@ -20,6 +20,7 @@ from fastroute.kernels.formulas.shares import (
     within,
 )
 from fastroute.kernels.ref.estimators import EstimatorPasses, open_known
+from fastroute.kernels.ref.formulas import formula
 from fastroute.kernels.ref.passes import Due, Pass, Trial
 from fastroute.kernels.ref.routing import Answer, solve_one
 from fastroute.kernels.types import STATES, Program
@@ -84,17 +85,17 @@ def elimination(program: Program, estimator: EstimatorPasses) -> RouterPasses:
     """Drop what is surely not needed, and mix the LP with uniform routing."""
     budget = program.router.parameters[0]
     part = program.estimator
-    interval = part.interval
+    interval = None if part.interval is None else formula(part.interval)
 
-    def worths(trial: Trial, price: float) -> list[tuple[float, float]]:
+    def intervals(trial: Trial) -> list[tuple[float, float, float, float]]:
         if interval is None:
             means = zip(trial.mean_reward, trial.mean_cost, strict=True)
-            return [worth(reward, cost, 0.0, 0.0, price) for reward, cost in means]
-        found = [interval(seen, *part.parameters) for seen in trial.seen]
-        return [worth(*of_model, price=price) for of_model in found]
+            return [(reward, cost, 0.0, 0.0) for reward, cost in means]
+        return [interval(seen, *part.parameters) for seen in trial.seen]
 
     def eliminate(trial: Trial, now: int) -> None:
-        ends = worths(trial, _answer(trial, budget).budget_price)
+        price = _answer(trial, budget).budget_price
+        ends = [worth(r, c, r_wide, c_wide, price) for r, c, r_wide, c_wide in intervals(trial)]
         limit = list(trial.limit)
         for slot, (_, high) in enumerate(ends):
             better = [surely_better(low, high) for low, _ in ends]
@@ -115,20 +116,21 @@ def elimination(program: Program, estimator: EstimatorPasses) -> RouterPasses:
 def by_score(program: Program, estimator: EstimatorPasses) -> RouterPasses:
     """As much as allowed to the model of highest score, then to the next."""
     part = program.router
-    score, follow, size = part.score, part.learn, len(part.first)
-    assert score is not None
+    assert part.score is not None
+    score, size = formula(part.score), len(part.first)
+    follow = None if part.learn is None else formula(part.learn)
 
     def fill(trial: Trial, now: int) -> None:
         state = trial.state[:size]
         both = zip(trial.upper, trial.lower, strict=True)
-        ranked = [float(score(u, c, state, *part.parameters)) for u, c in both]
+        ranked = [score(u, c, state, *part.parameters) for u, c in both]
         trial.share = fill_by_score(ranked, trial.upper, trial.lower, trial.limit)
         trial.status = _capacity(trial.limit)
 
     def learn(trial: Trial, now: int) -> None:
         assert follow is not None
         state = follow(trial.state[:size], trial.reward, trial.cost, *part.parameters)
-        trial.state = (*(float(x) for x in state), *trial.state[size:])
+        trial.state = (*state, *trial.state[size:])
 
     learns = () if follow is None else (learn,)
     return RouterPasses((_uniform,), _at_intervals(program), (fill,), choose, learns)
