@@ -41,6 +41,8 @@ class RouterPasses(NamedTuple):
     before_choice: tuple[Pass, ...] = ()
     after_choice: tuple[Pass, ...] = ()
     learn: tuple[Pass, ...] = ()
+    #: Whether shares are held for many rounds, so that they cannot depend on the query.
+    holds: bool = False
 
 
 def scratch(slots: int) -> np.ndarray:
@@ -65,7 +67,7 @@ def lp(part: RouterKernel, estimator: EstimatorPasses, _: EstimatorKernel) -> Ro
 def known_lp(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
     """The routing LP on the true means, which never change in a stage."""
     known, solve = compile_pass(open_known), compile_pass(_solve_all)
-    return RouterPasses((Pass(known), Pass(solve, part.parameters)), _never(), ())
+    return RouterPasses((Pass(known), Pass(solve, part.parameters)), _never(), (), holds=True)
 
 
 def epsilon_greedy(
@@ -83,7 +85,7 @@ def epsilon_greedy(
 
 def uniform(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
     """Equal shares within the limits."""
-    return RouterPasses((Pass(compile_pass(_spread_all)),), _never(), ())
+    return RouterPasses((Pass(compile_pass(_spread_all)),), _never(), (), holds=True)
 
 
 def explore_then_commit(
@@ -95,6 +97,7 @@ def explore_then_commit(
         (Pass(compile_pass(_spread_all)),),
         Pass(_compile_due(_once), (change,)),
         (Pass(compile_pass(_solve_all), tuple(of_lp)),),
+        holds=True,
     )
 
 
@@ -113,6 +116,7 @@ def elimination(
         (Pass(compile_pass(_spread_all)),),
         Pass(_compile_due(_doubling)),
         (Pass(eliminate, numbers),),
+        holds=True,
     )
 
 
