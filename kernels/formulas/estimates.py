@@ -13,6 +13,7 @@ Parameters are the numbers of the estimator, in the order in which it gives them
 from typing import Any, Final
 
 from fastroute.kernels.formulas.names import maximum, minimum, rounded, sqrt, where
+from fastroute.kernels.tolerances import DOMINATED
 
 #: Numbers of the estimators with a confidence radius, in this order: width of the radius, range
 #: of the costs, side of the cost bound (-1 below, +1 above), observations below which a model
@@ -126,3 +127,8 @@ def worth(reward: Any, cost: Any, reward_width: Any, cost_width: Any, price: Any
     middle = reward - rounded(price * cost)
     width = reward_width + rounded(price * cost_width)
     return middle - width, middle + width
+
+
+def surely_better(low: Any, high: Any, margin: Any = DOMINATED) -> Any:
+    """Whether a model worth at least ``low`` is better than one worth at most ``high``."""
+    return low > high + margin

@@ -3,6 +3,10 @@
 Each takes floats, or arrays of a library that follows the array API (NumPy, JAX); the library is
 asked of the array itself, so that nothing is imported here.  Numba compiles stand-ins for them, see
 :mod:`..numba_.formulas`.
+
+Both sides of a ``where`` are worked out, so the side that is not taken must not raise: floats give
+what arrays give.  Python refuses a float division by 0 all the same: where a divisor can be 0,
+formulas write ``quotient``.
 """
 
 import math
@@ -10,9 +14,11 @@ from typing import Any
 
 
 def sqrt(x: Any) -> Any:
-    """Square root."""
+    """Square root; no number for one below 0."""
     library = _library(x)
-    return math.sqrt(x) if library is None else library.sqrt(x)
+    if library is None:
+        return math.nan if x < 0.0 else math.sqrt(x)
+    return library.sqrt(x)
 
 
 def minimum(x: Any, y: Any) -> Any:

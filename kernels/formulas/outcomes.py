@@ -21,3 +21,12 @@ def uniform_cost(uniform: Any, mean: Any, *parameters: Any) -> Any:
 def always(uniform: Any, mean: Any, *parameters: Any) -> Any:
     """Return the mean itself."""
     return mean
+
+
+def aliased(within: Any, task: Any, probability: Any, alias: Any) -> Any:
+    """Task of a query by a table of aliases (Walker 1977).
+
+    A uniform number times the number of tasks falls in the row of ``task``; ``within`` is where in
+    the row.
+    """
+    return where(within < probability, task, alias)

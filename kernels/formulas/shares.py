@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from fastroute.kernels.formulas.names import maximum, minimum, quotient, rounded, where
+from fastroute.kernels.formulas.names import maximum, minimum, quotient, rounded, sqrt, where
+from fastroute.kernels.tolerances import SHARES
 
 
 def left_over(limit: Any, before: Any) -> Any:
@@ -21,3 +22,18 @@ def again_uniform(u: Any, explore: Any) -> Any:
     A round explores where ``u < explore``.
     """
     return where(u < explore, quotient(u, explore), quotient(u - explore, 1.0 - explore))
+
+
+def explored(epochs: Any) -> Any:
+    """Part of the uniform distribution in the shares of an elimination, after so many epochs."""
+    return quotient(1.0, sqrt(2.0 * epochs))
+
+
+def within(share: Any, limit: Any, tolerance: Any = SHARES) -> Any:
+    """Whether the share that a function of the user has written is possible."""
+    return (share >= 0.0) & (share <= limit + tolerance)
+
+
+def whole(total: Any, tolerance: Any = SHARES) -> Any:
+    """Whether shares that a function of the user has written add up to 1."""
+    return abs(total - 1.0) <= tolerance

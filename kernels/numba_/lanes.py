@@ -21,11 +21,12 @@ from typing import Final
 
 import numpy as np
 
+from fastroute.kernels.formulas.rows import budget_tolerance, enough
 from fastroute.kernels.numba_.compile import compiled, inner
 from fastroute.kernels.numba_.rows import lp as LANE
 from fastroute.kernels.numba_.rows import lp_model as SLOT
 from fastroute.kernels.numba_.rows.place import LINE, LP_STRIDE, LP_WIDTH
-from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, REACH, ROUNDING, TINY
+from fastroute.kernels.tolerances import MASS, REACH, ROUNDING, TINY
 
 WIDTH: Final = LP_WIDTH
 #: Where the first model begins, and the distance to the next one.
@@ -101,9 +102,9 @@ def _prepare(w, size, lanes):
     for lane in range(lanes):
         dearest, cheapest = w[LANE.dearest + lane], w[LANE.cheapest + lane]
         b = min(w[LANE.budget + lane], dearest)
-        hard = (w[LANE.capacity + lane] < 1.0 - MASS) | (dearest < TINY) | (dearest > REACH * b)
+        hard = (not enough(w[LANE.capacity + lane])) | (dearest < TINY) | (dearest > REACH * b)
         w[LANE.hard + lane] = 1.0 if hard else 0.0
-        w[LANE.tolerance + lane] = BUDGET_RANGE * (dearest - cheapest) + BUDGET_SCALE * dearest
+        w[LANE.tolerance + lane] = budget_tolerance(dearest, cheapest)
         w[LANE.excess + lane] = cheapest - b
         w[LANE.rest + lane] = 0.0 if hard else 1.0
         w[LANE.i_slot + lane] = 0.0

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fastroute.kernels.formulas.outcomes import always
+from fastroute.kernels.formulas.outcomes import aliased, always
 from fastroute.kernels.numba_.compile import inner
 from fastroute.kernels.numba_.formulas import formula, numbers_at
 from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP, WIDTH
@@ -30,7 +30,7 @@ def task_of(u, tasks):
     """Task of a query, drawn from a table of aliases (Walker 1977)."""
     scaled = u * tasks.shape[0]
     k = np.int64(scaled)
-    return k if scaled - k < tasks[k, 0] else np.int64(tasks[k, 1])
+    return aliased(scaled - k, k, tasks[k, 0], np.int64(tasks[k, 1]))
 
 
 def _elementwise(draw_reward: Any, draw_cost: Any, reward_count: int, cost_count: int) -> Any:

@@ -84,7 +84,9 @@ def compose(program: Program) -> Round:
     forced = ()
     if part.forced_pulls:
         forced = (Pass(compile_pass(_force), (part.forced_pulls,)),)
-    prepare = (draw, *estimator.prepare) if estimator.reads_queries else estimator.prepare
+    prepare = estimator.prepare
+    if estimator.reads_queries:
+        prepare = (draw, *prepare)
     law = program.reward
     tasks = np.stack([law.task_prob, law.task_alias], axis=1) if len(law.task_prob) else NO_TABLE
     return Round(

@@ -5,14 +5,22 @@ solve an LP every round keep their bases in :mod:`.basis`.  All others write the
 model to ``SLOT.share`` and leave nothing to the basis.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL
-from fastroute.kernels.formulas.estimates import worth
-from fastroute.kernels.formulas.shares import again_uniform, left_over, mixed
+from fastroute.kernels.formulas.estimates import surely_better, worth
+from fastroute.kernels.formulas.rows import enough, proportional
+from fastroute.kernels.formulas.schedules import at_intervals, doubling, once
+from fastroute.kernels.formulas.shares import (
+    again_uniform,
+    explored,
+    left_over,
+    mixed,
+    whole,
+    within,
+)
 from fastroute.kernels.numba_ import lanes as problems
 from fastroute.kernels.numba_.basis import check, collect, repair, share
 from fastroute.kernels.numba_.compile import compiled, inner
@@ -28,7 +36,6 @@ from fastroute.kernels.numba_.passes import (
     compile_pass,
 )
 from fastroute.kernels.numba_.routing import solve_one
-from fastroute.kernels.tolerances import DOMINATED, MASS, SHARES
 from fastroute.kernels.types import STATES, EstimatorKernel, RouterKernel
 
 
@@ -180,14 +187,14 @@ def _not_at_all() -> Any:
 
 def _at_intervals() -> Any:
     def due(elapsed, slots, numbers, at):
-        return 1 if elapsed % np.int64(numbers[at]) == 0 else 0
+        return 1 if at_intervals(elapsed, np.int64(numbers[at])) else 0
 
     return due
 
 
 def _once() -> Any:
     def due(elapsed, slots, numbers, at):
-        return 1 if elapsed == np.int64(numbers[at]) else 0
+        return 1 if once(elapsed, np.int64(numbers[at])) else 0
 
     return due
 
@@ -196,9 +203,7 @@ def _doubling() -> Any:
     """M, 2 M, 4 M, ... rounds after the stage opened, with M deployed models."""
 
     def due(elapsed, slots, numbers, at):
-        size = max(slots, 1)
-        epochs = elapsed // size
-        return 1 if epochs > 0 and epochs * size == elapsed and epochs & (epochs - 1) == 0 else 0
+        return 1 if doubling(elapsed, slots) else 0
 
     return due
 
@@ -385,14 +390,14 @@ def settle(w, slots):
             )
             reward, cost = w[LANE.outside_reward + lane], w[LANE.outside_cost + lane]
             mean, price = w[o + SLOT.mean_reward + lane], w[o + SLOT.mean_cost + lane]
-            share = limit / capacity if capacity < 1.0 - MASS else share
+            share = share if enough(capacity) else proportional(limit, capacity)
             share = share if limit > 0.0 else 0.0
             w[o + SLOT.share + lane] = share
             w[LANE.outside_reward + lane] = reward + share * mean
             w[LANE.outside_cost + lane] = cost + share * price
     for lane in range(LANES):
-        lacking = w[LANE.capacity + lane] < 1.0 - MASS
-        w[LANE.status + lane] = np.float64(NO_CAPACITY if lacking else OPTIMAL)
+        fits = enough(w[LANE.capacity + lane])
+        w[LANE.status + lane] = np.float64(OPTIMAL if fits else NO_CAPACITY)
 
 
 def _learn(learn: Any, state_count: int, count: int) -> Any:
@@ -449,14 +454,14 @@ def spread(w, slots, lane):
                 rest -= w[o + SLOT.limit]
                 open_ -= 1
                 moved = True
-    lacking = capacity < 1.0 - MASS
-    w[LANE.status + lane] = np.float64(NO_CAPACITY if lacking else OPTIMAL)
+    fits = enough(capacity)
+    w[LANE.status + lane] = np.float64(OPTIMAL if fits else NO_CAPACITY)
     for m in range(slots):
         o = HEAD + m * STEP + lane
         limit = w[o + SLOT.limit]
         if limit > 0.0:
             share = level if w[o + SLOT.share] == 0.0 else w[o + SLOT.share]
-            w[o + SLOT.share] = limit / capacity if lacking else share
+            w[o + SLOT.share] = share if fits else proportional(limit, capacity)
     _expect(w, slots, lane)
 
 
@@ -601,14 +606,14 @@ def _drop(w, slots, lane, elapsed, budget, low, high, a, p, side):
     for m in range(slots):
         better = 0.0
         for k in range(slots):
-            if low[k] > high[m] + DOMINATED:
+            if surely_better(low[k], high[m]):
                 better += a[k]
-        if better >= 1.0 - MASS:
+        if enough(better):
             w[HEAD + m * STEP + lane + SLOT.limit] = 0.0
     _gather(w, slots, lane, low, high, a)
     status, _, _, _, _ = solve_one(low, high, a, size, budget, p, side)
     spread(w, slots, lane)
-    explore = 1.0 / math.sqrt(2.0 * (elapsed // size))
+    explore = explored(elapsed // size)
     for m in range(slots):
         o = HEAD + m * STEP + lane
         w[o + SLOT.share] = mixed(explore, w[o + SLOT.share], p[m])
@@ -698,11 +703,11 @@ def _copy_in(w, slots, lanes, share, state):
             total, bad = w[LANE.before + lane], w[LANE.lost + lane]
             w[o + SLOT.share + lane] = part
             w[LANE.before + lane] = total + part
-            w[LANE.lost + lane] = bad if (part >= 0.0) & (part <= a + SHARES) else 1.0
+            w[LANE.lost + lane] = bad if within(part, a) else 1.0
     settle(w, slots)
     refused = 0
     for lane in range(LANES):
-        off = (w[LANE.lost + lane] > 0.0) | (abs(w[LANE.before + lane] - 1.0) > SHARES)
+        good = (w[LANE.lost + lane] == 0.0) & whole(w[LANE.before + lane])
         lacking = w[LANE.status + lane] == NO_CAPACITY
-        refused += 1 if (np.int64(lane) < lanes) & (not lacking) & off else 0
+        refused += 1 if (np.int64(lane) < lanes) & (not lacking) & (not good) else 0
     return refused

@@ -19,11 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
+from fastroute.kernels.formulas.rows import budget_tolerance, counted_cost, enough, proportional
 from fastroute.kernels.numba_.compile import compiled, inner
 from fastroute.kernels.numba_.lanes import HEAD, LANE, SLOT, STEP, WIDTH, solve_lanes, workspace
 from fastroute.kernels.tolerances import (
-    BUDGET_RANGE,
-    BUDGET_SCALE,
     ENLARGE,
     MASS,
     REACH,
@@ -69,10 +68,10 @@ def solve_one(reward, cost, limit, size, budget, share, side):
             capacity += limit[m]
             dearest = max(dearest, cost[m])
             cheapest = min(cheapest, cost[m])
-    if capacity < 1.0 - MASS:
+    if not enough(capacity):
         for m in range(size):
             if limit[m] > 0.0:
-                share[m] = limit[m] / capacity
+                share[m] = proportional(limit[m], capacity)
                 side[m] = 1.0
         return NO_CAPACITY, 0.0, 0.0, -1, -1
     b = min(budget, dearest)
@@ -85,8 +84,7 @@ def solve_one(reward, cost, limit, size, budget, share, side):
         cheapest *= unit
         b *= unit
     mixed = dearest > REACH * b
-    reach = REACH * b if mixed else dearest
-    tolerance = BUDGET_RANGE * max(reach - cheapest, 0.0) + BUDGET_SCALE * reach
+    tolerance = budget_tolerance(counted_cost(dearest, b), cheapest)
 
     # Price 0: fill in order of reward, then cost, then index.  Costs are measured from the
     # cheapest one (shares add up to 1), which keeps small differences of large costs exact.

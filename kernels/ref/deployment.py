@@ -24,8 +24,9 @@ from fastroute.kernels.codes import (
     OVER_BUDGET,
     VERTEX,
 )
+from fastroute.kernels.formulas.rows import counted_cost
 from fastroute.kernels.ref.routing import Answer, solve_one
-from fastroute.kernels.tolerances import HANDICAP, REACH, SUPPORT, VALUE
+from fastroute.kernels.tolerances import HANDICAP, SUPPORT, VALUE
 from fastroute.kernels.types import Deployment
 
 
@@ -131,7 +132,7 @@ def _search(
     dear = [s for s in sets if found[s].status == OVER_BUDGET]
     if dear:
         least = min(spend(found[s].share) for s in dear)
-        slack = VALUE * min(max(float(x) for x in c), REACH * least)
+        slack = VALUE * counted_cost(max(float(x) for x in c), least)
         cheapest = [s for s in dear if spend(found[s].share) <= least + slack]
         return found[max(cheapest, key=reward)].share, OVER_BUDGET, len(sets)
     widest = sorted(candidates, key=lambda m: (-a[m], -u[m], c[m], m))[:largest]

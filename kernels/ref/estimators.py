@@ -1,100 +1,103 @@
-"""Estimators: what is believed of the models of a trial.
+"""Estimators: what is believed of each model, renewed for the pulled one after every round.
 
-A function here makes an estimator; ``EstimatorKernel.kernel`` is its name.
+A function here makes the passes of an estimator; ``EstimatorKernel.kernel`` is its name.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from fastroute.kernels.codes import STREAM_POSTERIOR
+from fastroute.kernels.formulas.estimates import bounds as radius_bounds
 from fastroute.kernels.formulas.estimates import posterior
 from fastroute.kernels.normal import normal
+from fastroute.kernels.ref.formulas import formula
 from fastroute.kernels.ref.outcomes import task_of
+from fastroute.kernels.ref.passes import Pass, Trial
 from fastroute.kernels.ref.rng import uniforms
-from fastroute.kernels.ref.trial import Trial
 from fastroute.kernels.types import Program
 
 
-def _nothing(trial: Trial, *_: float) -> None:
-    pass
+class EstimatorPasses(NamedTuple):
+    """Passes of an estimator."""
 
-
-@dataclass(frozen=True)
-class Estimator:
-    """The steps of an estimator, each on one trial."""
-
-    open: Callable[[Trial], None]  #: bounds of all deployed models when a stage opens
-    observe: Callable[[Trial, int, float, float], None]  #: slot, reward and cost of a round
-    #: Before the router sets shares: the round, and the uniform number of the query.
-    prepare: Callable[[Trial, int, float], None] = _nothing
-    #: Whether bounds and means change with every query.
-    reads_queries: bool = False
+    open: tuple[Pass, ...]  #: bounds of all deployed models when a stage opens
+    observed: tuple[Pass, ...]  #: after a reward and a cost are known
+    resample: tuple[Pass, ...] = ()  #: before the router sets shares
+    #: Reads the query before the router sets shares; not where these are held for many queries.
+    read_query: tuple[Pass, ...] = ()
     #: Whether bounds never change, so that what was solved once stays solved.
     fixed: bool = False
 
 
-def elementwise(program: Program) -> Estimator:
+def elementwise(program: Program) -> EstimatorPasses:
     """Bounds that are a formula of what has been seen of the model."""
     part = program.estimator
+    bounds = formula(part.bounds)
 
     def renew(trial: Trial, slot: int) -> None:
-        trial.upper[slot], trial.lower[slot] = part.bounds(trial.seen[slot], *part.parameters)
+        trial.upper[slot], trial.lower[slot] = bounds(trial.seen[slot], *part.parameters)
 
-    def open_(trial: Trial) -> None:
+    def open_(trial: Trial, now: int) -> None:
         for slot in range(len(trial.models)):
             renew(trial, slot)
 
-    def observe(trial: Trial, slot: int, reward: float, cost: float) -> None:
-        trial.seen[slot] = part.observe(trial.seen[slot], reward, cost, *part.parameters)
-        renew(trial, slot)
+    def renew_pulled(trial: Trial, now: int) -> None:
+        renew(trial, trial.slot)
 
-    return Estimator(open_, observe)
+    return EstimatorPasses((open_,), (_observe(program), renew_pulled))
 
 
-def sampled(program: Program) -> Estimator:
+def sampled(program: Program) -> EstimatorPasses:
     """As :func:`elementwise`, but rewards are drawn from their posterior for each decision."""
     part = program.estimator
-    renewed = elementwise(program)
 
-    def prepare(trial: Trial, now: int, u_task: float) -> None:
+    def resample(trial: Trial, now: int) -> None:
         for slot, (count, sum_reward, *_) in enumerate(trial.seen):
-            four = uniforms(program.seed, now, slot // 4, trial.number, STREAM_POSTERIOR)
-            drawn = float(normal(np.array(four[slot % 4])))
-            trial.upper[slot] = posterior(count, sum_reward, drawn, part.unobserved_below)
+            words = uniforms(program.seed, now, slot // 4, trial.number, STREAM_POSTERIOR)
+            z = float(normal(np.array(words[slot % 4])))
+            trial.upper[slot] = posterior(count, sum_reward, z, part.unobserved_below)
 
-    return Estimator(renewed.open, renewed.observe, prepare)
+    return elementwise(program)._replace(resample=(resample,))
 
 
-def by_task(program: Program) -> Estimator:
+def by_task(program: Program) -> EstimatorPasses:
     """As :func:`elementwise`, but rewards are bounded for the task of the query."""
     part, law = program.estimator, program.reward
-    renewed = elementwise(program)
 
-    def prepare(trial: Trial, now: int, u_task: float) -> None:
-        trial.task = task_of(u_task, law)
+    def look_up(trial: Trial, now: int) -> None:
+        task = task_of(trial.u_task, law)
         for slot, model in enumerate(trial.models):
-            count, total = (float(x) for x in trial.contexts[trial.task, model])
-            trial.upper[slot], _ = part.bounds((count, total, 0.0), *part.parameters)
-            trial.mean_reward[slot] = float(law.table[trial.task, model])
+            count, sum_reward = (float(x) for x in trial.contexts[task, model])
+            upper, _ = radius_bounds((count, sum_reward, 0.0), *part.parameters)
+            trial.upper[slot] = upper
+            trial.mean_reward[slot] = float(law.table[task, model])
 
-    def observe(trial: Trial, slot: int, reward: float, cost: float) -> None:
-        if trial.task >= 0:
-            trial.contexts[trial.task, trial.models[slot]] += 1.0, reward
-        renewed.observe(trial, slot, reward, cost)
+    def note(trial: Trial, now: int) -> None:
+        model = trial.models[trial.slot]
+        trial.contexts[task_of(trial.u_task, law), model] += 1.0, trial.reward
 
-    return Estimator(renewed.open, observe, prepare, reads_queries=True)
+    found = elementwise(program)
+    return found._replace(read_query=(look_up,), observed=(note, *found.observed))
 
 
-def known_means(program: Program) -> Estimator:
-    """The true means."""
+def known_means(program: Program) -> EstimatorPasses:
+    """Bounds that are the true means."""
+    return EstimatorPasses((open_known,), (_observe(program),), fixed=True)
+
+
+def open_known(trial: Trial, now: int) -> None:
+    """Take the true means for the bounds."""
+    trial.upper, trial.lower = list(trial.mean_reward), list(trial.mean_cost)
+
+
+def _observe(program: Program) -> Pass:
+    """Pass that counts the observation of the pulled model."""
     part = program.estimator
+    count = formula(part.observe)
 
-    def open_(trial: Trial) -> None:
-        trial.upper, trial.lower = list(trial.mean_reward), list(trial.mean_cost)
+    def observe(trial: Trial, now: int) -> None:
+        seen = trial.seen[trial.slot]
+        trial.seen[trial.slot] = count(seen, trial.reward, trial.cost, *part.parameters)
 
-    def observe(trial: Trial, slot: int, reward: float, cost: float) -> None:
-        trial.seen[slot] = part.observe(trial.seen[slot], reward, cost, *part.parameters)
-
-    return Estimator(open_, observe, fixed=True)
+    return observe

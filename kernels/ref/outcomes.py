@@ -1,52 +1,78 @@
-"""What the pulled model brings or costs in a round, one function for each kind of law.
+"""What the pulled models bring and cost: a function for each kind of law.
 
-A function here makes the draw of a law; ``Outcome.kernel`` is its name.  The draw is
-``(own, task, mean, model, now) -> value`` with two uniform numbers of the round: the law's own, and
-the one that belongs to the query.
+A function here turns a law into ``value(trial, u, mean, now)`` of the pulled model, from a uniform
+number and its mean; ``Outcome.kernel`` is its name.
 """
 
 from collections.abc import Callable
+from typing import Final
 
-from fastroute.kernels.formulas.outcomes import bernoulli
+from fastroute.kernels.formulas.outcomes import aliased
+from fastroute.kernels.ref.formulas import formula
+from fastroute.kernels.ref.passes import Pass, Trial
 from fastroute.kernels.types import Outcome
 
-Draw = Callable[[float, float, float, int, int], float]
+Value = Callable[[Trial, float, float, int], float]
 
 
-def elementwise(law: Outcome) -> Draw:
-    """Drawn around the mean by a formula."""
-    draw = law.draw
-    assert draw is not None
-    return lambda own, task, mean, model, now: float(draw(own, mean, *law.parameters))
+def observe(reward: Outcome, cost: Outcome) -> Pass:
+    """Pass that draws the reward and the cost of the pulled model."""
+    of_reward, of_cost = _law(reward), _law(cost)
+
+    def draw(trial: Trial, now: int) -> None:
+        slot = trial.slot
+        trial.reward = of_reward(trial, trial.u_reward, trial.mean_reward[slot], now)
+        trial.cost = of_cost(trial, trial.u_cost, trial.mean_cost[slot], now)
+
+    return draw
 
 
-def atoms(law: Outcome) -> Draw:
+def elementwise(law: Outcome) -> Value:
+    """Apply a formula to the uniform number and the mean."""
+    assert law.draw is not None
+    draw = formula(law.draw)
+    return lambda trial, u, mean, now: draw(u, mean, *law.parameters)
+
+
+def atoms(law: Outcome) -> Value:
     """Equally likely values."""
-    rows = len(law.table)
-    return lambda own, task, mean, model, now: float(law.table[int(own * rows), model])
+    return lambda trial, u, mean, now: _entry(trial, law, int(u * len(law.table)))
 
 
-def by_task(law: Outcome) -> Draw:
+def by_task(law: Outcome) -> Value:
     """1 with the mean of the query's task as probability, else 0."""
-    return lambda own, task, mean, model, now: bernoulli(
-        own, float(law.table[task_of(task, law), model])
-    )
+
+    def value(trial: Trial, u: float, mean: float, now: int) -> float:
+        return 1.0 if u < _entry(trial, law, task_of(trial.u_task, law)) else 0.0
+
+    return value
 
 
-def replay(law: Outcome) -> Draw:
-    """Recorded outcome of a query drawn uniformly."""
-    rows = len(law.table)
-    return lambda own, task, mean, model, now: float(law.table[int(task * rows), model])
+def replay(law: Outcome) -> Value:
+    """Look up the recorded outcome of a query drawn uniformly."""
+    return lambda trial, u, mean, now: _entry(trial, law, int(trial.u_task * len(law.table)))
 
 
-def replay_in_order(law: Outcome) -> Draw:
-    """Recorded outcome of the next query of the table."""
-    rows = len(law.table)
-    return lambda own, task, mean, model, now: float(law.table[now % rows, model])
+def replay_in_order(law: Outcome) -> Value:
+    """Look up the recorded outcome of the next query of the table."""
+    return lambda trial, u, mean, now: _entry(trial, law, now % len(law.table))
 
 
 def task_of(u: float, law: Outcome) -> int:
     """Task of a query, drawn from a table of aliases (Walker 1977)."""
     scaled = u * len(law.task_prob)
-    k = int(scaled)
-    return k if scaled - k < law.task_prob[k] else int(law.task_alias[k])
+    task = int(scaled)
+    probability, alias = float(law.task_prob[task]), int(law.task_alias[task])
+    return int(aliased(scaled - task, task, probability, alias))
+
+
+def _entry(trial: Trial, law: Outcome, row: int) -> float:
+    """Entry of the pulled model in a row of the law's table."""
+    return float(law.table[row, trial.models[trial.slot]])
+
+
+_LAWS: Final = {law.__name__: law for law in (elementwise, atoms, by_task, replay, replay_in_order)}
+
+
+def _law(law: Outcome) -> Value:
+    return _LAWS[law.kernel](law)

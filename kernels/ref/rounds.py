@@ -1,39 +1,45 @@
 """The rounds of a stage, one trial and one round after the other, as the definitions read."""
 
-from dataclasses import dataclass
+import math
+from typing import NamedTuple
 
 from fastroute.kernels.codes import NO_CAPACITY, OVER_BUDGET, STREAM_ROUND
 from fastroute.kernels.ref import estimators, outcomes, routers
-from fastroute.kernels.ref.estimators import Estimator
-from fastroute.kernels.ref.outcomes import Draw
+from fastroute.kernels.ref.passes import Due, Pass, Trial
 from fastroute.kernels.ref.rng import uniforms
-from fastroute.kernels.ref.routers import Router
-from fastroute.kernels.ref.trial import Trial
 from fastroute.kernels.types import F8, I8, Memory, ModelNumbers, Program, Sums
 
 
-@dataclass(frozen=True)
-class Round:
-    """The steps of a program."""
+class Round(NamedTuple):
+    """The passes of a program, in their order."""
 
-    seed: int
-    estimator: Estimator
-    router: Router
-    forced_pulls: float
-    reward: Draw
-    cost: Draw
+    open: tuple[Pass, ...]  #: when a stage opens
+    draw: Pass  #: uniform numbers of the round
+    due: Due  #: whether the router sets shares in a round
+    prepare: tuple[Pass, ...]  #: what then comes first
+    route: tuple[Pass, ...]
+    choose: tuple[Pass, ...]
+    observe: Pass  #: where a model was pulled
+    estimate: tuple[Pass, ...]  #: where a model was pulled
+    learn: tuple[Pass, ...]
 
 
 def compose(program: Program) -> Round:
-    """Find the steps of a program."""
+    """Choose the passes of a program."""
     estimator = getattr(estimators, program.estimator.kernel)(program)
+    router = getattr(routers, program.router.kernel)(program, estimator)
+    read_query = () if router.holds else estimator.read_query
+    forced = program.estimator.forced_pulls
     return Round(
-        seed=program.seed,
-        estimator=estimator,
-        router=getattr(routers, program.router.kernel)(program, estimator),
-        forced_pulls=program.estimator.forced_pulls,
-        reward=getattr(outcomes, program.reward.kernel)(program.reward),
-        cost=getattr(outcomes, program.cost.kernel)(program.cost),
+        (*estimator.open, *router.open),
+        _draw(program.seed),
+        router.due,
+        (*read_query, *estimator.resample),
+        router.route,
+        (router.choose, _force(forced)) if forced else (router.choose,),
+        outcomes.observe(program.reward, program.cost),
+        estimator.observed,
+        router.learn,
     )
 
 
@@ -58,7 +64,7 @@ def open_stage(
     Parameters
     ----------
     ws : list of Trial
-        Modified in place.
+        Written.
     round_ : Round
     deployed : ndarray of int, [trials, slots]
         Models in increasing order, then -1 for empty slots.
@@ -71,24 +77,30 @@ def open_stage(
     opened : int
         First round of the stage.
     first_trial : int
-        Number of the first trial; the others follow.
+        Number of the trial in row 0 of ``deployed``; the others follow.
     """
-    for t, (trial, row) in enumerate(zip(ws, deployed, strict=True)):
+    for t, row in enumerate(deployed):
         models = [int(m) for m in row if m >= 0]
-        trial.number = first_trial + t
-        trial.models = models
-        trial.limit = [float(limit[m]) for m in models]
-        trial.seen = [tuple(memory.seen[:, m, t].tolist()) for m in models]
-        trial.plays = [float(memory.plays[m, t]) for m in models]
-        trial.upper, trial.lower = [0.0] * len(models), [0.0] * len(models)
-        trial.state = memory.state[:, t].tolist()
-        trial.task = -1
+        ws[t] = Trial(
+            number=first_trial + t,
+            slots=len(row),
+            opened=opened,
+            models=models,
+            limit=[float(limit[m]) for m in models],
+            seen=[tuple(memory.seen[:, m, t].tolist()) for m in models],
+            plays=[float(memory.plays[m, t]) for m in models],
+            state=tuple(memory.state[:, t].tolist()),
+            upper=[math.nan] * len(models),
+            lower=[math.nan] * len(models),
+            reward=ws[t].reward,
+            cost=ws[t].cost,
+        )
         if len(memory.contexts):
-            trial.contexts = memory.contexts[t]
+            ws[t].contexts = memory.contexts[t]
     load_means(ws, deployed, reward_mean, cost_mean)
     for trial in ws:
-        round_.estimator.open(trial)
-        round_.router.open(trial)
+        for one in round_.open:
+            one(trial, opened)
 
 
 def load_means(ws: list[Trial], deployed: I8, reward_mean: F8, cost_mean: F8) -> None:
@@ -96,8 +108,8 @@ def load_means(ws: list[Trial], deployed: I8, reward_mean: F8, cost_mean: F8) ->
     del deployed
     for t, trial in enumerate(ws):
         r = t if len(reward_mean) > 1 else 0
-        trial.mean_reward = [float(reward_mean[r, m]) for m in trial.models]
-        trial.mean_cost = [float(cost_mean[r, m]) for m in trial.models]
+        trial.mean_reward = reward_mean[r, trial.models].tolist()
+        trial.mean_cost = cost_mean[r, trial.models].tolist()
 
 
 def close_stage(ws: list[Trial], round_: Round, deployed: I8, memory: Memory) -> None:
@@ -143,59 +155,71 @@ def run_rounds(
         A round in which a function of the user gave no distribution within the limits; -1 for
         none.
     """
-    del contexts
-    estimator, router = round_.estimator, round_.router
-    slots = deployed.shape[1]
-    # Shares that are held do not depend on the query.
-    reads = estimator.reads_queries and not router.held
-    refused = -1
+    del deployed, opened, first_trial, contexts
     for total in sums:
         total[:] = 0.0
     for t, trial in enumerate(ws):
         for now in range(start, stop):
-            u_choice, u_reward, u_cost, u_task = uniforms(
-                round_.seed, now, 0, first_trial + t, STREAM_ROUND
-            )
-            if router.due(now - opened, slots):
-                if reads or not estimator.reads_queries:
-                    estimator.prepare(trial, now, u_task)
-                if not router.route(trial, now, now - opened):
-                    refused = now
-            share, slot = forced(trial, round_.forced_pulls, router.choose(trial, u_choice))
-            sums.expected_reward[t] += dot(share, trial.mean_reward)
-            sums.expected_cost[t] += dot(share, trial.mean_cost)
-            sums.over_budget[t] += trial.status == OVER_BUDGET
-            sums.no_capacity[t] += trial.status == NO_CAPACITY
-            reward = cost = 0.0
-            if slot >= 0:
-                model = trial.models[slot]
-                reward = round_.reward(u_reward, u_task, trial.mean_reward[slot], model, now)
-                cost = round_.cost(u_cost, u_task, trial.mean_cost[slot], model, now)
-                estimator.observe(trial, slot, reward, cost)
-                trial.plays[slot] += 1.0
-            trial.last = reward, cost
-            router.learn(trial, reward, cost)
-            sums.reward[t] += reward
-            sums.cost[t] += cost
+            _play(trial, now, round_)
+            _account(trial, t, sums)
             if trace.size:
-                trace[now - start, t] = trial.models[slot] if slot >= 0 else -1
-    return refused
+                trace[now - start, t] = trial.models[trial.slot] if trial.slot >= 0 else -1
+    return max((trial.refused for trial in ws), default=-1)
 
 
-def forced(trial: Trial, pulls: float, choice: routers.Choice) -> routers.Choice:
-    """Give the round to a deployed model that still needs forced pulls, fewest pulls first."""
-    # What was eliminated is not pulled again.
-    short = [
-        (seen[0], slot)
-        for slot, (seen, limit) in enumerate(zip(trial.seen, trial.limit, strict=True))
-        if limit > 0.0 and seen[0] < pulls
-    ]
-    if not short:
-        return choice
-    _, slot = min(short)
-    return [1.0 if s == slot else 0.0 for s in range(len(trial.models))], slot
+def _play(trial: Trial, now: int, round_: Round) -> None:
+    """Play one round of one trial."""
+    round_.draw(trial, now)
+    if round_.due(now - trial.opened, trial.slots):
+        for one in (*round_.prepare, *round_.route):
+            one(trial, now)
+    for one in round_.choose:
+        one(trial, now)
+    trial.reward = trial.cost = 0.0
+    if trial.slot >= 0:
+        trial.plays[trial.slot] += 1.0
+        for one in (round_.observe, *round_.estimate):
+            one(trial, now)
+    for one in round_.learn:
+        one(trial, now)
 
 
-def dot(share: list[float], mean: list[float]) -> float:
-    """Mean over the models of a distribution."""
+def _account(trial: Trial, t: int, sums: Sums) -> None:
+    """Add a round to the sums."""
+    sums.expected_reward[t] += _expected(trial.played, trial.mean_reward)
+    sums.expected_cost[t] += _expected(trial.played, trial.mean_cost)
+    sums.reward[t] += trial.reward
+    sums.cost[t] += trial.cost
+    sums.over_budget[t] += trial.status == OVER_BUDGET
+    sums.no_capacity[t] += trial.status == NO_CAPACITY
+
+
+def _expected(share: list[float], mean: list[float]) -> float:
     return sum(x * y for x, y in zip(share, mean, strict=True))
+
+
+def _draw(seed: int) -> Pass:
+    """Pass that draws the uniform numbers of the round."""
+
+    def draw(trial: Trial, now: int) -> None:
+        trial.u_choice, trial.u_reward, trial.u_cost, trial.u_task = uniforms(
+            seed, now, 0, trial.number, STREAM_ROUND
+        )
+
+    return draw
+
+
+def _force(forced_pulls: float) -> Pass:
+    """Pass that gives the round to a model that still needs forced pulls, fewest first."""
+
+    def force(trial: Trial, now: int) -> None:
+        # What was dropped is not pulled again.
+        pulls = [
+            seen[0] if a > 0.0 else math.inf
+            for seen, a in zip(trial.seen, trial.limit, strict=True)
+        ]
+        if min(pulls, default=math.inf) < forced_pulls:
+            trial.slot = pulls.index(min(pulls))
+            trial.played = [1.0 if m == trial.slot else 0.0 for m in range(len(pulls))]
+
+    return force

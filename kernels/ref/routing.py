@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
+from fastroute.kernels.formulas.rows import budget_tolerance, counted_cost, proportional
 from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, REACH, ROUNDING
 from fastroute.kernels.types import Routing
 
@@ -69,15 +70,15 @@ def solve_one(
     capacity = sum((a[m] for m in models), Fraction(0))
     if capacity < 1 - Fraction(MASS):
         if capacity > 0:
-            share = [x / capacity for x in a]
+            share = [proportional(x, capacity) for x in a]
         return _answer(share, u, Fraction(0), Fraction(0), NO_CAPACITY)
 
     dearest = max(c[m] for m in models)
     cheapest = min(c[m] for m in models)
     b = dearest if budget >= dearest else Fraction(float(budget))
-    reach = min(dearest, Fraction(REACH) * b)
-    tolerance = Fraction(BUDGET_RANGE) * max(reach - cheapest, Fraction(0))
-    tolerance += Fraction(BUDGET_SCALE) * reach
+    largest = counted_cost(dearest, b, Fraction(REACH))
+    exact = Fraction(BUDGET_RANGE), Fraction(BUDGET_SCALE)
+    tolerance = budget_tolerance(largest, cheapest, *exact)
 
     def fill(price: Fraction) -> list[Fraction]:
         order = sorted(models, key=lambda m: (price * c[m] - u[m], c[m], m))
