@@ -1,6 +1,7 @@
 """Generator, bounds and deployment on JAX: equal to the other backends, to the last bit."""
 
 import itertools
+from typing import Any
 
 import jax
 import numpy as np
@@ -8,18 +9,16 @@ import pytest
 
 from fastroute.kernels.codes import (
     BRANCH_AND_BOUND,
-    INIT_FORCED,
     NO_CAPACITY,
     NODE_LIMIT,
     OPTIMAL,
     VERTEX,
 )
-from fastroute.kernels.jax_ import bounds, deployment, rng, routers
-from fastroute.kernels.numba_ import bounds as compiled_bounds
+from fastroute.kernels.formulas import estimates
+from fastroute.kernels.jax_ import deployment, rng, routers
 from fastroute.kernels.numba_ import deployment as compiled
 from fastroute.kernels.numba_ import layout
 from fastroute.kernels.numba_ import routers as compiled_routers
-from fastroute.kernels.ref import bounds as ref_bounds
 from fastroute.kernels.ref import rng as ref_rng
 from fastroute.kernels.ref import routers as ref_routers
 from fastroute.solve import solve_deployment
@@ -52,32 +51,44 @@ def test_table_of_uniforms(seed: int) -> None:
     np.testing.assert_array_equal(found, ref_rng.uniform_table(seed, 2**32 - 1, 2**32 - 5, 1, 5, 6))
 
 
-@pytest.mark.parametrize("init", range(4))
-def test_bounds_have_the_digits_of_the_reference(init: int) -> None:
-    draw = np.random.default_rng(init)
+#: Observations below which a model counts as unobserved, by the rules for new models.
+BELOW = [0.0, 1.0, 5.0]
+
+
+def by_floats(formula: Any, *columns: np.ndarray, rest: tuple[Any, ...] = ()) -> np.ndarray:
+    """Results of a formula for one entry after the other, with plain floats."""
+    rows = zip(*(x.ravel().tolist() for x in columns), strict=True)
+    return np.array([formula(*row, *rest) for row in rows])
+
+
+@pytest.mark.parametrize("below", BELOW)
+def test_bounds_have_the_digits_of_the_reference(below: float) -> None:
+    draw = np.random.default_rng(int(below))
     count = 1.0 * draw.integers(0, 400, (7, 90)) * (draw.random((7, 90)) < 0.8)
     reward, cost = count * draw.random((7, 90)), count * draw.uniform(0.0, 3.0, (7, 90))
-    pulls = 5.0 if init == INIT_FORCED else 0.0
+
+    def bounds(count: Any, reward: Any, cost: Any, *parameters: Any) -> Any:
+        return estimates.bounds((count, reward, cost), *parameters)
+
     for gamma, side in itertools.product((0.0, 0.1, 9.0), (-1.0, 1.0)):
-        mine, theirs = (np.empty((2, 7, 90)) for _ in range(2))
-        for module, out in ((bounds, mine), (compiled_bounds, theirs)):
-            module.bounds_batch(
-                count, reward, cost, gamma, 0.02, 3.0, init, pulls, out[0], out[1], side
-            )
+        rest = (gamma, 0.02, 3.0, side, below)
+        theirs = by_floats(bounds, count, reward, cost, rest=rest).T.reshape(2, 7, 90)
+        with jax.enable_x64(True):
+            mine = jax.jit(bounds)(count, reward, cost, *rest)
         np.testing.assert_array_equal(mine, theirs)
+        np.testing.assert_array_equal(bounds(count, reward, cost, *rest), theirs)
 
 
-@pytest.mark.parametrize("init", range(4))
-def test_posterior_has_the_digits_of_the_reference(init: int) -> None:
-    draw = np.random.default_rng(init)
+@pytest.mark.parametrize("below", BELOW)
+def test_posterior_has_the_digits_of_the_reference(below: float) -> None:
+    draw = np.random.default_rng(int(below))
     count = 1.0 * draw.integers(0, 400, (7, 90)) * (draw.random((7, 90)) < 0.8)
     reward, normal = count * draw.random((7, 90)), draw.normal(size=(7, 90))
-    pulls = 5.0 if init == INIT_FORCED else 0.0
-    found = [np.empty((7, 90)) for _ in range(3)]
-    for module, upper in zip((bounds, compiled_bounds, ref_bounds), found, strict=True):
-        module.posterior_batch(count, reward, normal, init, pulls, upper)
-    np.testing.assert_array_equal(found[0], found[1])
-    np.testing.assert_array_equal(found[0], found[2])
+    plain = by_floats(estimates.posterior, count, reward, normal, rest=(below,)).reshape(7, 90)
+    with jax.enable_x64(True):
+        found = jax.jit(estimates.posterior)(count, reward, normal, below)
+    np.testing.assert_array_equal(found, plain)
+    np.testing.assert_array_equal(estimates.posterior(count, reward, normal, below), plain)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 9])
@@ -87,16 +98,16 @@ def test_uniform_shares_have_the_digits_of_numba(size: int) -> None:
     limit *= draw.random(limit.shape) < 0.8
     w = layout.workspace(layout.WIDTH, size)[0]
     with jax.enable_x64(True):
-        share, status = (np.asarray(x) for x in jax.jit(routers.spread)(limit))
+        share, status = (np.asarray(x) for x in jax.jit(routers.uniform_shares)(limit))
     for lane, column in enumerate(limit.T):
         for m, a in enumerate(column):
-            w[layout.HEAD + m * layout.STEP + lane + layout.S_LIMIT] = a
+            w[layout.HEAD + m * layout.STEP + lane + layout.SLOT.limit] = a
         compiled_routers.spread(w, np.uint64(size), np.uint64(lane))
-        row = range(layout.HEAD + lane + layout.S_FIXED, len(w), layout.STEP)
+        row = range(layout.HEAD + lane + layout.SLOT.share, len(w), layout.STEP)
         np.testing.assert_array_equal(share[:, lane], w[row][:size])
-        assert status[lane] == w[layout.STATUS + lane]
+        assert status[lane] == w[layout.LANE.status + lane]
         if column.any():
-            plain, plain_status = ref_routers.spread(column.tolist())
+            plain, plain_status = ref_routers.uniform_shares(column.tolist())
             np.testing.assert_allclose(share[:, lane], plain, rtol=1e-14)
             assert status[lane] == plain_status
             if plain_status == NO_CAPACITY:

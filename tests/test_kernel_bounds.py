@@ -3,6 +3,7 @@
 The formula stands once; it is called as plain Python calls it, compiled, and on whole tables.
 """
 
+import functools
 import math
 from typing import Any
 
@@ -29,7 +30,7 @@ def plain(
     gamma: float,
     cost_min: float,
     cost_max: float,
-    init: str,
+    init: Any,
     init_pulls: float,
     call: Any = estimates.bounds,
 ) -> Any:
@@ -39,8 +40,7 @@ def plain(
     return call((count, sum_reward, sum_cost), gamma, cost_min, cost_max, -1.0, below)
 
 
-def compiled(*arguments: Any) -> Any:
-    return plain(*arguments, call=_compiled)
+compiled = functools.partial(plain, call=_compiled)
 
 
 BOTH = pytest.mark.parametrize("bounds", [plain, compiled], ids=["python", "numba"])

@@ -12,8 +12,7 @@ from polars.testing import assert_frame_equal
 
 import fastroute as fr
 import own_parts
-from fastroute.kernels.formulas.estimates import RADIUS_PARAMETERS
-from fastroute.policies import DEPLOYERS, ESTIMATORS, ROUTERS, Estimator, RunNumbers, part
+from fastroute.policies import DEPLOYERS, ESTIMATORS, ROUTERS, RunNumbers, part
 from fastroute.study import Study, StudyError, load, run_study
 from fastroute.study.build import flat_options
 from fastroute.study.cells import lay_out
@@ -153,9 +152,7 @@ def test_numbers_of_a_run() -> None:
     assert fr.DriftPlusPenalty().parameters(RUN) == (np.sqrt(8_000), 0.5, 0.5)
     assert fr.Pacer().parameters(RUN) == (0.05, 0.5, 0.5, 0.05, 5.0)
     assert fr.Pacer().first_state(RUN) == (0.0, 0.5)
-    assert fr.PrimalDual().parameters(RUN) == pytest.approx(
-        (np.sqrt(np.log(2) / 2_000), 0.5, 0.5)
-    )
+    assert fr.PrimalDual().parameters(RUN) == pytest.approx((np.sqrt(np.log(2) / 2_000), 0.5, 0.5))
     assert fr.PrimalDual(step=0.5).parameters(RUN._replace(budget=0.0)) == (0.5, 0.0, 0.5)
     assert fr.PrimalDual().parameters(RUN._replace(budget=0.0)) == (1.0, 0.0, 0.5)
     assert fr.PrimalDual().first_state(RUN) == (1.0,)

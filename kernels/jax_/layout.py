@@ -3,7 +3,7 @@
 Arrays are ``[slots, lanes]``: one row per deployed model, one lane per trial.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -78,18 +78,20 @@ def numbers_of(program: Program, dtype: np.dtype) -> Numbers:
         return tuple(np.float64(x) for x in values)
 
     estimator, router = program.estimator, program.router
-    return Numbers(  # type: ignore[arg-type]  # scalars of NumPy stand for arrays
-        key=key_words(program.seed),
-        seen=double(estimator.parameters),
-        bounds=real(estimator.parameters),
-        unobserved_below=dtype.type(estimator.unobserved_below),
-        forced_pulls=np.float64(estimator.forced_pulls),
-        lp=real(router.parameters),
-        router=double(router.parameters),
-        resolve_every=np.int64(router.resolve_every),
-        reward=double(program.reward.parameters),
-        cost=double(program.cost.parameters),
-    )
+    # Scalars of NumPy stand for arrays.
+    values: dict[str, Any] = {
+        "key": key_words(program.seed),
+        "seen": double(estimator.parameters),
+        "bounds": real(estimator.parameters),
+        "unobserved_below": dtype.type(estimator.unobserved_below),
+        "forced_pulls": np.float64(estimator.forced_pulls),
+        "lp": real(router.parameters),
+        "router": double(router.parameters),
+        "resolve_every": np.int64(router.resolve_every),
+        "reward": double(program.reward.parameters),
+        "cost": double(program.cost.parameters),
+    }
+    return Numbers(**values)
 
 
 def form_of(program: Program) -> Program:

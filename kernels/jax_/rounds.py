@@ -427,7 +427,8 @@ def run_rounds(
     if ws.tables is None:
         everywhere = NamedSharding(ws.mesh, Spec())
         law = program.reward
-        tables = Tables(law.table, program.cost.table, law.task_prob, law.task_alias)
+        found: tuple[Any, ...] = law.table, program.cost.table, law.task_prob, law.task_alias
+        tables = Tables(*found)
         ws.tables = jax.device_put(tables, everywhere)
     _, playing = _compiled(ws.mesh, round_.form)
     numbers = numbers_of(program, ws.dtype)

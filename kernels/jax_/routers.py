@@ -104,10 +104,11 @@ def elimination(
         dtype = lanes.limit.dtype
         if steps.renew is None or estimator.interval is None:
             zero = jnp.zeros((), dtype)
-            means = fixed.mean_reward.astype(dtype), fixed.mean_cost.astype(dtype)
-            return worth(*means, zero, zero, price)
+            reward, cost = fixed.mean_reward.astype(dtype), fixed.mean_cost.astype(dtype)
+            return worth(reward, cost, zero, zero, price)
         seen = tuple(x.astype(dtype) for x in lanes.seen)
-        return worth(*estimator.interval(seen, *numbers.bounds), price)
+        reward, cost, width, cost_width = estimator.interval(seen, *numbers.bounds)
+        return worth(reward, cost, width, cost_width, price)
 
     def route(when: Any, fixed: Fixed, lanes: Lanes, numbers: Numbers, elapsed: Any) -> Lanes:
         tol = tolerances(lanes.limit.dtype)

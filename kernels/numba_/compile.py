@@ -24,17 +24,19 @@ _REMEDY: Final = f"Set {_VARIABLE} to a folder of your own to keep them for good
 
 
 _OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
-_NO_WRAPPERS: Final = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_NO_WRAPPERS: Final[dict[str, Any]] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+# Its annotations leave out options that it has.
+_njit: Final[Any] = njit
 
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a kernel on its first call, or load what an earlier process has compiled."""
-    return _stamped(njit(**_OPTIONS, cache=keeps())(function))
+    return _stamped(_njit(**_OPTIONS, cache=keeps())(function))
 
 
 def inner(function: Callable[..., Any]) -> Any:
     """Compile a kernel that only other kernels call: without what Python would need to call it."""
-    return _stamped(njit(**_OPTIONS, **_NO_WRAPPERS, cache=keeps())(function))
+    return _stamped(_njit(**_OPTIONS, **_NO_WRAPPERS, cache=keeps())(function))
 
 
 def compile_for(
@@ -61,7 +63,7 @@ def compile_for(
     if config.DISABLE_JIT:  # type: ignore[attr-defined]  # set from the environment
         return function
     wrappers = {} if python else _NO_WRAPPERS
-    kernel = _stamped(njit(**_OPTIONS, **wrappers, cache=keep and keeps())(function))
+    kernel = _stamped(_njit(**_OPTIONS, **wrappers, cache=keep and keeps())(function))
     kernel.compile(signature)
     kernel.disable_compile()
     return kernel
@@ -69,7 +71,7 @@ def compile_for(
 
 def _stamped(kernel: Any) -> Any:
     """Let what is kept of a kernel be valid as long as no source of a kernel changes."""
-    kept = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+    kept: Any = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
     if hasattr(kept, "_source_stamp"):
         kept._source_stamp = _stamp()
     return kernel

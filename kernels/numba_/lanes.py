@@ -28,6 +28,19 @@ from fastroute.kernels.numba_.rows import lp_model as SLOT
 from fastroute.kernels.numba_.rows.place import LINE, LP_STRIDE, LP_WIDTH
 from fastroute.kernels.tolerances import MASS, REACH, ROUNDING, TINY
 
+__all__ = [
+    "HEAD",
+    "LANE",
+    "LINE",
+    "SLOT",
+    "STEP",
+    "WIDTH",
+    "aligned_zeros",
+    "rows",
+    "solve_lanes",
+    "workspace",
+]
+
 WIDTH: Final = LP_WIDTH
 #: Where the first model begins, and the distance to the next one.
 HEAD: Final = np.uint64(LANE.COUNT * LP_STRIDE)

@@ -81,7 +81,7 @@ def compose(program: Program) -> Round:
         # Shares that are held do not depend on the query.
         estimator = estimators.elementwise(part)
     draw = Pass(compile_pass(_draw))
-    forced = ()
+    forced: tuple[Pass, ...] = ()
     if part.forced_pulls:
         forced = (Pass(compile_pass(_force), (part.forced_pulls,)),)
     prepare = estimator.prepare
