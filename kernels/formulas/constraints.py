@@ -1,4 +1,4 @@
-"""The two rows that couple the models of a problem: shares add up to 1, and keep to the budget.
+"""The two constraints that couple the models of a problem: shares add up to 1, within the budget.
 
 Tolerances are those of :mod:`fastroute.kernels.tolerances` unless others are given, as for numbers
 in single precision or exact ones.
