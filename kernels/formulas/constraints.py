@@ -17,7 +17,7 @@ def enough(capacity: Any, mass: Any = MASS) -> Any:
 
 def proportional(limit: Any, capacity: Any) -> Any:
     """Share of a model where limits do not add up to 1; 0 for a model that is not there."""
-    return where(limit > 0.0, quotient(limit, capacity), 0.0)
+    return where(limit > 0.0, quotient(limit, capacity), limit)
 
 
 def counted_cost(dearest: Any, budget: Any, times: Any = REACH) -> Any:
