@@ -46,7 +46,7 @@ def rounded(x: Any) -> Any:
 
     XLA contracts a product and a following sum into one operation with one rounding, where it
     likes to; Python, NumPy and Numba do not.  A selection between the two keeps them apart.
-    Formulas write ``rounded`` around every product that a sum follows.
+    Formulas write ``rounded`` around every product that a sum follows.  There, nan becomes 1.
     """
     library = _library(x)
     return x if _exact(library) else library.where(x == x, x, 1.0)
@@ -59,8 +59,15 @@ def quotient(x: Any, y: Any) -> Any:
     """
     library = _library(x, y)
     if library is None:
-        return x / y if y else math.nan if x == 0.0 or x != x else math.copysign(math.inf, x)
+        return x / y if y else _over_zero(x, y)
     return x / y if _exact(library) else x / library.where(x == x, y, 1.0)
+
+
+def _over_zero(x: Any, y: Any) -> Any:
+    """``x / y`` where y is 0, of either sign."""
+    if x == 0.0 or x != x:
+        return math.nan
+    return math.copysign(math.inf, x) * math.copysign(1.0, y)
 
 
 def _library(*values: Any) -> Any:

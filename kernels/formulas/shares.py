@@ -26,7 +26,8 @@ def again_uniform(u: Any, explore: Any) -> Any:
 
 def explored(epochs: Any) -> Any:
     """Part of the uniform distribution in the shares of an elimination, after so many epochs."""
-    return quotient(1.0, sqrt(2.0 * epochs))
+    # XLA has an operation for 1 over a root, which is rounded otherwise.
+    return quotient(1.0, rounded(sqrt(2.0 * epochs)))
 
 
 def within(share: Any, limit: Any, tolerance: Any = SHARES) -> Any:

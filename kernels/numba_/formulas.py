@@ -13,7 +13,15 @@ from typing import Any
 from numba.extending import overload, register_jitable
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from fastroute.kernels.formulas import estimates, names, outcomes, rows, schedules, scores, shares
+from fastroute.kernels.formulas import (
+    constraints,
+    estimates,
+    names,
+    outcomes,
+    schedules,
+    scores,
+    shares,
+)
 
 
 def numbers_at(numbers: Any, at: int, count: int) -> tuple[float, ...]:
@@ -70,7 +78,7 @@ def formula(function: Callable[..., Any]) -> Callable[..., Any]:
     return registered
 
 
-for _module in (estimates, outcomes, rows, schedules, scores, shares):
+for _module in (constraints, estimates, outcomes, schedules, scores, shares):
     for _name, _function in vars(_module).items():
         if isinstance(_function, FunctionType) and _function.__module__ == _module.__name__:
             formula(_function)

@@ -21,7 +21,7 @@ from typing import Final
 
 import numpy as np
 
-from fastroute.kernels.formulas.rows import budget_tolerance, enough
+from fastroute.kernels.formulas.constraints import budget_tolerance, enough
 from fastroute.kernels.numba_.compile import compiled, inner
 from fastroute.kernels.numba_.rows import lp as LANE
 from fastroute.kernels.numba_.rows import lp_model as SLOT

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL
 from fastroute.kernels.formulas.estimates import surely_better, worth
-from fastroute.kernels.formulas.rows import enough, proportional
+from fastroute.kernels.formulas.constraints import enough, proportional
 from fastroute.kernels.formulas.schedules import at_intervals, doubling, once
 from fastroute.kernels.formulas.shares import (
     again_uniform,

@@ -19,7 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
-from fastroute.kernels.formulas.rows import budget_tolerance, counted_cost, enough, proportional
+from fastroute.kernels.formulas.constraints import (
+    budget_tolerance,
+    counted_cost,
+    enough,
+    proportional,
+)
 from fastroute.kernels.numba_.compile import compiled, inner
 from fastroute.kernels.numba_.lanes import HEAD, LANE, SLOT, STEP, WIDTH, solve_lanes, workspace
 from fastroute.kernels.tolerances import (

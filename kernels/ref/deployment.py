@@ -24,7 +24,7 @@ from fastroute.kernels.codes import (
     OVER_BUDGET,
     VERTEX,
 )
-from fastroute.kernels.formulas.rows import counted_cost
+from fastroute.kernels.formulas.constraints import counted_cost
 from fastroute.kernels.ref.routing import Answer, solve_one
 from fastroute.kernels.tolerances import HANDICAP, SUPPORT, VALUE
 from fastroute.kernels.types import Deployment

@@ -28,7 +28,7 @@ def compose(program: Program) -> Round:
     """Choose the passes of a program."""
     estimator = getattr(estimators, program.estimator.kernel)(program)
     router = getattr(routers, program.router.kernel)(program, estimator)
-    read_query = () if router.holds else estimator.read_query
+    read_query = () if router.held else estimator.read_query
     forced = program.estimator.forced_pulls
     return Round(
         (*estimator.open, *router.open),

@@ -9,8 +9,8 @@ import numpy as np
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL
 from fastroute.kernels.formulas import schedules
+from fastroute.kernels.formulas.constraints import enough, proportional
 from fastroute.kernels.formulas.estimates import surely_better, worth
-from fastroute.kernels.formulas.rows import enough, proportional
 from fastroute.kernels.formulas.shares import (
     again_uniform,
     explored,
@@ -35,7 +35,7 @@ class RouterPasses(NamedTuple):
     choose: Pass  #: draw the pulled model
     learn: tuple[Pass, ...] = ()
     #: Whether shares are held for many rounds, so that they cannot depend on the query.
-    holds: bool = False
+    held: bool = False
 
 
 def lp(program: Program, estimator: EstimatorPasses) -> RouterPasses:
@@ -49,7 +49,7 @@ def lp(program: Program, estimator: EstimatorPasses) -> RouterPasses:
 def known_lp(program: Program, estimator: EstimatorPasses) -> RouterPasses:
     """Solve the routing LP on the true means, which never change in a stage."""
     solve = _solve(program.router.parameters[0])
-    return RouterPasses((open_known, solve), _never, (), choose, holds=True)
+    return RouterPasses((open_known, solve), _never, (), choose, held=True)
 
 
 def epsilon_greedy(program: Program, estimator: EstimatorPasses) -> RouterPasses:
@@ -68,7 +68,7 @@ def epsilon_greedy(program: Program, estimator: EstimatorPasses) -> RouterPasses
 
 def uniform(program: Program, estimator: EstimatorPasses) -> RouterPasses:
     """Equal shares within the limits."""
-    return RouterPasses((_uniform,), _never, (), choose, holds=True)
+    return RouterPasses((_uniform,), _never, (), choose, held=True)
 
 
 def explore_then_commit(program: Program, estimator: EstimatorPasses) -> RouterPasses:
@@ -78,7 +78,7 @@ def explore_then_commit(program: Program, estimator: EstimatorPasses) -> RouterP
     def due(elapsed: int, slots: int) -> bool:
         return bool(schedules.once(elapsed, change))
 
-    return RouterPasses((_uniform,), due, (_solve(budget),), choose, holds=True)
+    return RouterPasses((_uniform,), due, (_solve(budget),), choose, held=True)
 
 
 def elimination(program: Program, estimator: EstimatorPasses) -> RouterPasses:
@@ -110,7 +110,7 @@ def elimination(program: Program, estimator: EstimatorPasses) -> RouterPasses:
     def due(elapsed: int, slots: int) -> bool:
         return bool(schedules.doubling(elapsed, slots))
 
-    return RouterPasses((_uniform,), due, (eliminate,), choose, holds=True)
+    return RouterPasses((_uniform,), due, (eliminate,), choose, held=True)
 
 
 def by_score(program: Program, estimator: EstimatorPasses) -> RouterPasses:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
-from fastroute.kernels.formulas.rows import budget_tolerance, counted_cost, proportional
+from fastroute.kernels.formulas.constraints import budget_tolerance, counted_cost, proportional
 from fastroute.kernels.tolerances import BUDGET_RANGE, BUDGET_SCALE, MASS, REACH, ROUNDING
 from fastroute.kernels.types import Routing
 

@@ -1,4 +1,4 @@
-"""The two rows that couple the models of a problem: shares add up to 1, and keep to the budget.
+"""The two constraints that couple the models of a problem: shares add up to 1, within the budget.
 
 Tolerances are those of :mod:`fastroute.kernels.tolerances` unless others are given, as for numbers
 in single precision or exact ones.
@@ -17,7 +17,7 @@ def enough(capacity: Any, mass: Any = MASS) -> Any:
 
 def proportional(limit: Any, capacity: Any) -> Any:
     """Share of a model where limits do not add up to 1; 0 for a model that is not there."""
-    return where(limit > 0.0, quotient(limit, capacity), 0.0)
+    return where(limit > 0.0, quotient(limit, capacity), limit)
 
 
 def counted_cost(dearest: Any, budget: Any, times: Any = REACH) -> Any:
