@@ -10,7 +10,9 @@ from functools import cache
 from types import FunctionType
 from typing import Any
 
-from numba.extending import overload, register_jitable
+from numba import njit
+from numba.core.imputils import impl_ret_borrowed
+from numba.extending import intrinsic, overload, register_jitable
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from fastroute.kernels.formulas import estimates, names, outcomes, scores, shares
@@ -68,6 +70,39 @@ def formula(function: Callable[..., Any]) -> Callable[..., Any]:
     plain: Callable[..., Any] = getattr(function, "py_func", function)
     registered: Callable[..., Any] = register_jitable(plain)
     return registered
+
+
+@cache
+def inlined(function: Callable[..., Any]) -> Any:
+    """Let a kernel call a function that writes arrays, as if it stood in the kernel.
+
+    Only there are the distances in its arrays known, without which no loop over lanes becomes
+    vector instructions.
+    """
+    plain = getattr(function, "py_func", function)
+    return njit(inline="always")(plain)
+
+
+def read_only(array: Any) -> Any:
+    """Return a view of an array that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+@intrinsic
+def _as_read_only(context, array):
+    kind = array.copy(readonly=True)
+
+    def build(context, builder, signature, values):
+        return impl_ret_borrowed(context, builder, kind, values[0])
+
+    return kind(array), build
+
+
+@overload(read_only, inline="always")
+def _read_only(array):
+    return lambda array: _as_read_only(array)
 
 
 for _module in (estimates, scores, shares, outcomes):

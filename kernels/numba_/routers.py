@@ -9,6 +9,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL
 from fastroute.kernels.formulas.estimates import worth
@@ -17,8 +18,8 @@ from fastroute.kernels.numba_ import lanes as problems
 from fastroute.kernels.numba_.basis import check, collect, repair, repair_one, share
 from fastroute.kernels.numba_.compile import compiled
 from fastroute.kernels.numba_.estimators import READ, WRITE, EstimatorPasses, open_known
-from fastroute.kernels.numba_.formulas import formula, numbers_at
-from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, NEXT, SLOT, STEP, WIDTH
+from fastroute.kernels.numba_.formulas import formula, inlined, numbers_at, read_only
+from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, NEXT, SLOT, STEP, STRIDE, WIDTH
 from fastroute.kernels.numba_.passes import (
     COMMON,
     DUE,
@@ -44,11 +45,9 @@ class RouterPasses(NamedTuple):
 
 
 def scratch(slots: int) -> np.ndarray:
-    """Room in which passes work: LPs in lockstep, one LP, trials to solve, a function's tables."""
+    """Room in which passes work: LPs in lockstep, one LP, trials to solve."""
     size = max(slots, 1)
-    needed = int(problems.rows(size)) + 5 * size + GROUP * WIDTH
-    tables = (5 * size + 2 + STATES) * WIDTH
-    return problems.aligned_zeros(1, max(needed, tables))[0]
+    return problems.aligned_zeros(1, int(problems.rows(size)) + 5 * size + GROUP * WIDTH)[0]
 
 
 def lp(part: RouterKernel, estimator: EstimatorPasses, _: EstimatorKernel) -> RouterPasses:
@@ -137,8 +136,7 @@ def by_score(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> Rou
 
 def custom_shares(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
     """Shares written by a function of the user."""
-    function = formula(part.function)
-    route = compile_pass(_custom_shares, function, keep=False)
+    route = compile_pass(_custom_shares, inlined(part.function), keep=False)
     return RouterPasses(
         (Pass(compile_pass(_spread_all)),), _every(part), (Pass(route, part.parameters),)
     )
@@ -613,82 +611,60 @@ def _gather(w, slots, lane, u, c, a):
 
 
 def _custom_shares(function: Any) -> Any:
-    """Let a function of the user set the shares; returns the number of lanes where it gave none."""
+    """Let a function of the user set the shares; returns the number of lanes where it gave none.
+
+    It reads and writes the rows of the workspace where they lie.
+    """
+    between_slots, between_rows = int(STEP) * 8, STRIDE * 8
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget = numbers[at]
-        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
-        size = max(np.int64(slots), 1)
-        room = size * WIDTH
-        upper = scratch[:room].reshape((size, WIDTH))
-        lower = scratch[room : 2 * room].reshape((size, WIDTH))
-        limit = scratch[2 * room : 3 * room].reshape((size, WIDTH))
-        count = scratch[3 * room : 4 * room].reshape((size, WIDTH))
-        share = scratch[4 * room : 5 * room].reshape((size, WIDTH))
-        room *= 5
-        reward, cost = scratch[room : room + WIDTH], scratch[room + WIDTH : room + 2 * WIDTH]
-        room += 2 * WIDTH
-        state = scratch[room : room + STATES * WIDTH].reshape((STATES, WIDTH))
+        slots = np.uint64(numbers[COMMON.slots])
+        of_models, of_state = (np.int64(slots), WIDTH), (STATES, WIDTH)
         refused = 0
         for b in range(first, stop):
             w = ws[b]
-            _copy_out(w, slots, upper, lower, limit, count, share, reward, cost, state)
-            function(now, upper, lower, limit, count, budget, reward, cost, state, share)
-            refused += _copy_in(w, slots, min(WIDTH, trials - b * WIDTH), share, state)
+            for m in range(slots):
+                o = HEAD + m * STEP
+                for lane in range(LANES):
+                    w[o + SLOT.share + lane] = 0.0
+            function(
+                now,
+                read_only(as_strided(w[HEAD + SLOT.upper :], of_models, (between_slots, 8))),
+                read_only(as_strided(w[HEAD + SLOT.lower :], of_models, (between_slots, 8))),
+                read_only(as_strided(w[HEAD + SLOT.limit :], of_models, (between_slots, 8))),
+                read_only(as_strided(w[HEAD + SLOT.seen :], of_models, (between_slots, 8))),
+                budget,
+                read_only(w[LANE.reward : LANE.reward + LANES]),
+                read_only(w[LANE.cost : LANE.cost + LANES]),
+                as_strided(w[LANE.state :], of_state, (between_rows, 8)),
+                as_strided(w[HEAD + SLOT.share :], of_models, (between_slots, 8)),
+            )
+            refused += _settle_checked(w, slots)
         return refused
 
     return route
 
 
 @compiled
-def _copy_out(w, slots, upper, lower, limit, count, share, reward, cost, state):
-    """Copy to buffers what a function of the user may look at."""
-    # One array at a time, so that each loop becomes a copy.
-    for m in range(slots):
-        o = HEAD + m * STEP
-        for lane in range(LANES):
-            upper[m, lane] = w[o + SLOT.upper + lane]
-        for lane in range(LANES):
-            lower[m, lane] = w[o + SLOT.lower + lane]
-        for lane in range(LANES):
-            limit[m, lane] = w[o + SLOT.limit + lane]
-        for lane in range(LANES):
-            count[m, lane] = w[o + SLOT.seen + lane]
-        for lane in range(LANES):
-            share[m, lane] = 0.0
-    for k in range(STATES):
-        o = LANE.state + np.uint64(k) * NEXT
-        for lane in range(LANES):
-            state[k, lane] = w[o + lane]
-    for lane in range(LANES):
-        reward[lane] = w[LANE.reward + lane]
-    for lane in range(LANES):
-        cost[lane] = w[LANE.cost + lane]
-
-
-@compiled
-def _copy_in(w, slots, lanes, share, state):
-    """Take over shares and state; returns the number of lanes whose shares are no distribution."""
-    for k in range(STATES):
-        o = LANE.state + np.uint64(k) * NEXT
-        for lane in range(LANES):
-            w[o + lane] = state[k, lane]
+def _settle_checked(w, slots):
+    """Settle the shares; returns the number of lanes where they are no distribution."""
     for lane in range(LANES):
         w[LANE.before + lane] = 0.0
         w[LANE.lost + lane] = 0.0
     for m in range(slots):
         o = HEAD + m * STEP
         for lane in range(LANES):
-            # What the function may have written to ``limit`` is not the limit.
-            a, part = w[o + SLOT.limit + lane], share[m, lane]
-            total, bad = w[LANE.before + lane], w[LANE.lost + lane]
-            w[o + SLOT.share + lane] = part
-            w[LANE.before + lane] = total + part
-            w[LANE.lost + lane] = bad if (part >= 0.0) & (part <= a + SHARES) else 1.0
+            share, limit = w[o + SLOT.share + lane], w[o + SLOT.limit + lane]
+            total, beyond = w[LANE.before + lane], w[LANE.lost + lane]
+            w[LANE.before + lane] = total + share
+            w[LANE.lost + lane] = max(beyond, max(share - (limit + SHARES), -share))
     settle(w, slots)
     refused = 0
     for lane in range(LANES):
-        off = (w[LANE.lost + lane] > 0.0) | (abs(w[LANE.before + lane] - 1.0) > SHARES)
+        # What is no number makes the total none.
+        good = (w[LANE.lost + lane] <= 0.0) & (abs(w[LANE.before + lane] - 1.0) <= SHARES)
+        # Trials without a model, as those of lanes that are not in use, have no capacity either.
         lacking = w[LANE.status + lane] == NO_CAPACITY
-        refused += 1 if (np.int64(lane) < lanes) & (not lacking) & off else 0
+        refused += 0 if good | lacking else 1
     return refused
