@@ -17,9 +17,9 @@ from fastroute.kernels.formulas.shares import again_uniform, left_over, mixed
 from fastroute.kernels.numba_ import lanes as problems
 from fastroute.kernels.numba_.basis import check, collect, repair, repair_one, share
 from fastroute.kernels.numba_.compile import compiled
-from fastroute.kernels.numba_.estimators import READ, WRITE, EstimatorPasses, open_known
+from fastroute.kernels.numba_.estimators import EstimatorPasses, open_known
 from fastroute.kernels.numba_.formulas import formula, inlined, numbers_at, read_only
-from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, NEXT, SLOT, STEP, STRIDE, WIDTH
+from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP, STRIDE, WIDTH
 from fastroute.kernels.numba_.passes import (
     COMMON,
     DUE,
@@ -29,6 +29,7 @@ from fastroute.kernels.numba_.passes import (
     compile_pass,
 )
 from fastroute.kernels.numba_.routing import solve_one
+from fastroute.kernels.numba_.rows import read_rows, write_rows
 from fastroute.kernels.tolerances import DOMINATED, MASS, SHARES
 from fastroute.kernels.types import STATES, EstimatorKernel, RouterKernel
 
@@ -257,45 +258,8 @@ def _solve_anew() -> Any:
     return route
 
 
-# How many numbers a router keeps is a constant of the compiled pass.
-@formula
-def _read_0(w, o):
-    return ()
-
-
-@formula
-def _write_0(w, o, state):
-    pass
-
-
-@formula
-def _read_1(w, o):
-    return (w[o],)
-
-
-@formula
-def _write_1(w, o, state):
-    w[o] = state[0]
-
-
-@formula
-def _read_2(w, o):
-    return w[o], w[o + NEXT]
-
-
-@formula
-def _write_2(w, o, state):
-    w[o] = state[0]
-    w[o + NEXT] = state[1]
-
-
-_READ = {0: _read_0, 1: _read_1, 2: _read_2, **READ}
-_WRITE = {0: _write_0, 1: _write_1, 2: _write_2, **WRITE}
-
-
 def _fill_by_score(score: Any, state_count: int, count: int) -> Any:
     """As much as allowed to the model of highest score, then to the next."""
-    read = _READ[state_count]
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         parameters = numbers_at(numbers, at, count)
@@ -308,7 +272,7 @@ def _fill_by_score(score: Any, state_count: int, count: int) -> Any:
                     w[o + SLOT.score + lane] = score(
                         w[o + SLOT.upper + lane],
                         w[o + SLOT.lower + lane],
-                        read(w, LANE.state + lane),
+                        read_rows(w, LANE.state + lane, state_count),
                         *parameters,
                     )
             _fill(w, slots)
@@ -381,16 +345,15 @@ def settle(w, slots):
 
 def _learn(learn: Any, state_count: int, count: int) -> Any:
     """Let the state follow what the round has brought and cost."""
-    read, write = _READ[state_count], _WRITE[state_count]
 
     def follow(ws, first, stop, now, numbers, at, scratch, tables):
         parameters = numbers_at(numbers, at, count)
         for b in range(first, stop):
             w = ws[b]
             for lane in range(LANES):
-                state = read(w, LANE.state + lane)
+                state = read_rows(w, LANE.state + lane, state_count)
                 state = learn(state, w[LANE.reward + lane], w[LANE.cost + lane], *parameters)
-                write(w, LANE.state + lane, state)
+                write_rows(w, LANE.state + lane, state, state_count)
         return 0
 
     return follow
@@ -524,7 +487,6 @@ def _explore_evenly() -> Any:
 
 def _eliminate(interval: Any, seen_count: int, count: int) -> Any:
     """Drop the models that are surely not needed by the confidence intervals of what was seen."""
-    read = READ[seen_count]
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget = numbers[at]
@@ -539,7 +501,9 @@ def _eliminate(interval: Any, seen_count: int, count: int) -> Any:
                 price = _price(w, slots, lane, budget, u, c, a, p, side)
                 for m in range(slots):
                     o = HEAD + m * STEP + lane
-                    reward, cost, wide, wide_cost = interval(read(w, o + SLOT.seen), *parameters)
+                    reward, cost, wide, wide_cost = interval(
+                        read_rows(w, o + SLOT.seen, seen_count), *parameters
+                    )
                     u[m], c[m] = worth(reward, cost, wide, wide_cost, price)
                 _drop(w, slots, lane, elapsed, budget, u, c, a, p, side)
         return 0
