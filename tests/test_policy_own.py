@@ -260,14 +260,16 @@ class TooFew(own_formulas.CopiedUCB):
     name = "too_few"
 
     @staticmethod
-    def bounds(seen: Any, gamma: Any) -> Any:
+    def bounds(seen: Any, gamma: Any) -> Any:  # type: ignore[override]
         return gamma, gamma
 
 
 class Unbound(own_formulas.CopiedUCB):
     name = "unbound"
 
-    def bounds(self, seen: Any, gamma: Any, cost_min: Any, cost_max: Any) -> Any:
+    def bounds(  # type: ignore[override]
+        self, seen: Any, gamma: Any, cost_min: Any, cost_max: Any
+    ) -> Any:
         return gamma, gamma
 
 

@@ -106,9 +106,7 @@ def _values(
     values = found if isinstance(found, tuple) else (found,)
     alone = isinstance(found, tuple) == (wanted.values > 0)
     if not alone or len(values) != max(wanted.values, 1) or not all(map(_is_number, values)):
-        raise ValueError(
-            f"{owner}: {wanted.name} returned {_said(found)}; it must be {form}"
-        )
+        raise ValueError(f"{owner}: {wanted.name} returned {_said(found)}; it must be {form}")
     if any(np.isnan(value).any() for value in values):
         raise ValueError(
             f"{owner}: {wanted.name} returned a value that is no number; it must return numbers "

@@ -322,10 +322,11 @@ class Estimator(Part):
             When its formulas cannot be used.
         """
         cls = type(self)
+        bounds: Any = getattr(cls, "bounds", None)
         kernel = EstimatorKernel(
             kernel=self.passes,
             observe=cls.observe,
-            bounds=getattr(cls, "bounds", None),
+            bounds=bounds,
             interval=cls.interval,
             parameters=tuple(float(x) for x in self.parameters(run)),
             first=tuple(float(x) for x in self.first(run)),

@@ -56,7 +56,7 @@ def compile_for(signature: Any, function: Callable[..., Any], *, keep: bool = Tr
 def _stamped(kernel: Any) -> Any:
     """Let what is kept of a kernel be valid as long as no source of a kernel changes."""
     kept = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
-    if hasattr(kept, "_source_stamp"):
+    if kept is not None and hasattr(kept, "_source_stamp"):
         kept._source_stamp = _stamp()
     return kernel
 

@@ -14,7 +14,7 @@ from fastroute.kernels.normal import BITS, NORMAL
 from fastroute.kernels.numba_.formulas import formula, numbers_at
 from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, NEXT, SLOT, STEP, WIDTH
 from fastroute.kernels.numba_.outcomes import task_of
-from fastroute.kernels.numba_.passes import COMMON, Pass, built_in, compile_pass
+from fastroute.kernels.numba_.passes import COMMON, Pass, built_in, compile_pass, lanes_in_use
 from fastroute.kernels.numba_.rng import philox4x32
 from fastroute.kernels.numba_.rows import read_rows, write_rows
 from fastroute.kernels.types import EstimatorKernel
@@ -267,11 +267,10 @@ def _look_up_task(count: int) -> Any:
     def prepare(ws, first, stop, now, numbers, at, scratch, tables):
         parameters = numbers_at(numbers, at, count)
         slots = np.uint64(numbers[COMMON.slots])
-        trials = np.int64(numbers[COMMON.trials])
         size = tables.reward.shape[1]
         for b in range(first, stop):
             w = ws[b]
-            for k in range(min(WIDTH, trials - b * WIDTH)):
+            for k in range(lanes_in_use(numbers, b)):
                 lane = np.uint64(k)
                 task = task_of(w[LANE.u_task + lane], tables.tasks)
                 w[LANE.task + lane] = task
@@ -297,11 +296,10 @@ def _note_task() -> Any:
 
     def observed(ws, first, stop, now, numbers, at, scratch, tables):
         slots = np.int64(numbers[COMMON.slots])
-        trials = np.int64(numbers[COMMON.trials])
         size = tables.reward.shape[1]
         for b in range(first, stop):
             w = ws[b]
-            for k in range(min(WIDTH, trials - b * WIDTH)):
+            for k in range(lanes_in_use(numbers, b)):
                 lane = np.uint64(k)
                 slot = np.int64(w[LANE.pick + lane])
                 if slot < slots:

@@ -58,7 +58,8 @@ def _quotient(x, y):
 def _numbers_at(numbers, at, count):
     if count.literal_value == 0:
         return lambda numbers, at, count: ()
-    return lambda numbers, at, count: to_fixed_tuple(numbers[at : at + count], count)
+    fixed: Any = to_fixed_tuple
+    return lambda numbers, at, count: fixed(numbers[at : at + count], count)
 
 
 @cache
@@ -102,7 +103,8 @@ def _as_read_only(context, array):
 
 @overload(read_only, inline="always")
 def _read_only(array):
-    return lambda array: _as_read_only(array)
+    view: Any = _as_read_only
+    return lambda array: view(array)
 
 
 for _module in (estimates, scores, shares, outcomes):

@@ -75,7 +75,7 @@ def compose(program: Program) -> Round:
     estimator = getattr(estimators, part.kernel)(part)
     router = getattr(routers, program.router.kernel)(program.router, estimator, part)
     draw = Pass(compile_pass(_draw))
-    forced = ()
+    forced: tuple[Pass, ...] = ()
     if part.forced_pulls:
         forced = (Pass(compile_pass(_force), (part.forced_pulls,)),)
     prepare = (draw, *estimator.prepare) if estimator.reads_queries else estimator.prepare

@@ -27,6 +27,7 @@ from fastroute.kernels.numba_.passes import (
     Pass,
     built_in,
     compile_pass,
+    lanes_in_use,
 )
 from fastroute.kernels.numba_.routing import solve_one
 from fastroute.kernels.numba_.rows import read_rows, write_rows
@@ -204,11 +205,11 @@ def _solve_all() -> Any:
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget = numbers[at]
-        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        slots = np.uint64(numbers[COMMON.slots])
         u, c, a, p, side = _room(scratch, slots)
         for b in range(first, stop):
             w = ws[b]
-            for k in range(min(WIDTH, trials - b * WIDTH)):
+            for k in range(lanes_in_use(numbers, b)):
                 repair_one(w, slots, np.uint64(k), budget, u, c, a, p, side)
         return 0
 
@@ -220,14 +221,14 @@ def _keep_basis() -> Any:
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget, cost_max = numbers[at], numbers[at + 1]
-        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        slots = np.uint64(numbers[COMMON.slots])
         who = scratch[len(scratch) - GROUP * WIDTH :]
         lost = 0
         for b in range(first, stop):
             w = ws[b]
             check(w, slots, cost_max)
             if share(w, budget) > 0:
-                used = np.uint64(min(WIDTH, trials - b * WIDTH))
+                used = np.uint64(lanes_in_use(numbers, b))
                 lost = collect(w, np.uint64(b * WIDTH), used, who, lost)
         if lost > 0:
             u, c, a, p, side = _room(scratch, slots)
@@ -242,14 +243,14 @@ def _solve_anew() -> Any:
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget = numbers[at]
-        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        slots = np.uint64(numbers[COMMON.slots])
         who = scratch[len(scratch) - GROUP * WIDTH :]
         lost = 0
         for b in range(first, stop):
             w = ws[b]
             for lane in range(LANES):
                 w[LANE.lost + lane] = 1.0
-            used = np.uint64(min(WIDTH, trials - b * WIDTH))
+            used = np.uint64(lanes_in_use(numbers, b))
             lost = collect(w, np.uint64(b * WIDTH), used, who, lost)
         u, c, a, p, side = _room(scratch, slots)
         repair(ws, scratch, slots, budget, who, lost, u, c, a, p, side)
@@ -491,12 +492,12 @@ def _eliminate(interval: Any, seen_count: int, count: int) -> Any:
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget = numbers[at]
         parameters = numbers_at(numbers, at + 2, count)
-        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        slots = np.uint64(numbers[COMMON.slots])
         elapsed = now - np.int64(numbers[COMMON.opened])
         u, c, a, p, side = _room(scratch, slots)
         for b in range(first, stop):
             w = ws[b]
-            for k in range(min(WIDTH, trials - b * WIDTH)):
+            for k in range(lanes_in_use(numbers, b)):
                 lane = np.uint64(k)
                 price = _price(w, slots, lane, budget, u, c, a, p, side)
                 for m in range(slots):
@@ -516,12 +517,12 @@ def _eliminate_known() -> Any:
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget = numbers[at]
-        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        slots = np.uint64(numbers[COMMON.slots])
         elapsed = now - np.int64(numbers[COMMON.opened])
         u, c, a, p, side = _room(scratch, slots)
         for b in range(first, stop):
             w = ws[b]
-            for k in range(min(WIDTH, trials - b * WIDTH)):
+            for k in range(lanes_in_use(numbers, b)):
                 lane = np.uint64(k)
                 price = _price(w, slots, lane, budget, u, c, a, p, side)
                 for m in range(slots):
@@ -584,7 +585,8 @@ def _custom_shares(function: Any) -> Any:
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget = numbers[at]
         slots = np.uint64(numbers[COMMON.slots])
-        of_models, of_state = (np.int64(slots), WIDTH), (STATES, WIDTH)
+        of_models: Any = (np.int64(slots), WIDTH)
+        of_state = (STATES, WIDTH)
         refused = 0
         for b in range(first, stop):
             w = ws[b]
