@@ -3,7 +3,6 @@
 The formula stands once; it is called as plain Python calls it, compiled, and on whole tables.
 """
 
-import functools
 import math
 from typing import Any
 
@@ -23,7 +22,8 @@ RULES = ("optimistic", "formula", "prior", "forced")
 _compiled = njit(error_model="numpy")(formula(estimates.bounds))
 
 
-def plain(
+def bounds_by(
+    call: Any,
     count: Any,
     sum_reward: Any,
     sum_cost: Any,
@@ -32,7 +32,6 @@ def plain(
     cost_max: float,
     init: Any,
     init_pulls: float,
-    call: Any = estimates.bounds,
 ) -> Any:
     """U and L as the estimator with this rule has them."""
     estimator: Estimator = fr.UCB(init=init, init_pulls=max(int(init_pulls), 1))
@@ -40,7 +39,12 @@ def plain(
     return call((count, sum_reward, sum_cost), gamma, cost_min, cost_max, -1.0, below)
 
 
-compiled = functools.partial(plain, call=_compiled)
+def plain(*arguments: Any) -> Any:
+    return bounds_by(estimates.bounds, *arguments)
+
+
+def compiled(*arguments: Any) -> Any:
+    return bounds_by(_compiled, *arguments)
 
 
 BOTH = pytest.mark.parametrize("bounds", [plain, compiled], ids=["python", "numba"])
@@ -188,7 +192,7 @@ def test_batches_agree_bit_for_bit(rule: str) -> None:
     count = rng.integers(0, 6, shape).astype(np.float64)
     reward = count * rng.random(shape)
     cost = count * rng.random(shape) * 3.0
-    rest = (0.3, 0.25, 3.0, rule, 2)
+    rest: Any = (0.3, 0.25, 3.0, rule, 2)
     out = plain(count, reward, cost, *rest)
     for m, t in np.ndindex(shape):
         one = compiled(float(count[m, t]), float(reward[m, t]), float(cost[m, t]), *rest)

@@ -19,7 +19,8 @@ def doubled(folder: Path) -> Any:
     file.write_text("def doubled(x):\n    return 2.0 * x\n", "utf-8")
     os.utime(file, (1e9, 1e9))
     spec = importlib.util.spec_from_file_location("doubled", file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     kernel = compiling.compiled(module.doubled)

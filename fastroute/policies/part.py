@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 
 from fastroute.kernels.formulas.estimates import count_observation
 from fastroute.kernels.types import EstimatorKernel, Formula, RouterKernel
+from fastroute.policies.check import check_estimator, check_router
 from fastroute.policies.stage import Choice, Mask, StageProblem
 from fastroute.references import reference_of
 
@@ -313,12 +314,19 @@ class Estimator(Part):
         return 0.0, 0.0, 0.0
 
     def kernel(self, run: RunNumbers) -> EstimatorKernel:
-        """Return the estimator as the kernels see it."""
+        """Return the estimator as the kernels see it.
+
+        Raises
+        ------
+        ValueError
+            When its formulas cannot be used.
+        """
         cls = type(self)
-        return EstimatorKernel(
+        bounds: Any = getattr(cls, "bounds", None)
+        kernel = EstimatorKernel(
             kernel=self.passes,
             observe=cls.observe,
-            bounds=cls.bounds,
+            bounds=bounds,
             interval=cls.interval,
             parameters=tuple(float(x) for x in self.parameters(run)),
             first=tuple(float(x) for x in self.first(run)),
@@ -326,6 +334,9 @@ class Estimator(Part):
             forced_pulls=float(self.forced_pulls),
             forgets=self.forgets,
         )
+        if self.passes == "elementwise":
+            check_estimator(f"{self.kind} {self.label}", kernel)
+        return kernel
 
 
 class Deployer(Part):
@@ -391,9 +402,15 @@ class Router(Part):
         return ()
 
     def kernel(self, run: RunNumbers) -> RouterKernel:
-        """Return the router as the kernels see it."""
+        """Return the router as the kernels see it.
+
+        Raises
+        ------
+        ValueError
+            When its formulas cannot be used.
+        """
         cls = type(self)
-        return RouterKernel(
+        kernel = RouterKernel(
             kernel=self.passes,
             score=cls.score,
             learn=cls.learn,
@@ -403,6 +420,9 @@ class Router(Part):
             budget=run.budget,
             resolve_every=int(getattr(self, "resolve_every", 1)),
         )
+        if self.passes == "by_score":
+            check_router(f"{self.kind} {self.label}", kernel)
+        return kernel
 
 
 #: Field of a policy -> what stands in it.

@@ -14,8 +14,9 @@ from fastroute.kernels.normal import BITS, NORMAL
 from fastroute.kernels.numba_.formulas import formula, numbers_at
 from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, NEXT, SLOT, STEP, WIDTH
 from fastroute.kernels.numba_.outcomes import task_of
-from fastroute.kernels.numba_.passes import COMMON, Pass, built_in, compile_pass
+from fastroute.kernels.numba_.passes import COMMON, Pass, built_in, compile_pass, lanes_in_use
 from fastroute.kernels.numba_.rng import philox4x32
+from fastroute.kernels.numba_.rows.tuples import read_rows, write_rows
 from fastroute.kernels.types import EstimatorKernel
 
 _MASK = np.uint64(0xFFFFFFFF)
@@ -76,91 +77,8 @@ def known_means(part: EstimatorKernel) -> EstimatorPasses:
     )
 
 
-# How many numbers are seen of a model is a constant of the compiled pass: a tuple of them is read
-# from, and written to, consecutive rows.
-@formula
-def _read_3(w, o):
-    return (
-        w[o],
-        w[o + NEXT],
-        w[o + np.uint64(2) * NEXT],
-    )
-
-
-@formula
-def _write_3(w, o, seen):
-    w[o] = seen[0]
-    w[o + NEXT] = seen[1]
-    w[o + np.uint64(2) * NEXT] = seen[2]
-
-
-@formula
-def _read_4(w, o):
-    return (
-        w[o],
-        w[o + NEXT],
-        w[o + np.uint64(2) * NEXT],
-        w[o + np.uint64(3) * NEXT],
-    )
-
-
-@formula
-def _write_4(w, o, seen):
-    w[o] = seen[0]
-    w[o + NEXT] = seen[1]
-    w[o + np.uint64(2) * NEXT] = seen[2]
-    w[o + np.uint64(3) * NEXT] = seen[3]
-
-
-@formula
-def _read_5(w, o):
-    return (
-        w[o],
-        w[o + NEXT],
-        w[o + np.uint64(2) * NEXT],
-        w[o + np.uint64(3) * NEXT],
-        w[o + np.uint64(4) * NEXT],
-    )
-
-
-@formula
-def _write_5(w, o, seen):
-    w[o] = seen[0]
-    w[o + NEXT] = seen[1]
-    w[o + np.uint64(2) * NEXT] = seen[2]
-    w[o + np.uint64(3) * NEXT] = seen[3]
-    w[o + np.uint64(4) * NEXT] = seen[4]
-
-
-@formula
-def _read_6(w, o):
-    return (
-        w[o],
-        w[o + NEXT],
-        w[o + np.uint64(2) * NEXT],
-        w[o + np.uint64(3) * NEXT],
-        w[o + np.uint64(4) * NEXT],
-        w[o + np.uint64(5) * NEXT],
-    )
-
-
-@formula
-def _write_6(w, o, seen):
-    w[o] = seen[0]
-    w[o + NEXT] = seen[1]
-    w[o + np.uint64(2) * NEXT] = seen[2]
-    w[o + np.uint64(3) * NEXT] = seen[3]
-    w[o + np.uint64(4) * NEXT] = seen[4]
-    w[o + np.uint64(5) * NEXT] = seen[5]
-
-
-READ = {3: _read_3, 4: _read_4, 5: _read_5, 6: _read_6}
-WRITE = {3: _write_3, 4: _write_4, 5: _write_5, 6: _write_6}
-
-
 def _renew(observe: Any, bounds: Any, seen_count: int, count: int) -> Any:
     """Add to the sums, count the observation and renew the bounds of the pulled model."""
-    read, write = READ[seen_count], WRITE[seen_count]
     more = seen_count - 3
 
     def estimate(ws, first, stop, now, numbers, at, scratch, tables):
@@ -173,13 +91,13 @@ def _renew(observe: Any, bounds: Any, seen_count: int, count: int) -> Any:
                     o = HEAD + np.uint64(w[LANE.pick + lane]) * STEP + lane
                     w[LANE.pulled_seen + row + lane] = w[o + SLOT.seen + row]
             for lane in range(LANES):
-                seen = read(w, LANE.pulled_seen + lane)
+                seen = read_rows(w, LANE.pulled_seen + lane, seen_count)
                 seen = observe(seen, w[LANE.reward + lane], w[LANE.cost + lane], *parameters)
                 w[LANE.sum_expected_reward + lane] += w[LANE.expected_reward + lane]
                 w[LANE.sum_expected_cost + lane] += w[LANE.expected_cost + lane]
                 w[LANE.sum_reward + lane] += w[LANE.reward + lane]
                 w[LANE.sum_cost + lane] += w[LANE.cost + lane]
-                write(w, LANE.pulled_seen + lane, seen)
+                write_rows(w, LANE.pulled_seen + lane, seen, seen_count)
                 upper, lower = bounds(seen, *parameters)
                 pick, i_slot, j_slot = (
                     w[LANE.pick + lane],
@@ -213,20 +131,19 @@ def _renew(observe: Any, bounds: Any, seen_count: int, count: int) -> Any:
 
 def _only_observe(observe: Any, seen_count: int, count: int) -> Any:
     """Add to the sums and count the observation."""
-    read, write = READ[seen_count], WRITE[seen_count]
 
     def estimate(ws, first, stop, now, numbers, at, scratch, tables):
         parameters = numbers_at(numbers, at, count)
         for b in range(first, stop):
             w = ws[b]
             for lane in range(LANES):
-                seen = read(w, LANE.pulled_seen + lane)
+                seen = read_rows(w, LANE.pulled_seen + lane, seen_count)
                 seen = observe(seen, w[LANE.reward + lane], w[LANE.cost + lane], *parameters)
                 w[LANE.sum_expected_reward + lane] += w[LANE.expected_reward + lane]
                 w[LANE.sum_expected_cost + lane] += w[LANE.expected_cost + lane]
                 w[LANE.sum_reward + lane] += w[LANE.reward + lane]
                 w[LANE.sum_cost + lane] += w[LANE.cost + lane]
-                write(w, LANE.pulled_seen + lane, seen)
+                write_rows(w, LANE.pulled_seen + lane, seen, seen_count)
             for lane in range(LANES):
                 o = HEAD + np.uint64(w[LANE.pick + lane]) * STEP + lane
                 w[o + SLOT.seen] = w[LANE.pulled_seen + lane]
@@ -239,7 +156,6 @@ def _only_observe(observe: Any, seen_count: int, count: int) -> Any:
 
 def _open(bounds: Any, seen_count: int, count: int) -> Any:
     """Bounds of all deployed models; 0 in empty slots."""
-    read = READ[seen_count]
 
     def open_(ws, first, stop, now, numbers, at, scratch, tables):
         parameters = numbers_at(numbers, at, count)
@@ -249,7 +165,9 @@ def _open(bounds: Any, seen_count: int, count: int) -> Any:
             for m in range(slots):
                 o = HEAD + m * STEP
                 for lane in range(LANES):
-                    upper, lower = bounds(read(w, o + SLOT.seen + lane), *parameters)
+                    upper, lower = bounds(
+                        read_rows(w, o + SLOT.seen + lane, seen_count), *parameters
+                    )
                     here = w[o + SLOT.model + lane] >= 0.0
                     w[o + SLOT.upper + lane] = upper if here else 0.0
                     w[o + SLOT.lower + lane] = lower if here else 0.0
@@ -349,11 +267,10 @@ def _look_up_task(count: int) -> Any:
     def prepare(ws, first, stop, now, numbers, at, scratch, tables):
         parameters = numbers_at(numbers, at, count)
         slots = np.uint64(numbers[COMMON.slots])
-        trials = np.int64(numbers[COMMON.trials])
         size = tables.reward.shape[1]
         for b in range(first, stop):
             w = ws[b]
-            for k in range(min(WIDTH, trials - b * WIDTH)):
+            for k in range(lanes_in_use(numbers, b)):
                 lane = np.uint64(k)
                 task = task_of(w[LANE.u_task + lane], tables.tasks)
                 w[LANE.task + lane] = task
@@ -379,11 +296,10 @@ def _note_task() -> Any:
 
     def observed(ws, first, stop, now, numbers, at, scratch, tables):
         slots = np.int64(numbers[COMMON.slots])
-        trials = np.int64(numbers[COMMON.trials])
         size = tables.reward.shape[1]
         for b in range(first, stop):
             w = ws[b]
-            for k in range(min(WIDTH, trials - b * WIDTH)):
+            for k in range(lanes_in_use(numbers, b)):
                 lane = np.uint64(k)
                 slot = np.int64(w[LANE.pick + lane])
                 if slot < slots:

@@ -10,7 +10,9 @@ from functools import cache
 from types import FunctionType
 from typing import Any
 
-from numba.extending import overload, register_jitable
+from numba import njit
+from numba.core.imputils import impl_ret_borrowed
+from numba.extending import intrinsic, overload, register_jitable
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from fastroute.kernels.formulas import (
@@ -64,7 +66,8 @@ def _quotient(x, y):
 def _numbers_at(numbers, at, count):
     if count.literal_value == 0:
         return lambda numbers, at, count: ()
-    return lambda numbers, at, count: to_fixed_tuple(numbers[at : at + count], count)
+    fixed: Any = to_fixed_tuple
+    return lambda numbers, at, count: fixed(numbers[at : at + count], count)
 
 
 @cache
@@ -76,6 +79,40 @@ def formula(function: Callable[..., Any]) -> Callable[..., Any]:
     plain: Callable[..., Any] = getattr(function, "py_func", function)
     registered: Callable[..., Any] = register_jitable(plain)
     return registered
+
+
+@cache
+def inlined(function: Callable[..., Any]) -> Any:
+    """Let a kernel call a function that writes arrays, as if it stood in the kernel.
+
+    Only there are the distances in its arrays known, without which no loop over lanes becomes
+    vector instructions.
+    """
+    plain = getattr(function, "py_func", function)
+    return njit(inline="always")(plain)
+
+
+def read_only(array: Any) -> Any:
+    """Return a view of an array that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+@intrinsic
+def _as_read_only(context, array):
+    kind = array.copy(readonly=True)
+
+    def build(context, builder, signature, values):
+        return impl_ret_borrowed(context, builder, kind, values[0])
+
+    return kind(array), build
+
+
+@overload(read_only, inline="always")
+def _read_only(array):
+    view: Any = _as_read_only
+    return lambda array: view(array)
 
 
 for _module in (constraints, estimates, outcomes, schedules, scores, shares):

@@ -7,8 +7,8 @@ import numpy as np
 from fastroute.kernels.formulas.outcomes import aliased, always
 from fastroute.kernels.numba_.compile import inner
 from fastroute.kernels.numba_.formulas import formula, numbers_at
-from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP, WIDTH
-from fastroute.kernels.numba_.passes import COMMON, Pass, built_in, compile_pass
+from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP
+from fastroute.kernels.numba_.passes import COMMON, Pass, built_in, compile_pass, lanes_in_use
 from fastroute.kernels.types import Outcome
 
 
@@ -69,10 +69,10 @@ def _atoms(which: int) -> Any:
     def observe(ws, first, stop, now, numbers, at, scratch, tables):
         table = tables[which]
         rows = table.shape[0]
-        slots, trials = np.int64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        slots = np.int64(numbers[COMMON.slots])
         for b in range(first, stop):
             w = ws[b]
-            for k in range(min(WIDTH, trials - b * WIDTH)):
+            for k in range(lanes_in_use(numbers, b)):
                 lane = np.uint64(k)
                 slot = np.int64(w[LANE.pick + lane])
                 if slot < slots:
@@ -90,10 +90,10 @@ def _by_task(which: int) -> Any:
 
     def observe(ws, first, stop, now, numbers, at, scratch, tables):
         table = tables[which]
-        slots, trials = np.int64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        slots = np.int64(numbers[COMMON.slots])
         for b in range(first, stop):
             w = ws[b]
-            for k in range(min(WIDTH, trials - b * WIDTH)):
+            for k in range(lanes_in_use(numbers, b)):
                 lane = np.uint64(k)
                 slot = np.int64(w[LANE.pick + lane])
                 if slot < slots:
@@ -113,10 +113,10 @@ def _replay(which: int) -> Any:
     def observe(ws, first, stop, now, numbers, at, scratch, tables):
         table = tables[which]
         rows = table.shape[0]
-        slots, trials = np.int64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        slots = np.int64(numbers[COMMON.slots])
         for b in range(first, stop):
             w = ws[b]
-            for k in range(min(WIDTH, trials - b * WIDTH)):
+            for k in range(lanes_in_use(numbers, b)):
                 lane = np.uint64(k)
                 slot = np.int64(w[LANE.pick + lane])
                 if slot < slots:
@@ -135,10 +135,10 @@ def _replay_in_order(which: int) -> Any:
     def observe(ws, first, stop, now, numbers, at, scratch, tables):
         table = tables[which]
         row = now % table.shape[0]
-        slots, trials = np.int64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        slots = np.int64(numbers[COMMON.slots])
         for b in range(first, stop):
             w = ws[b]
-            for k in range(min(WIDTH, trials - b * WIDTH)):
+            for k in range(lanes_in_use(numbers, b)):
                 lane = np.uint64(k)
                 slot = np.int64(w[LANE.pick + lane])
                 if slot < slots:

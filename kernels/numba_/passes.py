@@ -9,9 +9,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import config, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
 
 from fastroute.kernels.numba_.compile import compile_for
+from fastroute.kernels.numba_.layout import WIDTH
 from fastroute.kernels.types import F8
 
 #: Blocks that do each pass one after the other: many lost bases are solved together, and a call
@@ -31,6 +32,12 @@ class Common(NamedTuple):
 
 
 COMMON: Final = Common(*range(len(Common._fields)))
+
+
+@register_jitable
+def lanes_in_use(numbers: Any, b: Any) -> Any:
+    """Lanes of a block that hold a trial; those of the last block may not."""
+    return min(WIDTH, np.int64(numbers[COMMON.trials]) - b * WIDTH)
 
 
 class Tables(NamedTuple):
@@ -140,9 +147,9 @@ def _call_plainly(function: Any, *arguments: Any) -> Any:
 # Where nothing is compiled, the address of a function is the function.
 plain: Final = bool(config.DISABLE_JIT)  # type: ignore[attr-defined]  # set from the environment
 #: Call the pass at an address: ``(address, ws, first, ...)``.
-call_pass: Final = _call_plainly if plain else _pass_at
+call_pass: Final[Any] = _call_plainly if plain else _pass_at
 #: Call the function of signature ``DUE`` at an address.
-call_due: Final = _call_plainly if plain else _due_at
+call_due: Final[Any] = _call_plainly if plain else _due_at
 
 
 def built_in(*functions: Any) -> bool:

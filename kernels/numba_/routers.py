@@ -8,10 +8,11 @@ model to ``SLOT.share`` and leave nothing to the basis.
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL
-from fastroute.kernels.formulas.estimates import surely_better, worth
 from fastroute.kernels.formulas.constraints import enough, proportional
+from fastroute.kernels.formulas.estimates import surely_better, worth
 from fastroute.kernels.formulas.schedules import at_intervals, doubling, once
 from fastroute.kernels.formulas.shares import (
     again_uniform,
@@ -19,14 +20,13 @@ from fastroute.kernels.formulas.shares import (
     left_over,
     mixed,
     whole,
-    within,
 )
 from fastroute.kernels.numba_ import lanes as problems
 from fastroute.kernels.numba_.basis import check, collect, repair, share
 from fastroute.kernels.numba_.compile import compiled, inner
-from fastroute.kernels.numba_.estimators import READ, WRITE, EstimatorPasses, open_known
-from fastroute.kernels.numba_.formulas import formula, numbers_at
-from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, NEXT, SLOT, STEP, WIDTH
+from fastroute.kernels.numba_.estimators import EstimatorPasses, open_known
+from fastroute.kernels.numba_.formulas import formula, inlined, numbers_at, read_only
+from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP, STRIDE, WIDTH
 from fastroute.kernels.numba_.passes import (
     COMMON,
     DUE,
@@ -34,8 +34,11 @@ from fastroute.kernels.numba_.passes import (
     Pass,
     built_in,
     compile_pass,
+    lanes_in_use,
 )
 from fastroute.kernels.numba_.routing import solve_one
+from fastroute.kernels.numba_.rows.tuples import read_rows, write_rows
+from fastroute.kernels.tolerances import SHARES
 from fastroute.kernels.types import STATES, EstimatorKernel, RouterKernel
 
 
@@ -52,11 +55,9 @@ class RouterPasses(NamedTuple):
 
 
 def scratch(slots: int) -> np.ndarray:
-    """Room in which passes work: LPs in lockstep, one LP, trials to solve, a function's tables."""
+    """Room in which passes work: LPs in lockstep, one LP, trials to solve."""
     size = max(slots, 1)
-    needed = int(problems.rows(size)) + 5 * size + 1 + _LISTED
-    tables = (5 * size + 2 + STATES) * WIDTH
-    return problems.aligned_zeros(1, max(needed, tables))[0]
+    return problems.aligned_zeros(1, int(problems.rows(size)) + 5 * size + 1 + _LISTED)[0]
 
 
 def lp(part: RouterKernel, estimator: EstimatorPasses, _: EstimatorKernel) -> RouterPasses:
@@ -149,8 +150,7 @@ def by_score(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> Rou
 
 def custom_shares(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
     """Shares written by a function of the user."""
-    function = formula(part.function)
-    route = compile_pass(_custom_shares, function, keep=False)
+    route = compile_pass(_custom_shares, inlined(part.function), keep=False)
     return RouterPasses(
         (Pass(compile_pass(_spread_all)),), _every(part), (Pass(route, part.parameters),)
     )
@@ -230,7 +230,7 @@ def _list_lost() -> Any:
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget, cost_max = numbers[at], numbers[at + 1]
-        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        slots = np.uint64(numbers[COMMON.slots])
         listed = scratch[len(scratch) - _LISTED :]
         # A constant would be a type of its own, for which all that it is given to is compiled too.
         count = np.int64(0)
@@ -238,7 +238,7 @@ def _list_lost() -> Any:
             w = ws[b]
             check(w, slots, cost_max)
             if share(w, budget) > 0:
-                used = np.uint64(min(WIDTH, trials - b * WIDTH))
+                used = np.uint64(lanes_in_use(numbers, b))
                 count = collect(w, np.uint64(b * WIDTH), used, listed, count)
         scratch[len(scratch) - _LISTED - 1] = count
         return 0
@@ -278,45 +278,8 @@ def _solve_listed() -> Any:
     return route
 
 
-# How many numbers a router keeps is a constant of the compiled pass.
-@formula
-def _read_0(w, o):
-    return ()
-
-
-@formula
-def _write_0(w, o, state):
-    pass
-
-
-@formula
-def _read_1(w, o):
-    return (w[o],)
-
-
-@formula
-def _write_1(w, o, state):
-    w[o] = state[0]
-
-
-@formula
-def _read_2(w, o):
-    return w[o], w[o + NEXT]
-
-
-@formula
-def _write_2(w, o, state):
-    w[o] = state[0]
-    w[o + NEXT] = state[1]
-
-
-_READ = {0: _read_0, 1: _read_1, 2: _read_2, **READ}
-_WRITE = {0: _write_0, 1: _write_1, 2: _write_2, **WRITE}
-
-
 def _fill_by_score(score: Any, state_count: int, count: int) -> Any:
     """As much as allowed to the model of highest score, then to the next."""
-    read = _READ[state_count]
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         parameters = numbers_at(numbers, at, count)
@@ -329,7 +292,7 @@ def _fill_by_score(score: Any, state_count: int, count: int) -> Any:
                     w[o + SLOT.score + lane] = score(
                         w[o + SLOT.upper + lane],
                         w[o + SLOT.lower + lane],
-                        read(w, LANE.state + lane),
+                        read_rows(w, LANE.state + lane, state_count),
                         *parameters,
                     )
             _fill(w, slots)
@@ -402,16 +365,15 @@ def settle(w, slots):
 
 def _learn(learn: Any, state_count: int, count: int) -> Any:
     """Let the state follow what the round has brought and cost."""
-    read, write = _READ[state_count], _WRITE[state_count]
 
     def follow(ws, first, stop, now, numbers, at, scratch, tables):
         parameters = numbers_at(numbers, at, count)
         for b in range(first, stop):
             w = ws[b]
             for lane in range(LANES):
-                state = read(w, LANE.state + lane)
+                state = read_rows(w, LANE.state + lane, state_count)
                 state = learn(state, w[LANE.reward + lane], w[LANE.cost + lane], *parameters)
-                write(w, LANE.state + lane, state)
+                write_rows(w, LANE.state + lane, state, state_count)
         return 0
 
     return follow
@@ -545,22 +507,23 @@ def _explore_evenly() -> Any:
 
 def _eliminate(interval: Any, seen_count: int, count: int) -> Any:
     """Drop the models that are surely not needed by the confidence intervals of what was seen."""
-    read = READ[seen_count]
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget = numbers[at]
         parameters = numbers_at(numbers, at + 2, count)
-        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        slots = np.uint64(numbers[COMMON.slots])
         elapsed = now - np.int64(numbers[COMMON.opened])
         u, c, a, p, side = _room(scratch, slots)
         for b in range(first, stop):
             w = ws[b]
-            for k in range(min(WIDTH, trials - b * WIDTH)):
+            for k in range(lanes_in_use(numbers, b)):
                 lane = np.uint64(k)
                 price = _price(w, slots, lane, budget, u, c, a, p, side)
                 for m in range(slots):
                     o = HEAD + m * STEP + lane
-                    reward, cost, wide, wide_cost = interval(read(w, o + SLOT.seen), *parameters)
+                    reward, cost, wide, wide_cost = interval(
+                        read_rows(w, o + SLOT.seen, seen_count), *parameters
+                    )
                     u[m], c[m] = worth(reward, cost, wide, wide_cost, price)
                 _drop(w, slots, lane, elapsed, budget, u, c, a, p, side)
         return 0
@@ -573,12 +536,12 @@ def _eliminate_known() -> Any:
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget = numbers[at]
-        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
+        slots = np.uint64(numbers[COMMON.slots])
         elapsed = now - np.int64(numbers[COMMON.opened])
         u, c, a, p, side = _room(scratch, slots)
         for b in range(first, stop):
             w = ws[b]
-            for k in range(min(WIDTH, trials - b * WIDTH)):
+            for k in range(lanes_in_use(numbers, b)):
                 lane = np.uint64(k)
                 price = _price(w, slots, lane, budget, u, c, a, p, side)
                 for m in range(slots):
@@ -632,82 +595,61 @@ def _gather(w, slots, lane, u, c, a):
 
 
 def _custom_shares(function: Any) -> Any:
-    """Let a function of the user set the shares; returns the number of lanes where it gave none."""
+    """Let a function of the user set the shares; returns the number of lanes where it gave none.
+
+    It reads and writes the rows of the workspace where they lie.
+    """
+    between_slots, between_rows = int(STEP) * 8, STRIDE * 8
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget = numbers[at]
-        slots, trials = np.uint64(numbers[COMMON.slots]), np.int64(numbers[COMMON.trials])
-        size = max(np.int64(slots), 1)
-        room = size * WIDTH
-        upper = scratch[:room].reshape((size, WIDTH))
-        lower = scratch[room : 2 * room].reshape((size, WIDTH))
-        limit = scratch[2 * room : 3 * room].reshape((size, WIDTH))
-        count = scratch[3 * room : 4 * room].reshape((size, WIDTH))
-        share = scratch[4 * room : 5 * room].reshape((size, WIDTH))
-        room *= 5
-        reward, cost = scratch[room : room + WIDTH], scratch[room + WIDTH : room + 2 * WIDTH]
-        room += 2 * WIDTH
-        state = scratch[room : room + STATES * WIDTH].reshape((STATES, WIDTH))
+        slots = np.uint64(numbers[COMMON.slots])
+        of_models: Any = (np.int64(slots), WIDTH)
+        of_state = (STATES, WIDTH)
         refused = 0
         for b in range(first, stop):
             w = ws[b]
-            _copy_out(w, slots, upper, lower, limit, count, share, reward, cost, state)
-            function(now, upper, lower, limit, count, budget, reward, cost, state, share)
-            refused += _copy_in(w, slots, min(WIDTH, trials - b * WIDTH), share, state)
+            for m in range(slots):
+                o = HEAD + m * STEP
+                for lane in range(LANES):
+                    w[o + SLOT.share + lane] = 0.0
+            function(
+                now,
+                read_only(as_strided(w[HEAD + SLOT.upper :], of_models, (between_slots, 8))),
+                read_only(as_strided(w[HEAD + SLOT.lower :], of_models, (between_slots, 8))),
+                read_only(as_strided(w[HEAD + SLOT.limit :], of_models, (between_slots, 8))),
+                read_only(as_strided(w[HEAD + SLOT.seen :], of_models, (between_slots, 8))),
+                budget,
+                read_only(w[LANE.reward : LANE.reward + LANES]),
+                read_only(w[LANE.cost : LANE.cost + LANES]),
+                as_strided(w[LANE.state :], of_state, (between_rows, 8)),
+                as_strided(w[HEAD + SLOT.share :], of_models, (between_slots, 8)),
+            )
+            refused += _settle_checked(w, slots)
         return refused
 
     return route
 
 
 @inner
-def _copy_out(w, slots, upper, lower, limit, count, share, reward, cost, state):
-    """Copy to buffers what a function of the user may look at."""
-    # One array at a time, so that each loop becomes a copy.
-    for m in range(slots):
-        o = HEAD + m * STEP
-        for lane in range(LANES):
-            upper[m, lane] = w[o + SLOT.upper + lane]
-        for lane in range(LANES):
-            lower[m, lane] = w[o + SLOT.lower + lane]
-        for lane in range(LANES):
-            limit[m, lane] = w[o + SLOT.limit + lane]
-        for lane in range(LANES):
-            count[m, lane] = w[o + SLOT.seen + lane]
-        for lane in range(LANES):
-            share[m, lane] = 0.0
-    for k in range(STATES):
-        o = LANE.state + np.uint64(k) * NEXT
-        for lane in range(LANES):
-            state[k, lane] = w[o + lane]
-    for lane in range(LANES):
-        reward[lane] = w[LANE.reward + lane]
-    for lane in range(LANES):
-        cost[lane] = w[LANE.cost + lane]
-
-
-@inner
-def _copy_in(w, slots, lanes, share, state):
-    """Take over shares and state; returns the number of lanes whose shares are no distribution."""
-    for k in range(STATES):
-        o = LANE.state + np.uint64(k) * NEXT
-        for lane in range(LANES):
-            w[o + lane] = state[k, lane]
+def _settle_checked(w, slots):
+    """Settle the shares; returns the number of lanes where they are no distribution."""
     for lane in range(LANES):
         w[LANE.before + lane] = 0.0
         w[LANE.lost + lane] = 0.0
     for m in range(slots):
         o = HEAD + m * STEP
         for lane in range(LANES):
-            # What the function may have written to ``limit`` is not the limit.
-            a, part = w[o + SLOT.limit + lane], share[m, lane]
-            total, bad = w[LANE.before + lane], w[LANE.lost + lane]
-            w[o + SLOT.share + lane] = part
-            w[LANE.before + lane] = total + part
-            w[LANE.lost + lane] = bad if within(part, a) else 1.0
+            share, limit = w[o + SLOT.share + lane], w[o + SLOT.limit + lane]
+            total, beyond = w[LANE.before + lane], w[LANE.lost + lane]
+            w[LANE.before + lane] = total + share
+            w[LANE.lost + lane] = max(beyond, max(share - (limit + SHARES), -share))
     settle(w, slots)
     refused = 0
     for lane in range(LANES):
-        good = (w[LANE.lost + lane] == 0.0) & whole(w[LANE.before + lane])
+        # What is no number makes the total none.
+        good = (w[LANE.lost + lane] <= 0.0) & whole(w[LANE.before + lane])
+        # Trials without a model, as those of lanes that are not in use, have no capacity either.
         lacking = w[LANE.status + lane] == NO_CAPACITY
-        refused += 1 if (np.int64(lane) < lanes) & (not lacking) & (not good) else 0
+        refused += 0 if good | lacking else 1
     return refused

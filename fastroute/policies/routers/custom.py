@@ -1,6 +1,7 @@
-"""Routers of your own: one compiled function that the round loop calls for many trials at once.
+"""Routers of your own that do not rank: one function, called for many trials at once.
 
-A router is a function that Numba can compile, with this signature::
+A router that ranks the models is a class with a score, see :class:`fastroute.Router`.  Any other is
+a function that Numba can compile, with this signature::
 
     def route(now, upper, lower, limit, count, budget, reward, cost, state, share): ...
 
@@ -22,10 +23,10 @@ state      float [8, n]          yours to keep numbers in; 0 before the first ro
 share      float [models, n]     to be written: the distribution, 0 at first
 =========  ====================  ==============================================================
 
-The shares of a trial must be at least 0, at most its limits, and add up to 1; a run ends with an
-error where they do not.  Where limits add up to less than 1, and where a trial has no model at all,
-shares follow the limits and what was written is ignored.  Loops with the trials (columns) inside
-become vector instructions.
+Only ``state`` and ``share`` can be written to.  The shares of a trial must be at least 0, at most
+its limits, and add up to 1; a run ends with an error where they do not.  Where limits add up to
+less than 1, and where a trial has no model at all, shares follow the limits and what was written is
+ignored.  Loops with the trials (columns) inside become vector instructions.
 """
 
 import inspect
