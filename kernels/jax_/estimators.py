@@ -62,7 +62,7 @@ def sampled(part: EstimatorKernel) -> EstimatorSteps:
 
 
 def known_means(part: EstimatorKernel) -> EstimatorSteps:
-    """The true means."""
+    """Make the true means the bounds, for good."""
     del part
 
     def open_(seen: tuple[Any, ...], fixed: Fixed, numbers: Numbers, dtype: Any) -> Pair:

@@ -70,7 +70,7 @@ def by_task(law: Outcome) -> Draw:
 
 
 def replay(law: Outcome) -> Draw:
-    """Recorded outcome of a query drawn uniformly."""
+    """Look up the recorded outcome of a query drawn uniformly."""
     del law
 
     def value(query: Query, parameters: tuple[Any, ...]) -> Any:
@@ -81,7 +81,7 @@ def replay(law: Outcome) -> Draw:
 
 
 def replay_in_order(law: Outcome) -> Draw:
-    """Recorded outcome of the next query of the table."""
+    """Look up the recorded outcome of the next query of the table."""
     del law
 
     def value(query: Query, parameters: tuple[Any, ...]) -> Any:

@@ -35,7 +35,7 @@ class RouterSteps(NamedTuple):
 
 
 def lp(part: RouterKernel, estimator: EstimatorSteps, _: EstimatorKernel) -> RouterSteps:
-    """The routing LP, solved for every query."""
+    """Solve the routing LP for every query."""
     del part
     # What never changes has been solved when the stage opened.
     return RouterSteps(
@@ -44,7 +44,7 @@ def lp(part: RouterKernel, estimator: EstimatorSteps, _: EstimatorKernel) -> Rou
 
 
 def known_lp(part: RouterKernel, _: EstimatorSteps, __: EstimatorKernel) -> RouterSteps:
-    """The routing LP on the true means, which never change in a stage."""
+    """Solve the routing LP on the true means, which never change in a stage."""
     del part
 
     def open_(fixed: Fixed, lanes: Lanes, numbers: Numbers) -> Lanes:
@@ -58,7 +58,7 @@ def known_lp(part: RouterKernel, _: EstimatorSteps, __: EstimatorKernel) -> Rout
 def epsilon_greedy(
     part: RouterKernel, estimator: EstimatorSteps, kernel: EstimatorKernel
 ) -> RouterSteps:
-    """The LP's distribution mixed with the uniform one; its last number is the share of that."""
+    """Mix the LP's distribution with the uniform one, whose share is the last number."""
 
     def choice(fixed: Fixed, lanes: Lanes, u: Any, numbers: Numbers) -> tuple[Any, Any, Any]:
         # One uniform decides whether the round explores, and then which model it pulls.

@@ -157,7 +157,7 @@ def custom_shares(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -
 
 
 def _solve_all(parameters: tuple[float, ...]) -> tuple[Pass, Pass]:
-    """Passes that solve the LP of every trial."""
+    """Return the passes that solve the LP of every trial."""
     return Pass(compile_pass(_list_all)), Pass(compile_pass(_solve_listed), parameters)
 
 
