@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -394,3 +395,35 @@ def test_too_many_numbers_to_remember() -> None:
 def test_elimination_needs_an_interval(pages: ModuleType) -> None:
     with pytest.raises(ValueError, match='"elimination" needs confidence intervals'):
         fr.Policy(estimator=pages.EmpiricalBernstein(), router="elimination")
+
+
+@dataclass(frozen=True)
+class TooManyNumbers(fr.CostLaw):
+    k: float = 2.0
+
+    @staticmethod
+    def draw(uniform: Any, mean: Any) -> Any:
+        return mean
+
+    def support(self, mean: Any) -> Any:
+        return mean, mean
+
+
+@dataclass(frozen=True)
+class TwoValues(fr.RewardLaw):
+    @staticmethod
+    def draw(uniform: Any, mean: Any) -> Any:
+        return mean, mean
+
+
+@pytest.mark.parametrize(
+    ("laws", "words"),
+    [
+        ({"cost": TooManyNumbers()}, r"cost=TooManyNumbers\(k=2.0\): draw fails .* 1 parameters"),
+        ({"reward": TwoValues()}, r"reward=TwoValues\(\): draw fails .*; it must be draw\(uniform"),
+    ],
+    ids=["arguments", "values"],
+)
+def test_laws_that_are_refused(laws: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        fr.Scenario([0.5], [1.0], **laws)
