@@ -77,6 +77,7 @@ def docs_section(results: Results) -> str:
         _section("Routing LP", _routing(results)),
         _section("Deployment problem", _deployment(results)),
         _section("Simulation", _simulation(results)),
+        _section("Parts of one's own", _own_parts(results)),
         _section("Growth", _growth(results)),
         _section("Start-up", _startup(results)),
         _section("Memory", _memory(results)),
@@ -241,6 +242,16 @@ def _simulation(results: Results) -> str:
         world,
     ]
     return "\n\n".join(parts)
+
+
+def _own_parts(results: Results) -> str:
+    lines = []
+    for mine in results.of("own parts"):
+        theirs = results.find("own parts", mine.case, "built-in")
+        if mine.solver != "built-in" and theirs and not (mine.failure or theirs.failure):
+            lines.append((mine.case, _time(theirs), _time(mine), f"{mine.ns / theirs.ns:.2f}"))
+    head = ("part", "built-in", "its copy outside the package", "times as long")
+    return _table(head, lines, range(1, 4)) if lines else ""
 
 
 def exponent(rows: Sequence[Measurement]) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fastroute as fr
+from fastroute.bench import own_parts
 from fastroute.bench.machine import all_cores
 from fastroute.bench.measure import Measure, skip_if_refused
 from fastroute.bench.rivals import bandits, stageroute, ucb1
@@ -107,6 +108,57 @@ def test_policies(deployed: int, models: int, label: str, measure: Measure) -> N
     )
     if run is not None:
         measure.keep(_facts(run))
+
+
+#: Kind of part -> the policy with the built-in one, and with its copy; the law is no part of it.
+OWN: Final[dict[str, tuple[fr.Policy, fr.Policy]]] = {
+    "estimator": (fr.Policy(), fr.Policy(estimator=own_parts.CopiedUCB())),
+    "router with a score": (
+        fr.policy("drift_plus_penalty"),
+        fr.Policy(router=own_parts.CopiedDrift()),
+    ),
+    "router as a function": (
+        fr.policy("drift_plus_penalty"),
+        fr.Policy(router=own_parts.drift),
+    ),
+    "law of the costs": (fr.Policy(), fr.Policy()),
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("whose", ["built-in", "one's own"])
+@pytest.mark.parametrize("kind", OWN)
+def test_own_parts(kind: str, whose: str, measure: Measure) -> None:
+    """Simulate 1024 trials of 10,000 rounds with a part of one's own and with the built-in one."""
+    mine = whose != "built-in"
+    law = own_parts.CopiedUniform() if mine and kind == "law of the costs" else None
+    place = draw_workload(15, 5, law=law)
+    horizon = 10_000
+
+    def run() -> fr.Run:
+        return fr.simulate(
+            place.scenario,
+            OWN[kind][mine],
+            horizon=horizon,
+            budget=place.budget,
+            max_deployed=place.max_deployed,
+            trials=TRIALS,
+            threads=1,
+        )
+
+    measure(
+        lambda: run,
+        group="own parts",
+        case=kind,
+        solver=whose,
+        unit="trial-round",
+        units=horizon * TRIALS,
+        horizon=horizon,
+        trials=TRIALS,
+        what="whole call of fastroute.simulate",
+        ours=True,
+        versions=versions(("numba",)),
+    )
 
 
 @pytest.mark.full

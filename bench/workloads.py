@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.scenarios import Scenario
+from fastroute.scenarios import CostLaw, Scenario
 
 F8 = NDArray[np.float64]
 
@@ -118,13 +118,15 @@ class Workload(NamedTuple):
 
 
 @cache
-def draw_workload(models: int, max_deployed: int, limit: float = LIMIT) -> Workload:
+def draw_workload(
+    models: int, max_deployed: int, limit: float = LIMIT, law: CostLaw | None = None
+) -> Workload:
     """Draw a world whose budget binds.
 
     A third of the models, but at least ``max_deployed``, are there at the start; the others
     arrive evenly until 80 % of the horizon. Better models cost more, from 0.05 to 1. Rewards are
-    Bernoulli, costs uniform within half of their mean. The budget lies 35 % of the way from the
-    cheapest mix at the start to the mix of the best rewards at the start.
+    Bernoulli, costs uniform within half of their mean unless another law is given. The budget lies
+    35 % of the way from the cheapest mix at the start to the mix of the best rewards at the start.
     """
     draw = np.random.default_rng(5)
     quality = draw.random(models)
@@ -138,6 +140,12 @@ def draw_workload(models: int, max_deployed: int, limit: float = LIMIT) -> Workl
     cheapest = _fill_cost(np.argsort(early, axis=1), early, limits)
     best = _fill_cost(np.argsort(-reward[None, :there], axis=1), early, limits)
     scenario = Scenario(
-        reward, cost, limit=limit, arrival=arrival, arrival_unit="horizon", name="bench"
+        reward,
+        cost,
+        limit=limit,
+        arrival=arrival,
+        arrival_unit="horizon",
+        cost=law or "uniform",
+        name="bench",
     )
     return Workload(scenario, float((cheapest + 0.35 * (best - cheapest))[0]), max_deployed)

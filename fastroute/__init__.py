@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         scaling_table,
     )
     from fastroute.policies import (
+        KLUCB,
         LP,
         MIP,
         UCB,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "KLUCB",
     "LP",
     "MIP",
     "UCB",
@@ -173,6 +175,7 @@ _HOME: Final = {
     "Thompson": "policies",
     "Top": "policies",
     "TrueLP": "policies",
+    "KLUCB": "policies",
     "UCB": "policies",
     "Uniform": "policies",
     "UniformCost": "scenarios",

@@ -1,7 +1,6 @@
-"""Integer codes shared by every backend: statuses, methods, laws and policy parts.
+"""Integer codes shared by every backend: statuses, methods, rules for empty slots, streams.
 
-Kernels know only these integers; the facades in :mod:`fastroute.solve` and
-:mod:`fastroute.simulate` turn them into words.
+Whoever calls kernels turns them into words.
 """
 
 from typing import Final
@@ -18,50 +17,6 @@ VERTEX: Final = 0
 BRANCH_AND_BOUND: Final = 1
 HIGHS: Final = 2
 RULE: Final = 3
-
-# Law of the rewards around their means.
-REWARD_BERNOULLI: Final = 0
-REWARD_TASK: Final = 1
-REWARD_TABLE: Final = 2
-REWARD_REPLAY: Final = 3
-
-# Law of the costs around their means.
-COST_UNIFORM: Final = 0
-COST_FIXED: Final = 1
-COST_TABLE: Final = 2
-COST_REPLAY: Final = 3
-
-# Parts of a policy: estimator x deployer x router.
-ESTIMATOR_UCB: Final = 0
-ESTIMATOR_MEAN: Final = 1
-ESTIMATOR_TRUTH: Final = 2
-ESTIMATOR_THOMPSON: Final = 3
-ESTIMATOR_DISCOUNTED: Final = 4
-ESTIMATOR_PESSIMISTIC: Final = 5
-ESTIMATOR_CONTEXTUAL: Final = 6
-
-# Routers that solve an LP: whenever they route, ...
-ROUTER_LP: Final = 0
-ROUTER_TRUTH: Final = 1
-ROUTER_GREEDY: Final = 2
-ROUTER_EPSILON_GREEDY: Final = 3
-# ... or never, or at set times within a stage.
-ROUTER_UNIFORM: Final = 4
-ROUTER_EXPLORE_THEN_COMMIT: Final = 5
-ROUTER_ELIMINATION: Final = 6
-# Routers that fill models up in the order of a score.
-ROUTER_RATIO: Final = 7
-ROUTER_DRIFT_PLUS_PENALTY: Final = 8
-ROUTER_PACER: Final = 9
-ROUTER_PRIMAL_DUAL: Final = 10
-# A function of the user.
-ROUTER_CUSTOM: Final = 11
-
-# Rules for the bounds of a model that has no observation yet.
-INIT_OPTIMISTIC: Final = 0
-INIT_FORMULA: Final = 1
-INIT_PRIOR: Final = 2
-INIT_FORCED: Final = 3
 
 # Rules for slots that the deployment optimum leaves empty.
 FILL_NONE: Final = 0

@@ -43,7 +43,7 @@ class RouterKernel(NamedTuple):
     kernel: str
     score: Formula | None  #: (upper, lower, state, *parameters) -> score
     learn: Formula | None  #: (state, reward, cost, *parameters) -> state; None: learns nothing
-    function: Formula | None  #: writes shares, see ``fastroute.policies.routers.custom``
+    function: Formula | None  #: writes shares of many trials
     parameters: tuple[float, ...]
     first: tuple[float, ...]  #: the state before the first round
     budget: float  #: largest mean cost of its LP, infinite for none

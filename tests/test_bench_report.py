@@ -86,6 +86,8 @@ def made(tmp_path: Path) -> Results:
         row("deployment", "N=15, M_max=5", "fastroute", 500.0, **FACTS),
         row("simulation", "rivals", "UCB1, Numba loop", 46.0, **rival, trials=1, horizon=10),
         row("memory", "T=10, trials=4", "fastroute", 1.0, **MEMORY),
+        row("own parts", "estimator", "built-in", 20.0),
+        row("own parts", "estimator", "one's own", 21.0),
     ]
     return load(save(tmp_path, rows))
 
@@ -111,6 +113,7 @@ def test_docs_hold_every_row_and_every_reason(made: Results) -> None:
     assert "- y is not installed: `test_x[y]`" in text
     # 3 sqrt(n): the exponent is one half.
     assert "| models N, 5 deployed | +0.50 | +0.50 |" in text
+    assert "| estimator | 20.0 ns | 21.0 ns | 1.05 |" in text
 
 
 def test_disturbed_cases_are_counted(tmp_path: Path) -> None:

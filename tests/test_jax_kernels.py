@@ -18,7 +18,7 @@ from fastroute.kernels.formulas import estimates
 from fastroute.kernels.jax_ import deployment, rng, routers
 from fastroute.kernels.numba_ import deployment as compiled
 from fastroute.kernels.numba_ import layout
-from fastroute.kernels.numba_ import routers as compiled_routers
+from fastroute.kernels.numba_ import shares as compiled_shares
 from fastroute.kernels.ref import rng as ref_rng
 from fastroute.kernels.ref import routers as ref_routers
 from fastroute.solve import solve_deployment
@@ -102,7 +102,7 @@ def test_uniform_shares_have_the_digits_of_numba(size: int) -> None:
     for lane, column in enumerate(limit.T):
         for m, a in enumerate(column):
             w[layout.HEAD + m * layout.STEP + lane + layout.SLOT.limit] = a
-        compiled_routers.spread(w, np.uint64(size), np.uint64(lane))
+        compiled_shares.spread(w, np.uint64(size), np.uint64(lane))
         row = range(layout.HEAD + lane + layout.SLOT.share, len(w), layout.STEP)
         np.testing.assert_array_equal(share[:, lane], w[row][:size])
         assert status[lane] == w[layout.LANE.status + lane]

@@ -3,15 +3,16 @@
 import itertools
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 import fastroute as fr
-import own_formulas
+from fastroute.bench import own_parts
 from fastroute.policies import ROUTERS
 from fastroute.simulation import Run
 from fastroute.study import StoredStudy, Study, run_study
@@ -50,7 +51,8 @@ def play(policy: fr.Policy, world: str = "retirement", **options: Any) -> Run:
     scenario, budget, max_deployed = SMALL_WORLDS[world]()
     single = "ref" not in options.values() and len(scenario.reward_mean) == 1
     settings: dict[str, Any] = {
-        "horizon": 2_000 if options.get("backend", "numba") == "numba" else 300,
+        "horizon": scenario.horizon
+        or (2_000 if options.get("backend", "numba") == "numba" else 300),
         "trials": 70 if single else 2,
         "budget": budget,
         "max_deployed": max_deployed,
@@ -64,6 +66,25 @@ def assert_same(one: Run, other: Run) -> None:
     np.testing.assert_array_equal(one.picks, other.picks)
     for name, column in other.finals.items():
         np.testing.assert_array_equal(one.finals[name], column, err_msg=name)
+
+
+class Remembers(fr.Router):
+    """Keeps as many numbers as there may be; the last of them counts the rounds."""
+
+    name: ClassVar[str] = "remembers"
+
+    numbers: int = 8
+
+    def first_state(self, run: Any) -> tuple[float, ...]:
+        return (0.0,) * self.numbers
+
+    @staticmethod
+    def score(upper: Any, lower: Any, state: Any) -> Any:
+        return upper - state[-1] * lower
+
+    @staticmethod
+    def learn(state: Any, reward: Any, cost: Any) -> Any:
+        return (*state[1:], state[0] + 1.0 / 1024.0)
 
 
 # --- Copies of built-in parts are the built-in parts ------------------------------------------
@@ -81,7 +102,7 @@ def assert_same(one: Run, other: Run) -> None:
 def test_copy_of_an_estimator(router: str, backend: str) -> None:
     mine, theirs = (
         play(fr.Policy(estimator=estimator, router=router), backend=backend)
-        for estimator in (own_formulas.CopiedUCB(), fr.UCB())
+        for estimator in (own_parts.CopiedUCB(), fr.UCB())
     )
     assert_same(mine, theirs)
 
@@ -96,7 +117,7 @@ def test_copy_of_an_estimator(router: str, backend: str) -> None:
 def test_copy_of_a_router(world: str, backend: str) -> None:
     mine, theirs = (
         play(fr.Policy(router=router), world, backend=backend)
-        for router in (own_formulas.CopiedDrift(), "drift_plus_penalty")
+        for router in (own_parts.CopiedDrift(), "drift_plus_penalty")
     )
     assert_same(mine, theirs)
 
@@ -114,7 +135,7 @@ def test_copy_of_a_law(backend: str) -> None:
             trace=True,
             backend=backend,
         )
-        for cost in (own_formulas.CopiedUniform(), fr.UniformCost())
+        for cost in (own_parts.CopiedUniform(), fr.UniformCost())
     )
     assert_same(mine, theirs)
 
@@ -127,7 +148,7 @@ def test_a_router_remembers_as_many_numbers_as_it_says(numbers: int, backend: st
     scenario = fr.Scenario([0.9, 0.5], [1.0, 0.5], cost="fixed")
     run = fr.simulate(
         scenario,
-        fr.Policy(estimator="truth", router=own_formulas.Remembers(numbers=numbers)),
+        fr.Policy(estimator="truth", router=Remembers(numbers=numbers)),
         horizon=1_000 * numbers,
         budget=2.0,
         max_deployed=2,
@@ -270,7 +291,7 @@ class Bare(fr.Estimator):
     name = "bare"
 
 
-class TooFew(own_formulas.CopiedUCB):
+class TooFew(own_parts.CopiedUCB):
     name = "too_few"
 
     @staticmethod
@@ -278,7 +299,7 @@ class TooFew(own_formulas.CopiedUCB):
         return gamma, gamma
 
 
-class Unbound(own_formulas.CopiedUCB):
+class Unbound(own_parts.CopiedUCB):
     name = "unbound"
 
     def bounds(  # type: ignore[override]
@@ -287,7 +308,7 @@ class Unbound(own_formulas.CopiedUCB):
         return gamma, gamma
 
 
-class OneBound(own_formulas.CopiedUCB):
+class OneBound(own_parts.CopiedUCB):
     name = "one_bound"
 
     @staticmethod
@@ -295,7 +316,7 @@ class OneBound(own_formulas.CopiedUCB):
         return seen[0]
 
 
-class Branches(own_formulas.CopiedUCB):
+class Branches(own_parts.CopiedUCB):
     name = "branches"
 
     @staticmethod
@@ -303,7 +324,7 @@ class Branches(own_formulas.CopiedUCB):
         return (1.0, 0.0) if seen[0] < 1.0 else (0.5, 0.0)
 
 
-class NoNumber(own_formulas.CopiedUCB):
+class NoNumber(own_parts.CopiedUCB):
     name = "no_number"
 
     @staticmethod
@@ -311,7 +332,7 @@ class NoNumber(own_formulas.CopiedUCB):
         return seen[1] / seen[0], seen[2]
 
 
-class Forgets(own_formulas.CopiedUCB):
+class Forgets(own_parts.CopiedUCB):
     name = "forgets"
 
     @staticmethod
@@ -319,14 +340,14 @@ class Forgets(own_formulas.CopiedUCB):
         return seen[0] + 1.0, seen[1] + reward
 
 
-class KeepsMuch(own_formulas.CopiedUCB):
+class KeepsMuch(own_parts.CopiedUCB):
     name = "keeps_much"
 
     def first(self, run: Any) -> tuple[float, ...]:
         return (0.0,) * 7
 
 
-class HalfInterval(own_formulas.CopiedUCB):
+class HalfInterval(own_parts.CopiedUCB):
     name = "half_interval"
 
     @staticmethod
@@ -338,7 +359,7 @@ class NoScore(fr.Router):
     name = "no_score"
 
 
-class TwoScores(own_formulas.CopiedDrift):
+class TwoScores(own_parts.CopiedDrift):
     name = "two_scores"
 
     @staticmethod
@@ -346,7 +367,7 @@ class TwoScores(own_formulas.CopiedDrift):
         return upper, lower
 
 
-class LearnsLess(own_formulas.CopiedDrift):
+class LearnsLess(own_parts.CopiedDrift):
     name = "learns_less"
 
     @staticmethod
@@ -381,7 +402,7 @@ def test_formulas_that_are_refused(cls: Any, words: str) -> None:
 
 
 def test_too_many_numbers_to_remember() -> None:
-    router = own_formulas.Remembers(numbers=9)
+    router = Remembers(numbers=9)
     with pytest.raises(ValueError, match="router remembers: first_state returned 9 numbers"):
         play(fr.Policy(router=router))
 
@@ -389,3 +410,35 @@ def test_too_many_numbers_to_remember() -> None:
 def test_elimination_needs_an_interval(pages: ModuleType) -> None:
     with pytest.raises(ValueError, match='"elimination" needs confidence intervals'):
         fr.Policy(estimator=pages.EmpiricalBernstein(), router="elimination")
+
+
+@dataclass(frozen=True)
+class TooManyNumbers(fr.CostLaw):
+    k: float = 2.0
+
+    @staticmethod
+    def draw(uniform: Any, mean: Any) -> Any:
+        return mean
+
+    def support(self, mean: Any) -> Any:
+        return mean, mean
+
+
+@dataclass(frozen=True)
+class TwoValues(fr.RewardLaw):
+    @staticmethod
+    def draw(uniform: Any, mean: Any) -> Any:
+        return mean, mean
+
+
+@pytest.mark.parametrize(
+    ("laws", "words"),
+    [
+        ({"cost": TooManyNumbers()}, r"cost=TooManyNumbers\(k=2.0\): draw fails .* 1 parameters"),
+        ({"reward": TwoValues()}, r"reward=TwoValues\(\): draw fails .*; it must be draw\(uniform"),
+    ],
+    ids=["arguments", "values"],
+)
+def test_laws_that_are_refused(laws: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        fr.Scenario([0.5], [1.0], **laws)

@@ -36,6 +36,7 @@ OTHERS: dict[str, Any] = {
     "fill": "ucb",
     "explore": 0.125,
     "weight": 3.5,
+    "scale": 0.5,
     "step": 0.25,
     "smoothing": 0.5,
     "ceiling": 2.0,
@@ -142,6 +143,7 @@ def test_numbers_of_a_run() -> None:
     assert fr.Pessimistic(gamma=0.5).parameters(RUN) == (0.5, 0.125, 2.0, 1.0, 1.0)
     assert fr.Discounted(gamma="paper").parameters(RUN) == (0.1, *radius, 1.0, 0.997)
     assert fr.KnownMeans().parameters(RUN) == ()
+    assert fr.KLUCB(scale=0.5).parameters(RUN) == (0.5 * np.log(8_000), 0.125, 2.0, 1.0)
     prior: dict[str, Any] = {"init": "prior", "init_pulls": 4, "prior_reward": 0.25}
     assert fr.Thompson(**prior).first(RUN) == (4.0, 1.0, 0.5)
     assert fr.Thompson(**prior, prior_cost=1.5).first(RUN) == (4.0, 1.0, 6.0)

@@ -84,6 +84,6 @@ def test_nothing_that_is_kept_is_deleted(tmp_path: Path) -> None:
 
 
 def test_the_same_modules_in_every_backend() -> None:
-    for module in ("rng", "routing", "deployment", "rounds"):
+    for module in ("rng", "routing", "deployment", "rounds", "estimators", "routers", "outcomes"):
         for name in ("numba", "ref"):
             assert backend.load_kernel(module, name).__name__.endswith(module)

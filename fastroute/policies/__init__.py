@@ -15,6 +15,7 @@ from fastroute.policies.deployers import (
 )
 from fastroute.policies.estimators import (
     ESTIMATORS,
+    KLUCB,
     UCB,
     Contextual,
     Discounted,
@@ -46,6 +47,7 @@ from fastroute.policies.stage import Choice, StageProblem
 __all__ = [
     "DEPLOYERS",
     "ESTIMATORS",
+    "KLUCB",
     "LP",
     "MIP",
     "POLICIES",

@@ -43,7 +43,7 @@ def load_kernel(module: str, backend: str) -> ModuleType:
 
     Parameters
     ----------
-    module : {"rng", "routing", "deployment", "rounds"}
+    module : {"rng", "routing", "deployment", "rounds", "estimators", "routers", "outcomes"}
         The same names exist in every backend.
     backend : {"numba", "jax", "ref", "highs"}
         ``highs`` has no kernels of its own; what it does not solve is done by the compiled ones.

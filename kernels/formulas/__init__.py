@@ -4,12 +4,15 @@ A formula is a plain function of numbers, written over ``+ - * /``, comparisons,
 names of :mod:`.names`; not ``~``, because ``~True`` is -2.  The reference calls it with floats,
 Numba compiles it into its loops over lanes (:mod:`..numba_.formulas`), JAX traces it with arrays,
 and NumPy runs it over whole tables: the operations and their order are the same, so the results are
-the same to the bit.
+the same to the bit; only what uses ``exp`` and ``log`` may differ in the last one.
 
-Formulas do not loop, do not branch (``where`` chooses) and know no backend.
+Formulas do not loop, but for a fixed number of steps, do not branch (``where`` chooses) and know no
+backend.
 """
 
 from fastroute.kernels.formulas.names import (
+    exp,
+    log,
     maximum,
     minimum,
     quotient,
@@ -18,4 +21,4 @@ from fastroute.kernels.formulas.names import (
     where,
 )
 
-__all__ = ["maximum", "minimum", "quotient", "rounded", "sqrt", "where"]
+__all__ = ["exp", "log", "maximum", "minimum", "quotient", "rounded", "sqrt", "where"]

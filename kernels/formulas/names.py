@@ -21,6 +21,18 @@ def sqrt(x: Any) -> Any:
     return library.sqrt(x)
 
 
+def exp(x: Any) -> Any:
+    """Exponential of a number; its last bit depends on the library."""
+    library = _library(x)
+    return math.exp(x) if library is None else library.exp(x)
+
+
+def log(x: Any) -> Any:
+    """Natural logarithm of a number above 0; its last bit depends on the library."""
+    library = _library(x)
+    return math.log(x) if library is None else library.log(x)
+
+
 def minimum(x: Any, y: Any) -> Any:
     """Return the smaller of two numbers, elementwise."""
     library = _library(x, y)

@@ -37,6 +37,16 @@ def _sqrt(x):
     return lambda x: math.sqrt(x)
 
 
+@overload(names.exp, inline="always")
+def _exp(x):
+    return lambda x: math.exp(x)
+
+
+@overload(names.log, inline="always")
+def _log(x):
+    return lambda x: math.log(x)
+
+
 @overload(names.minimum, inline="always")
 def _minimum(x, y):
     return lambda x, y: min(x, y)

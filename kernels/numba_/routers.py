@@ -10,20 +10,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL
-from fastroute.kernels.formulas.constraints import enough, proportional
+from fastroute.kernels.codes import NO_CAPACITY
+from fastroute.kernels.formulas.constraints import enough
 from fastroute.kernels.formulas.estimates import surely_better, worth
 from fastroute.kernels.formulas.schedules import at_intervals, doubling, once
 from fastroute.kernels.formulas.shares import (
     again_uniform,
     explored,
-    left_over,
     mixed,
     whole,
 )
 from fastroute.kernels.numba_ import lanes as problems
 from fastroute.kernels.numba_.basis import check, collect, repair, share
-from fastroute.kernels.numba_.compile import compiled, inner
+from fastroute.kernels.numba_.compile import inner
 from fastroute.kernels.numba_.estimators import EstimatorPasses, open_known
 from fastroute.kernels.numba_.formulas import formula, inlined, numbers_at, read_only
 from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP, STRIDE, WIDTH
@@ -38,6 +37,7 @@ from fastroute.kernels.numba_.passes import (
 )
 from fastroute.kernels.numba_.routing import solve_one
 from fastroute.kernels.numba_.rows.tuples import read_rows, write_rows
+from fastroute.kernels.numba_.shares import expect, fill, keep_even, settle, spread, spread_all
 from fastroute.kernels.tolerances import SHARES
 from fastroute.kernels.types import STATES, EstimatorKernel, RouterKernel
 
@@ -86,7 +86,7 @@ def epsilon_greedy(
     *of_lp, explore = part.parameters
     solved = lp(part._replace(parameters=tuple(of_lp)), estimator, kernel)
     return solved._replace(
-        open=(Pass(compile_pass(_spread_all)), Pass(compile_pass(_keep_even)), *solved.open),
+        open=(Pass(compile_pass(spread_all)), Pass(compile_pass(keep_even)), *solved.open),
         before_choice=(Pass(compile_pass(_decide), (explore,)),),
         after_choice=(Pass(compile_pass(_explore_evenly), (explore,)),),
     )
@@ -94,7 +94,7 @@ def epsilon_greedy(
 
 def uniform(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
     """Equal shares within the limits."""
-    return RouterPasses((Pass(compile_pass(_spread_all)),), _never(), (), held=True)
+    return RouterPasses((Pass(compile_pass(spread_all)),), _never(), (), held=True)
 
 
 def explore_then_commit(
@@ -103,7 +103,7 @@ def explore_then_commit(
     """Uniform at first, then the LP's solution; its last number is the round of the change."""
     *of_lp, change = part.parameters
     return RouterPasses(
-        (Pass(compile_pass(_spread_all)),),
+        (Pass(compile_pass(spread_all)),),
         Pass(_compile_due(_once), (change,)),
         _solve_all(tuple(of_lp)),
         held=True,
@@ -122,7 +122,7 @@ def elimination(
         counts = len(estimator.first), len(estimator.parameters)
         eliminate = compile_pass(_eliminate, interval, *counts, keep=built_in(interval))
     return RouterPasses(
-        (Pass(compile_pass(_spread_all)),),
+        (Pass(compile_pass(spread_all)),),
         Pass(_compile_due(_doubling)),
         (Pass(eliminate, numbers),),
         held=True,
@@ -141,7 +141,7 @@ def by_score(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> Rou
         learnt = compile_pass(_learn, follow, *counts, keep=built_in(follow))
         learn = (Pass(learnt, part.parameters),)
     return RouterPasses(
-        (Pass(compile_pass(_spread_all)),),
+        (Pass(compile_pass(spread_all)),),
         _every(part),
         (Pass(fill, part.parameters),),
         learn=learn,
@@ -152,7 +152,7 @@ def custom_shares(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -
     """Shares written by a function of the user."""
     route = compile_pass(_custom_shares, inlined(part.function), keep=False)
     return RouterPasses(
-        (Pass(compile_pass(_spread_all)),), _every(part), (Pass(route, part.parameters),)
+        (Pass(compile_pass(spread_all)),), _every(part), (Pass(route, part.parameters),)
     )
 
 
@@ -295,72 +295,11 @@ def _fill_by_score(score: Any, state_count: int, count: int) -> Any:
                         read_rows(w, LANE.state + lane, state_count),
                         *parameters,
                     )
-            _fill(w, slots)
+            fill(w, slots)
             settle(w, slots)
         return 0
 
     return route
-
-
-@inner
-def _fill(w, slots):
-    """Fill models up in the order of their scores; ties by higher U, lower L, lower index."""
-    for m in range(slots):
-        o = HEAD + m * STEP
-        for lane in range(LANES):
-            w[LANE.before + lane] = 0.0
-        for k in range(slots):
-            q = HEAD + k * STEP
-            if k == m:
-                continue
-            first = 1.0 if k < m else 0.0
-            for lane in range(LANES):
-                mine, theirs = w[o + SLOT.score + lane], w[q + SLOT.score + lane]
-                u, c = w[o + SLOT.upper + lane], w[o + SLOT.lower + lane]
-                up, low = w[q + SLOT.upper + lane], w[q + SLOT.lower + lane]
-                cheaper = (low < c) | ((low == c) & (first > 0.0))
-                better = (theirs > mine) | ((theirs == mine) & ((up > u) | ((up == u) & cheaper)))
-                before, limit = w[LANE.before + lane], w[q + SLOT.limit + lane]
-                w[LANE.before + lane] = before + (limit if better else 0.0)
-        for lane in range(LANES):
-            before, limit = w[LANE.before + lane], w[o + SLOT.limit + lane]
-            w[o + SLOT.share + lane] = left_over(limit, before)
-
-
-@inner
-def settle(w, slots):
-    """Make the shares in ``SLOT.share`` those of the round, with what they bring and cost.
-
-    Where limits add up to less than 1, shares follow them instead.
-    """
-    for lane in range(LANES):
-        w[LANE.capacity + lane] = 0.0
-        w[LANE.outside_reward + lane] = 0.0
-        w[LANE.outside_cost + lane] = 0.0
-        w[LANE.i_share + lane] = 0.0
-        w[LANE.j_share + lane] = 0.0
-    for m in range(slots):
-        o = HEAD + m * STEP
-        for lane in range(LANES):
-            w[LANE.capacity + lane] += w[o + SLOT.limit + lane]
-    for m in range(slots):
-        o = HEAD + m * STEP
-        for lane in range(LANES):
-            limit, share, capacity = (
-                w[o + SLOT.limit + lane],
-                w[o + SLOT.share + lane],
-                w[LANE.capacity + lane],
-            )
-            reward, cost = w[LANE.outside_reward + lane], w[LANE.outside_cost + lane]
-            mean, price = w[o + SLOT.mean_reward + lane], w[o + SLOT.mean_cost + lane]
-            share = share if enough(capacity) else proportional(limit, capacity)
-            share = share if limit > 0.0 else 0.0
-            w[o + SLOT.share + lane] = share
-            w[LANE.outside_reward + lane] = reward + share * mean
-            w[LANE.outside_cost + lane] = cost + share * price
-    for lane in range(LANES):
-        fits = enough(w[LANE.capacity + lane])
-        w[LANE.status + lane] = np.float64(OPTIMAL if fits else NO_CAPACITY)
 
 
 def _learn(learn: Any, state_count: int, count: int) -> Any:
@@ -377,88 +316,6 @@ def _learn(learn: Any, state_count: int, count: int) -> Any:
         return 0
 
     return follow
-
-
-def _spread_all() -> Any:
-    """Uniform shares of every lane."""
-
-    def open_(ws, first, stop, now, numbers, at, scratch, tables):
-        slots = np.uint64(numbers[COMMON.slots])
-        for b in range(first, stop):
-            w = ws[b]
-            for lane in range(LANES):
-                spread(w, slots, lane)
-        return 0
-
-    return open_
-
-
-@compiled
-def spread(w, slots, lane):
-    """Uniform shares of one lane within the limits: what a full model leaves, others share."""
-    rest = 1.0
-    capacity = 0.0
-    open_ = 0
-    for m in range(slots):
-        o = HEAD + m * STEP + lane
-        w[o + SLOT.share] = 0.0
-        capacity += w[o + SLOT.limit]
-        open_ += 1 if w[o + SLOT.limit] > 0.0 else 0
-    moved = True
-    level = 0.0
-    while moved and open_ > 0:
-        moved = False
-        level = rest / open_
-        for m in range(slots):
-            o = HEAD + m * STEP + lane
-            if w[o + SLOT.share] == 0.0 and 0.0 < w[o + SLOT.limit] <= level:
-                w[o + SLOT.share] = w[o + SLOT.limit]
-                rest -= w[o + SLOT.limit]
-                open_ -= 1
-                moved = True
-    fits = enough(capacity)
-    w[LANE.status + lane] = np.float64(OPTIMAL if fits else NO_CAPACITY)
-    for m in range(slots):
-        o = HEAD + m * STEP + lane
-        limit = w[o + SLOT.limit]
-        if limit > 0.0:
-            share = level if w[o + SLOT.share] == 0.0 else w[o + SLOT.share]
-            w[o + SLOT.share] = share if fits else proportional(limit, capacity)
-    _expect(w, slots, lane)
-
-
-@inner
-def _expect(w, slots, lane):
-    """Leave nothing to the basis of one lane, and work out what its shares bring and cost."""
-    reward = 0.0
-    cost = 0.0
-    for m in range(slots):
-        o = HEAD + m * STEP + lane
-        reward += w[o + SLOT.share] * w[o + SLOT.mean_reward]
-        cost += w[o + SLOT.share] * w[o + SLOT.mean_cost]
-    w[LANE.outside_reward + lane] = reward
-    w[LANE.outside_cost + lane] = cost
-    w[LANE.i_share + lane] = 0.0
-    w[LANE.j_share + lane] = 0.0
-
-
-def _keep_even() -> Any:
-    """Keep the uniform shares, which stand in ``SLOT.share``."""
-
-    def open_(ws, first, stop, now, numbers, at, scratch, tables):
-        slots = np.uint64(numbers[COMMON.slots])
-        for b in range(first, stop):
-            w = ws[b]
-            for m in range(slots):
-                o = HEAD + m * STEP
-                for lane in range(LANES):
-                    w[o + SLOT.even + lane] = w[o + SLOT.share + lane]
-            for lane in range(LANES):
-                w[LANE.even_reward + lane] = w[LANE.outside_reward + lane]
-                w[LANE.even_cost + lane] = w[LANE.outside_cost + lane]
-        return 0
-
-    return open_
 
 
 def _decide() -> Any:
@@ -581,7 +438,7 @@ def _drop(w, slots, lane, elapsed, budget, low, high, a, p, side):
         o = HEAD + m * STEP + lane
         w[o + SLOT.share] = mixed(explore, w[o + SLOT.share], p[m])
     w[LANE.status + lane] = np.float64(status)
-    _expect(w, slots, lane)
+    expect(w, slots, lane)
 
 
 @inner

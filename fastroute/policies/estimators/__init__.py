@@ -4,6 +4,7 @@ from typing import Final
 
 from fastroute.policies.estimators.contextual import Contextual
 from fastroute.policies.estimators.discounted import Discounted
+from fastroute.policies.estimators.kl_ucb import KLUCB
 from fastroute.policies.estimators.learner import Bounded, Learner, resolve_gamma
 from fastroute.policies.estimators.mean import Mean
 from fastroute.policies.estimators.pessimistic import Pessimistic
@@ -14,6 +15,7 @@ from fastroute.policies.part import Estimator
 
 __all__ = [
     "ESTIMATORS",
+    "KLUCB",
     "UCB",
     "Bounded",
     "Contextual",
@@ -28,5 +30,6 @@ __all__ = [
 
 #: Word in a table -> class.
 ESTIMATORS: Final[dict[str, type[Estimator]]] = {
-    cls.name: cls for cls in (UCB, Mean, Pessimistic, Discounted, Contextual, Thompson, KnownMeans)
+    cls.name: cls
+    for cls in (UCB, Mean, Pessimistic, Discounted, KLUCB, Contextual, Thompson, KnownMeans)
 }

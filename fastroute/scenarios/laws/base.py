@@ -67,13 +67,25 @@ class Law:
         flat, low, high = (np.broadcast_to(x, mean.shape).ravel() for x in (mean, low, high))
         for at in dict.fromkeys([int(flat.argmin()), int(flat.argmax())]):
             for uniform in _UNIFORMS:
-                value = float(self.draw(uniform, float(flat[at]), *self.parameters()))
+                value = self._drawn(field, uniform, float(flat[at]))
                 slack = TOLERANCE * max(1.0, abs(float(high[at])))
                 if not low[at] - slack <= value <= high[at] + slack:
                     raise ValueError(
                         f"{field}={self!r} draws {value:g} with uniform={uniform:g} and "
                         f"mean={flat[at]:g}, outside [{low[at]:g}, {high[at]:g}]; {remedy}"
                     )
+
+    def _drawn(self, field: str, uniform: float, mean: float) -> float:
+        """Return what the formula draws; raise ValueError when it draws no number."""
+        assert self.draw is not None
+        numbers = self.parameters()
+        try:
+            return float(self.draw(uniform, mean, *numbers))
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise ValueError(
+                f"{field}={self!r}: draw fails ({error}); it must be draw(uniform, mean, "
+                f"*parameters) -> value, with {len(numbers)} parameters"
+            ) from error
 
 
 @dataclass(frozen=True, eq=False)
