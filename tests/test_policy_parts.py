@@ -161,7 +161,7 @@ def test_numbers_of_a_run() -> None:
     assert fr.LP().parameters(RUN) == (0.5, 2.0)
     assert fr.Greedy().parameters(RUN) == (np.inf, 2.0)
     assert fr.LP().first_state(RUN) == ()
-    assert RUN._replace(cost_max=0.0).pace == 1.0
+    assert RUN._replace(cost_max=0.0).scaled_budget == 1.0
 
 
 def test_a_deployer_of_ones_own() -> None:

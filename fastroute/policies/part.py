@@ -5,18 +5,19 @@ needs and which backends run it; nothing else asks for a part by its name.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer
 from pydantic_core import to_jsonable_python
 
 from fastroute.kernels.formulas.estimates import count_observation
+from fastroute.kernels.types import F8 as Array
 from fastroute.kernels.types import EstimatorKernel, Formula, RouterKernel
 from fastroute.policies.check import check_estimator, check_router
 from fastroute.policies.stage import Choice, Mask, StageProblem
 from fastroute.references import reference_of
+from fastroute.words import closest
 
 #: Rounds between two decisions.
 Rounds = Annotated[int, Field(ge=1, lt=2**32)]
@@ -39,12 +40,12 @@ class RunNumbers(NamedTuple):
     cost_max: float
 
     @property
-    def pace(self) -> float:
+    def scaled_budget(self) -> float:
         """``b' = min(b, c_max) / c_max``: the budget on the scale of the rewards."""
         return min(self.budget, self.cost_max) / self.cost_max if self.cost_max > 0.0 else 1.0
 
     @property
-    def scale(self) -> tuple[float, float]:
+    def pace_and_scale(self) -> tuple[float, float]:
         """``min(b, c_max)``, and what brings costs on the scale of the rewards: ``1 / c_max``."""
         return min(self.budget, self.cost_max), 1.0 / self.cost_max
 
@@ -135,8 +136,8 @@ def problems_of(error: ValidationError, allowed: Iterable[str]) -> list[Problem]
 def one_of(name: object, allowed: Iterable[str]) -> str:
     """List what is allowed, and the nearest to what was given."""
     words = list(allowed)
-    near = get_close_matches(str(name), words, 1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    near = closest(str(name), words)
+    hint = f" Did you mean {near!r}?" if near else ""
     return ", ".join(repr(word) for word in words) + "." + hint
 
 
@@ -312,6 +313,35 @@ class Estimator(Part):
         """Return what is seen of a model at first: count, sums of rewards and costs, and others."""
         del run
         return 0.0, 0.0, 0.0
+
+    def bounds_of_all(
+        self,
+        kernel: EstimatorKernel,
+        seen: tuple[Array, ...],
+        means: tuple[Array, Array],
+        uniforms: Callable[[], Array],
+    ) -> tuple[Any, Any]:
+        """Return U and L of every model, for a deployer.
+
+        Formulas run over whole tables as they run over lanes.
+
+        Parameters
+        ----------
+        kernel : EstimatorKernel
+            What :meth:`kernel` returned for the run.
+        seen : tuple of ndarray, [N, trials]
+        means : tuple of ndarray, [N, R]
+            True means of rewards and costs, R = 1 or trials.
+        uniforms : callable
+            Uniform numbers of the stage, [N, trials].
+
+        Returns
+        -------
+        tuple of ndarray, [N, trials] or what can be broadcast to it
+        """
+        del means, uniforms
+        upper, lower = kernel.bounds(seen, *kernel.parameters)
+        return upper, lower
 
     def kernel(self, run: RunNumbers) -> EstimatorKernel:
         """Return the estimator as the kernels see it.

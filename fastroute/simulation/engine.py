@@ -7,8 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels import codes
-from fastroute.kernels.formulas import estimates
-from fastroute.kernels.normal import normal
 from fastroute.kernels.types import STATES, Memory, ModelNumbers, Program, Routing, new_sums
 from fastroute.policies import Choice, Policy, RunNumbers, StageProblem
 from fastroute.policies.stage import check_choice
@@ -94,7 +92,7 @@ def refuse_policy(policy: Policy, world: World, backend: str) -> None:
     for part in policy.parts:
         if backend not in part.backends:
             raise ValueError(part.refusal(backend))
-    if policy.estimator.needs_tasks and world.reward.kernel != "by_task":
+    if policy.estimator.needs_tasks and not len(world.reward.task_prob):
         raise ValueError(
             f'policy {policy.name!r}: estimator="{policy.estimator.label}" needs a scenario whose '
             'queries have tasks, reward=fr.ByTask(...), such as fr.scenario("routerbench").'
@@ -259,7 +257,7 @@ def _fresh_memory(task: Task, trials: int) -> Memory:
     seen[:] = np.array(estimator.first)[:, None, None]
     state = np.zeros((STATES, trials))
     state[: len(router.first)] = np.array(router.first)[:, None]
-    reading = estimator.kernel == "by_task"
+    reading = task.policy.estimator.needs_tasks
     tasks = len(task.program.reward.task_prob)
     contexts = np.zeros((trials, tasks, size, 2) if reading else (0,) * 4)
     if reading:
@@ -287,18 +285,13 @@ def _problem(
         table: F8 = rng.uniform_table(program.seed, stage.opened, first_trial, stream, trials, size)
         return table
 
-    # Formulas run over whole tables as they run over lanes.
     with np.errstate(all="ignore"):
-        upper, lower = (
-            (reward_mean.T, cost_mean.T)
-            if estimator.kernel == "known_means"
-            else estimator.bounds(tuple(memory.seen), *estimator.parameters)
+        upper, lower = task.policy.estimator.bounds_of_all(
+            estimator,
+            tuple(memory.seen),
+            (reward_mean.T, cost_mean.T),
+            lambda: draw(codes.STREAM_BELIEF).T,
         )
-        if estimator.kernel == "sampled":
-            drawn = normal(draw(codes.STREAM_BELIEF)).T
-            upper = estimates.posterior(
-                memory.seen[0], memory.seen[1], drawn, estimator.unobserved_below
-            )
     shape = (size, trials)
 
     return StageProblem(

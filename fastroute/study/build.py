@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+from fastroute.policies.estimators.learner import GAMMA_RULES
 from fastroute.policies.part import KINDS
 from fastroute.references import is_reference
 from fastroute.rules import ALL_NAMES, Formula, formula
@@ -86,8 +87,8 @@ def policy_formula(part: "type[Part] | None", option: str, value: str) -> Formul
     try:
         return formula(value, ALL_NAMES)
     except ValueError as error:
-        rules = ', "paper", "theory", "scaled:0.1"' if option == "gamma" else ""
-        raise ValueError(f"must be a number{rules} or a formula; {error}") from None
+        rules = GAMMA_RULES if option == "gamma" else "a number"
+        raise ValueError(f"must be {rules}, or a formula; {error}") from None
 
 
 def _kinds(annotation: Any) -> set[Any]:

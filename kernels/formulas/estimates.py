@@ -7,7 +7,11 @@ whatever else the estimator keeps.  An estimator is made of up to three formulas
     bounds(seen, *parameters) -> (upper, lower)
     interval(seen, *parameters) -> (reward, cost, reward_width, cost_width)
 
-Parameters are the numbers of the estimator, in the order in which it gives them.
+Parameters are the numbers of the estimator, in the order in which it gives them.  With a
+confidence radius these are ``gamma`` (its width), ``cost_min`` and ``cost_max``, ``cost_side`` (-1
+for the lower bound on the cost, +1 for the upper), ``unobserved_below`` (observations below which a
+model counts as the best and the cheapest), and ``discount`` (weight that earlier observations keep
+at a new one).
 """
 
 from typing import Any, Final
@@ -15,18 +19,6 @@ from typing import Any, Final
 from fastroute.kernels.formulas.names import exp, log, maximum, minimum, rounded, sqrt, where
 from fastroute.kernels.tolerances import DOMINATED
 
-#: Numbers of the estimators with a confidence radius, in this order: width of the radius, range
-#: of the costs, side of the cost bound (-1 below, +1 above), observations below which a model
-#: counts as unobserved, and as the best and cheapest, and the weight that earlier observations
-#: keep at a new one (1: nothing is forgotten).
-RADIUS_PARAMETERS: Final = (
-    "gamma",
-    "cost_min",
-    "cost_max",
-    "cost_side",
-    "unobserved_below",
-    "discount",
-)
 # The least distance from 0 and from 1 at which logarithms are taken, and Newton's steps.
 _TINY: Final = 1e-12
 _NEWTON_STEPS: Final = 4

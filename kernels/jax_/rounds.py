@@ -360,7 +360,10 @@ def open_stage(
 
 @in_double
 def load_means(ws: Workspace, deployed: I8, reward_mean: F8, cost_mean: F8) -> None:
-    """Load the true means of the deployed models; arguments as in :func:`open_stage`."""
+    """Load the true means of the deployed models, before shares are set.
+
+    Arguments as in :func:`open_stage`.
+    """
     rewards, costs = _means(ws, deployed.T, reward_mean, cost_mean)
     ws.fixed = ws.fixed._replace(mean_reward=rewards, mean_cost=costs)
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastroute.kernels.codes import STREAM_POSTERIOR
-from fastroute.kernels.formulas.estimates import bounds as radius_bounds
 from fastroute.kernels.formulas.estimates import posterior
 from fastroute.kernels.normal import BITS, NORMAL
 from fastroute.kernels.numba_.formulas import formula, numbers_at
@@ -58,7 +57,11 @@ def sampled(part: EstimatorKernel) -> EstimatorPasses:
 
 def by_task(part: EstimatorKernel) -> EstimatorPasses:
     """As :func:`elementwise`, but rewards are bounded for the task of the query."""
-    look_up = Pass(compile_pass(_look_up_task, len(part.parameters)), part.parameters)
+    bounds = formula(part.bounds)
+    look_up = Pass(
+        compile_pass(_look_up_task, bounds, len(part.parameters), keep=built_in(bounds)),
+        part.parameters,
+    )
     note = Pass(compile_pass(_note_task))
     found = elementwise(part)
     return found._replace(prepare=(look_up,), observed=(note, *found.observed), reads_queries=True)
@@ -261,7 +264,7 @@ def _refresh_basis() -> Any:
     return prepare
 
 
-def _look_up_task(count: int) -> Any:
+def _look_up_task(bounds: Any, count: int) -> Any:
     """Look up the bounds, and the true means, for the task of every lane's query."""
 
     def prepare(ws, first, stop, now, numbers, at, scratch, tables):
@@ -282,7 +285,7 @@ def _look_up_task(count: int) -> Any:
                         continue
                     seen = (task * size + m) * 2
                     kept = tables.contexts[b * WIDTH + k]
-                    upper, _ = radius_bounds((kept[seen], kept[seen + 1], 0.0), *parameters)
+                    upper, _ = bounds((kept[seen], kept[seen + 1], 0.0), *parameters)
                     w[o + SLOT.upper] = upper
                     w[o + SLOT.mean_reward] = tables.reward[task, m]
                     w[LANE.even_reward + lane] += w[o + SLOT.even] * w[o + SLOT.mean_reward]

@@ -157,7 +157,10 @@ def open_stage(
 
 
 def load_means(ws: Workspace, deployed: I8, reward_mean: F8, cost_mean: F8) -> None:
-    """Load the true means of the deployed models; arguments as in :func:`open_stage`."""
+    """Load the true means of the deployed models, before shares are set.
+
+    Arguments as in :func:`open_stage`.
+    """
     _load_means(ws.blocks, deployed, reward_mean, cost_mean)
 
 

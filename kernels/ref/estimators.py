@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from fastroute.kernels.codes import STREAM_POSTERIOR
-from fastroute.kernels.formulas.estimates import bounds as radius_bounds
 from fastroute.kernels.formulas.estimates import posterior
 from fastroute.kernels.normal import normal
 from fastroute.kernels.ref.formulas import formula
@@ -64,12 +63,13 @@ def sampled(program: Program) -> EstimatorPasses:
 def by_task(program: Program) -> EstimatorPasses:
     """As :func:`elementwise`, but rewards are bounded for the task of the query."""
     part, law = program.estimator, program.reward
+    bounds = formula(part.bounds)
 
     def look_up(trial: Trial, now: int) -> None:
         task = task_of(trial.u_task, law)
         for slot, model in enumerate(trial.models):
             count, sum_reward = (float(x) for x in trial.contexts[task, model])
-            upper, _ = radius_bounds((count, sum_reward, 0.0), *part.parameters)
+            upper, _ = bounds((count, sum_reward, 0.0), *part.parameters)
             trial.upper[slot] = upper
             trial.mean_reward[slot] = float(law.table[task, model])
 

@@ -104,7 +104,10 @@ def open_stage(
 
 
 def load_means(ws: list[Trial], deployed: I8, reward_mean: F8, cost_mean: F8) -> None:
-    """Load the true means of the deployed models; arguments as in :func:`open_stage`."""
+    """Load the true means of the deployed models, before shares are set.
+
+    Arguments as in :func:`open_stage`.
+    """
     del deployed
     for t, trial in enumerate(ws):
         r = t if len(reward_mean) > 1 else 0

@@ -11,7 +11,7 @@ from fastroute.kernels.types import Formula
 from fastroute.policies.part import Estimator, Rounds, RunNumbers, Share
 
 _PAPER_GAMMA: Final = 0.1
-_RULES: Final = (
+GAMMA_RULES: Final = (
     'a number >= 0, "paper", "theory" or "scaled:x" with x a number >= 0, such as "scaled:0.1"'
 )
 
@@ -55,7 +55,7 @@ class Learner(Estimator):
         return 1.0 if self.init == "optimistic" else float(self.forced_pulls)
 
     def parameters(self, run: RunNumbers) -> tuple[float, ...]:
-        """Return the numbers of :data:`~fastroute.kernels.formulas.estimates.RADIUS_PARAMETERS`."""
+        """Return gamma, the range of the costs, ``cost_side`` and ``unobserved_below``."""
         gamma = self.radius(run.horizon, run.n_models)
         return (
             0.0 if gamma is None else gamma,
@@ -97,7 +97,7 @@ class Bounded(Learner):
             resolve_gamma(value, 2, 1, 0.5)
         except ValueError:
             # The message of the option names the field and the value.
-            raise refused("", value, _RULES) from None
+            raise refused("", value, GAMMA_RULES) from None
         return value
 
     def radius(self, horizon: int, n_models: int) -> float:
@@ -140,5 +140,5 @@ def resolve_gamma(gamma: float | str, horizon: int, n_models: int, delta: float)
         except ValueError:
             value = math.nan
     if not (math.isfinite(value) and value >= 0.0):
-        raise refused("gamma", gamma, _RULES)
+        raise refused("gamma", gamma, GAMMA_RULES)
     return value

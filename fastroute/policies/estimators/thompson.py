@@ -1,7 +1,12 @@
 """The estimator ``thompson``."""
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
+from fastroute.kernels.formulas.estimates import posterior
+from fastroute.kernels.normal import normal
+from fastroute.kernels.types import F8 as Array
+from fastroute.kernels.types import EstimatorKernel
 from fastroute.policies.estimators.learner import Learner
 
 
@@ -24,3 +29,15 @@ class Thompson(Learner):
 
     name: ClassVar[str] = "thompson"
     passes: ClassVar[str] = "sampled"
+
+    def bounds_of_all(
+        self,
+        kernel: EstimatorKernel,
+        seen: tuple[Array, ...],
+        means: tuple[Array, Array],
+        uniforms: Callable[[], Array],
+    ) -> tuple[Any, Any]:
+        """Return a sample of the mean rewards, and the shrunk means of the costs."""
+        _, lower = super().bounds_of_all(kernel, seen, means, uniforms)
+        drawn = normal(uniforms())
+        return posterior(seen[0], seen[1], drawn, kernel.unobserved_below), lower

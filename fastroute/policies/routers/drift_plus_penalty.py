@@ -35,7 +35,7 @@ class DriftPlusPenalty(Router):
     def parameters(self, run: RunNumbers) -> tuple[float, ...]:
         """Return V, the pace and the scale of the costs."""
         weight = math.sqrt(run.horizon) if self.weight is None else self.weight
-        return weight, *run.scale
+        return weight, *run.pace_and_scale
 
     def first_state(self, run: RunNumbers) -> tuple[float, ...]:
         """Return the empty queue."""

@@ -44,7 +44,7 @@ class Pacer(Router):
 
     def parameters(self, run: RunNumbers) -> tuple[float, ...]:
         """Return the step, the pace and the scale of the costs, smoothing and ceiling."""
-        return self.step, *run.scale, self.smoothing, self.ceiling
+        return self.step, *run.pace_and_scale, self.smoothing, self.ceiling
 
     def first_state(self, run: RunNumbers) -> tuple[float, ...]:
         """Return the price, and the running mean of the costs: at first the budget."""

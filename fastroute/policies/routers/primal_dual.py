@@ -36,10 +36,10 @@ class PrimalDual(Router):
     def parameters(self, run: RunNumbers) -> tuple[float, ...]:
         """Return the step, the pace and the scale of the costs."""
         if self.step is not None:
-            return self.step, *run.scale
-        spent = run.horizon * run.pace
+            return self.step, *run.pace_and_scale
+        spent = run.horizon * run.scaled_budget
         step = min(1.0, math.sqrt(math.log(2.0) / spent)) if spent > 0.0 else 1.0
-        return step, *run.scale
+        return step, *run.pace_and_scale
 
     def first_state(self, run: RunNumbers) -> tuple[float, ...]:
         """Return the price of money in rounds."""

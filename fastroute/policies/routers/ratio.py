@@ -28,4 +28,4 @@ class Ratio(Router):
 
     def parameters(self, run: RunNumbers) -> tuple[float, ...]:
         """Return the scale of the costs."""
-        return (run.scale[1],)
+        return (run.pace_and_scale[1],)
