@@ -14,7 +14,7 @@ from numba import njit
 from scipy.optimize import brentq
 
 import fastroute as fr
-from fastroute.kernels.formulas import estimates
+from fastroute.kernels.formulas import divergence, estimates
 from fastroute.kernels.numba_.formulas import formula
 from fastroute.policies import Estimator
 
@@ -217,7 +217,7 @@ def test_bounds_narrow_with_observations_and_widen_with_gamma() -> None:
 # --- Bounds by Kullback-Leibler divergence ----------------------------------------------------
 
 
-def divergence(p: float, q: float) -> float:
+def kl(p: float, q: float) -> float:
     return sum(a * math.log(a / b) for a, b in ((p, q), (1.0 - p, 1.0 - q)) if a > 0.0)
 
 
@@ -226,18 +226,18 @@ def test_divergence_bounds_are_above_the_root_and_near_it(mean: float) -> None:
     for level in 10.0 ** np.arange(-8.0, 2.0, 0.25):
         end = 1.0 - 1e-15
         root = 1.0
-        if mean < 1.0 and divergence(mean, end) > level:
-            root = float(brentq(lambda q, at=level: divergence(mean, q) - at, mean, end))
-        found = estimates.divergence_bound(mean, level)
+        if mean < 1.0 and kl(mean, end) > level:
+            root = float(brentq(lambda q, at=level: kl(mean, q) - at, mean, end))
+        found = divergence.divergence_bound(mean, level)
         assert root - 1e-8 <= found <= root + 1e-6
         assert mean - 1e-12 <= found <= 1.0
 
 
 def test_divergence_bounds_of_a_model() -> None:
     level, low, top = math.log(1_000.0), 0.1, 4.0
-    call = njit(formula(estimates.divergence_bounds))
+    call = njit(formula(divergence.divergence_bounds))
     for seen in ((0.0, 0.0, 0.0), (1.0, 0.0, 4.0), (30.0, 27.0, 12.0), (1e5, 1e3, 2e5)):
-        upper, lower = estimates.divergence_bounds(seen, level, low, top, 1.0)
+        upper, lower = divergence.divergence_bounds(seen, level, low, top, 1.0)
         if seen[0] == 0.0:
             assert (upper, lower) == (1.0, low)
         else:
@@ -245,12 +245,12 @@ def test_divergence_bounds_of_a_model() -> None:
             assert reward < upper <= 1.0
             assert low <= lower < cost
             # On the boundary of what n observations allow, on both sides.
-            assert n * divergence(reward, upper) == pytest.approx(level, rel=2e-3)
+            assert n * kl(reward, upper) == pytest.approx(level, rel=2e-3)
             if lower > low:
-                at = n * divergence(1.0 - cost / top, 1.0 - lower / top)
+                at = n * kl(1.0 - cost / top, 1.0 - lower / top)
                 assert at == pytest.approx(level, rel=2e-3)
         assert call(seen, level, low, top, 1.0) == pytest.approx((upper, lower), rel=1e-12)
-        interval = estimates.divergence_interval(seen, level, low, top, 1.0)
+        interval = divergence.divergence_interval(seen, level, low, top, 1.0)
         assert (interval[2] == math.inf) == (seen[0] == 0.0)
         assert interval[0] + interval[2] >= upper
         assert interval[1] - interval[3] <= lower or lower == low

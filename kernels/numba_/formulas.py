@@ -17,6 +17,7 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from fastroute.kernels.formulas import (
     constraints,
+    divergence,
     estimates,
     names,
     outcomes,
@@ -125,7 +126,7 @@ def _read_only(array):
     return lambda array: view(array)
 
 
-for _module in (constraints, estimates, outcomes, schedules, scores, shares):
+for _module in (constraints, divergence, estimates, outcomes, schedules, scores, shares):
     for _name, _function in vars(_module).items():
         if isinstance(_function, FunctionType) and _function.__module__ == _module.__name__:
             formula(_function)

@@ -3,7 +3,7 @@
 import math
 from typing import ClassVar
 
-from fastroute.kernels.formulas import estimates
+from fastroute.kernels.formulas import divergence
 from fastroute.kernels.types import Formula
 from fastroute.policies.estimators.learner import Learner
 from fastroute.policies.part import Positive, RunNumbers
@@ -32,8 +32,8 @@ class KLUCB(Learner):
     """
 
     name: ClassVar[str] = "kl_ucb"
-    bounds: ClassVar[Formula] = staticmethod(estimates.divergence_bounds)
-    interval: ClassVar[Formula | None] = staticmethod(estimates.divergence_interval)
+    bounds: ClassVar[Formula] = staticmethod(divergence.divergence_bounds)
+    interval: ClassVar[Formula | None] = staticmethod(divergence.divergence_interval)
 
     scale: Positive = 1.0
 
