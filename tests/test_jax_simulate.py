@@ -51,8 +51,22 @@ def assert_same(mine: Run, theirs: Run) -> None:
     assert mine.warnings == theirs.warnings
 
 
-@pytest.mark.parametrize("name", FEW)
-@pytest.mark.parametrize("policy", ANYWHERE)
+#: Policies that share no part of their programs.
+DIFFERENT = ("stageroute", "thompson", "pacer", "etc")
+
+
+# A policy's program is compiled for each kind of world: by default each policy plays in one of them,
+# and those that share no part in all.
+@pytest.mark.parametrize(
+    ("policy", "name"),
+    [
+        (policy, name)
+        if name == FEW[0] or policy in DIFFERENT
+        else pytest.param(policy, name, marks=pytest.mark.slow)
+        for policy in ANYWHERE
+        for name in FEW
+    ],
+)
 def test_every_policy(policy: str, name: str) -> None:
     scenario, settings = world(name)
     assert_same(
@@ -77,7 +91,23 @@ def test_every_policy_in_every_world(policy: str, name: str) -> None:
         )
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+#: Options whose parts no policy in ``ANYWHERE`` has together; the others are slow.
+MIXED = (
+    "init=forced",
+    "resolve_every and forced",
+    "thompson, forced",
+    "elimination, mean, forced",
+    "elimination, truth",
+    "epsilon_greedy, always",
+    "ratio, truth",
+    "pacer, low ceiling",
+)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [name if name in MIXED else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS],
+)
 def test_options(option: str) -> None:
     scenario, settings = world("retirement")
     policy = fr.policy("stageroute", **OPTIONS[option])
@@ -161,10 +191,6 @@ def test_instance_per_trial(policy: str) -> None:
 
 
 # --- Compilations -----------------------------------------------------------------------------
-
-
-#: Policies that share no part of their programs.
-DIFFERENT = ("stageroute", "thompson", "pacer", "etc")
 
 
 def test_compiled_once_per_shape() -> None:
