@@ -55,8 +55,8 @@ def assert_same(mine: Run, theirs: Run) -> None:
 DIFFERENT = ("stageroute", "thompson", "pacer", "etc")
 
 
-# A policy's program is compiled for each kind of world: by default each policy plays in one of them,
-# and those that share no part in all.
+# A program is compiled for each policy and kind of world. By default each policy plays in one,
+# and those that share no part in all of them.
 @pytest.mark.parametrize(
     ("policy", "name"),
     [
