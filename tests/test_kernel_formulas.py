@@ -91,6 +91,7 @@ ARGUMENTS: dict[Callable[..., Any], Draw] = {
     estimates.radius: lambda rng: (unit(rng), 1.0 / (counts(rng) + 1.0), of_radius(rng)[0]),
     estimates.count_observation: lambda rng: (seen(rng), unit(rng), costs(rng), *of_radius(rng)),
     estimates.bounds: lambda rng: (seen(rng), *of_radius(rng)),
+    estimates.exact_interval: lambda rng: ((unit(rng), costs(rng)),),
     estimates.interval: lambda rng: (seen(rng), *of_radius(rng)),
     estimates.discounted_observation: lambda rng: (
         seen(rng),

@@ -364,7 +364,8 @@ class Estimator(Part):
             forced_pulls=float(self.forced_pulls),
             forgets=self.forgets,
         )
-        if self.passes == "elementwise":
+        # Those of the package are tested; a run need not try them again.
+        if self.is_own and self.passes == "elementwise":
             check_estimator(f"{self.kind} {self.label}", kernel)
         return kernel
 
@@ -450,7 +451,7 @@ class Router(Part):
             budget=run.budget,
             resolve_every=int(getattr(self, "resolve_every", 1)),
         )
-        if self.passes == "by_score":
+        if self.is_own and self.passes == "by_score":
             check_router(f"{self.kind} {self.label}", kernel)
         return kernel
 

@@ -67,7 +67,8 @@ def rounded(x: Any) -> Any:
 def quotient(x: Any, y: Any) -> Any:
     """Return ``x / y``, divided and not multiplied by the inverse of ``y``.
 
-    XLA does the latter where ``y`` is the same for all lanes, with another rounding.
+    XLA does the latter, with another rounding, where ``y`` is the same for all lanes or a square
+    root.
     """
     library = _library(x, y)
     if library is None:

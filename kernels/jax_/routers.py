@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL
-from fastroute.kernels.formulas.estimates import worth
+from fastroute.kernels.formulas.estimates import exact_interval, worth
 from fastroute.kernels.formulas.shares import again_uniform, left_over, mixed
 from fastroute.kernels.jax_ import basis
 from fastroute.kernels.jax_.estimators import EstimatorSteps
@@ -102,12 +102,13 @@ def elimination(
 
     def ends(fixed: Fixed, lanes: Lanes, price: Any, numbers: Numbers) -> tuple[Any, Any]:
         dtype = lanes.limit.dtype
-        if steps.renew is None or estimator.interval is None:
-            zero = jnp.zeros((), dtype)
-            reward, cost = fixed.mean_reward.astype(dtype), fixed.mean_cost.astype(dtype)
-            return worth(reward, cost, zero, zero, price)
-        seen = tuple(x.astype(dtype) for x in lanes.seen)
-        reward, cost, width, cost_width = estimator.interval(seen, *numbers.bounds)
+        known = steps.renew is None
+        interval = exact_interval if known else estimator.interval
+        assert interval is not None
+        seen = (fixed.mean_reward, fixed.mean_cost) if known else lanes.seen
+        reward, cost, width, cost_width = interval(
+            tuple(x.astype(dtype) for x in seen), *numbers.bounds
+        )
         return worth(reward, cost, width, cost_width, price)
 
     def route(when: Any, fixed: Fixed, lanes: Lanes, numbers: Numbers, elapsed: Any) -> Lanes:

@@ -82,13 +82,12 @@ def known_means(part: EstimatorKernel) -> EstimatorPasses:
 
 def _renew(observe: Any, bounds: Any, seen_count: int, count: int) -> Any:
     """Add to the sums, count the observation and renew the bounds of the pulled model."""
-    more = seen_count - 3
 
     def estimate(ws, first, stop, now, numbers, at, scratch, tables):
         parameters = numbers_at(numbers, at, count)
         for b in range(first, stop):
             w = ws[b]
-            for k in range(3, 3 + more):
+            for k in range(3, seen_count):
                 row = np.uint64(k) * NEXT
                 for lane in range(LANES):
                     o = HEAD + np.uint64(w[LANE.pick + lane]) * STEP + lane
@@ -122,7 +121,7 @@ def _renew(observe: Any, bounds: Any, seen_count: int, count: int) -> Any:
                 w[o + SLOT.seen_2] = w[LANE.pulled_seen_2 + lane]
                 w[o + SLOT.upper] = w[LANE.pulled_upper + lane]
                 w[o + SLOT.lower] = w[LANE.pulled_lower + lane]
-            for k in range(3, 3 + more):
+            for k in range(3, seen_count):
                 row = np.uint64(k) * NEXT
                 for lane in range(LANES):
                     o = HEAD + np.uint64(w[LANE.pick + lane]) * STEP + lane

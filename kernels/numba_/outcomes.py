@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fastroute.kernels.formulas.outcomes import aliased, always
+from fastroute.kernels.formulas.outcomes import aliased, always, bernoulli
 from fastroute.kernels.numba_.compile import inner
 from fastroute.kernels.numba_.formulas import formula, numbers_at
 from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP
@@ -21,7 +21,7 @@ def passes(reward: Outcome, cost: Outcome) -> tuple[Pass, ...]:
     found = [Pass(drawn, parameters)]
     for law, which in ((reward, 0), (cost, 1)):
         if law.draw is None:
-            found.append(Pass(compile_pass(_LOOK_UPS[law.kernel], which)))
+            found.append(Pass(compile_pass(_look_up, _FIND[law.kernel], which)))
     return tuple(found)
 
 
@@ -62,31 +62,9 @@ def _elementwise(draw_reward: Any, draw_cost: Any, reward_count: int, cost_count
     return observe
 
 
-def _atoms(which: int) -> Any:
-    """Equally likely values."""
-    value, uniform = _rows(which)
-
-    def observe(ws, first, stop, now, numbers, at, scratch, tables):
-        table = tables[which]
-        rows = table.shape[0]
-        slots = np.int64(numbers[COMMON.slots])
-        for b in range(first, stop):
-            w = ws[b]
-            for k in range(lanes_in_use(numbers, b)):
-                lane = np.uint64(k)
-                slot = np.int64(w[LANE.pick + lane])
-                if slot < slots:
-                    o = HEAD + np.uint64(slot) * STEP + lane
-                    m = np.int64(w[o + SLOT.model])
-                    w[value + lane] = table[np.int64(w[uniform + lane] * rows), m]
-        return 0
-
-    return observe
-
-
-def _by_task(which: int) -> Any:
-    """1 with the mean of the query's task as probability, else 0."""
-    value, uniform = _rows(which)
+def _look_up(find: Any, which: int) -> Any:
+    """Look up what the pulled models brought (``which`` 0) or cost (1)."""
+    value, uniform = (LANE.cost, LANE.u_cost) if which else (LANE.reward, LANE.u_reward)
 
     def observe(ws, first, stop, now, numbers, at, scratch, tables):
         table = tables[which]
@@ -97,64 +75,36 @@ def _by_task(which: int) -> Any:
                 lane = np.uint64(k)
                 slot = np.int64(w[LANE.pick + lane])
                 if slot < slots:
-                    o = HEAD + np.uint64(slot) * STEP + lane
-                    m = np.int64(w[o + SLOT.model])
-                    task = task_of(w[LANE.u_task + lane], tables.tasks)
-                    w[value + lane] = 1.0 if w[uniform + lane] < table[task, m] else 0.0
+                    m = np.int64(w[HEAD + np.uint64(slot) * STEP + lane + SLOT.model])
+                    own, query = w[uniform + lane], w[LANE.u_task + lane]
+                    w[value + lane] = find(own, query, m, now, table, tables.tasks)
         return 0
 
     return observe
 
 
-def _replay(which: int) -> Any:
-    """Look up the recorded outcome of a query drawn uniformly."""
-    value, _ = _rows(which)
-
-    def observe(ws, first, stop, now, numbers, at, scratch, tables):
-        table = tables[which]
-        rows = table.shape[0]
-        slots = np.int64(numbers[COMMON.slots])
-        for b in range(first, stop):
-            w = ws[b]
-            for k in range(lanes_in_use(numbers, b)):
-                lane = np.uint64(k)
-                slot = np.int64(w[LANE.pick + lane])
-                if slot < slots:
-                    o = HEAD + np.uint64(slot) * STEP + lane
-                    m = np.int64(w[o + SLOT.model])
-                    w[value + lane] = table[np.int64(w[LANE.u_task + lane] * rows), m]
-        return 0
-
-    return observe
+# Where a table is looked up: by the uniform number of the law or of the query, or by the round.
+@formula
+def _atoms(own, query, m, now, table, tasks):
+    return table[np.int64(own * table.shape[0]), m]
 
 
-def _replay_in_order(which: int) -> Any:
-    """Look up the recorded outcome of the next query of the table."""
-    value, _ = _rows(which)
-
-    def observe(ws, first, stop, now, numbers, at, scratch, tables):
-        table = tables[which]
-        row = now % table.shape[0]
-        slots = np.int64(numbers[COMMON.slots])
-        for b in range(first, stop):
-            w = ws[b]
-            for k in range(lanes_in_use(numbers, b)):
-                lane = np.uint64(k)
-                slot = np.int64(w[LANE.pick + lane])
-                if slot < slots:
-                    o = HEAD + np.uint64(slot) * STEP + lane
-                    w[value + lane] = table[row, np.int64(w[o + SLOT.model])]
-        return 0
-
-    return observe
+@formula
+def _by_task(own, query, m, now, table, tasks):
+    return bernoulli(own, table[task_of(query, tasks), m])
 
 
-def _rows(which: int) -> tuple[Any, Any]:
-    """Rows of the value and of its uniform number: of the rewards (0) or the costs (1)."""
-    return (LANE.cost, LANE.u_cost) if which else (LANE.reward, LANE.u_reward)
+@formula
+def _replay(own, query, m, now, table, tasks):
+    return table[np.int64(query * table.shape[0]), m]
 
 
-_LOOK_UPS = {
+@formula
+def _replay_in_order(own, query, m, now, table, tasks):
+    return table[now % table.shape[0], m]
+
+
+_FIND = {
     "atoms": _atoms,
     "by_task": _by_task,
     "replay": _replay,

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from fastroute.kernels.codes import NO_CAPACITY
 from fastroute.kernels.formulas.constraints import enough
-from fastroute.kernels.formulas.estimates import surely_better, worth
+from fastroute.kernels.formulas.estimates import exact_interval, surely_better, worth
 from fastroute.kernels.formulas.schedules import at_intervals, doubling, once
 from fastroute.kernels.formulas.shares import (
     again_uniform,
@@ -115,12 +115,19 @@ def elimination(
 ) -> RouterPasses:
     """Drop what is surely not needed, and mix the LP with uniform routing."""
     numbers = (*part.parameters, *estimator.parameters)
-    if passes.fixed or estimator.interval is None:
-        eliminate = compile_pass(_eliminate_known)
+    if passes.fixed:
+        seen: tuple[Any, ...] = exact_interval, SLOT.mean_reward, 2
     else:
-        interval = formula(estimator.interval)
-        counts = len(estimator.first), len(estimator.parameters)
-        eliminate = compile_pass(_eliminate, interval, *counts, keep=built_in(interval))
+        seen = estimator.interval, SLOT.seen, len(estimator.first)
+    interval, row, size = seen
+    eliminate = compile_pass(
+        _eliminate,
+        formula(interval),
+        row,
+        size,
+        len(estimator.parameters),
+        keep=built_in(interval),
+    )
     return RouterPasses(
         (Pass(compile_pass(spread_all)),),
         Pass(_compile_due(_doubling)),
@@ -134,7 +141,7 @@ def by_score(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> Rou
     assert part.score is not None
     counts = len(part.first), len(part.parameters)
     score = formula(part.score)
-    fill = compile_pass(_fill_by_score, score, *counts, keep=built_in(score))
+    route = compile_pass(_fill_by_score, score, *counts, keep=built_in(score))
     learn: tuple[Pass, ...] = ()
     if part.learn is not None:
         follow = formula(part.learn)
@@ -143,7 +150,7 @@ def by_score(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> Rou
     return RouterPasses(
         (Pass(compile_pass(spread_all)),),
         _every(part),
-        (Pass(fill, part.parameters),),
+        (Pass(route, part.parameters),),
         learn=learn,
     )
 
@@ -362,8 +369,8 @@ def _explore_evenly() -> Any:
     return after
 
 
-def _eliminate(interval: Any, seen_count: int, count: int) -> Any:
-    """Drop the models that are surely not needed by the confidence intervals of what was seen."""
+def _eliminate(interval: Any, seen: Any, seen_count: int, count: int) -> Any:
+    """Drop the models that are surely not needed, by intervals of what stands in rows ``seen``."""
 
     def route(ws, first, stop, now, numbers, at, scratch, tables):
         budget = numbers[at]
@@ -379,32 +386,9 @@ def _eliminate(interval: Any, seen_count: int, count: int) -> Any:
                 for m in range(slots):
                     o = HEAD + m * STEP + lane
                     reward, cost, wide, wide_cost = interval(
-                        read_rows(w, o + SLOT.seen, seen_count), *parameters
+                        read_rows(w, o + seen, seen_count), *parameters
                     )
                     u[m], c[m] = worth(reward, cost, wide, wide_cost, price)
-                _drop(w, slots, lane, elapsed, budget, u, c, a, p, side)
-        return 0
-
-    return route
-
-
-def _eliminate_known() -> Any:
-    """Drop the models that are not needed by the true means."""
-
-    def route(ws, first, stop, now, numbers, at, scratch, tables):
-        budget = numbers[at]
-        slots = np.uint64(numbers[COMMON.slots])
-        elapsed = now - np.int64(numbers[COMMON.opened])
-        u, c, a, p, side = _room(scratch, slots)
-        for b in range(first, stop):
-            w = ws[b]
-            for k in range(lanes_in_use(numbers, b)):
-                lane = np.uint64(k)
-                price = _price(w, slots, lane, budget, u, c, a, p, side)
-                for m in range(slots):
-                    o = HEAD + m * STEP + lane
-                    reward, cost = w[o + SLOT.mean_reward], w[o + SLOT.mean_cost]
-                    u[m], c[m] = worth(reward, cost, 0.0, 0.0, price)
                 _drop(w, slots, lane, elapsed, budget, u, c, a, p, side)
         return 0
 

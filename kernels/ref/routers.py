@@ -10,7 +10,7 @@ import numpy as np
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL
 from fastroute.kernels.formulas import schedules
 from fastroute.kernels.formulas.constraints import enough, proportional
-from fastroute.kernels.formulas.estimates import surely_better, worth
+from fastroute.kernels.formulas.estimates import exact_interval, surely_better, worth
 from fastroute.kernels.formulas.shares import (
     again_uniform,
     explored,
@@ -85,13 +85,14 @@ def elimination(program: Program, estimator: EstimatorPasses) -> RouterPasses:
     """Drop what is surely not needed, and mix the LP with uniform routing."""
     budget = program.router.parameters[0]
     part = program.estimator
-    interval = None if part.interval is None else formula(part.interval)
+    of_part = exact_interval if estimator.fixed else part.interval
+    assert of_part is not None
+    interval = formula(of_part)
 
     def intervals(trial: Trial) -> list[tuple[float, float, float, float]]:
-        if interval is None:
-            means = zip(trial.mean_reward, trial.mean_cost, strict=True)
-            return [(reward, cost, 0.0, 0.0) for reward, cost in means]
-        return [interval(seen, *part.parameters) for seen in trial.seen]
+        means = zip(trial.mean_reward, trial.mean_cost, strict=True)
+        known = means if estimator.fixed else trial.seen
+        return [interval(seen, *part.parameters) for seen in known]
 
     def eliminate(trial: Trial, now: int) -> None:
         price = _answer(trial, budget).budget_price
