@@ -80,8 +80,6 @@ def _program(models: int) -> Program:
         router=LP().kernel(run),
         reward=Outcome("elementwise", outcomes.bernoulli, (), none, *no_tasks),
         cost=Outcome("elementwise", outcomes.uniform_cost, (), none, *no_tasks),
-        cost_min=run.cost_min,
-        cost_max=run.cost_max,
     )
 
 

@@ -46,7 +46,6 @@ class RouterKernel(NamedTuple):
     function: Formula | None  #: writes shares of many trials
     parameters: tuple[float, ...]
     first: tuple[float, ...]  #: the state before the first round
-    budget: float  #: largest mean cost of its LP, infinite for none
     resolve_every: int  #: rounds between two routing decisions
 
 
@@ -71,8 +70,6 @@ class Program(NamedTuple):
     router: RouterKernel
     reward: Outcome
     cost: Outcome
-    cost_min: float
-    cost_max: float
 
 
 class Memory(NamedTuple):

@@ -141,7 +141,6 @@ ARGUMENTS: dict[Callable[..., Any], Draw] = {
         costs(rng),
         *of_price(rng),
     ),
-    scores.nothing_learned: lambda rng: ((unit(rng), costs(rng)), unit(rng), costs(rng)),
     shares.left_over: lambda rng: (unit(rng), 1.5 * unit(rng)),
     shares.mixed: lambda rng: (float(rng.choice([0.0, 0.3, 1.0])), unit(rng), unit(rng)),
     shares.again_uniform: lambda rng: (unit(rng), float(rng.choice([0.0, 0.3, 1.0]))),

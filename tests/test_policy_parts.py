@@ -329,7 +329,7 @@ def test_a_study_with_parts_of_ones_own_runs_on_processes(tmp_path: Path) -> Non
     assert cells["router"].to_list()[0] == "own_parts:first"
     alone = fr.simulate(
         fr.scenario("static", n_models=4),
-        fr.Policy(deployer=own_parts.three.with_options(keep=2), router=own_parts.first),
+        fr.Policy(deployer=own_parts.Cheapest(keep=2), router=own_parts.first),
         horizon=60,
         budget=float(cells["budget"][0]),
         max_deployed=3,

@@ -6,7 +6,7 @@ needs and which backends run it; nothing else asks for a part by its name.
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer
 from pydantic_core import to_jsonable_python
@@ -242,11 +242,6 @@ class Part(BaseModel):
     def _as_table(self) -> dict[str, Any]:
         return self.dump()
 
-    def with_options(self, **options: Any) -> Self:
-        """Return the part with some options changed."""
-        given = {option: getattr(self, option) for option in self.model_fields_set}
-        return type(self)(**{**given, **options})
-
 
 class Estimator(Part):
     """Base of estimators: what a policy believes of each model's reward and cost.
@@ -448,7 +443,6 @@ class Router(Part):
             function=None,
             parameters=tuple(float(x) for x in self.parameters(run)),
             first=tuple(float(x) for x in self.first_state(run)),
-            budget=run.budget,
             resolve_every=int(getattr(self, "resolve_every", 1)),
         )
         if self.is_own and self.passes == "by_score":

@@ -61,13 +61,18 @@ class ChunkResult(NamedTuple):
     trace: ModelNumbers  #: [rounds, trials], empty unless traced
 
 
+def budget_of(policy: Policy, budget: float) -> float:
+    """Return the budget that a policy keeps to: that of the run with its margin taken off."""
+    return (1.0 - policy.margin) * budget
+
+
 def make_program(world: World, policy: Policy, budget: float, seed: int, plan: Plan) -> Program:
     """Say what stays the same in a run, as the kernels see it."""
     run = RunNumbers(
         plan.horizon,
         plan.stage_length,
         len(world.limit),
-        (1.0 - policy.margin) * budget,
+        budget_of(policy, budget),
         world.cost_min,
         world.cost_max,
     )
@@ -77,8 +82,6 @@ def make_program(world: World, policy: Policy, budget: float, seed: int, plan: P
         router=policy.router.kernel(run),
         reward=world.reward,
         cost=world.cost,
-        cost_min=world.cost_min,
-        cost_max=world.cost_max,
     )
 
 
@@ -305,7 +308,7 @@ def _problem(
         previous,
         k == 0,
         draw,
-        program.router.budget,
+        budget_of(task.policy, task.budget),
         task.deploy_cost / stage.rounds,
         task.max_deployed,
         task.backend,

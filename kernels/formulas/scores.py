@@ -80,8 +80,3 @@ def primal_dual_learn(state: Any, reward: Any, cost: Any, step: Any, pace: Any, 
     shrink = 1.0 + rounded(step * rounded(pace * scale))
     price = quotient(price * grown, shrink)
     return (minimum(maximum(price, 1.0 / PRICE_RATIO), PRICE_RATIO),)
-
-
-def nothing_learned(state: Any, reward: Any, cost: Any, *parameters: Any) -> Any:
-    """Keep the state as it is."""
-    return state

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastroute.kernels.jax_.rng import key_words
-from fastroute.kernels.types import EstimatorKernel, Outcome, Program, RouterKernel
+from fastroute.kernels.types import Outcome, Program
 
 if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float, Int, Int32, UInt32
-
-NO_TABLE = np.zeros((0, 0))
 
 
 class Fixed(NamedTuple):
@@ -102,35 +100,25 @@ def form_of(program: Program) -> Program:
     estimator, router = program.estimator, program.router
     return Program(
         seed=0,
-        estimator=EstimatorKernel(
-            kernel=estimator.kernel,
-            observe=estimator.observe,
-            bounds=estimator.bounds,
-            interval=estimator.interval,
+        estimator=estimator._replace(
             parameters=(0.0,) * len(estimator.parameters),
             first=(0.0,) * len(estimator.first),
             unobserved_below=0.0,
             forced_pulls=float(estimator.forced_pulls > 0.0),
-            forgets=estimator.forgets,
         ),
-        router=RouterKernel(
-            kernel=router.kernel,
-            score=router.score,
-            learn=router.learn,
-            function=None,
+        router=router._replace(
             parameters=(0.0,) * len(router.parameters),
             first=(0.0,) * len(router.first),
-            budget=0.0,
             resolve_every=0,
         ),
         reward=_form_of_law(program.reward),
         cost=_form_of_law(program.cost),
-        cost_min=0.0,
-        cost_max=0.0,
     )
 
 
 def _form_of_law(law: Outcome) -> Outcome:
     # Tables are arguments, too; without them a law is a key.
-    none: tuple[None, None, None] = None, None, None
-    return Outcome(law.kernel, law.draw, (0.0,) * len(law.parameters), *none)  # type: ignore[arg-type]
+    none: Any = None
+    return law._replace(
+        parameters=(0.0,) * len(law.parameters), table=none, task_prob=none, task_alias=none
+    )
