@@ -96,7 +96,7 @@ class Remembers(fr.Router):
     [
         *itertools.product((name for name in ROUTERS if name != "truth"), ("numba", "ref")),
         ("lp", "jax"),
-        ("elimination", "jax"),
+        pytest.param("elimination", "jax", marks=pytest.mark.slow),
     ],
 )
 def test_copy_of_an_estimator(router: str, backend: str) -> None:
@@ -142,7 +142,11 @@ def test_copy_of_a_law(backend: str) -> None:
 
 @pytest.mark.parametrize(
     ("numbers", "backend"),
-    [*itertools.product((1, 2, 7, 8), ("numba", "ref")), (1, "jax"), (8, "jax")],
+    [
+        *itertools.product((1, 2, 7, 8), ("numba", "ref")),
+        pytest.param(1, "jax", marks=pytest.mark.slow),
+        (8, "jax"),
+    ],
 )
 def test_a_router_remembers_as_many_numbers_as_it_says(numbers: int, backend: str) -> None:
     scenario = fr.Scenario([0.9, 0.5], [1.0, 0.5], cost="fixed")
@@ -166,9 +170,20 @@ def test_a_router_remembers_as_many_numbers_as_it_says(numbers: int, backend: st
 # --- The parts of the pages -------------------------------------------------------------------
 
 
+#: ``ref`` plays in some worlds only by default: it takes seconds for each.
+PLAIN = ("retirement", "tasks")
+
+
 @pytest.mark.parametrize(
     ("world", "backend"),
-    [*itertools.product(SMALL_WORLDS, ("numba", "ref")), ("retirement", "jax")],
+    [
+        *itertools.product(SMALL_WORLDS, ("numba",)),
+        *(
+            (name, "ref") if name in PLAIN else pytest.param(name, "ref", marks=pytest.mark.slow)
+            for name in SMALL_WORLDS
+        ),
+        ("retirement", "jax"),
+    ],
 )
 def test_estimator_of_the_page_in_every_world(pages: ModuleType, world: str, backend: str) -> None:
     others = ("lp",) if backend == "jax" else (n for n in ROUTERS if n != "elimination")
