@@ -256,8 +256,7 @@ def on_devices(*policies: str) -> list[str]:
     """Digests of runs that use what differs from lane to lane."""
     scenario, settings = world("retirement")
     return [
-        digest(run(scenario, fr.policy(name), **settings, **MANY, horizon=700))
-        for name in policies
+        digest(run(scenario, fr.policy(name), **settings, **MANY, horizon=700)) for name in policies
     ]
 
 

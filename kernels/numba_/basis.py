@@ -1,19 +1,21 @@
 """The basis of every trial's routing LP, checked each round and repaired where it is lost.
 
 After a round only one model's bounds have changed, so the last basis is nearly always still the
-best one.  :func:`check` finds that out for all lanes of a block at once, in O(M); :func:`share`
-turns bases into shares; :func:`repair` solves the lanes that failed, together where there are
-enough of them.  A basis is accepted only where it is the answer that a solution from scratch
-gives, ties included, so results do not depend on when it was last solved.
+best one.  :func:`check` finds that out for all lanes of a block, in O(M), and turns bases into
+shares; :func:`repair` solves the lanes that failed, together where there are enough of them.  A
+basis is accepted only where it is the answer that a solution from scratch gives, ties included, so
+results do not depend on when it was last solved.
 """
 
 import numpy as np
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
+from fastroute.kernels.formulas.names import minimum, where
 from fastroute.kernels.numba_ import lanes as problems
 from fastroute.kernels.numba_.compile import compiled, inner
 from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP
 from fastroute.kernels.numba_.routing import solve_one
+from fastroute.kernels.numba_.vectors import WIDE, ZERO, broadcast, count_lanes, load, store
 from fastroute.kernels.tolerances import BUDGET_RANGE, TIE
 
 #: Fewer lanes than this are solved one by one: it takes about as long for one as for a vector.
@@ -22,117 +24,93 @@ LINE = np.uint64(problems.LINE)
 
 
 @inner
-def check(w, slots, cost_max):
-    """Find by how much every lane's basis is the best one for this round's bounds.
+def check(w, slots, used, budget, cost_max):
+    """Find the lanes whose basis is not the best one any more; all others get their shares.
 
-    ``LANE.worst`` is the smallest advantage of a full model over the marginal level, or of that
-    level over an empty model; ties count as 0.
+    ``LANE.lost`` marks lanes whose basis is not the best one for this round's bounds, or whose
+    shares are out of bounds.
+
+    Parameters
+    ----------
+    w : f8 [rows * STRIDE]
+    slots : uint64
+    used : uint64
+        Lanes in use.
+    budget, cost_max : float
+
+    Returns
+    -------
+    int
+        Lanes that are lost.
     """
-    for lane in range(LANES):
-        pair = w[LANE.pair + lane] > 0.0
-        over = w[LANE.status + lane] == OVER_BUDGET
-        upper, lower = w[LANE.i_upper + lane], w[LANE.i_lower + lane]
-        inverse = 1.0 / (lower - w[LANE.j_lower + lane])
-        price = (upper - w[LANE.j_upper + lane]) * inverse
-        price = price if pair else 0.0
-        w[LANE.inverse + lane] = inverse
+    lost = np.int64(0)
+    for lane in range(ZERO, used, WIDE):
+        pair = load(w, LANE.pair + lane) > 0.0
+        status = load(w, LANE.status + lane)
+        upper, lower = load(w, LANE.i_upper + lane), load(w, LANE.i_lower + lane)
+        base = load(w, LANE.j_lower + lane)
+        inverse = 1.0 / (lower - base)
+        price = where(pair, (upper - load(w, LANE.j_upper + lane)) * inverse, 0.0)
         # Over budget the cheapest models are full: the order is that of cost alone.
-        weight = 0.0 if over else 1.0
-        price = 1.0 if over else price
-        w[LANE.weight + lane] = weight
-        w[LANE.budget_price + lane] = price
-        w[LANE.marginal + lane] = weight * upper - price * lower
+        over = status == OVER_BUDGET
+        weight = where(over, 0.0, 1.0)
+        price = where(over, 1.0, price)
+        marginal = weight * upper - price * lower
         guard = TIE * (1.0 + price * cost_max)
         # Over budget: costs within the tolerance of the budget row count as equal.
-        guard = 2.0 * BUDGET_RANGE * cost_max if over else guard
-        w[LANE.guard + lane] = guard if pair | over else 0.0
-        w[LANE.spent + lane] = 0.0
-        w[LANE.worst + lane] = np.inf
-    for m in range(slots):
-        o = HEAD + m * STEP
-        for lane in range(LANES):
-            lower = w[o + SLOT.lower + lane]
-            worst, spent = w[LANE.worst + lane], w[LANE.spent + lane]
-            gain = w[LANE.weight + lane] * w[o + SLOT.upper + lane]
-            gain -= w[LANE.budget_price + lane] * lower + w[LANE.marginal + lane]
-            side = w[o + SLOT.side + lane]
-            advantage = side * gain if side != 0.0 else np.inf
-            w[LANE.spent + lane] = spent + w[o + SLOT.share + lane] * (
-                lower - w[LANE.j_lower + lane]
-            )
-            w[LANE.worst + lane] = min(worst, advantage)
-    tied = 0
-    for lane in range(LANES):
-        worst, guard = w[LANE.worst + lane], w[LANE.guard + lane]
-        tie = (worst == 0.0) & (guard == 0.0)
-        tied += 1 if tie else 0
-    if tied > 0:
-        _check_ties(w, slots)
-
-
-@inner
-def _check_ties(w, slots):
-    """Let ties at price 0 be decided by the tie order: lower cost, then lower index.
-
-    For all lanes at once: ties are common early on, because bounds are cut at 1.
-    """
-    for lane in range(LANES):
-        worst = w[LANE.worst + lane]
-        w[LANE.worst + lane] = worst if w[LANE.guard + lane] > 0.0 else np.inf
-    for m in range(slots):
-        o = HEAD + m * STEP
-        slot = np.float64(m)
-        for lane in range(LANES):
-            before = w[LANE.worst + lane]
-            gain = w[o + SLOT.upper + lane] - w[LANE.i_upper + lane]
-            tie = w[LANE.i_lower + lane] - w[o + SLOT.lower + lane]
-            order = w[LANE.i_slot + lane] - slot
-            tie = order if tie == 0.0 else tie
-            gain = tie if gain == 0.0 else gain
-            side = w[o + SLOT.side + lane]
-            advantage = side * gain if side != 0.0 else np.inf
-            worst = min(before, advantage)
-            w[LANE.worst + lane] = before if w[LANE.guard + lane] > 0.0 else worst
-
-
-@inner
-def share(w, budget):
-    """Shares of the basis from the two coupling rows; returns the number of lanes to repair.
-
-    ``LANE.lost`` marks lanes whose basis is not the best one, or whose shares are out of bounds.
-    """
-    count = 0
-    for lane in range(LANES):
-        pair = w[LANE.pair + lane] > 0.0
-        rest = w[LANE.rest + lane]
-        price, worst, guard = (
-            w[LANE.budget_price + lane],
-            w[LANE.worst + lane],
-            w[LANE.guard + lane],
-        )
-        weight, status = w[LANE.weight + lane], w[LANE.status + lane]
-        i_limit, j_limit = w[LANE.i_limit + lane], w[LANE.j_limit + lane]
-        slack = budget - w[LANE.j_lower + lane] - w[LANE.spent + lane]
-        i_share = slack * w[LANE.inverse + lane]
-        i_share = i_share if pair else rest
+        guard = where(over, 2.0 * BUDGET_RANGE * cost_max, guard)
+        guard = where(pair | over, guard, 0.0)
+        # The smallest advantage of a full model over the marginal level, or of that level over an
+        # empty model; and what the shares outside the basis cost more than model j would.
+        worst = broadcast(np.inf)
+        spent = broadcast(0.0)
+        for m in range(slots):
+            o = HEAD + m * STEP + lane
+            side, cost = load(w, o + SLOT.side), load(w, o + SLOT.lower)
+            gain = weight * load(w, o + SLOT.upper) - (price * cost + marginal)
+            spent = spent + load(w, o + SLOT.share) * (cost - base)
+            worst = minimum(worst, where(side != 0.0, side * gain, np.inf))
+        if count_lanes((worst == 0.0) & (guard == 0.0)) > 0:
+            worst = where(guard > 0.0, worst, _worst_of_ties(w, slots, lane))
+        # The two coupling rows give the shares of the basis.
+        rest = load(w, LANE.rest + lane)
+        slack = budget - base - spent
+        i_share = where(pair, slack * inverse, rest)
         j_share = rest - i_share
         # Alone, the basis must be within the budget, or beyond it where nothing is cheaper.
         affordable = pair | ((slack >= 0.0) == (weight > 0.0))
         good = (
             affordable
-            & ((not pair) | (price > 0.0) & (price < np.inf))
+            & (~pair | (price > 0.0) & (price < np.inf))
             & (worst > guard)
             & (status != NO_CAPACITY)
             & (i_share >= 0.0)
             & (j_share >= 0.0)
-            & (i_share <= i_limit)
-            & (j_share <= j_limit)
+            & (i_share <= load(w, LANE.i_limit + lane))
+            & (j_share <= load(w, LANE.j_limit + lane))
         )
-        w[LANE.i_share + lane] = i_share
-        w[LANE.j_share + lane] = j_share
-        w[LANE.lost + lane] = 0.0 if good else 1.0
-        count += 0 if good else 1
-    return count
+        store(w, LANE.i_share + lane, i_share)
+        store(w, LANE.j_share + lane, j_share)
+        store(w, LANE.lost + lane, where(good, 0.0, 1.0))
+        lost += count_lanes(~good)
+    return lost
+
+
+@inner
+def _worst_of_ties(w, slots, lane):
+    """Let ties at price 0 be decided by the tie order: lower cost, then lower index."""
+    upper, lower = load(w, LANE.i_upper + lane), load(w, LANE.i_lower + lane)
+    i_slot = load(w, LANE.i_slot + lane)
+    worst = broadcast(np.inf)
+    for m in range(slots):
+        o = HEAD + m * STEP + lane
+        side = load(w, o + SLOT.side)
+        gain = load(w, o + SLOT.upper) - upper
+        tie = lower - load(w, o + SLOT.lower)
+        tie = where(tie == 0.0, i_slot - np.float64(m), tie)
+        gain = where(gain == 0.0, tie, gain)
+        worst = minimum(worst, where(side != 0.0, side * gain, np.inf))
+    return worst
 
 
 @compiled

@@ -6,20 +6,38 @@ A function here makes the passes of an estimator; ``EstimatorKernel.kernel`` is 
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.extending import register_jitable
 
 from fastroute.kernels.codes import STREAM_POSTERIOR
 from fastroute.kernels.formulas.estimates import posterior
+from fastroute.kernels.formulas.names import where
 from fastroute.kernels.normal import BITS, NORMAL
 from fastroute.kernels.numba_.formulas import formula, numbers_at
-from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, NEXT, SLOT, STEP, WIDTH
+from fastroute.kernels.numba_.layout import HEAD, LANE, SLOT, STEP, WIDTH, place_of
 from fastroute.kernels.numba_.outcomes import task_of
-from fastroute.kernels.numba_.passes import COMMON, Pass, built_in, compile_pass, lanes_in_use
+from fastroute.kernels.numba_.passes import (
+    COMMON,
+    Pass,
+    built_in,
+    compile_pass,
+    lanes_in_use,
+    vectors_in_use,
+)
 from fastroute.kernels.numba_.rng import philox4x32
-from fastroute.kernels.numba_.rows.tuples import read_rows, write_rows
+from fastroute.kernels.numba_.rows.tuples import gather_rows, load_rows, scatter_rows
+from fastroute.kernels.numba_.vectors import (
+    ZERO,
+    add,
+    gather,
+    lane_numbers,
+    load,
+    scatter,
+    store,
+)
 from fastroute.kernels.types import EstimatorKernel
 
 _MASK = np.uint64(0xFFFFFFFF)
-_ZERO = np.uint64(0)
+_ONE, _TWO, _THREE, _FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 _STREAM = np.uint64(STREAM_POSTERIOR)
 _DROP = np.uint64(32 - BITS)
 
@@ -87,45 +105,25 @@ def _renew(observe: Any, bounds: Any, seen_count: int, count: int) -> Any:
         parameters = numbers_at(numbers, at, count)
         for b in range(first, stop):
             w = ws[b]
-            for k in range(3, seen_count):
-                row = np.uint64(k) * NEXT
-                for lane in range(LANES):
-                    o = HEAD + np.uint64(w[LANE.pick + lane]) * STEP + lane
-                    w[LANE.pulled_seen + row + lane] = w[o + SLOT.seen + row]
-            for lane in range(LANES):
-                seen = read_rows(w, LANE.pulled_seen + lane, seen_count)
-                seen = observe(seen, w[LANE.reward + lane], w[LANE.cost + lane], *parameters)
-                w[LANE.sum_expected_reward + lane] += w[LANE.expected_reward + lane]
-                w[LANE.sum_expected_cost + lane] += w[LANE.expected_cost + lane]
-                w[LANE.sum_reward + lane] += w[LANE.reward + lane]
-                w[LANE.sum_cost + lane] += w[LANE.cost + lane]
-                write_rows(w, LANE.pulled_seen + lane, seen, seen_count)
+            for lane in vectors_in_use(numbers, b):
+                pick = load(w, LANE.pick + lane)
+                pulled = place_of(pick, lane)
+                reward, cost = load(w, LANE.reward + lane), load(w, LANE.cost + lane)
+                seen = gather_rows(w, pulled + SLOT.seen, seen_count)
+                seen = observe(seen, reward, cost, *parameters)
+                scatter_rows(w, pulled + SLOT.seen, seen, seen_count)
                 upper, lower = bounds(seen, *parameters)
-                pick, i_slot, j_slot = (
-                    w[LANE.pick + lane],
-                    w[LANE.i_slot + lane],
-                    w[LANE.j_slot + lane],
-                )
-                i_upper, i_lower = w[LANE.i_upper + lane], w[LANE.i_lower + lane]
-                j_upper, j_lower = w[LANE.j_upper + lane], w[LANE.j_lower + lane]
-                w[LANE.i_upper + lane] = upper if i_slot == pick else i_upper
-                w[LANE.i_lower + lane] = lower if i_slot == pick else i_lower
-                w[LANE.j_upper + lane] = upper if j_slot == pick else j_upper
-                w[LANE.j_lower + lane] = lower if j_slot == pick else j_lower
-                w[LANE.pulled_upper + lane] = upper
-                w[LANE.pulled_lower + lane] = lower
-            for lane in range(LANES):
-                o = HEAD + np.uint64(w[LANE.pick + lane]) * STEP + lane
-                w[o + SLOT.seen] = w[LANE.pulled_seen + lane]
-                w[o + SLOT.seen_1] = w[LANE.pulled_seen_1 + lane]
-                w[o + SLOT.seen_2] = w[LANE.pulled_seen_2 + lane]
-                w[o + SLOT.upper] = w[LANE.pulled_upper + lane]
-                w[o + SLOT.lower] = w[LANE.pulled_lower + lane]
-            for k in range(3, seen_count):
-                row = np.uint64(k) * NEXT
-                for lane in range(LANES):
-                    o = HEAD + np.uint64(w[LANE.pick + lane]) * STEP + lane
-                    w[o + SLOT.seen + row] = w[LANE.pulled_seen + row + lane]
+                scatter(w, pulled + SLOT.upper, upper)
+                scatter(w, pulled + SLOT.lower, lower)
+                is_i = load(w, LANE.i_slot + lane) == pick
+                is_j = load(w, LANE.j_slot + lane) == pick
+                i_upper, i_lower = load(w, LANE.i_upper + lane), load(w, LANE.i_lower + lane)
+                j_upper, j_lower = load(w, LANE.j_upper + lane), load(w, LANE.j_lower + lane)
+                store(w, LANE.i_upper + lane, where(is_i, upper, i_upper))
+                store(w, LANE.i_lower + lane, where(is_i, lower, i_lower))
+                store(w, LANE.j_upper + lane, where(is_j, upper, j_upper))
+                store(w, LANE.j_lower + lane, where(is_j, lower, j_lower))
+                _add_up(w, lane, reward, cost)
         return 0
 
     return estimate
@@ -138,22 +136,25 @@ def _only_observe(observe: Any, seen_count: int, count: int) -> Any:
         parameters = numbers_at(numbers, at, count)
         for b in range(first, stop):
             w = ws[b]
-            for lane in range(LANES):
-                seen = read_rows(w, LANE.pulled_seen + lane, seen_count)
-                seen = observe(seen, w[LANE.reward + lane], w[LANE.cost + lane], *parameters)
-                w[LANE.sum_expected_reward + lane] += w[LANE.expected_reward + lane]
-                w[LANE.sum_expected_cost + lane] += w[LANE.expected_cost + lane]
-                w[LANE.sum_reward + lane] += w[LANE.reward + lane]
-                w[LANE.sum_cost + lane] += w[LANE.cost + lane]
-                write_rows(w, LANE.pulled_seen + lane, seen, seen_count)
-            for lane in range(LANES):
-                o = HEAD + np.uint64(w[LANE.pick + lane]) * STEP + lane
-                w[o + SLOT.seen] = w[LANE.pulled_seen + lane]
-                w[o + SLOT.seen_1] = w[LANE.pulled_seen_1 + lane]
-                w[o + SLOT.seen_2] = w[LANE.pulled_seen_2 + lane]
+            for lane in vectors_in_use(numbers, b):
+                pulled = place_of(load(w, LANE.pick + lane), lane)
+                reward, cost = load(w, LANE.reward + lane), load(w, LANE.cost + lane)
+                seen = gather_rows(w, pulled + SLOT.seen, seen_count)
+                seen = observe(seen, reward, cost, *parameters)
+                scatter_rows(w, pulled + SLOT.seen, seen, seen_count)
+                _add_up(w, lane, reward, cost)
         return 0
 
     return estimate
+
+
+@register_jitable
+def _add_up(w, lane, reward, cost):
+    """Add the round to the sums of the segment."""
+    add(w, LANE.sum_expected_reward + lane, load(w, LANE.expected_reward + lane))
+    add(w, LANE.sum_expected_cost + lane, load(w, LANE.expected_cost + lane))
+    add(w, LANE.sum_reward + lane, reward)
+    add(w, LANE.sum_cost + lane, cost)
 
 
 def _open(bounds: Any, seen_count: int, count: int) -> Any:
@@ -164,15 +165,13 @@ def _open(bounds: Any, seen_count: int, count: int) -> Any:
         slots = np.uint64(numbers[COMMON.slots])
         for b in range(first, stop):
             w = ws[b]
-            for m in range(slots):
-                o = HEAD + m * STEP
-                for lane in range(LANES):
-                    upper, lower = bounds(
-                        read_rows(w, o + SLOT.seen + lane, seen_count), *parameters
-                    )
-                    here = w[o + SLOT.model + lane] >= 0.0
-                    w[o + SLOT.upper + lane] = upper if here else 0.0
-                    w[o + SLOT.lower + lane] = lower if here else 0.0
+            for lane in vectors_in_use(numbers, b):
+                for m in range(slots):
+                    o = HEAD + m * STEP + lane
+                    upper, lower = bounds(load_rows(w, o + SLOT.seen, seen_count), *parameters)
+                    here = load(w, o + SLOT.model) >= 0.0
+                    store(w, o + SLOT.upper, where(here, upper, 0.0))
+                    store(w, o + SLOT.lower, where(here, lower, 0.0))
         return 0
 
     return open_
@@ -185,12 +184,11 @@ def open_known() -> Any:
         slots = np.uint64(numbers[COMMON.slots])
         for b in range(first, stop):
             w = ws[b]
-            for m in range(slots):
-                o = HEAD + m * STEP
-                for lane in range(LANES):
-                    w[o + SLOT.upper + lane] = w[o + SLOT.mean_reward + lane]
-                for lane in range(LANES):
-                    w[o + SLOT.lower + lane] = w[o + SLOT.mean_cost + lane]
+            for lane in vectors_in_use(numbers, b):
+                for m in range(slots):
+                    o = HEAD + m * STEP + lane
+                    store(w, o + SLOT.upper, load(w, o + SLOT.mean_reward))
+                    store(w, o + SLOT.lower, load(w, o + SLOT.mean_cost))
         return 0
 
     return open_
@@ -202,47 +200,48 @@ def _count_plays() -> Any:
     def estimate(ws, first, stop, now, numbers, at, scratch, tables):
         for b in range(first, stop):
             w = ws[b]
-            for lane in range(LANES):
-                w[HEAD + np.uint64(w[LANE.pick + lane]) * STEP + lane + SLOT.plays] += 1.0
+            for lane in vectors_in_use(numbers, b):
+                plays = place_of(load(w, LANE.pick + lane), lane) + SLOT.plays
+                scatter(w, plays, gather(w, plays) + 1.0)
         return 0
 
     return estimate
 
 
 def _sample() -> Any:
-    """Posterior samples of all rewards; the rows of the round's uniforms serve as scratch."""
+    """Posterior samples of all rewards."""
 
     def prepare(ws, first, stop, now, numbers, at, scratch, tables):
         unobserved_below = numbers[at]
-        k0 = np.uint64(numbers[COMMON.seed_low])
-        k1 = np.uint64(numbers[COMMON.seed_high])
+        k0 = np.uint64(numbers[COMMON.seed_low]) & _MASK
+        k1 = np.uint64(numbers[COMMON.seed_high]) & _MASK
+        this = np.uint64(now) & _MASK
         slots = np.uint64(numbers[COMMON.slots])
         for b in range(first, stop):
             w = ws[b]
             first_trial = np.uint64(numbers[COMMON.first_trial]) + np.uint64(b * WIDTH)
-            for m in range(slots):
-                part = m % np.uint64(4)
-                if part == _ZERO:
-                    index = m // np.uint64(4)
-                    for lane in range(LANES):
-                        trial = (first_trial + lane) & _MASK
-                        x0, x1, x2, x3 = philox4x32(np.uint64(now), index, trial, _STREAM, k0, k1)
-                        w[LANE.u_choice + lane] = NORMAL[x0 >> _DROP]
-                        w[LANE.u_reward + lane] = NORMAL[x1 >> _DROP]
-                        w[LANE.u_cost + lane] = NORMAL[x2 >> _DROP]
-                        w[LANE.u_task + lane] = NORMAL[x3 >> _DROP]
-                o = HEAD + m * STEP
-                normal = LANE.u_choice + part * NEXT
-                for lane in range(LANES):
-                    w[o + SLOT.upper + lane] = posterior(
-                        w[o + SLOT.seen + lane],
-                        w[o + SLOT.seen_1 + lane],
-                        w[normal + lane],
-                        unobserved_below,
-                    )
+            for lane in vectors_in_use(numbers, b):
+                trial = (first_trial + lane + lane_numbers()) & _MASK
+                # Each draw has four words, for four slots.
+                for m in range(ZERO, slots, _FOUR):
+                    words = philox4x32(this, m // _FOUR, trial, _STREAM, k0, k1)
+                    _sample_one(w, slots, m, lane, words[0], unobserved_below)
+                    _sample_one(w, slots, m + _ONE, lane, words[1], unobserved_below)
+                    _sample_one(w, slots, m + _TWO, lane, words[2], unobserved_below)
+                    _sample_one(w, slots, m + _THREE, lane, words[3], unobserved_below)
         return 0
 
     return prepare
+
+
+@register_jitable
+def _sample_one(w, slots, m, lane, word, unobserved_below):
+    """Posterior samples of the reward of one slot, if there is one."""
+    if m < slots:
+        o = HEAD + m * STEP + lane
+        normal = gather(NORMAL, word >> _DROP)
+        seen, rewards = load(w, o + SLOT.seen), load(w, o + SLOT.seen_1)
+        store(w, o + SLOT.upper, posterior(seen, rewards, normal, unobserved_below))
 
 
 def _refresh_basis() -> Any:
@@ -251,13 +250,13 @@ def _refresh_basis() -> Any:
     def prepare(ws, first, stop, now, numbers, at, scratch, tables):
         for b in range(first, stop):
             w = ws[b]
-            for lane in range(LANES):
-                oi = HEAD + np.uint64(w[LANE.i_slot + lane]) * STEP + lane
-                oj = HEAD + np.uint64(w[LANE.j_slot + lane]) * STEP + lane
-                w[LANE.i_upper + lane] = w[oi + SLOT.upper]
-                w[LANE.j_upper + lane] = w[oj + SLOT.upper]
-                w[LANE.i_lower + lane] = w[oi + SLOT.lower]
-                w[LANE.j_lower + lane] = w[oj + SLOT.lower]
+            for lane in vectors_in_use(numbers, b):
+                i = place_of(load(w, LANE.i_slot + lane), lane)
+                j = place_of(load(w, LANE.j_slot + lane), lane)
+                store(w, LANE.i_upper + lane, gather(w, i + SLOT.upper))
+                store(w, LANE.j_upper + lane, gather(w, j + SLOT.upper))
+                store(w, LANE.i_lower + lane, gather(w, i + SLOT.lower))
+                store(w, LANE.j_lower + lane, gather(w, j + SLOT.lower))
         return 0
 
     return prepare

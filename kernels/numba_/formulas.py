@@ -25,6 +25,7 @@ from fastroute.kernels.formulas import (
     scores,
     shares,
 )
+from fastroute.kernels.numba_.vectors import select
 
 
 def numbers_at(numbers: Any, at: int, count: int) -> tuple[float, ...]:
@@ -58,9 +59,10 @@ def _maximum(x, y):
     return lambda x, y: max(x, y)
 
 
-@overload(names.where)
+@overload(names.where, inline="always")
 def _where(condition, x, y):
-    return lambda condition, x, y: x if condition else y
+    choose: Any = select
+    return lambda condition, x, y: choose(condition, x, y)
 
 
 @overload(names.rounded, inline="always")

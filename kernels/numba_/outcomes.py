@@ -4,11 +4,20 @@ from typing import Any
 
 import numpy as np
 
+from fastroute.kernels.formulas.names import where
 from fastroute.kernels.formulas.outcomes import aliased, always, bernoulli
 from fastroute.kernels.numba_.compile import inner
 from fastroute.kernels.numba_.formulas import formula, numbers_at
-from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP
-from fastroute.kernels.numba_.passes import COMMON, Pass, built_in, compile_pass, lanes_in_use
+from fastroute.kernels.numba_.layout import HEAD, LANE, SLOT, STEP, place_of
+from fastroute.kernels.numba_.passes import (
+    COMMON,
+    Pass,
+    built_in,
+    compile_pass,
+    lanes_in_use,
+    vectors_in_use,
+)
+from fastroute.kernels.numba_.vectors import gather, load, store
 from fastroute.kernels.types import Outcome
 
 
@@ -34,7 +43,7 @@ def task_of(u, tasks):
 
 
 def _elementwise(draw_reward: Any, draw_cost: Any, reward_count: int, cost_count: int) -> Any:
-    """Look up the pulled models, and draw rewards and costs around their means."""
+    """Draw rewards and costs around the means of the pulled models."""
 
     def observe(ws, first, stop, now, numbers, at, scratch, tables):
         of_reward = numbers_at(numbers, at, reward_count)
@@ -42,21 +51,16 @@ def _elementwise(draw_reward: Any, draw_cost: Any, reward_count: int, cost_count
         slots = numbers[COMMON.slots]
         for b in range(first, stop):
             w = ws[b]
-            for lane in range(LANES):
-                o = HEAD + np.uint64(w[LANE.pick + lane]) * STEP + lane
-                w[LANE.pulled_seen + lane] = w[o + SLOT.seen]
-                w[LANE.pulled_seen_1 + lane] = w[o + SLOT.seen_1]
-                w[LANE.pulled_seen_2 + lane] = w[o + SLOT.seen_2]
-                w[LANE.pulled_mean_reward + lane] = w[o + SLOT.mean_reward]
-                w[LANE.pulled_mean_cost + lane] = w[o + SLOT.mean_cost]
-            for lane in range(LANES):
-                pulled = w[LANE.pick + lane] < slots
-                reward = draw_reward(
-                    w[LANE.u_reward + lane], w[LANE.pulled_mean_reward + lane], *of_reward
-                )
-                cost = draw_cost(w[LANE.u_cost + lane], w[LANE.pulled_mean_cost + lane], *of_cost)
-                w[LANE.reward + lane] = reward if pulled else 0.0
-                w[LANE.cost + lane] = cost if pulled else 0.0
+            for lane in vectors_in_use(numbers, b):
+                pick = load(w, LANE.pick + lane)
+                pulled = place_of(pick, lane)
+                mean_reward = gather(w, pulled + SLOT.mean_reward)
+                mean_cost = gather(w, pulled + SLOT.mean_cost)
+                reward = draw_reward(load(w, LANE.u_reward + lane), mean_reward, *of_reward)
+                cost = draw_cost(load(w, LANE.u_cost + lane), mean_cost, *of_cost)
+                # None, where nothing is deployed.
+                store(w, LANE.reward + lane, where(pick < slots, reward, 0.0))
+                store(w, LANE.cost + lane, where(pick < slots, cost, 0.0))
         return 0
 
     return observe

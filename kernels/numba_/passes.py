@@ -13,6 +13,7 @@ from numba.extending import intrinsic, register_jitable
 
 from fastroute.kernels.numba_.compile import compile_for
 from fastroute.kernels.numba_.layout import WIDTH
+from fastroute.kernels.numba_.vectors import WIDE, ZERO
 from fastroute.kernels.types import F8
 
 #: Blocks that do each pass one after the other: many lost bases are solved together, and a call
@@ -38,6 +39,12 @@ COMMON: Final = Common(*range(len(Common._fields)))
 def lanes_in_use(numbers: Any, b: Any) -> Any:
     """Lanes of a block that hold a trial; those of the last block may not."""
     return min(WIDTH, np.int64(numbers[COMMON.trials]) - b * WIDTH)
+
+
+@register_jitable
+def vectors_in_use(numbers: Any, b: Any) -> Any:
+    """Offsets of the vectors of a block that hold a trial."""
+    return range(ZERO, np.uint64(lanes_in_use(numbers, b)), WIDE)
 
 
 class Tables(NamedTuple):

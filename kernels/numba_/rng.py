@@ -1,13 +1,14 @@
 """Philox4x32-10 compiled; same draws as :mod:`..ref.rng`.
 
-Words are held in 64-bit integers: the 32 x 32 -> 64 bit product is then one vector instruction
-when a loop over lanes inlines :func:`philox4x32`.
+Words are held in 64-bit integers: the 32 x 32 -> 64 bit product is then one instruction, of vectors
+of words too.
 """
 
 import numpy as np
 from numba import njit
 
 from fastroute.kernels.numba_.compile import compiled, inner
+from fastroute.kernels.numba_.vectors import unit
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)
 _MULTIPLIER_1 = np.uint64(0xCD9E8D57)
@@ -15,7 +16,6 @@ _WEYL_0 = np.uint64(0x9E3779B9)
 _WEYL_1 = np.uint64(0xBB67AE85)
 _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
-_INV_2_32 = 2.0**-32
 
 
 @njit(inline="always")
@@ -55,10 +55,10 @@ def uniforms(seed, round_, index, trial, stream):
     """Four uniforms in [0, 1); all arguments uint64, the last four below ``2**32``."""
     x0, x1, x2, x3 = philox4x32(round_, index, trial, stream, seed & _MASK, seed >> _SHIFT)
     return (
-        np.float64(x0) * _INV_2_32,
-        np.float64(x1) * _INV_2_32,
-        np.float64(x2) * _INV_2_32,
-        np.float64(x3) * _INV_2_32,
+        unit(x0),
+        unit(x1),
+        unit(x2),
+        unit(x3),
     )
 
 

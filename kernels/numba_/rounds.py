@@ -12,8 +12,9 @@ import numpy as np
 from numba import types
 
 from fastroute.kernels.codes import NO_CAPACITY, OVER_BUDGET, STREAM_ROUND
+from fastroute.kernels.formulas.names import where
 from fastroute.kernels.numba_ import estimators, outcomes, routers
-from fastroute.kernels.numba_.compile import compile_for, compiled, inner
+from fastroute.kernels.numba_.compile import compile_for, compiled
 from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, NEXT, SLOT, STEP, STRIDE, WIDTH
 from fastroute.kernels.numba_.layout import workspace as blocks_of
 from fastroute.kernels.numba_.passes import (
@@ -28,14 +29,23 @@ from fastroute.kernels.numba_.passes import (
     common_numbers,
     compile_pass,
     lay_out,
+    vectors_in_use,
 )
 from fastroute.kernels.numba_.rng import philox4x32
+from fastroute.kernels.numba_.vectors import (
+    ZERO,
+    add,
+    broadcast,
+    index,
+    lane_numbers,
+    load,
+    store,
+    unit,
+)
 from fastroute.kernels.types import F8, I8, STATES, Memory, ModelNumbers, Program, Sums
 
 _MASK = np.uint64(0xFFFFFFFF)
-_ZERO = np.uint64(0)
 _STREAM = np.uint64(STREAM_ROUND)
-_INV_2_32 = 2.0**-32
 _SLOT_ROWS = int(STEP) // STRIDE
 
 
@@ -293,7 +303,7 @@ def _play(ws, start, stop, due, setting, playing, places, numbers, scratch, tabl
             if traced:
                 for t in range(first * WIDTH, min(last * WIDTH, trials)):
                     w, lane = ws[t // WIDTH], np.uint64(t % WIDTH)
-                    slot = np.uint64(w[LANE.pick + lane])
+                    slot = index(w[LANE.pick + lane])
                     model = w[HEAD + slot * STEP + lane + SLOT.model]
                     trace[now - start, t] = np.int32(model) if slot < np.uint64(slots) else -1
     return refused
@@ -303,73 +313,68 @@ def _draw() -> Any:
     """Uniforms of the round for every lane."""
 
     def draw(ws, first, stop, now, numbers, at, scratch, tables):
-        k0 = np.uint64(numbers[COMMON.seed_low])
-        k1 = np.uint64(numbers[COMMON.seed_high])
+        k0 = np.uint64(numbers[COMMON.seed_low]) & _MASK
+        k1 = np.uint64(numbers[COMMON.seed_high]) & _MASK
+        this = np.uint64(now) & _MASK
         for b in range(first, stop):
-            trial = np.uint64(numbers[COMMON.first_trial]) + np.uint64(b * WIDTH)
-            draw_block(ws[b], k0, k1, np.uint64(now), trial)
+            w = ws[b]
+            first_trial = np.uint64(numbers[COMMON.first_trial]) + np.uint64(b * WIDTH)
+            for lane in vectors_in_use(numbers, b):
+                trial = (first_trial + lane + lane_numbers()) & _MASK
+                x0, x1, x2, x3 = philox4x32(this, ZERO, trial, _STREAM, k0, k1)
+                store(w, LANE.u_choice + lane, unit(x0))
+                store(w, LANE.u_reward + lane, unit(x1))
+                store(w, LANE.u_cost + lane, unit(x2))
+                store(w, LANE.u_task + lane, unit(x3))
         return 0
 
     return draw
 
 
-@inner
-def draw_block(w, k0, k1, now, first_trial):
-    """Uniforms of the round for every lane of a block."""
-    for lane in range(LANES):
-        x0, x1, x2, x3 = philox4x32(now, _ZERO, (first_trial + lane) & _MASK, _STREAM, k0, k1)
-        w[LANE.u_choice + lane] = np.float64(x0) * _INV_2_32
-        w[LANE.u_reward + lane] = np.float64(x1) * _INV_2_32
-        w[LANE.u_cost + lane] = np.float64(x2) * _INV_2_32
-        w[LANE.u_task + lane] = np.float64(x3) * _INV_2_32
-
-
 def _choose() -> Any:
-    """Draw the model of every lane from its shares."""
+    """Draw the model of every lane from its shares.
+
+    The slot of the pull is ``slots`` for none.  Also: what is expected of the round.
+    """
 
     def choose(ws, first, stop, now, numbers, at, scratch, tables):
         slots = np.uint64(numbers[COMMON.slots])
         for b in range(first, stop):
-            choose_block(ws[b], slots)
+            w = ws[b]
+            for lane in vectors_in_use(numbers, b):
+                u = load(w, LANE.u_choice + lane)
+                i_slot, j_slot = load(w, LANE.i_slot + lane), load(w, LANE.j_slot + lane)
+                i_share, j_share = load(w, LANE.i_share + lane), load(w, LANE.j_share + lane)
+                total = broadcast(0.0)
+                pick = broadcast(0.0)
+                for m in range(slots):
+                    slot = np.float64(m)
+                    share = load(w, HEAD + m * STEP + lane + SLOT.share)
+                    share = share + where(i_slot == slot, i_share, 0.0)
+                    share = share + where(j_slot == slot, j_share, 0.0)
+                    total = total + share
+                    pick = pick + where(u >= total, 1.0, 0.0)
+                store(w, LANE.pick + lane, pick)
+                store(
+                    w,
+                    LANE.expected_reward + lane,
+                    load(w, LANE.outside_reward + lane)
+                    + i_share * load(w, LANE.i_mean_reward + lane)
+                    + j_share * load(w, LANE.j_mean_reward + lane),
+                )
+                store(
+                    w,
+                    LANE.expected_cost + lane,
+                    load(w, LANE.outside_cost + lane)
+                    + i_share * load(w, LANE.i_mean_cost + lane)
+                    + j_share * load(w, LANE.j_mean_cost + lane),
+                )
+                status = load(w, LANE.status + lane)
+                add(w, LANE.sum_over_budget + lane, where(status == OVER_BUDGET, 1.0, 0.0))
+                add(w, LANE.sum_no_capacity + lane, where(status == NO_CAPACITY, 1.0, 0.0))
         return 0
 
     return choose
-
-
-@inner
-def choose_block(w, slots):
-    """Slot of the pull of every lane, ``slots`` for none, and what is expected of the round."""
-    for lane in range(LANES):
-        w[LANE.cumulated + lane] = 0.0
-        w[LANE.pick + lane] = 0.0
-    for m in range(slots):
-        o = HEAD + m * STEP
-        slot = np.float64(m)
-        for lane in range(LANES):
-            share = w[o + SLOT.share + lane]
-            i_share, j_share = w[LANE.i_share + lane], w[LANE.j_share + lane]
-            pick = w[LANE.pick + lane]
-            share += i_share if w[LANE.i_slot + lane] == slot else 0.0
-            share += j_share if w[LANE.j_slot + lane] == slot else 0.0
-            total = w[LANE.cumulated + lane] + share
-            w[LANE.cumulated + lane] = total
-            w[LANE.pick + lane] = pick + (1.0 if w[LANE.u_choice + lane] >= total else 0.0)
-    for lane in range(LANES):
-        i_share, j_share = w[LANE.i_share + lane], w[LANE.j_share + lane]
-        status = w[LANE.status + lane]
-        over, capacity = w[LANE.sum_over_budget + lane], w[LANE.sum_no_capacity + lane]
-        w[LANE.expected_reward + lane] = (
-            w[LANE.outside_reward + lane]
-            + i_share * w[LANE.i_mean_reward + lane]
-            + j_share * w[LANE.j_mean_reward + lane]
-        )
-        w[LANE.expected_cost + lane] = (
-            w[LANE.outside_cost + lane]
-            + i_share * w[LANE.i_mean_cost + lane]
-            + j_share * w[LANE.j_mean_cost + lane]
-        )
-        w[LANE.sum_over_budget + lane] = over + (1.0 if status == OVER_BUDGET else 0.0)
-        w[LANE.sum_no_capacity + lane] = capacity + (1.0 if status == NO_CAPACITY else 0.0)
 
 
 def _force() -> Any:
@@ -380,15 +385,22 @@ def _force() -> Any:
         slots = np.uint64(numbers[COMMON.slots])
         for b in range(first, stop):
             w = ws[b]
-            for lane in range(LANES):
-                fewest = forced_pulls
+            for lane in vectors_in_use(numbers, b):
+                fewest = broadcast(forced_pulls)
+                pick = load(w, LANE.pick + lane)
+                reward = load(w, LANE.expected_reward + lane)
+                cost = load(w, LANE.expected_cost + lane)
                 for m in range(slots):
                     o = HEAD + m * STEP + lane
-                    if w[o + SLOT.limit] > 0.0 and w[o + SLOT.seen] < fewest:
-                        fewest = w[o + SLOT.seen]
-                        w[LANE.pick + lane] = np.float64(m)
-                        w[LANE.expected_reward + lane] = w[o + SLOT.mean_reward]
-                        w[LANE.expected_cost + lane] = w[o + SLOT.mean_cost]
+                    seen = load(w, o + SLOT.seen)
+                    needs = (load(w, o + SLOT.limit) > 0.0) & (seen < fewest)
+                    fewest = where(needs, seen, fewest)
+                    pick = where(needs, np.float64(m), pick)
+                    reward = where(needs, load(w, o + SLOT.mean_reward), reward)
+                    cost = where(needs, load(w, o + SLOT.mean_cost), cost)
+                store(w, LANE.pick + lane, pick)
+                store(w, LANE.expected_reward + lane, reward)
+                store(w, LANE.expected_cost + lane, cost)
         return 0
 
     return force

@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 from fastroute.kernels.codes import NO_CAPACITY
 from fastroute.kernels.formulas.constraints import enough
 from fastroute.kernels.formulas.estimates import exact_interval, surely_better, worth
+from fastroute.kernels.formulas.names import maximum, where
 from fastroute.kernels.formulas.schedules import at_intervals, doubling, once
 from fastroute.kernels.formulas.shares import (
     again_uniform,
@@ -21,7 +22,7 @@ from fastroute.kernels.formulas.shares import (
     whole,
 )
 from fastroute.kernels.numba_ import lanes as problems
-from fastroute.kernels.numba_.basis import check, collect, repair, share
+from fastroute.kernels.numba_.basis import check, collect, repair
 from fastroute.kernels.numba_.compile import inner
 from fastroute.kernels.numba_.estimators import EstimatorPasses, open_known
 from fastroute.kernels.numba_.formulas import formula, inlined, numbers_at, read_only
@@ -34,10 +35,12 @@ from fastroute.kernels.numba_.passes import (
     built_in,
     compile_pass,
     lanes_in_use,
+    vectors_in_use,
 )
 from fastroute.kernels.numba_.routing import solve_one
-from fastroute.kernels.numba_.rows.tuples import read_rows, write_rows
+from fastroute.kernels.numba_.rows.tuples import load_rows, read_rows, store_rows
 from fastroute.kernels.numba_.shares import expect, fill, keep_even, settle, spread, spread_all
+from fastroute.kernels.numba_.vectors import broadcast, count_lanes, load, store
 from fastroute.kernels.tolerances import SHARES
 from fastroute.kernels.types import STATES, EstimatorKernel, RouterKernel
 
@@ -243,9 +246,8 @@ def _list_lost() -> Any:
         count = np.int64(0)
         for b in range(first, stop):
             w = ws[b]
-            check(w, slots, cost_max)
-            if share(w, budget) > 0:
-                used = np.uint64(lanes_in_use(numbers, b))
+            used = np.uint64(lanes_in_use(numbers, b))
+            if check(w, slots, used, budget, cost_max) > 0:
                 count = collect(w, np.uint64(b * WIDTH), used, listed, count)
         scratch[len(scratch) - _LISTED - 1] = count
         return 0
@@ -293,17 +295,14 @@ def _fill_by_score(score: Any, state_count: int, count: int) -> Any:
         slots = np.uint64(numbers[COMMON.slots])
         for b in range(first, stop):
             w = ws[b]
-            for m in range(slots):
-                o = HEAD + m * STEP
-                for lane in range(LANES):
-                    w[o + SLOT.score + lane] = score(
-                        w[o + SLOT.upper + lane],
-                        w[o + SLOT.lower + lane],
-                        read_rows(w, LANE.state + lane, state_count),
-                        *parameters,
-                    )
-            fill(w, slots)
-            settle(w, slots)
+            for lane in vectors_in_use(numbers, b):
+                state = load_rows(w, LANE.state + lane, state_count)
+                for m in range(slots):
+                    o = HEAD + m * STEP + lane
+                    upper, lower = load(w, o + SLOT.upper), load(w, o + SLOT.lower)
+                    store(w, o + SLOT.score, score(upper, lower, state, *parameters))
+                fill(w, slots, lane)
+                settle(w, slots, lane)
         return 0
 
     return route
@@ -316,10 +315,11 @@ def _learn(learn: Any, state_count: int, count: int) -> Any:
         parameters = numbers_at(numbers, at, count)
         for b in range(first, stop):
             w = ws[b]
-            for lane in range(LANES):
-                state = read_rows(w, LANE.state + lane, state_count)
-                state = learn(state, w[LANE.reward + lane], w[LANE.cost + lane], *parameters)
-                write_rows(w, LANE.state + lane, state, state_count)
+            for lane in vectors_in_use(numbers, b):
+                state = load_rows(w, LANE.state + lane, state_count)
+                reward, cost = load(w, LANE.reward + lane), load(w, LANE.cost + lane)
+                state = learn(state, reward, cost, *parameters)
+                store_rows(w, LANE.state + lane, state, state_count)
         return 0
 
     return follow
@@ -332,10 +332,10 @@ def _decide() -> Any:
         explore = numbers[at]
         for b in range(first, stop):
             w = ws[b]
-            for lane in range(LANES):
-                u = w[LANE.u_choice + lane]
-                w[LANE.u_choice + lane] = again_uniform(u, explore)
-                w[LANE.exploring + lane] = 1.0 if u < explore else 0.0
+            for lane in vectors_in_use(numbers, b):
+                u = load(w, LANE.u_choice + lane)
+                store(w, LANE.u_choice + lane, again_uniform(u, explore))
+                store(w, LANE.exploring + lane, where(u < explore, 1.0, 0.0))
         return 0
 
     return before
@@ -349,21 +349,23 @@ def _explore_evenly() -> Any:
         slots = np.uint64(numbers[COMMON.slots])
         for b in range(first, stop):
             w = ws[b]
-            for lane in range(LANES):
-                w[LANE.before + lane] = 0.0
-                pick = w[LANE.pick + lane]
-                w[LANE.pick + lane] = 0.0 if w[LANE.exploring + lane] > 0.0 else pick
-                reward, cost = w[LANE.expected_reward + lane], w[LANE.expected_cost + lane]
-                w[LANE.expected_reward + lane] = mixed(explore, w[LANE.even_reward + lane], reward)
-                w[LANE.expected_cost + lane] = mixed(explore, w[LANE.even_cost + lane], cost)
-            for m in range(slots):
-                o = HEAD + m * STEP
-                for lane in range(LANES):
-                    pick = w[LANE.pick + lane]
-                    total = w[LANE.before + lane] + w[o + SLOT.even + lane]
-                    w[LANE.before + lane] = total
-                    beyond = (w[LANE.exploring + lane] > 0.0) & (w[LANE.u_choice + lane] >= total)
-                    w[LANE.pick + lane] = pick + (1.0 if beyond else 0.0)
+            for lane in vectors_in_use(numbers, b):
+                exploring = load(w, LANE.exploring + lane) > 0.0
+                u = load(w, LANE.u_choice + lane)
+                reward, cost = (
+                    load(w, LANE.expected_reward + lane),
+                    load(w, LANE.expected_cost + lane),
+                )
+                reward = mixed(explore, load(w, LANE.even_reward + lane), reward)
+                cost = mixed(explore, load(w, LANE.even_cost + lane), cost)
+                store(w, LANE.expected_reward + lane, reward)
+                store(w, LANE.expected_cost + lane, cost)
+                pick = where(exploring, 0.0, load(w, LANE.pick + lane))
+                total = broadcast(0.0)
+                for m in range(slots):
+                    total = total + load(w, HEAD + m * STEP + lane + SLOT.even)
+                    pick = pick + where(exploring & (u >= total), 1.0, 0.0)
+                store(w, LANE.pick + lane, pick)
         return 0
 
     return after
@@ -451,9 +453,8 @@ def _custom_shares(function: Any) -> Any:
         for b in range(first, stop):
             w = ws[b]
             for m in range(slots):
-                o = HEAD + m * STEP
-                for lane in range(LANES):
-                    w[o + SLOT.share + lane] = 0.0
+                o = HEAD + m * STEP + SLOT.share
+                w[o : o + LANES] = 0.0
             function(
                 now,
                 read_only(as_strided(w[HEAD + SLOT.upper :], of_models, (between_slots, 8))),
@@ -466,31 +467,27 @@ def _custom_shares(function: Any) -> Any:
                 as_strided(w[LANE.state :], of_state, (between_rows, 8)),
                 as_strided(w[HEAD + SLOT.share :], of_models, (between_slots, 8)),
             )
-            refused += _settle_checked(w, slots)
+            for lane in vectors_in_use(numbers, b):
+                refused += _settle_checked(w, slots, lane)
         return refused
 
     return route
 
 
 @inner
-def _settle_checked(w, slots):
-    """Settle the shares; returns the number of lanes where they are no distribution."""
-    for lane in range(LANES):
-        w[LANE.before + lane] = 0.0
-        w[LANE.lost + lane] = 0.0
+def _settle_checked(w, slots, lane):
+    """Settle the shares of a vector; returns the lanes where they are no distribution."""
+    total = broadcast(0.0)
+    beyond = broadcast(0.0)
     for m in range(slots):
-        o = HEAD + m * STEP
-        for lane in range(LANES):
-            share, limit = w[o + SLOT.share + lane], w[o + SLOT.limit + lane]
-            total, beyond = w[LANE.before + lane], w[LANE.lost + lane]
-            w[LANE.before + lane] = total + share
-            w[LANE.lost + lane] = max(beyond, max(share - (limit + SHARES), -share))
-    settle(w, slots)
-    refused = 0
-    for lane in range(LANES):
-        # What is no number makes the total none.
-        good = (w[LANE.lost + lane] <= 0.0) & whole(w[LANE.before + lane])
-        # Trials without a model, as those of lanes that are not in use, have no capacity either.
-        lacking = w[LANE.status + lane] == NO_CAPACITY
-        refused += 0 if good | lacking else 1
+        o = HEAD + m * STEP + lane
+        share = load(w, o + SLOT.share)
+        total = total + share
+        beyond = maximum(beyond, maximum(share - (load(w, o + SLOT.limit) + SHARES), -share))
+    settle(w, slots, lane)
+    # What is no number makes the total none.
+    good = (beyond <= 0.0) & whole(total)
+    # Trials without a model, as those of lanes that are not in use, have no capacity either.
+    lacking = load(w, LANE.status + lane) == NO_CAPACITY
+    refused = count_lanes(~(good | lacking))
     return refused

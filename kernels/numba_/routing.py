@@ -25,8 +25,10 @@ from fastroute.kernels.formulas.constraints import (
     enough,
     proportional,
 )
+from fastroute.kernels.formulas.names import where
 from fastroute.kernels.numba_.compile import compiled, inner
 from fastroute.kernels.numba_.lanes import HEAD, LANE, SLOT, STEP, WIDTH, solve_lanes, workspace
+from fastroute.kernels.numba_.vectors import WIDE, ZERO, broadcast, load, store
 from fastroute.kernels.tolerances import (
     ENLARGE,
     MASS,
@@ -291,37 +293,34 @@ def _load(w, reward, cost, limit, budget, start, lanes, size):
 @inner
 def _unload(w, share, value, price, marginal, status, start, lanes, size):
     """Write what the lanes' bases say; returns the number of lanes left to ``solve_one``."""
-    for lane in range(lanes):
-        w[LANE.value + lane] = 0.0
+    hard = np.int64(0)
+    for lane in range(ZERO, lanes, WIDE):
+        i_slot, j_slot = load(w, LANE.i_slot + lane), load(w, LANE.j_slot + lane)
+        i_share, j_share = load(w, LANE.i_share + lane), load(w, LANE.j_share + lane)
+        top = load(w, LANE.price + lane)
+        level = load(w, LANE.i_upper + lane) - top * load(w, LANE.i_lower + lane)
+        total = broadcast(0.0)
+        for m in range(size):
+            o = HEAD + m * STEP + lane
+            part = where(load(w, o + SLOT.side) > 0.0, load(w, o + SLOT.limit), 0.0)
+            part = where(j_slot == np.float64(m), j_share, part)
+            part = where(i_slot == np.float64(m), i_share, part)
+            total = total + part * load(w, o + SLOT.upper)
+            # The side has been read for the last time.
+            store(w, o + SLOT.side, part)
+        store(w, LANE.value + lane, total)
+        store(w, LANE.price + lane, where(top < LARGEST, top, LARGEST))
+        store(w, LANE.marginal + lane, where(level > -LARGEST, level, -LARGEST))
     for m in range(size):
-        o = HEAD + m * STEP
-        slot = np.float64(m)
+        o = HEAD + m * STEP + SLOT.side
         for lane in range(lanes):
-            limit, side, total = (
-                w[o + SLOT.limit + lane],
-                w[o + SLOT.side + lane],
-                w[LANE.value + lane],
-            )
-            i_share, j_share = w[LANE.i_share + lane], w[LANE.j_share + lane]
-            part = limit if side > 0.0 else 0.0
-            part = j_share if w[LANE.j_slot + lane] == slot else part
-            part = i_share if w[LANE.i_slot + lane] == slot else part
-            w[LANE.value + lane] = total + part * w[o + SLOT.upper + lane]
-            w[LANE.part + lane] = part
-        for lane in range(lanes):
-            share[start + lane, m] = w[LANE.part + lane]
-    hard = 0
+            share[start + lane, m] = w[o + lane]
     for lane in range(lanes):
         value[start + lane] = w[LANE.value + lane]
+        price[start + lane] = w[LANE.price + lane]
+        marginal[start + lane] = w[LANE.marginal + lane]
         status[start + lane] = OPTIMAL
-        hard += 1 if w[LANE.hard + lane] != 0.0 else 0
-    for lane in range(lanes):
-        top, level = (
-            w[LANE.price + lane],
-            w[LANE.i_upper + lane] - w[LANE.price + lane] * w[LANE.i_lower + lane],
-        )
-        price[start + lane] = top if top < LARGEST else LARGEST
-        marginal[start + lane] = level if level > -LARGEST else -LARGEST
+        hard += where(w[LANE.hard + lane] != 0.0, 1, 0)
     return hard
 
 

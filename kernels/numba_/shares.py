@@ -6,71 +6,67 @@ import numpy as np
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL
 from fastroute.kernels.formulas.constraints import enough, proportional
+from fastroute.kernels.formulas.names import where
 from fastroute.kernels.formulas.shares import left_over
 from fastroute.kernels.numba_.compile import compiled, inner
-from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP
-from fastroute.kernels.numba_.passes import COMMON
+from fastroute.kernels.numba_.layout import HEAD, LANE, SLOT, STEP
+from fastroute.kernels.numba_.passes import COMMON, lanes_in_use, vectors_in_use
+from fastroute.kernels.numba_.vectors import broadcast, load, store
 
 
 @inner
-def settle(w, slots):
+def settle(w, slots, lane):
     """Make the shares in ``SLOT.share`` those of the round, with what they bring and cost.
 
-    Where limits add up to less than 1, shares follow them instead.
+    Of the vector at ``lane``.  Where limits add up to less than 1, shares follow them instead.
     """
-    for lane in range(LANES):
-        w[LANE.capacity + lane] = 0.0
-        w[LANE.outside_reward + lane] = 0.0
-        w[LANE.outside_cost + lane] = 0.0
-        w[LANE.i_share + lane] = 0.0
-        w[LANE.j_share + lane] = 0.0
+    capacity = broadcast(0.0)
     for m in range(slots):
-        o = HEAD + m * STEP
-        for lane in range(LANES):
-            w[LANE.capacity + lane] += w[o + SLOT.limit + lane]
+        capacity = capacity + load(w, HEAD + m * STEP + lane + SLOT.limit)
+    fits = enough(capacity)
+    reward = broadcast(0.0)
+    cost = broadcast(0.0)
     for m in range(slots):
-        o = HEAD + m * STEP
-        for lane in range(LANES):
-            limit, share, capacity = (
-                w[o + SLOT.limit + lane],
-                w[o + SLOT.share + lane],
-                w[LANE.capacity + lane],
-            )
-            reward, cost = w[LANE.outside_reward + lane], w[LANE.outside_cost + lane]
-            mean, price = w[o + SLOT.mean_reward + lane], w[o + SLOT.mean_cost + lane]
-            share = share if enough(capacity) else proportional(limit, capacity)
-            share = share if limit > 0.0 else 0.0
-            w[o + SLOT.share + lane] = share
-            w[LANE.outside_reward + lane] = reward + share * mean
-            w[LANE.outside_cost + lane] = cost + share * price
-    for lane in range(LANES):
-        fits = enough(w[LANE.capacity + lane])
-        w[LANE.status + lane] = np.float64(OPTIMAL if fits else NO_CAPACITY)
+        o = HEAD + m * STEP + lane
+        limit, share = load(w, o + SLOT.limit), load(w, o + SLOT.share)
+        share = where(fits, share, proportional(limit, capacity))
+        share = where(limit > 0.0, share, 0.0)
+        store(w, o + SLOT.share, share)
+        reward = reward + share * load(w, o + SLOT.mean_reward)
+        cost = cost + share * load(w, o + SLOT.mean_cost)
+    store(w, LANE.outside_reward + lane, reward)
+    store(w, LANE.outside_cost + lane, cost)
+    store(w, LANE.i_share + lane, 0.0)
+    store(w, LANE.j_share + lane, 0.0)
+    store(w, LANE.status + lane, where(fits, np.float64(OPTIMAL), np.float64(NO_CAPACITY)))
 
 
 @inner
-def fill(w, slots):
-    """Fill models up in the order of their scores; ties by higher U, lower L, lower index."""
+def fill(w, slots, lane):
+    """Fill models up in the order of their scores; ties by higher U, lower L, lower index.
+
+    Of the vector at ``lane``.
+    """
     for m in range(slots):
-        o = HEAD + m * STEP
-        for lane in range(LANES):
-            w[LANE.before + lane] = 0.0
+        o = HEAD + m * STEP + lane
+        score, upper, lower = (
+            load(w, o + SLOT.score),
+            load(w, o + SLOT.upper),
+            load(w, o + SLOT.lower),
+        )
+        before = broadcast(0.0)
         for k in range(slots):
-            q = HEAD + k * STEP
-            if k == m:
-                continue
-            first = 1.0 if k < m else 0.0
-            for lane in range(LANES):
-                mine, theirs = w[o + SLOT.score + lane], w[q + SLOT.score + lane]
-                u, c = w[o + SLOT.upper + lane], w[o + SLOT.lower + lane]
-                up, low = w[q + SLOT.upper + lane], w[q + SLOT.lower + lane]
-                cheaper = (low < c) | ((low == c) & (first > 0.0))
-                better = (theirs > mine) | ((theirs == mine) & ((up > u) | ((up == u) & cheaper)))
-                before, limit = w[LANE.before + lane], w[q + SLOT.limit + lane]
-                w[LANE.before + lane] = before + (limit if better else 0.0)
-        for lane in range(LANES):
-            before, limit = w[LANE.before + lane], w[o + SLOT.limit + lane]
-            w[o + SLOT.share + lane] = left_over(limit, before)
+            q = HEAD + k * STEP + lane
+            theirs, up, low = (
+                load(w, q + SLOT.score),
+                load(w, q + SLOT.upper),
+                load(w, q + SLOT.lower),
+            )
+            cheaper = (low < lower) | ((low == lower) & (k < m))
+            better = (up > upper) | ((up == upper) & cheaper)
+            better = (theirs > score) | ((theirs == score) & better)
+            before = before + where(better, load(w, q + SLOT.limit), 0.0)
+        store(w, o + SLOT.share, left_over(load(w, o + SLOT.limit), before))
 
 
 def spread_all() -> Any:
@@ -80,8 +76,8 @@ def spread_all() -> Any:
         slots = np.uint64(numbers[COMMON.slots])
         for b in range(first, stop):
             w = ws[b]
-            for lane in range(LANES):
-                spread(w, slots, lane)
+            for k in range(lanes_in_use(numbers, b)):
+                spread(w, slots, np.uint64(k))
         return 0
 
     return open_
@@ -143,13 +139,12 @@ def keep_even() -> Any:
         slots = np.uint64(numbers[COMMON.slots])
         for b in range(first, stop):
             w = ws[b]
-            for m in range(slots):
-                o = HEAD + m * STEP
-                for lane in range(LANES):
-                    w[o + SLOT.even + lane] = w[o + SLOT.share + lane]
-            for lane in range(LANES):
-                w[LANE.even_reward + lane] = w[LANE.outside_reward + lane]
-                w[LANE.even_cost + lane] = w[LANE.outside_cost + lane]
+            for lane in vectors_in_use(numbers, b):
+                for m in range(slots):
+                    o = HEAD + m * STEP + lane
+                    store(w, o + SLOT.even, load(w, o + SLOT.share))
+                store(w, LANE.even_reward + lane, load(w, LANE.outside_reward + lane))
+                store(w, LANE.even_cost + lane, load(w, LANE.outside_cost + lane))
         return 0
 
     return open_

@@ -2,9 +2,10 @@
 
 from fastroute.kernels.numba_.rows.place import LP_STRIDE, offsets
 
-COUNT = 26
+COUNT = 11
 (
     budget,
+    # Whether the problem is left to be solved alone.
     hard,
     price,
     # The basis: the marginal model i with its share, and j (i itself, or the other of a pair).
@@ -12,25 +13,9 @@ COUNT = 26
     i_share,
     i_upper,
     i_lower,
-    i_limit,
     j_slot,
     j_share,
-    # The model that enters or leaves, and where its crossing with the marginal one lies.
-    k_slot,
-    k_upper,
-    k_lower,
-    k_limit,
-    k_side,
-    crossing,
-    rest,
-    excess,
-    tolerance,
-    active,
-    capacity,
-    cheapest,
-    dearest,
-    moved,
-    # Room for what callers add up.
+    # What is answered for callers: value, and reduced value of the marginal model.
     value,
-    part,
+    marginal,
 ) = offsets(COUNT, LP_STRIDE)

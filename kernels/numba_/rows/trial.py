@@ -2,22 +2,15 @@
 
 from fastroute.kernels.numba_.rows.place import STRIDE, offsets
 
-COUNT = 67
+COUNT = 47
 (
     # Uniform numbers of the round.
     u_choice,
     u_reward,
     u_cost,
     u_task,
-    # The check of the basis: price of the budget, value of the marginal model, smallest advantage
-    # that is trusted, what the shares outside the basis cost more than model j would, whether the
-    # basis is lost.
-    budget_price,
-    marginal,
-    guard,
-    spent,
+    # Whether the basis is lost, what the shares outside of it leave, whether it has two models.
     lost,
-    inverse,
     rest,
     pair,
     status,
@@ -39,22 +32,10 @@ COUNT = 67
     # True reward and cost of the shares outside the basis.
     outside_reward,
     outside_cost,
-    cumulated,
     # Slot of the pulled model (one beyond the last for none), and what it brought and cost.
     pick,
     reward,
     cost,
-    # The pulled model: its means and bounds, then what the estimator has seen of it.
-    pulled_mean_reward,
-    pulled_mean_cost,
-    pulled_upper,
-    pulled_lower,
-    pulled_seen,
-    pulled_seen_1,
-    pulled_seen_2,
-    pulled_seen_3,
-    pulled_seen_4,
-    pulled_seen_5,
     # True means of the round's distribution, and the sums of the segment in the order of ``Sums``.
     expected_reward,
     expected_cost,
@@ -64,16 +45,10 @@ COUNT = 67
     sum_cost,
     sum_over_budget,
     sum_no_capacity,
-    # 1, or 0 where the budget cannot be met and rewards do not count.
-    weight,
-    worst,
     # Whether the lane explores, and the true means of uniform shares.
     exploring,
     even_reward,
     even_cost,
-    # Sum of all limits, and of those of the models with a better score.
-    capacity,
-    before,
     # Task of the query.
     task,
     # What the router keeps from round to round: ``STATES`` rows.
