@@ -108,8 +108,7 @@ def _compare_times(before: Results, now: Results, tolerance: float) -> Compariso
             seen += 1
             ratio = new.amount / old.amount
             worse = bool(new.facts.get("ours")) and ratio > 1.0 + tolerance
-            named = new.instruction_set not in ("", NOT_RECORDED)
-            label = _label(new, set_now if named else "")
+            label = _label(new)
             lines.append(Line(label, new.solver, old.amount_text, new.amount_text, ratio, worse))
     notes = []
     if alone := len(before.rows) + len(before.again) + len(now.rows) + len(now.again) - 2 * seen:
@@ -142,10 +141,11 @@ def _key(row: Measurement) -> tuple[Any, ...]:
     return (*row[:3], row.facts.get("value"), row.facts.get("threads"))
 
 
-def _label(row: Measurement, instruction_set: str) -> str:
+def _label(row: Measurement) -> str:
     case = f"{row.case}={power_text(row.facts['value'])}" if "value" in row.facts else row.case
     threads = f"{row.facts['threads']} threads" if row.facts["threads"] > 1 else ""
-    return ", ".join(part for part in (row.group, case, threads, instruction_set) if part)
+    compiled = row.instruction_set if row.instruction_set != NOT_RECORDED else ""
+    return ", ".join(part for part in (row.group, case, threads, compiled) if part)
 
 
 # --- In turns -----------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ class Side:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "results.json")
             command = [str(self.python), "-m", "fastroute", "bench", "--json", str(file)]
-            print(f"{self.root or self.python}:", file=sys.stderr)
+            print(f"{self.root or self.python}:", file=sys.stderr, flush=True)
             # In a folder without a fastroute, which would come before the one that is meant.
             done = subprocess.run(
                 [*command, *self.options],

@@ -29,7 +29,7 @@ def headline_columns(results: Results) -> list[str]:
         *(f"fastroute, {name}" for name in sets),
         "instead of it",
         "takes",
-        *(f"times as long{f' as {name}' if several else ''}" for name in sets),
+        *(f"times as long{f', {name}' if several else ''}" for name in sets),
     ]
 
 

@@ -46,7 +46,8 @@ def run_suites(suites: Sequence[str], file: Path, options: Sequence[str]) -> int
     with tempfile.TemporaryDirectory() as folder:
         second = Path(folder, "results.json")
         environment.update(for_avx2(Path(folder, "kernels")))
-        print(f"the cases of fastroute again, compiled for {second_set()}:", file=sys.stderr)
+        told = f"the cases of fastroute again, compiled for {second_set()}:"
+        print(told, file=sys.stderr, flush=True)
         code_again = _pytest(again, second, [*options, "--each-set"], environment)
         if second.exists():
             data = [json.loads(path.read_text(encoding="utf-8")) for path in (file, second)]
