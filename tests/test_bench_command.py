@@ -17,6 +17,7 @@ from fastroute.bench import against, report, suites
 from fastroute.bench.instruction_sets import compiled_for
 from fastroute.bench.results import load
 from fastroute.cli import app
+from test_bench_report import made_data, row
 
 runner = CliRunner()
 
@@ -91,6 +92,49 @@ def test_table_is_printed_and_failures_are_said(
     if code == 0:
         assert "One core unless said otherwise" in done.stdout
         assert kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "again"),
+    [
+        (["deployment", "simulation", "routing"], ["--full"], ["simulation", "routing"]),
+        (["simulation", "routing"], ["--smoke"], ["routing"]),
+        (["startup"], [], []),
+    ],
+)
+@pytest.mark.parametrize("second", ["AVX2", ""])
+def test_cases_of_ours_run_again_for_the_second_instruction_set(
+    names: list[str],
+    options: list[str],
+    again: list[str],
+    second: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[Any] = []
+
+    def pytest_run(names: list[str], file: Path, options: list[str], given: dict[str, str]) -> int:
+        ran_again = "--each-set" in options
+        calls.append((names, options, given.get("NUMBA_CPU_NAME")))
+        case = row("routing", "M=5", "fastroute", 4.0 if ran_again else 1.0)
+        file.write_text(json.dumps(made_data([case])))
+        assert "PYTEST_ADDOPTS" not in given
+        return 0
+
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-n4")
+    monkeypatch.delenv("NUMBA_CPU_NAME", raising=False)
+    monkeypatch.setattr(suites, "second_set", lambda: second)
+    monkeypatch.setattr(suites, "_pytest", pytest_run)
+    file = tmp_path / "results.json"
+    assert suites.run_suites(names, file, options) == 0
+    expected: list[Any] = [(names, options, None)]
+    if again and second:
+        expected.append((again, [*options, "--each-set"], "znver3"))
+    assert calls == expected
+    results = load(file)
+    assert [x.ns for x in results.rows] == [1.0]
+    assert [x.ns for x in results.again] == [4.0] * (len(expected) - 1)
+    assert results.run["seconds"] == 60 * len(expected)
 
 
 def test_suites_run_and_keep_only_what_is_needed(root: Path, tmp_path: Path) -> None:

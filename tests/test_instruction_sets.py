@@ -26,17 +26,21 @@ def kept(request: pytest.FixtureRequest) -> Path:
     return request.config.cache.mkdir("kernels-avx2")
 
 
-def compiled_for_avx2(root: Path, what: str, folder: Path) -> Any:
-    """Run ``compiled.py`` in a process that compiles for AVX2."""
+def child(root: Path, what: str, variables: dict[str, str]) -> Any:
+    """Run ``compiled.py`` in a process with other variables of the environment."""
     done = subprocess.run(
         [sys.executable, str(root / "tests" / "compiled.py"), what],
-        env={**os.environ, **for_avx2(folder)},
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    told = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def compiled_for_avx2(root: Path, what: str, folder: Path) -> Any:
+    told = child(root, what, for_avx2(folder))
     assert told["instruction_set"] == "AVX2"
     return told["found"]
 
@@ -98,4 +102,16 @@ def test_no_kernel_stores_under_a_mask_on_avx2(root: Path, tmp_path: Path) -> No
     """A masked store is one slow instruction per lane there: write a selection to every lane."""
     found = compiled_for_avx2(root, "stores", tmp_path)
     assert len(found) > 20
-    assert not {name: count for name, count in found.items() if count}
+    masked = {name: count for name, count in found.items() if count}
+    assert not masked, "\n".join(f"{name}: {count}" for name, count in masked.items())
+
+
+@pytest.mark.slow
+def test_passes_on_many_lanes_are_vectors_on_arm(root: Path, tmp_path: Path) -> None:
+    told = child(root, "arm", {"NUMBA_OPT": "0", "NUMBA_CACHE_DIR": str(tmp_path)})
+    for processor, found in told["found"].items():
+        for name in (
+            *("basis.check", "rounds._choose.<locals>.choose"),
+            *("lanes._prepare", "lanes._fill", "lanes._find", "lanes._pivot"),
+        ):
+            assert found[name]["vector"] > 0, (processor, name)
