@@ -119,14 +119,14 @@ def _compare_times(before: Results, now: Results, tolerance: float) -> Compariso
 def _compare_ratios(before: Results, now: Results, tolerance: float) -> Comparison:
     lines = []
     for set_before, set_now in _sets(before, now):
-        old = {(x.work, x.rival): x.times for x in rival_ratios(before, set_before)}
+        old = {(_key(x.ours), x.rival): x.times for x in rival_ratios(before, set_before)}
         for new in rival_ratios(now, set_now):
-            times = old.get((new.work, new.rival))
+            times = old.get((_key(new.ours), new.rival))
             if times is None:
                 continue
             # Fewer times faster than the rival is slower.
             ratio = times / new.times
-            label = f"{new.work}, {set_now}" if set_now != NOT_RECORDED else new.work
+            label = f"{_label(new.ours)}, {new.ours.solver}"
             texts = number_text(times), number_text(new.times)
             lines.append(Line(label, new.rival, *texts, ratio, ratio > 1.0 + tolerance))
     names = [f"{x.machine['processor']}, {x.machine['cores']} cores" for x in (before, now)]

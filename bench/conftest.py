@@ -22,7 +22,7 @@ _started = time.time()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the suites."""
     group = parser.getgroup("fastroute")
-    group.addoption("--full", action="store_true", help="run every case (about 25 minutes)")
+    group.addoption("--full", action="store_true", help="run every case (about half an hour)")
     group.addoption("--smoke", action="store_true", help="run a few cases with little work")
     group.addoption(
         "--each-set", action="store_true", help="run what is timed for each instruction set"

@@ -96,7 +96,7 @@ _WORKS: Final = (
 class RivalRatio(NamedTuple):
     """How many times as long a rival takes in the same run."""
 
-    work: str
+    ours: Measurement
     rival: str
     times: float
 
@@ -110,7 +110,7 @@ def rival_ratios(results: Results, instruction_set: str) -> list[RivalRatio]:
         for label, case, solver in work.rivals:
             theirs = results.find(work.group, case, solver)
             if ours and theirs and not (ours.failure or theirs.failure):
-                found.append(RivalRatio(work.label, label, theirs.ns / ours.ns))
+                found.append(RivalRatio(ours, label, theirs.ns / ours.ns))
     return found
 
 

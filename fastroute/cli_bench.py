@@ -21,7 +21,7 @@ _NEEDED: Final = ("pytest", "pytest_benchmark")
 
 def bench(
     full: Annotated[
-        bool, typer.Option("--full", help="Run every case and rival (about 25 minutes).")
+        bool, typer.Option("--full", help="Run every case and rival (about half an hour).")
     ] = False,
     full_memory: Annotated[
         bool,
