@@ -98,7 +98,7 @@ def _sets(before: Results, now: Results) -> Iterator[tuple[str, str]]:
 
 
 def _compare_times(before: Results, now: Results, tolerance: float) -> Comparison:
-    lines, seen = [], 0
+    lines, seen, disturbed = [], 0, 0
     for set_before, set_now in _sets(before, now):
         old_rows = {_key(row): row for row in before.rows_for(set_before)}
         for new in now.rows_for(set_now):
@@ -106,11 +106,16 @@ def _compare_times(before: Results, now: Results, tolerance: float) -> Compariso
             if old is None or old.failure:
                 continue
             seen += 1
+            disturbed += old.disturbed or new.disturbed
             ratio = new.amount / old.amount
             worse = bool(new.facts.get("ours")) and ratio > 1.0 + tolerance
             label = _label(new)
             lines.append(Line(label, new.solver, old.amount_text, new.amount_text, ratio, worse))
     notes = []
+    if disturbed:
+        notes.append(
+            f"Other work disturbed {disturbed} of these {seen} cases; their ratios say little."
+        )
     if alone := len(before.rows) + len(before.again) + len(now.rows) + len(now.again) - 2 * seen:
         notes.append(f"{alone} rows are in one of the two results only, or failed before.")
     return Comparison(["case", "solver", before.name, now.name, "ratio"], lines, notes)

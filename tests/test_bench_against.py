@@ -54,6 +54,13 @@ def test_a_case_that_fails_now_is_a_regression() -> None:
     assert line.cells == ["routing, M=5, AVX-512", "fastroute", "100 ns", "failed", ""]
 
 
+def test_cases_that_other_work_disturbed_are_counted() -> None:
+    busy = made_data([row("routing", "M=5", "fastroute", 150.0, core_share=0.5, **WIDE)])
+    found = compare(results(100.0), results_of(busy, ""), 0.1)
+    assert found.notes[0] == "Other work disturbed 1 of these 1 cases; their ratios say little."
+    assert not any("disturbed" in x for x in compare(results(1.0), results(1.0), 0.1).notes)
+
+
 def test_each_instruction_set_is_compared_with_itself() -> None:
     before, now = (
         results(100.0, again=[row("routing", "M=5", "fastroute", ns, **NARROW)])
