@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fastroute.bench.instruction_sets import compiled_for
 from fastroute.bench.measure import Measure
 
 #: Skipped cases of this session: test and reason.
@@ -21,7 +22,11 @@ _started = time.time()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the suites."""
     group = parser.getgroup("fastroute")
-    group.addoption("--full", action="store_true", help="run every case (about 25 minutes)")
+    group.addoption("--full", action="store_true", help="run every case (about half an hour)")
+    group.addoption("--smoke", action="store_true", help="run a few cases with little work")
+    group.addoption(
+        "--each-set", action="store_true", help="run what is timed for each instruction set"
+    )
     group.addoption(
         "--full-memory",
         action="store_true",
@@ -31,11 +36,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what was not asked for."""
+    only = [name for name in ("smoke", "each_set") if config.getoption(name)]
+    asked = [name for name in ("full", "full_memory") if not config.getoption(name)]
     out = [
         item
         for item in items
-        if (item.get_closest_marker("full") and not config.getoption("full"))
-        or (item.get_closest_marker("full_memory") and not config.getoption("full_memory"))
+        if any(item.get_closest_marker(name) for name in asked)
+        or not all(item.get_closest_marker(name) for name in only)
     ]
     config.hook.pytest_deselected(items=out)
     items[:] = [item for item in items if item not in set(out)]
@@ -54,6 +61,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 
     machine_info.clear()
     machine_info.update(machine())
+    machine_info["instruction_set"] = compiled_for("numba")
     machine_info["versions"] = versions()
 
 
@@ -63,6 +71,8 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
     output_json["commit_info"] = {}
     output_json["run"] = {
         "full": bool(config.getoption("full")),
+        "smoke": bool(config.getoption("smoke")),
+        "least_rounds": _least_rounds(config),
         "seconds": round(time.time() - _started),
         "load_at_end": [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else [],
     }
@@ -79,6 +89,13 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
     ]
 
 
+def _least_rounds(config: pytest.Config) -> int:
+    """Return how many rounds every case has, at least."""
+    if config.getoption("smoke"):
+        return 1
+    return 5 if config.getoption("full") else 3
+
+
 def _six_digits(value: Any) -> Any:
     """Cut floats to six digits: a clock shows no more."""
     return float(f"{value:.6g}") if isinstance(value, float) else value
@@ -87,5 +104,6 @@ def _six_digits(value: Any) -> Any:
 @pytest.fixture
 def measure(benchmark: Any, request: pytest.FixtureRequest) -> Measure:
     """Return what times a case and keeps its facts."""
-    seconds = 3.0 if request.config.getoption("full") else 1.0
-    return Measure(benchmark, seconds)
+    config = request.config
+    seconds = 3.0 if config.getoption("full") else 1.0
+    return Measure(benchmark, seconds, _least_rounds(config), smoke=bool(config.getoption("smoke")))

@@ -6,13 +6,31 @@ from fastroute.bench.results import Measurement, Results, number_text, size_text
 
 
 class HeadlineRow(NamedTuple):
-    """One line of the table; the first two cells are empty where the line above holds them."""
+    """One line of the table; cells of fastroute are empty where the line above holds them."""
 
     work: str
-    ours: str
+    ours: tuple[str, ...]  #: one for each instruction set
     rival: str = ""
     theirs: str = ""
-    ratio: str = ""
+    ratios: tuple[str, ...] = ("",)  #: one for each instruction set
+
+    @property
+    def cells(self) -> list[str]:
+        """All cells, from left to right."""
+        return [self.work, *self.ours, self.rival, self.theirs, *self.ratios]
+
+
+def headline_columns(results: Results) -> list[str]:
+    """Return the heads of the columns, which name the instruction sets."""
+    sets = results.instruction_sets
+    several = len(sets) > 1
+    return [
+        "work",
+        *(f"fastroute, {name}" for name in sets),
+        "instead of it",
+        "takes",
+        *(f"times as long{f', {name}' if several else ''}" for name in sets),
+    ]
 
 
 class _Work(NamedTuple):
@@ -75,34 +93,71 @@ _WORKS: Final = (
 )
 
 
+class RivalRatio(NamedTuple):
+    """How many times as long a rival takes in the same run."""
+
+    ours: Measurement
+    rival: str
+    times: float
+
+
+def rival_ratios(results: Results, instruction_set: str) -> list[RivalRatio]:
+    """Return the ratios of the table whose rows of fastroute are compiled for one of the sets."""
+    found = []
+    for work in _WORKS:
+        first = results.find(work.group, work.case, work.solver)
+        ours = None if first is None else results.compiled_for(instruction_set, first)
+        for label, case, solver in work.rivals:
+            theirs = results.find(work.group, case, solver)
+            if ours and theirs and not (ours.failure or theirs.failure):
+                found.append(RivalRatio(ours, label, theirs.ns / ours.ns))
+    return found
+
+
 def headline(results: Results) -> list[HeadlineRow]:
     """Build the table from the rows that were measured.
 
     Returns
     -------
-    list of Line
-        Times are per unit; ``ratio`` is the rival's time divided by that of fastroute.
+    list of HeadlineRow
+        Times are per unit; ``ratios`` are the rival's time, which is measured once, divided by
+        those of fastroute.
     """
     lines: list[HeadlineRow] = []
+    sets = results.instruction_sets
+    empty = ("",) * len(sets)
     for work in _WORKS:
         ours = results.find(work.group, work.case, work.solver)
         if ours is None:
             continue
-        first = (work.label, _time(ours))
+        rows = [results.compiled_for(name, ours) for name in sets]
+        first = (work.label, tuple(_time(row) for row in rows))
         for label, case, solver in work.rivals:
             theirs = results.find(work.group, case, solver)
             if theirs is None:
                 continue
-            ratio = number_text(theirs.ns / ours.ns) if not theirs.failure else ""
-            lines.append(HeadlineRow(*first, label, _time(theirs), ratio))
-            first = ("", "")
+            ratios = tuple(_ratio(theirs, row) for row in rows)
+            lines.append(HeadlineRow(*first, label, _time(theirs), ratios))
+            first = ("", empty)
         if first[0]:
-            lines.append(HeadlineRow(*first))
-    return lines + _threads(results) + _startup(results) + _memory(results)
+            lines.append(HeadlineRow(*first, ratios=empty))
+    # What follows is measured for one set, the first.
+    rest = _threads(results) + _startup(results) + _memory(results)
+    return lines + [
+        row._replace(ours=(*row.ours, *empty[1:]), ratios=(*row.ratios, *empty[1:])) for row in rest
+    ]
 
 
-def _time(row: Measurement) -> str:
+def _time(row: Measurement | None) -> str:
+    if row is None:
+        return ""
     return f"failed: {row.failure}" if row.failure else time_text(row.ns)
+
+
+def _ratio(theirs: Measurement, ours: Measurement | None) -> str:
+    if ours is None or theirs.failure or ours.failure:
+        return ""
+    return number_text(theirs.ns / ours.ns)
 
 
 def _threads(results: Results) -> list[HeadlineRow]:
@@ -115,7 +170,11 @@ def _threads(results: Results) -> list[HeadlineRow]:
     label = "StageRoute, 5 of 15, on two threads"
     return [
         HeadlineRow(
-            label, time_text(two.ns), "one thread", time_text(one.ns), f"{one.ns / two.ns:.2f}"
+            label,
+            (time_text(two.ns),),
+            "one thread",
+            time_text(one.ns),
+            (f"{one.ns / two.ns:.2f}",),
         )
     ]
 
@@ -129,7 +188,7 @@ def _startup(results: Results) -> list[HeadlineRow]:
     ):
         row = results.find("startup", case, "fastroute")
         if row is not None and not row.failure:
-            lines.append(HeadlineRow(label, time_text(1e9 * row.facts[fact])))
+            lines.append(HeadlineRow(label, (time_text(1e9 * row.facts[fact]),)))
     return lines
 
 
@@ -142,5 +201,5 @@ def _memory(results: Results) -> list[HeadlineRow]:
     ):
         row = results.find("memory", f"T={horizon}, trials={trials}", "fastroute, StageRoute")
         if row is not None and not row.failure:
-            lines.append(HeadlineRow(label, size_text(row.facts["peak_bytes"])))
+            lines.append(HeadlineRow(label, (size_text(row.facts["peak_bytes"]),)))
     return lines

@@ -13,9 +13,9 @@ ONE_THREAD: Final = {
     "OPENBLAS_NUM_THREADS": "1",
     "POLARS_MAX_THREADS": "1",
     "RAYON_NUM_THREADS": "1",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
     "JAX_PLATFORMS": "cpu",
 }
+_XLA_ONE_THREAD: Final = "--xla_cpu_multi_thread_eigen=false"
 
 
 def allowed_cores() -> list[int]:
@@ -33,6 +33,8 @@ def use_one_core() -> None:
     The last core is taken: the first one usually serves the system's interrupts.
     """
     os.environ.update(ONE_THREAD)
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    os.environ["XLA_FLAGS"] = " ".join(dict.fromkeys([*flags, _XLA_ONE_THREAD]))
     if _ALL:
         os.sched_setaffinity(0, {_ALL[-1]})
 

@@ -4,27 +4,50 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fastroute.bench.instruction_sets import compiled_for
 from fastroute.bench.workloads import Problems
 
 F8 = NDArray[np.float64]
 
+#: Units of work of a case of the smoke run, at most.
+_SMOKE_UNITS: Final = 100
+
 
 class Measure:
-    """Times a function: warm-up apart, then the best of at least five rounds.
+    """Times a function: warm-up apart, then the best of several rounds.
 
     Facts about the case are kept in ``extra_info``. A function that raises is no error of the
     run: the case stays in the data with ``failure`` in its facts and no time.
+
+    Parameters
+    ----------
+    benchmark : object
+        The fixture of pytest-benchmark.
+    seconds : float
+        Time per case, where that is more than the least rounds take.
+    least : int
+        Rounds at least.
+    smoke : bool
+        Only show that the case runs, with little work.
     """
 
-    def __init__(self, benchmark: Any, seconds: float) -> None:
+    def __init__(
+        self, benchmark: Any, seconds: float, least: int = 5, *, smoke: bool = False
+    ) -> None:
         self.benchmark = benchmark
         self.seconds = seconds
+        self.least = least
+        self.smoke = smoke
+
+    def size(self, full: int) -> int:
+        """Return how much work a case gets: all of it, but little in the smoke run."""
+        return min(full, _SMOKE_UNITS) if self.smoke else full
 
     def keep(self, facts: Mapping[str, Any]) -> None:
         """Add facts about the case."""
@@ -39,6 +62,7 @@ class Measure:
         solver: str,
         unit: str,
         units: int,
+        compiler: str = "numba",
         warm_up: Callable[[], Any] | None = None,
         rounds: int | None = None,
         **facts: Any,
@@ -52,11 +76,13 @@ class Measure:
         group, case, solver, unit : str
             Where the row belongs, and what one unit is called.
         units : int
+        compiler : str
+            What compiles the work: ``"numba"``, ``"jax"``, or empty for neither.
         warm_up : callable, optional
             Called once beforehand instead of the work itself, where that takes long; give
             ``rounds`` with it.
         rounds : int, optional
-            Default: as many as fit into the time per case, from 5 to 50.
+            Default: as many as fit into the time per case, up to 50.
         **facts
             Kept as they are.
 
@@ -65,14 +91,15 @@ class Measure:
         object
             What the work returned; None when it raised.
         """
-        self._open(group, case, solver, unit, units, facts)
+        self._open(group, case, solver, unit, units, compiler, facts)
         try:
             target = prepare()
             result, first = _timed(warm_up or target)
             if rounds is None:
                 # The first call may have compiled; a slow one needs no second look.
                 result, again = _timed(target) if first < self.seconds else (result, first)
-                rounds = int(min(max(self.seconds / max(again, 1e-9), 5), 50))
+                most = self.least if self.smoke else 50
+                rounds = int(min(max(self.seconds / max(again, 1e-9), self.least), most))
         except Exception as error:  # whatever a rival raises is a result
             self._failed(error)
             return None
@@ -92,6 +119,7 @@ class Measure:
         solver: str,
         unit: str,
         units: int,
+        compiler: str = "numba",
         **facts: Any,
     ) -> list[Any] | None:
         """Time several pieces of work one by one; the result is the median of their best times.
@@ -104,6 +132,7 @@ class Measure:
             How often each piece is timed.
         group, case, solver, unit : str
         units : int
+        compiler : str
         **facts
             As in a call.
 
@@ -112,7 +141,7 @@ class Measure:
         list or None
             What each piece returned; None when one raised.
         """
-        self._open(group, case, solver, unit, units, facts)
+        self._open(group, case, solver, unit, units, compiler, facts)
         try:
             targets = prepare()
             first = _timed(targets[0])[1]
@@ -139,10 +168,18 @@ class Measure:
         return results
 
     def _open(
-        self, group: str, case: str, solver: str, unit: str, units: int, facts: Mapping[str, Any]
+        self,
+        group: str,
+        case: str,
+        solver: str,
+        unit: str,
+        units: int,
+        compiler: str,
+        facts: Mapping[str, Any],
     ) -> None:
         self.benchmark.group = group
         self.keep({"case": case, "solver": solver, "unit": unit, "units": units, "threads": 1})
+        self.keep({"instruction_set": compiled_for(compiler)})
         self.keep(facts)
 
     @contextmanager

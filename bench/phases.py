@@ -53,10 +53,7 @@ def round_passes(slots: int) -> dict[str, float]:
     numbers, places = lay_out(round_.playing, len(COMMON))
     array = np.array([*common_numbers(0, 0, trials, slots, 0), *numbers])
     tables = Tables(*[NO_TABLE] * len(Tables._fields))
-    times = {
-        "check the basis": _time(trials, basis.check, w, size, _COST_MAX),
-        "shares": _time(trials, basis.share, w, _BUDGET),
-    }
+    times = {"check": _time(trials, basis.check, w, size, np.uint64(trials), _BUDGET, _COST_MAX)}
     for one, at in zip(round_.playing, places, strict=True):
         arguments = (ws.blocks, 0, 1, 0, array, at, ws.scratch, tables)
         times[one.function.__name__] = _time(trials, one.function, *arguments)
@@ -84,7 +81,7 @@ def _program(models: int) -> Program:
 
 
 def routing_passes(models: int) -> dict[str, float]:
-    """Time the passes of a batch of routing LPs, in ns per LP; fill and pivot are repeated."""
+    """Time the passes of a batch of routing LPs, in ns per LP."""
     count = lanes.WIDTH
     problems = routing_problems(models, count)[:4]
     w, size, width, zero = (
@@ -99,10 +96,7 @@ def routing_passes(models: int) -> dict[str, float]:
     answer = (share, *numbers, np.empty(count, np.int64))
     return {
         "load": _time(count, routing._load, w, *problems, zero, width, size),
-        "prepare": _time(count, lanes._prepare, w, size, width),
-        "fill, each": _time(count, lanes._fill, w, size, width),
-        "find a crossing, each": _time(count, lanes._find, w, size, width),
-        "pivot, each": _time(count, lanes._pivot, w, width),
+        "solve": _time(count, lanes.solve_lanes, w, size, width),
         "unload": _time(count, routing._unload, w, *answer, zero, width, size),
     }
 

@@ -10,6 +10,7 @@ writing anything.
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,15 +18,18 @@ from typing import Final
 
 import numpy as np
 
+from fastroute.bench.against import compare
 from fastroute.bench.figures import GROWTH, growth_rows, save_figures
-from fastroute.bench.headline import headline
+from fastroute.bench.headline import headline, headline_columns
 from fastroute.bench.results import (
     Measurement,
     Results,
     disturbance_text,
     load,
     machine_text,
+    number_text,
     power_text,
+    rounds_text,
     size_text,
     time_text,
 )
@@ -53,13 +57,13 @@ def readme_section(results: Results) -> str:
         _headline_table(results),
         "",
         f"*{machine_text(results)}. One core unless said otherwise, double precision, compilation "
-        f"apart, best of at least five rounds; {results.date}. {disturbance_text(results)}".rstrip()
+        f"apart, {rounds_text(results)}; {results.date}. {disturbance_text(results)}".rstrip()
         + "*",
         "",
         "![Time of one routing LP against the number of models, for every solver]"
         "(docs/figures/bench_routing.svg)",
         "",
-        "`fastroute bench` repeats the main rows on your machine in about two minutes. "
+        "`fastroute bench` repeats the main rows on your machine in about three minutes. "
         "[docs/benchmarks.md](docs/benchmarks.md) says what is measured and holds all rivals, "
         "the growth of costs, memory and start-up.",
     ]
@@ -74,6 +78,7 @@ def docs_section(results: Results) -> str:
         f"{run['seconds'] / 60:.0f} minutes. {disturbance_text(results)}".rstrip()
         + f"\n\n{machine_text(results)}.",
         _section("Main rows", _headline_table(results)),
+        _section("Instruction sets", _instruction_sets(results)),
         _section("Routing LP", _routing(results)),
         _section("Deployment problem", _deployment(results)),
         _section("Simulation", _simulation(results)),
@@ -87,24 +92,10 @@ def docs_section(results: Results) -> str:
 
 
 def comparison(before: Results, after: Results) -> str:
-    """Write what all rows took that two runs share, as Markdown."""
-    rows = []
-    for new in after.rows:
-        same = {key: new.facts[key] for key in ("value", "threads") if key in new.facts}
-        old = before.find(new.group, new.case, new.solver, **same)
-        if old is None or old.failure or new.failure:
-            continue
-        case = f"{new.case}={power_text(new.facts['value'])}" if "value" in new.facts else new.case
-        threads = f", {new.facts['threads']} threads" if new.facts["threads"] > 1 else ""
-        if new.group == "memory":
-            first, second = (float(row.facts["peak_bytes"]) for row in (old, new))
-            texts = size_text(first), size_text(second)
-        else:
-            first, second = old.ns, new.ns
-            texts = time_text(first), time_text(second)
-        label = f"{new.group}, {case}{threads}"
-        rows.append((label, new.solver, *texts, f"{second / first:.2f}"))
-    return _table(("case", "solver", before.name, after.name, "ratio"), rows, right=(2, 3, 4))
+    """Write what two runs share, as Markdown."""
+    found = compare(before, after, math.inf)
+    table = _table(found.columns, [line.cells for line in found.lines], right=(2, 3, 4))
+    return "\n\n".join([table, *found.notes])
 
 
 def _section(title: str, text: str) -> str:
@@ -117,10 +108,32 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[i
 
 
 def _headline_table(results: Results) -> str:
-    return _table(
-        ("work", "fastroute", "instead of it", "takes", "times as long"),
-        [tuple(line) for line in headline(results)],
-        right=(1, 3, 4),
+    heads = headline_columns(results)
+    right = [i for i in range(1, len(heads)) if heads[i] != "instead of it"]
+    return _table(heads, [row.cells for row in headline(results)], right=right)
+
+
+def _instruction_sets(results: Results) -> str:
+    """Show all cases that were measured for several instruction sets."""
+    if not results.again:
+        return ""
+    first, *others = results.instruction_sets
+    lines = []
+    for row in results.rows:
+        again = [results.compiled_for(name, row) for name in others]
+        if any(again):
+            ratios = [
+                number_text(x.ns / row.ns) if x and not (x.failure or row.failure) else ""
+                for x in again
+            ]
+            lines.append((row.group, row.case, row.solver, _time(row), *map(_time, again), *ratios))
+    head = ("suite", "case", "solver", first, *others, *(f"{x} / {first}" for x in others))
+    return "\n\n".join(
+        [
+            f"All other tables are of {first}. These cases were also compiled for "
+            f"{', '.join(others)}, on the same machine; their results are equal to the bit:",
+            _table(head, lines, right=range(3, len(head))),
+        ]
     )
 
 

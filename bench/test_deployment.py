@@ -18,11 +18,14 @@ PASSES: Final = 5
 SAMPLE: Final = 30
 
 
-def _cases() -> list[Any]:
-    return [
-        pytest.param(solver, id=solver.name, marks=[pytest.mark.full] if solver.full else [])
-        for solver in SOLVERS
-    ]
+def _cases(*, smoke: bool = False) -> list[Any]:
+    return [pytest.param(solver, id=solver.name, marks=_marks(solver, smoke)) for solver in SOLVERS]
+
+
+def _marks(solver: Solver, smoke: bool) -> list[pytest.MarkDecorator]:
+    if solver.full:
+        return [pytest.mark.full]
+    return [pytest.mark.smoke] if smoke and solver.ours else []
 
 
 def _facts(solver: Solver, problems: Problems) -> dict[str, Any]:
@@ -42,6 +45,7 @@ def _facts(solver: Solver, problems: Problems) -> dict[str, Any]:
         "source": solver.source,
         "ours": solver.ours,
         "versions": versions(solver.packages),
+        "compiler": solver.compiler,
     }
 
 
@@ -52,10 +56,10 @@ def _exact(problems: Problems) -> Any:
     return solve_deployment(*sample, backend="highs").value
 
 
-@pytest.mark.parametrize("solver", _cases())
+@pytest.mark.parametrize("solver", _cases(smoke=True))
 def test_equal_limits(solver: Solver, measure: Measure) -> None:
     """Solve a batch with N = 15, M_max = 5: the vertex of the relaxation is the answer."""
-    problems = equal_limit_problems(BATCH).first(solver.most)
+    problems = equal_limit_problems(measure.size(BATCH)).first(solver.most)
     weight = measure(
         lambda: solver.prepare(problems),
         case="N=15, M_max=5",

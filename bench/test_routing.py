@@ -13,6 +13,8 @@ from fastroute.bench.workloads import routing_problems
 BATCHES = {2: 10**5, 3: 10**5, 5: 10**6, 8: 10**6, 16: 10**6, 32: 10**6, 64: 10**5}
 #: Numbers of models in the short run.
 SHORT = (5, 32)
+#: Solvers of the smoke run: ours, and one to divide by.
+SMOKE = ("fastroute", "HiGHS, model kept")
 #: LPs whose objective is compared with the exact one.
 SAMPLE = 50
 
@@ -23,11 +25,20 @@ def _cases() -> list[Any]:
             models,
             solver,
             id=f"{models}-{solver.name}",
-            marks=[pytest.mark.full] if solver.full or models not in SHORT else [],
+            marks=_marks(models, solver),
         )
         for models in BATCHES
         for solver in SOLVERS
     ]
+
+
+def _marks(models: int, solver: Solver) -> list[pytest.MarkDecorator]:
+    found = [pytest.mark.full] if solver.full or models not in SHORT else []
+    if solver.ours and solver.compiler:
+        found.append(pytest.mark.each_set)
+    if models == SHORT[0] and solver.name in SMOKE:
+        found.append(pytest.mark.smoke)
+    return found
 
 
 @pytest.mark.parametrize(("models", "solver"), _cases())
@@ -39,7 +50,7 @@ def test_routing_lp(models: int, solver: Solver, measure: Measure) -> None:
         pytest.skip(reason)
     if solver.backend:
         skip_if_refused(lambda: solve_routing([1.0], [1.0], 1.0, 1.0, backend=solver.backend))
-    problems = routing_problems(models, BATCHES[models]).first(solver.most)
+    problems = routing_problems(models, measure.size(BATCHES[models])).first(solver.most)
     exact = solve_routing(*problems.first(SAMPLE)[:4], backend="ref")
     share = measure(
         lambda: solver.prepare(problems),
@@ -48,6 +59,7 @@ def test_routing_lp(models: int, solver: Solver, measure: Measure) -> None:
         solver=solver.name,
         unit="LP",
         units=len(problems.budget),
+        compiler=solver.compiler,
         models=models,
         binding=float((exact.budget_price > 0.0).mean()),
         what=solver.what,

@@ -28,9 +28,12 @@ POLICIES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "greedy": ("greedy", {}),
     "drift-plus-penalty": ("drift_plus_penalty", {}),
 }
+#: Rounds of the run before one that is timed.
+WARM_UP: Final = 1000
 #: Rounds of every run in which trials grow.
 GROWTH_ROUNDS: Final = 10_000
 FULL: Final = [pytest.mark.full]
+SMOKE: Final = [pytest.mark.smoke]
 
 
 def _simulation(
@@ -79,11 +82,18 @@ def _sizes() -> list[Any]:
             models,
             label,
             id=f"{deployed} of {models}-{label}",
-            marks=[] if (deployed, models) == SIZES[0] else FULL,
+            marks=_marks((deployed, models), label),
         )
         for deployed, models in SIZES
         for label in POLICIES
     ]
+
+
+def _marks(size: tuple[int, int], label: str) -> list[pytest.MarkDecorator]:
+    found = [pytest.mark.each_set, *([] if size == SIZES[0] else FULL)]
+    if size == SIZES[0] and label == "StageRoute":
+        found.append(pytest.mark.smoke)
+    return found
 
 
 @pytest.mark.parametrize(("deployed", "models", "label"), _sizes())
@@ -91,16 +101,20 @@ def test_policies(deployed: int, models: int, label: str, measure: Measure) -> N
     """Simulate 1024 trials of 100,000 rounds on one thread."""
     skip_if_refused(lambda: fr.policy(POLICIES[label][0]))
     place = draw_workload(models, deployed)
+    horizon = measure.size(HORIZON)
     run = measure(
-        lambda: _simulation(place, label, HORIZON, TRIALS),
+        lambda: _simulation(place, label, horizon, TRIALS),
         group="simulation",
         case=f"{deployed} of {models}",
         solver=f"fastroute, {label}",
         unit="trial-round",
-        units=HORIZON * TRIALS,
+        units=horizon * TRIALS,
+        # It compiles and loads all that the run needs.
+        warm_up=_simulation(place, label, measure.size(WARM_UP), TRIALS),
+        rounds=measure.least,
         models=models,
         max_deployed=deployed,
-        horizon=HORIZON,
+        horizon=horizon,
         trials=TRIALS,
         what="whole call of fastroute.simulate",
         ours=True,
@@ -162,6 +176,7 @@ def test_own_parts(kind: str, whose: str, measure: Measure) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.each_set
 @pytest.mark.parametrize("label", ["StageRoute", "uniform"])
 def test_jax(label: str, measure: Measure) -> None:
     """Simulate 1024 trials of 10,000 rounds on the JAX backend."""
@@ -173,6 +188,7 @@ def test_jax(label: str, measure: Measure) -> None:
         group="simulation",
         case="5 of 15",
         solver=f"fastroute, {label}, JAX",
+        compiler="jax",
         unit="trial-round",
         units=horizon * TRIALS,
         horizon=horizon,
@@ -185,9 +201,17 @@ def test_jax(label: str, measure: Measure) -> None:
         measure.keep(_facts(run))
 
 
+#: The rival of the smoke run.
+_LOOP: Final = "UCB1, Numba loop"
+
+
 def _players() -> list[Any]:
     return [
-        pytest.param(player, id=player.name, marks=FULL if player.full else [])
+        pytest.param(
+            player,
+            id=player.name,
+            marks=FULL if player.full else SMOKE if player.name == _LOOP else [],
+        )
         for player in (*stageroute.PLAYERS, *ucb1.PLAYERS, *bandits.PLAYERS)
     ]
 
@@ -197,14 +221,16 @@ def test_rivals(player: Player, measure: Measure) -> None:
     """Play what the rival plays, as often as it can in reasonable time."""
     if reason := missing(player.imports):
         pytest.skip(reason)
+    rounds = measure.size(player.rounds)
     reward = measure(
-        lambda: player.prepare(player.trials, player.rounds),
+        lambda: player.prepare(player.trials, rounds),
         group="simulation",
         case="rivals",
         solver=player.name,
         unit="trial-round",
-        units=player.trials * player.rounds,
-        horizon=player.rounds,
+        units=player.trials * rounds,
+        compiler=player.compiler,
+        horizon=rounds,
         trials=player.trials,
         what=player.what,
         source=player.source,
@@ -218,18 +244,19 @@ def test_rivals(player: Player, measure: Measure) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads(threads: int, measure: Measure) -> None:
     """Simulate StageRoute, 5 of 15, on one thread and on two."""
+    place = draw_workload(15, 5)
     with all_cores() as cores:
         if cores < threads:
             pytest.skip(f"{threads} threads need as many cores; this process may use {cores}")
         measure(
-            lambda: _simulation(
-                draw_workload(15, 5), "StageRoute", HORIZON, TRIALS, threads=threads
-            ),
+            lambda: _simulation(place, "StageRoute", HORIZON, TRIALS, threads=threads),
             group="threads",
             case="5 of 15",
             solver="fastroute, StageRoute",
             unit="trial-round",
             units=HORIZON * TRIALS,
+            warm_up=_simulation(place, "StageRoute", WARM_UP, TRIALS, threads=threads),
+            rounds=measure.least,
         )
         measure.keep({"threads": threads, "horizon": HORIZON, "trials": TRIALS, "ours": True})
 
@@ -306,6 +333,7 @@ def test_growth_of_rivals(name: str, trials: int, measure: Measure) -> None:
         solver=name,
         unit="trial-round",
         units=trials * rounds,
+        compiler=player.compiler,
         value=trials,
         horizon=rounds,
         trials=trials,

@@ -47,6 +47,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("numba")
 
 
+@pytest.mark.smoke
 def test_import(measure: Measure) -> None:
     """Import the package in a new process; the fact ``import_seconds`` is the import alone."""
     _time_processes(measure, "import", lambda: child("import"), rounds=10)

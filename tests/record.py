@@ -20,7 +20,7 @@ import json
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,12 +46,25 @@ def of_array(array: Any) -> str:
     return hashlib.sha256(about + values.tobytes()).hexdigest()
 
 
-def of_policies() -> Iterator[tuple[str, str]]:
-    """Play every policy in every small world it can play."""
-    for world, make in SMALL_WORLDS.items():
-        scenario, budget, max_deployed = make()
+def of_run(run: fr.Run) -> Iterator[tuple[str, str]]:
+    """Hash every array of a run with a trace."""
+    yield "picks", of_array(run.picks)
+    yield "sets", of_array(run.stage_sets)
+    yield "stages", of_array(run.stage_array)
+    for column, values in run.finals.items():
+        yield f"trials/{column}", of_array(values)
+    for column, values in run.arrays.items():
+        yield f"curves/{column}", of_array(values)
+
+
+def of_policies(
+    worlds: Iterable[str] = SMALL_WORLDS, names: Iterable[str] = POLICIES
+) -> Iterator[tuple[str, str]]:
+    """Play policies in the small worlds that they can play."""
+    for world in worlds:
+        scenario, budget, max_deployed = SMALL_WORLDS[world]()
         trials = scenario.instances if scenario.instances > 1 else TRIALS
-        for name in POLICIES:
+        for name in names:
             if not can_play(name, world):
                 continue
             run = fr.simulate(
@@ -64,14 +77,8 @@ def of_policies() -> Iterator[tuple[str, str]]:
                 seed=11,
                 trace=True,
             )
-            where = f"{world}/{name}"
-            yield f"{where}/picks", of_array(run.picks)
-            yield f"{where}/sets", of_array(run.stage_sets)
-            yield f"{where}/stages", of_array(run.stage_array)
-            for column, values in run.finals.items():
-                yield f"{where}/trials/{column}", of_array(values)
-            for column, values in run.arrays.items():
-                yield f"{where}/curves/{column}", of_array(values)
+            for array, found in of_run(run):
+                yield f"{world}/{name}/{array}", found
 
 
 def of_studies() -> Iterator[tuple[str, str]]:

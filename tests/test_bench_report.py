@@ -10,7 +10,7 @@ import pytest
 
 from fastroute.bench import report
 from fastroute.bench.figures import FIGURES, save_figures
-from fastroute.bench.headline import headline
+from fastroute.bench.headline import headline, headline_columns
 from fastroute.bench.results import (
     Results,
     disturbance_text,
@@ -28,24 +28,29 @@ def row(group: str, case: str, solver: str, ns: float, **facts: Any) -> dict[str
         info["ns_per_unit"] = ns
     return {
         "group": group,
-        "name": f"test[{solver}]",
+        "name": f"test[{case}, {solver}]",
         "stats": {"min": 1e-8 * ns, "rounds": 5},
         "extra_info": info,
     }
 
 
-def save(folder: Path, rows: list[dict[str, Any]], name: str = "made.json") -> Path:
+def made_data(rows: list[dict[str, Any]], **parts: Any) -> dict[str, Any]:
+    """Return what a file of results holds; `parts` come on top."""
     versions = {"python": "3.11.7", "fastroute": "0.1.0", "numpy": "2.4.6"}
     machine = {"processor": "Some CPU", "cores": 2, "system": "Linux 6.1-x", "architecture": "a64"}
-    data = {
-        "machine_info": machine | {"versions": versions},
+    return {
+        "machine_info": machine | {"versions": versions} | parts.pop("machine", {}),
         "run": {"full": True, "seconds": 60, "load_at_end": [0.5, 0.5, 0.5]},
         "skipped": [{"name": "test_x[y]", "reason": "y is not installed"}],
         "datetime": "2026-01-02T03:04:05+00:00",
         "benchmarks": rows,
+        **parts,
     }
+
+
+def save(folder: Path, rows: list[dict[str, Any]], name: str = "made.json", **parts: Any) -> Path:
     path = folder / name
-    path.write_text(json.dumps(data), encoding="utf-8")
+    path.write_text(json.dumps(made_data(rows, **parts)), encoding="utf-8")
     return path
 
 
@@ -93,7 +98,7 @@ def made(tmp_path: Path) -> Results:
 
 
 def test_headline_divides_the_rival_by_ours(made: Results) -> None:
-    lines = [tuple(line) for line in headline(made)]
+    lines = [tuple(line.cells) for line in headline(made)]
     label = "routing LP, 5 models, cold batch"
     assert (label, "50.0 ns", "quantecon's jitted simplex", "2.00 µs", "40.0") in lines
     # The next line has the same work, so its first cells are empty; a rival that raised stays.
@@ -104,6 +109,35 @@ def test_headline_divides_the_rival_by_ours(made: Results) -> None:
         lines
     )
     assert ("`import fastroute`", "4.00 ms", "", "", "") in lines
+
+
+def test_headline_shows_every_instruction_set(tmp_path: Path) -> None:
+    wide, narrow = {"instruction_set": "AVX-512"}, {"instruction_set": "AVX2"}
+    rival = {**FACTS, **wide, "ours": False}
+    rows = [
+        row("routing", "M=5", "fastroute", 50.0, **FACTS, **wide),
+        row("routing", "M=5", "quantecon simplex", 2000.0, **rival),
+        row("deployment", "N=15, M_max=5", "fastroute", 500.0, **FACTS, **wide),
+    ]
+    again = [row("routing", "M=5", "fastroute", 200.0, **FACTS, **narrow)]
+    results = load(save(tmp_path, rows, again=again, machine=wide))
+    assert headline_columns(results) == [
+        *("work", "fastroute, AVX-512", "fastroute, AVX2", "instead of it", "takes"),
+        *("times as long, AVX-512", "times as long, AVX2"),
+    ]
+    assert [line.cells for line in headline(results)] == [
+        [
+            *("routing LP, 5 models, cold batch", "50.0 ns", "200 ns"),
+            *("quantecon's jitted simplex", "2.00 µs", "40.0", "10.0"),
+        ],
+        ["deployment, 15 models, at most 5, equal limits", "500 ns", *[""] * 5],
+    ]
+    assert "| routing | M=5 | fastroute | 50.0 ns | 200 ns | 4.00 |" in report.docs_section(results)
+
+
+def test_old_results_say_that_the_instruction_set_is_not_recorded(made: Results) -> None:
+    assert headline_columns(made)[1] == "fastroute, instruction set not recorded"
+    assert {line.instruction_set for line in made.rows} == {made.instruction_set}
 
 
 def test_docs_hold_every_row_and_every_reason(made: Results) -> None:
@@ -140,13 +174,15 @@ def test_comparison_shows_both_runs(tmp_path: Path, made: Results) -> None:
         row("memory", "T=10, trials=4", "fastroute", 1.0, **MEMORY | {"peak_bytes": 4e8}),
     ]
     text = report.comparison(load(save(tmp_path, old, "old.json")), made)
-    # The kept model failed in the new run, so there is nothing to compare.
     assert text.splitlines() == [
         "| case | solver | old.json | made.json | ratio |",
         "| --- | --- | ---: | ---: | ---: |",
         "| routing, M=5 | fastroute | 100 ns | 50.0 ns | 0.50 |",
+        "| routing, M=5 | HiGHS, model kept | 100 ns | failed |  |",
         "| growth, N=32 | fastroute, StageRoute | 17.0 ns | 17.0 ns | 1.00 |",
         "| memory, T=10, trials=4 | fastroute | 400 MB | 200 MB | 0.50 |",
+        "",
+        f"{len(made.rows) - len(old)} rows are in one of the two results only, or failed before.",
     ]
 
 

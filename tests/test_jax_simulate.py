@@ -1,6 +1,5 @@
 """The JAX backend follows the trajectories of the others, on any devices, compiled once."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -20,6 +19,7 @@ from fastroute.scenarios import Scenario
 from fastroute.simulation import Run
 from fastroute.solve import backend as backends
 from naive import ANYWHERE, HORIZON, SMALL_WORLDS
+from record import of_run
 from test_simulate_backends import OPTIONS
 
 #: Worlds of the default run; all of them are run with the mark ``slow``.
@@ -252,11 +252,12 @@ print(json.dumps([memory_per_device(), on_devices(*sys.argv[2:])]))
 """
 
 
-def on_devices(*policies: str) -> list[str]:
+def on_devices(*policies: str) -> list[dict[str, str]]:
     """Digests of runs that use what differs from lane to lane."""
     scenario, settings = world("retirement")
     return [
-        digest(run(scenario, fr.policy(name), **settings, **MANY, horizon=700)) for name in policies
+        dict(of_run(run(scenario, fr.policy(name), **settings, **MANY, horizon=700)))
+        for name in policies
     ]
 
 
@@ -266,13 +267,6 @@ def memory_per_device() -> list[int]:
     with jax.enable_x64(True):
         array = workspace.put(np.zeros((4, 1_024)), 0.0, np.float64)
     return [shard.data.nbytes for shard in array.addressable_shards]
-
-
-def digest(run: Run) -> str:
-    """Every number of a run, to the last bit."""
-    whole = {**run.finals, "picks": run.picks, "stages": run.stage_array, **run.arrays}
-    bits = b"".join(np.ascontiguousarray(x).tobytes() for _, x in sorted(whole.items()))
-    return hashlib.sha256(bits).hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,11 @@ class Solver(NamedTuple):
     backend: str = ""  #: backend of fastroute that must exist
     full: bool = True  #: runs only in the full run
 
+    @property
+    def compiler(self) -> str:
+        """What compiles it here; empty for what came compiled."""
+        return _compiler(self.packages)
+
 
 class Player(NamedTuple):
     """Something that plays a bandit or StageRoute.
@@ -48,6 +53,15 @@ class Player(NamedTuple):
     packages: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     full: bool = True
+
+    @property
+    def compiler(self) -> str:
+        """What compiles it here; empty for what came compiled."""
+        return _compiler(self.packages)
+
+
+def _compiler(packages: tuple[str, ...]) -> str:
+    return next((name for name in ("numba", "jax") if name in packages), "")
 
 
 def missing(imports: tuple[str, ...]) -> str:
