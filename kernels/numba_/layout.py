@@ -1,9 +1,9 @@
 """Where the numbers of a block of trials lie.
 
 ``WIDTH`` trials form a block, one trial a lane.  All numbers of a block live in one flat array of
-rows of ``WIDTH`` doubles, which passes read and write a vector of lanes at a time.  First come the rows of the lane (``LANE``: one number
-per trial), then those of each slot (``SLOT``: one number per trial and deployed model); one more
-slot takes the draws of trials that have nothing deployed.
+rows of ``WIDTH`` doubles, which passes read and write a vector of lanes at a time.  First come the
+rows of the lane (``LANE``: one number per trial), then those of each slot (``SLOT``: one number per
+trial and deployed model); one more slot takes the draws of trials that have nothing deployed.
 """
 
 from typing import Any, Final
