@@ -121,6 +121,8 @@ def _solve(w, size, lane):
     i_limit = broadcast(0.0)
     i_share = broadcast(0.0)
     rest = where(hard, 0.0, 1.0)
+    # Sides change when they are read next: to write them one by one would stall that.
+    filled = broadcast(-1.0)
     unfilled = np.int64(1)
     while unfilled > 0:
         k = broadcast(-1.0)
@@ -129,8 +131,10 @@ def _solve(w, size, lane):
         for m in range(size):
             o = HEAD + m * STEP + lane
             upper, lower = load(w, o + SLOT.upper), load(w, o + SLOT.lower)
+            side = where(filled == np.float64(m), 1.0, load(w, o + SLOT.side))
+            store(w, o + SLOT.side, side)
             better = (upper > k_upper) | ((upper == k_upper) & (lower < k_lower))
-            better = better & (load(w, o + SLOT.side) < 0.0)
+            better = better & (side < 0.0)
             k_upper = where(better, upper, k_upper)
             k_lower = where(better, lower, k_lower)
             k = where(better, np.float64(m), k)
@@ -147,13 +151,14 @@ def _solve(w, size, lane):
         i_limit = where(go, k_limit, i_limit)
         i_upper = where(go, k_upper, i_upper)
         i_lower = where(go, k_lower, i_lower)
-        scatter(w, index(i) * STEP + here + SLOT.side, 1.0)
+        filled = i
         unfilled = count_lanes(rest > MASS)
-    scatter(w, index(i) * STEP + here + SLOT.side, 0.0)
 
     # Walk over the prices: mass moves from the dearer model of a pair to the cheaper one.
     j = i
     j_share = broadcast(0.0)
+    gone = i
+    gone_side = broadcast(0.0)
     price = broadcast(0.0)
     active = (excess > tolerance) & ~hard
     while count_lanes(active) > 0:
@@ -165,6 +170,9 @@ def _solve(w, size, lane):
         for m in range(size):
             o = HEAD + m * STEP + lane
             lower, side = load(w, o + SLOT.lower), load(w, o + SLOT.side)
+            side = where(gone == np.float64(m), gone_side, side)
+            side = where(i == np.float64(m), 0.0, side)
+            store(w, o + SLOT.side, side)
             gap = i_lower - lower
             candidate = (i_upper - load(w, o + SLOT.upper)) / gap
             # Ties: who enters before who leaves; the cheapest enters, the last cheapest leaves.
@@ -204,7 +212,7 @@ def _solve(w, size, lane):
         j_share = where(last, k_final, j_share)
         i_share = where(go, stays, where(last, i_final, i_share))
         # The side of who leaves the basis: the old marginal model, or k.
-        side = where(enters == swap, -1.0, 1.0)
+        gone_side = where(go, where(enters == swap, -1.0, 1.0), 0.0)
         gone = where(go, where(swap, i, k), where(last, k, i))
         swap = go & swap
         i = where(swap, k, i)
@@ -212,10 +220,10 @@ def _solve(w, size, lane):
         i_upper = where(swap, k_upper, i_upper)
         i_lower = where(swap, k_lower, i_lower)
         i_limit = where(swap, k_limit, i_limit)
-        scatter(w, index(gone) * STEP + here + SLOT.side, where(go, side, 0.0))
-        scatter(w, index(i) * STEP + here + SLOT.side, 0.0)
         active = go & (excess > tolerance)
 
+    scatter(w, index(gone) * STEP + here + SLOT.side, gone_side)
+    scatter(w, index(i) * STEP + here + SLOT.side, 0.0)
     store(w, LANE.hard + lane, where(hard, 1.0, 0.0))
     store(w, LANE.price + lane, price)
     store(w, LANE.i_slot + lane, i)
