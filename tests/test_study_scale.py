@@ -25,7 +25,7 @@ class Refusing(Executor):
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
         self.asked = time.perf_counter()
-        self.job = args[0]
+        (self.job,) = args[1]
         raise KeyboardInterrupt
 
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from fastroute.scenarios.base import World
 
 #: A shard of automatic size has at most this many trial-rounds (half a second or so) ...
-SHARD_ROUNDS: Final = 20_000_000
+SHARD_ROUNDS: Final = 40_000_000
 #: ... and at most this many trials.
 SHARD_TRIALS: Final = 4096
 

@@ -180,7 +180,7 @@ def column_bytes(content: bytes) -> dict[str, float]:
 
 def _write(frame: "pl.DataFrame", about: Mapping[str, Any]) -> bytes:
     # Doubles of a simulation hardly compress, and statistics of a shard are never asked for.
-    return with_checksum(frame, about, compression="zstd", compression_level=1, statistics=False)
+    return with_checksum(frame, about, compression="lz4", statistics=False)
 
 
 def from_parquet(content: bytes) -> Accounts:
