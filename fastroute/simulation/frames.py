@@ -159,7 +159,7 @@ def _set_columns(slots: ModelNumbers, names: Sequence[str]) -> "tuple[pl.Series,
         if most > np.iinfo(np.int64).max // base:
             different, code = np.unique(code, return_inverse=True)
             most = len(different)
-        code = code * base + (slot + 1)
+        code = code * base + (slot.astype(np.int64) + 1)
         most *= base
     _, first, place = np.unique(code, return_index=True, return_inverse=True)
     models = [row[row >= 0].tolist() for row in slots[first]]

@@ -1,6 +1,5 @@
 """Putting the accounts of all chunks together, in the order of the trials."""
 
-import math
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
@@ -208,31 +207,30 @@ def _overspending(finals: dict[str, NDArray[Any]], budget: float) -> list[str]:
             "A longer run would overspend.",
         ),
     ):
-        mean, half = _mean_above(finals[name], budget)
-        if mean - half > budget:
+        found = above_bound(finals[name], budget)
+        if found is not None and found[0] - found[1] > budget:
+            mean, half = found
             ends = f"{mean / budget - 1.0:.2%} (± {half / budget:.2%})" if budget else f"{mean:.3g}"
             return [f"The mean cost is {ends} above the budget{when}. {then}"]
     return []
 
 
-def _mean_above(x: F8, bound: float) -> tuple[float, float]:
-    """Return the mean and half its 95 % interval; half is infinite where it surely holds a bound.
+def above_bound(x: F8, bound: float) -> tuple[float, float] | None:
+    """Return the mean and half its 95 % interval where all of that is at a bound or above it.
 
     Student's quantile is above that of the normal law, which needs no SciPy: to import that takes
-    as long as a short run.
+    as long as a short run, and is hardly ever needed.
     """
     mean, count = float(x.mean()), len(x)
     if count < 2 or mean - _NORMAL * float(x.std(ddof=1) / np.sqrt(count)) < bound:
-        return mean, math.inf
+        return None
     mean, _, half = mean_with_margin(x)
-    assert half is not None
-    return mean, half
+    return None if half is None or mean - half < bound else (mean, half)
 
 
 def _below_zero(finals: dict[str, NDArray[Any]]) -> list[str]:
     """Say where the priced regret is below zero, its whole 95 % interval included."""
-    mean, half = _mean_above(-finals["priced_regret"], NEAR_ZERO)
-    if mean - half < NEAR_ZERO:
+    if above_bound(-finals["priced_regret"], NEAR_ZERO) is None:
         return []
     return [
         "The priced regret is below zero: over time the policy mixed more models, moved spending "
