@@ -1,6 +1,6 @@
 """The moving optimum: the value of the best deployment of each pool of models."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from fastroute.solve.status import round_up
 from fastroute.solve.validate import Batch
 
 F8 = NDArray[np.float64]
+
+# Further from a limit than any tolerance of the solvers.
+_CLEAR: Final = 1e-6
 
 
 class Optimum(NamedTuple):
@@ -66,6 +69,30 @@ def optimum(
         answer.budget_price.reshape(shape[:2]),
         answer.status.reshape(shape[:2]),
     )
+
+
+def surely_feasible(world: World, budget: float, max_deployed: int) -> bool:
+    """Tell whether the cheapest models of round 0 carry all traffic, and well within the budget.
+
+    A look without a solver: where it holds, :func:`refuse_infeasible` has nothing to refuse; where
+    it does not, nothing is known.
+
+    Parameters
+    ----------
+    world : World
+    budget : float
+        Largest mean cost.
+    max_deployed : int
+        M_max.
+    """
+    cost = np.where(world.arrival <= 0, world.cost_mean, np.inf)
+    cheapest = np.argsort(cost, axis=1)[:, :max_deployed]
+    cost = np.take_along_axis(cost, cheapest, axis=1)
+    limit = np.where(np.isfinite(cost), world.limit[cheapest], 0.0)
+    carried = limit.cumsum(axis=1)
+    share = np.diff(np.minimum(carried, 1.0), prepend=0.0, axis=1)
+    spend = (share * np.where(limit > 0.0, cost, 0.0)).sum(axis=1)
+    return bool((carried[:, -1] >= 1.0 + _CLEAR).all() and (spend <= budget * (1.0 - _CLEAR)).all())
 
 
 def refuse_infeasible(world: World, found: Optimum, budget: float, max_deployed: int) -> None:
