@@ -7,6 +7,7 @@ over its limit (``d_m <= alpha_m z_m`` makes ``f_m d_m / alpha_m`` a lower bound
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,50 +32,129 @@ from fastroute.kernels.types import Deployment
 _FREE, _IN, _OUT = 0, 1, 2
 
 
-@inner
-def _thin(u, c, a, f, size, max_deployed, state):
-    """Take out models that at least ``max_deployed`` others are as good as in every respect.
+class _Space(NamedTuple):
+    """What a search writes to, for pools of up to N models."""
 
-    A set that uses such a model leaves one of those others out, and may use it instead.
+    rows: NDArray[np.float64]  #: [9, N]
+    few: NDArray[np.float64]  #: LP over one set, [5, N]
+    chosen: NDArray[np.int64]  #: models of that set, [N]
+    bound: NDArray[np.float64]  #: of the node below each branch; without its model, [2, N + 1]
+    order: NDArray[np.int64]  #: models by reward, [N]
+    widest: NDArray[np.int64]  #: models that are searched by limit, [N]
+    rank: NDArray[np.int64]  #: [N]
+    kept: NDArray[np.int64]  #: models that are searched, [N]
+    state: NDArray[np.int64]  #: free, in or out, [N]
+    branch: NDArray[np.int64]  #: model branched on at each depth, [N + 1]
+    second: NDArray[np.bool_]  #: whether the branch without it has begun, [N + 1]
+
+
+@inner
+def _make_space(size):
+    return _Space(
+        np.empty((9, size)),
+        np.empty((5, size)),
+        np.empty(size, np.int64),
+        np.empty((2, size + 1)),
+        np.arange(size),
+        np.empty(size, np.int64),
+        np.empty(size, np.int64),
+        np.empty(size, np.int64),
+        np.empty(size, np.int64),
+        np.empty(size + 1, np.int64),
+        np.empty(size + 1, np.bool_),
+    )
+
+
+@inner
+def _put_in_order(first, second, third, fourth, size, order, rank):
+    """Write to ``order`` the models by ``first`` and, where equal, by the others, then by index.
+
+    ``first`` and ``fourth`` fall, ``second`` and ``third`` rise.
     """
-    for j in range(size):
-        better = 0
-        for i in range(size):
-            if (
-                i != j
-                and a[i] >= a[j]
-                and u[i] >= u[j]
-                and c[i] <= c[j]
-                and f[i] <= f[j]
-                and (a[i] > a[j] or u[i] > u[j] or c[i] < c[j] or f[i] < f[j] or i < j)
-            ):
-                better += 1
-        state[j] = _OUT if a[j] <= 0.0 or better >= max_deployed else _FREE
-
-
-@inner
-def _handicap(u, c, size, v):
-    """Write to ``v`` the rewards less the handicap of each model's rank in the tie order."""
+    # By counting, without a branch: sorting a few models costs more in branches foretold wrongly.
     for m in range(size):
-        rank = 0
-        for j in range(size):
-            ahead = u[j] > u[m] or (u[j] == u[m] and (c[j] < c[m] or (c[j] == c[m] and j < m)))
-            rank += 1 if ahead else 0
-        v[m] = u[m] - HANDICAP * math.sqrt(rank)
+        rank[m] = 0
+    for j in range(size):
+        w, x, y, z = first[j], second[j], third[j], fourth[j]
+        for m in range(size):
+            last = (z > fourth[m]) | ((z == fourth[m]) & (j < m))
+            later = (y < third[m]) | ((y == third[m]) & last)
+            then = (x < second[m]) | ((x == second[m]) & later)
+            rank[m] += np.int64((w > first[m]) | ((w == first[m]) & then))
+    for m in range(size):
+        order[rank[m]] = m
 
 
 @inner
-def _widest_first(a, size):
-    """Models in order of their limits, the largest first."""
-    # By insertion: few models, and NumPy's sort takes seconds to compile.
-    order = np.arange(size)
-    for k in range(1, size):
-        m = order[k]
-        while k > 0 and a[order[k - 1]] < a[m]:
-            order[k] = order[k - 1]
-            k -= 1
-        order[k] = m
-    return order
+def _thin(u, c, a, f, size, max_deployed, space):
+    """Leave out models that at least ``max_deployed`` others are as good as in every respect.
+
+    A set that uses such a model leaves one of those others out, and may use it instead.  Returns
+    how many are kept.
+    """
+    kept, order, rank = space.kept, space.order, space.rank
+    falls = True
+    for k in range(size - 1):
+        falls = falls and u[order[k]] > u[order[k + 1]]
+    if not falls:
+        _put_in_order(u, c, f, a, size, order, rank)
+    # Who is better comes earlier, and of those who are better the first are kept themselves.
+    wide, cheap, free = space.rows[4], space.rows[5], space.rows[6]
+    count = 0
+    for k in range(size):
+        j = order[k]
+        x, y, z = a[j], c[j], f[j]
+        better = 0
+        for place in range(count):
+            better += np.int64((wide[place] >= x) & (cheap[place] <= y) & (free[place] <= z))
+        rank[j] = 0
+        if x > 0.0 and better < max_deployed:
+            wide[count], cheap[count], free[count] = x, y, z
+            count += 1
+            rank[j] = 1
+    count = 0
+    for m in range(size):
+        kept[count] = m
+        count += rank[m]
+    return count
+
+
+@inner
+def _handicap(u, c, size, space, v):
+    """Write to ``v`` the rewards less the handicap of each model's rank in the tie order."""
+    _put_in_order(u, c, c, u, size, space.order, space.rank)
+    for k in range(size):
+        m = space.order[k]
+        v[m] = u[m] - HANDICAP * math.sqrt(k)
+
+
+@inner
+def _gather(u, c, a, f, size, max_deployed, space, before):
+    """Gather the models that are searched in the first rows of ``space``.
+
+    Returns
+    -------
+    count, unchanged : int, bool
+        How many they are, and whether the ``before`` models of the last call are the same ones.
+    """
+    rows, kept, widest = space.rows, space.kept, space.widest
+    last = space.state
+    for k in range(before):
+        last[k] = kept[k]
+    count = _thin(u, c, a, f, size, max_deployed, space)
+    unchanged = count == before
+    for k in range(count):
+        m = kept[k]
+        unchanged = unchanged and last[k] == m and rows[0, k] == u[m] and rows[1, k] == c[m]
+        unchanged = unchanged and rows[2, k] == a[m] and rows[3, k] == f[m]
+        rows[0, k], rows[1, k], rows[2, k], rows[3, k] = u[m], c[m], a[m], f[m]
+        # By insertion: few models are left, and NumPy's sort takes seconds to compile.
+        place = k
+        while place > 0 and a[kept[widest[place - 1]]] < a[m]:
+            widest[place] = widest[place - 1]
+            place -= 1
+        widest[place] = k
+    return count, unchanged
 
 
 @inner
@@ -92,132 +172,173 @@ def _fits(a, widest, size, state, room):
 
 
 @inner
-def _search(u, c, a, f, size, b, max_deployed, node_limit, best):
-    """Branch and bound; ``best`` receives the weights.
+def _search(size, b, max_deployed, node_limit, space, size_all, best):
+    """Branch and bound over gathered models; ``best`` receives the weights of all ``size_all``.
+
+    Of a model whose charge is 0, the LP with it in is the one where it is free.
 
     Returns
     -------
     value, bound_gap, nodes, found : float, float, int, bool
         Objective of ``best``; distance to the largest open bound (0 when the search is complete).
     """
-    state = np.empty(size, np.int64)
-    _thin(u, c, a, f, size, max_deployed, state)
-    widest = _widest_first(a, size)
-    branch = np.empty(size + 1, np.int64)
-    second = np.zeros(size + 1, np.bool_)
-    bound_at = np.empty(size + 1)
-    v = np.empty(size)
-    cost = np.empty(size)
-    left = np.empty(size)
-    p = np.empty(size)
-    side = np.empty(size)
+    rows, state, branch, second = space.rows, space.state, space.branch, space.second
+    bound_at, without_at, chosen, few = space.bound[0], space.bound[1], space.chosen, space.few
+    u, c, a, f, v, cost, left = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6]
+    p, side = rows[7], rows[8]
+    dearest = scale = 0.0
+    charges = False
+    for m in range(size):
+        dearest = max(dearest, c[m])
+        scale = max(scale, abs(u[m]))
+        charges = charges or f[m] > 0.0
+        state[m] = _FREE
     value = -np.inf
     depth = 0
     inside = 0
     nodes = 0
     found = False
     descend = True
+    # Whether the LP of a node is that of the node before: the model that came in was free there.
+    same = False
+    bound = -np.inf
+    support = 0
+    price = marginal = dual = 0.0
     while True:
         if descend:
-            if nodes >= node_limit:
-                # Still open: this node, below the last branch, and every other side not yet seen.
-                largest = bound_at[depth - 1] if depth > 0 else np.inf
-                for k in range(depth):
-                    if not second[k]:
-                        largest = max(largest, bound_at[k])
-                if largest <= value + VALUE:
-                    return value, 0.0, nodes, found
-                return value, largest - value, nodes, found
             room = max_deployed - inside
-            open_ = _fits(a, widest, size, state, room)
-            bound = -np.inf
+            open_ = same
+            support -= 1 if same else 0
+            if not same:
+                if nodes >= node_limit:
+                    # Still open: this node, below the last branch, and every other side not yet
+                    # seen.
+                    largest = bound_at[depth - 1] if depth > 0 else np.inf
+                    for k in range(depth):
+                        if not second[k]:
+                            largest = max(largest, without_at[k])
+                    if largest <= value + VALUE:
+                        return value, 0.0, nodes, found
+                    return value, largest - value, nodes, found
+                open_ = _fits(a, space.widest, size, state, room)
+                if open_:
+                    charged = 0.0
+                    for m in range(size):
+                        there = state[m] == _IN or (state[m] == _FREE and room > 0)
+                        left[m] = a[m] if there else 0.0
+                        v[m] = u[m]
+                        cost[m] = c[m]
+                        if state[m] == _IN:
+                            charged += f[m]
+                        elif there and f[m] > 0.0:
+                            v[m] -= f[m] / a[m]
+                    status, price, marginal, _, _ = solve_one(v, cost, left, size, b, p, side)
+                    nodes += 1
+                    open_ = status == OPTIMAL
+                if open_:
+                    bound = -charged
+                    exact = -charged
+                    support = 0
+                    for m in range(size):
+                        bound += p[m] * v[m]
+                        if p[m] > SUPPORT and state[m] == _FREE:
+                            support += 1
+                            exact -= f[m]
+                        exact += p[m] * u[m]
+                    # By the prices of the LP; with what tolerances may let another one gain.
+                    dual = price * (min(b, dearest) + 1e-11 * dearest) + marginal - charged
+                    for m in range(size):
+                        dual += left[m] * max(v[m] - price * c[m] - marginal, 0.0)
+                    dual += 1e-11 * (abs(marginal) + scale)
+                    open_ = bound > value + VALUE
+                    if open_ and support <= room and exact > value + VALUE:
+                        value = exact
+                        found = True
+                        _keep(p, space.kept, size, best, size_all)
+            open_ = open_ and bound > value + VALUE
             pick = -1
             if open_:
-                charged = 0.0
                 for m in range(size):
-                    left[m] = a[m] if state[m] == _IN or (state[m] == _FREE and room > 0) else 0.0
-                    v[m] = u[m]
-                    cost[m] = c[m]
-                    if state[m] == _IN:
-                        charged += f[m]
-                    elif left[m] > 0.0 and f[m] > 0.0:
-                        v[m] -= f[m] / a[m]
-                status, _, _, _, _ = solve_one(v, cost, left, size, b, p, side)
+                    if p[m] > SUPPORT and state[m] == _FREE and (pick < 0 or p[m] > p[pick]):
+                        pick = m
+                open_ = pick >= 0
+            if open_ and support > room and not same:
+                # The models with most weight are a good set to start from.
+                count = _most_weight(p, state, size, room, chosen)
+                for k in range(count):
+                    m = chosen[k]
+                    few[0, k], few[1, k], few[2, k] = u[m], c[m], a[m]
+                part = few[3]
+                status, _, _, _, _ = solve_one(few[0], few[1], few[2], count, b, part, few[4])
                 nodes += 1
-                open_ = status == OPTIMAL
-            if open_:
-                bound = -charged
-                exact = -charged
-                support = 0
-                for m in range(size):
-                    bound += p[m] * v[m]
-                    if p[m] > SUPPORT and state[m] == _FREE:
-                        support += 1
-                        exact -= f[m]
-                        if pick < 0 or p[m] > p[pick]:
-                            pick = m
-                    exact += p[m] * u[m]
-                open_ = bound > value + VALUE
-                if open_ and support <= room:
+                if status == OPTIMAL:
+                    exact = whole = 0.0
+                    for k in range(count):
+                        m = chosen[k]
+                        whole += part[k] * u[m]
+                        if part[k] > SUPPORT:
+                            exact += part[k] * u[m] - f[m]
+                        chosen[k] = space.kept[m]
                     if exact > value + VALUE:
                         value = exact
                         found = True
-                        for m in range(size):
-                            best[m] = p[m] if p[m] > SUPPORT else 0.0
-                    open_ = bound > value + VALUE and pick >= 0
-                elif open_:
-                    # The models with most weight are a good set to start from.
-                    for m in range(size):
-                        left[m] = a[m] if state[m] == _IN else 0.0
-                    for _ in range(room):
-                        k = -1
-                        for m in range(size):
-                            if (
-                                state[m] == _FREE
-                                and left[m] == 0.0
-                                and p[m] > SUPPORT
-                                and (k < 0 or p[m] > p[k])
-                            ):
-                                k = m
-                        if k >= 0:
-                            left[k] = a[k]
-                    for m in range(size):
-                        v[m] = u[m]
-                        cost[m] = c[m]
-                    status, _, _, _, _ = solve_one(v, cost, left, size, b, p, side)
-                    nodes += 1
-                    if status == OPTIMAL:
-                        exact = 0.0
-                        for m in range(size):
-                            if p[m] > SUPPORT:
-                                exact += p[m] * u[m] - f[m]
-                        if exact > value + VALUE:
-                            value = exact
-                            found = True
-                            for m in range(size):
-                                best[m] = p[m] if p[m] > SUPPORT else 0.0
+                        _keep(part, chosen, count, best, size_all)
+                    if not charges and whole > value + VALUE:
+                        # The LP where all of them are in: the same, with shares that do not count.
+                        value = whole
             if open_:
+                gain = v[pick] - price * c[pick] - marginal
+                without_at[depth] = min(bound, dual - left[pick] * max(gain, 0.0))
+                bound_at[depth] = bound
                 branch[depth] = pick
                 second[depth] = False
-                bound_at[depth] = bound
                 depth += 1
-                state[pick] = _IN
-                inside += 1
-                continue
+                if room > 1 or charges:
+                    # The LP is the same unless a charge falls due or no slot is left.
+                    same = f[pick] == 0.0 and room > 1 and support > room
+                    state[pick] = _IN
+                    inside += 1
+                    continue
             descend = False
         # Back up to the last model whose other side is still open.
         if depth == 0:
             return value, 0.0, nodes, found
+        same = False
         m = branch[depth - 1]
-        if not second[depth - 1] and bound_at[depth - 1] > value + VALUE:
+        inside -= 1 if state[m] == _IN else 0
+        if not second[depth - 1] and without_at[depth - 1] > value + VALUE:
             second[depth - 1] = True
+            bound_at[depth - 1] = without_at[depth - 1]
             state[m] = _OUT
-            inside -= 1
             descend = True
         else:
-            inside -= 1 if state[m] == _IN else 0
             state[m] = _FREE
             depth -= 1
+
+
+@inner
+def _most_weight(p, state, size, room, chosen):
+    """Write to ``chosen`` the models in and the ``room`` free ones with most weight, by index."""
+    count = 0
+    for m in range(size):
+        ahead = size if state[m] == _OUT or (state[m] == _FREE and p[m] <= SUPPORT) else 0
+        if state[m] == _FREE and ahead == 0:
+            for k in range(size):
+                if state[k] == _FREE and (p[k] > p[m] or (p[k] == p[m] and k < m)):
+                    ahead += 1
+        if ahead < room or state[m] == _IN:
+            chosen[count] = m
+            count += 1
+    return count
+
+
+@inner
+def _keep(part, models, count, best, size):
+    """Write the shares of some models to all of them, which are ``size``."""
+    for m in range(size):
+        best[m] = 0.0
+    for k in range(count):
+        best[models[k]] = part[k] if part[k] > SUPPORT else 0.0
 
 
 @compiled
@@ -257,17 +378,28 @@ def _branch(
     batch, size = reward.shape
     u, c, a, f = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
     v, p = np.empty(size), np.empty(size)
+    space = _make_space(size)
     room = np.int64(max_deployed)
-    left = 0
+    left = count = before = 0
+    found = False
     for r in range(batch):
         if method[r] != BRANCH_AND_BOUND:
             continue
         for m in range(size):
             u[m], c[m], a[m], f[m] = reward[r, m], cost[r, m], limit[r, m], charge[r, m]
             p[m] = weight[r, m]
-        _handicap(u, c, size, v)
-        _, gap[r], more, found = _search(v, c, a, f, size, budget[r], room, node_limit, p)
-        nodes[r] += more
+        _handicap(u, c, size, space, v)
+        count, unchanged = _gather(v, c, a, f, size, room, space, count)
+        if unchanged and budget[r] == budget[before]:
+            # Nothing that matters differs, as where a pool has gained a model that is no use.
+            gap[r] = gap[before]
+            if found:
+                for m in range(size):
+                    p[m] = weight[before, m]
+        else:
+            _, gap[r], more, found = _search(count, budget[r], room, node_limit, space, size, p)
+            nodes[r] += more
+        before = r
         status[r] = OPTIMAL
         if gap[r] > 0.0:
             status[r] = NODE_LIMIT
@@ -285,13 +417,14 @@ def _spend_least(reward, cost, limit, max_deployed, node_limit, weight, gap, sta
     batch, size = reward.shape
     u, c, a = np.empty(size), np.empty(size), np.empty(size)
     v, p, none = np.empty(size), np.empty(size), np.zeros(size)
+    space = _make_space(size)
     room = np.int64(max_deployed)
     for r in range(batch):
         if status[r] != OVER_BUDGET:
             continue
         for m in range(size):
             u[m], c[m], a[m], p[m] = reward[r, m], cost[r, m], limit[r, m], weight[r, m]
-        gap[r], more, found = _cheapest(u, c, a, none, size, room, node_limit, v, p)
+        gap[r], more, found = _cheapest(u, c, a, none, size, room, node_limit, space, v, p)
         nodes[r] += more
         status[r] = NODE_LIMIT if gap[r] > 0.0 else OVER_BUDGET
         if gap[r] <= 0.0 and not found:
@@ -316,7 +449,7 @@ def _sum_up(reward, charge, weight, deployed, value):
 
 
 @inner
-def _cheapest(u, c, a, none, size, max_deployed, node_limit, v, p):
+def _cheapest(u, c, a, none, size, max_deployed, node_limit, space, v, p):
     """Cheapest set that carries all traffic, and the best distribution of that cost.
 
     Returns
@@ -332,7 +465,8 @@ def _cheapest(u, c, a, none, size, max_deployed, node_limit, v, p):
     while True:
         for m in range(size):
             v[m] = -c[m] / unit
-        _, gap, more, found = _search(v, c, a, none, size, np.inf, max_deployed, node_limit, p)
+        count, _ = _gather(v, c, a, none, size, max_deployed, space, 0)
+        _, gap, more, found = _search(count, np.inf, max_deployed, node_limit, space, size, p)
         nodes += more
         if gap > 0.0 or not found:
             return gap, nodes, found
@@ -343,9 +477,10 @@ def _cheapest(u, c, a, none, size, max_deployed, node_limit, v, p):
         if unit <= REACH * spend or spend <= POSITIVE:
             break
         unit = spend
-    _handicap(u, c, size, v)
+    _handicap(u, c, size, space, v)
     best = np.zeros(size)
-    _, gap, more, found = _search(v, c, a, none, size, spend, max_deployed, node_limit, best)
+    count, _ = _gather(v, c, a, none, size, max_deployed, space, 0)
+    _, gap, more, found = _search(count, spend, max_deployed, node_limit, space, size, best)
     if found:
         for m in range(size):
             p[m] = best[m]
