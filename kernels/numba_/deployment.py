@@ -1,13 +1,8 @@
-"""Exact deployment: the vertex of the LP relaxation, or branch and bound with it as the bound.
+"""Exact deployment: the vertex of the LP relaxation, or the search over sets of :mod:`.search`.
 
 A vertex of the relaxation has few models in its support (at most ``ceil(1 / alpha_min) + 1``), so
-with enough slots it is the answer.  Otherwise models are branched on: deployed ("in") or not
-("out").  The bound of a node is the routing LP over what is left, with each model's charge spread
-over its limit (``d_m <= alpha_m z_m`` makes ``f_m d_m / alpha_m`` a lower bound of ``f_m z_m``).
+with enough slots it is the answer.
 """
-
-import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,325 +20,28 @@ from fastroute.kernels.codes import (
 )
 from fastroute.kernels.numba_.compile import compiled, inner
 from fastroute.kernels.numba_.routing import solve as relax
-from fastroute.kernels.numba_.routing import solve_one
-from fastroute.kernels.tolerances import HANDICAP, POSITIVE, REACH, SUPPORT, VALUE
+from fastroute.kernels.numba_.search import gather, handicap, make_space, search
+from fastroute.kernels.tolerances import POSITIVE, REACH, SUPPORT
 from fastroute.kernels.types import Deployment
 
-_FREE, _IN, _OUT = 0, 1, 2
-
-
-class _Space(NamedTuple):
-    """What a search writes to, for pools of up to N models."""
-
-    rows: NDArray[np.float64]  #: [9, N]
-    few: NDArray[np.float64]  #: LP over one set, [5, N]
-    chosen: NDArray[np.int64]  #: models of that set, [N]
-    bound: NDArray[np.float64]  #: of the node below each branch; without its model, [2, N + 1]
-    order: NDArray[np.int64]  #: models by reward, [N]
-    widest: NDArray[np.int64]  #: models that are searched by limit, [N]
-    rank: NDArray[np.int64]  #: [N]
-    kept: NDArray[np.int64]  #: models that are searched, [N]
-    state: NDArray[np.int64]  #: free, in or out, [N]
-    branch: NDArray[np.int64]  #: model branched on at each depth, [N + 1]
-    second: NDArray[np.bool_]  #: whether the branch without it has begun, [N + 1]
-
 
 @inner
-def _make_space(size):
-    return _Space(
-        np.empty((9, size)),
-        np.empty((5, size)),
-        np.empty(size, np.int64),
-        np.empty((2, size + 1)),
-        np.arange(size),
-        np.empty(size, np.int64),
-        np.empty(size, np.int64),
-        np.empty(size, np.int64),
-        np.empty(size, np.int64),
-        np.empty(size + 1, np.int64),
-        np.empty(size + 1, np.bool_),
-    )
-
-
-@inner
-def _put_in_order(first, second, third, fourth, size, order, rank):
-    """Write to ``order`` the models by ``first`` and, where equal, by the others, then by index.
-
-    ``first`` and ``fourth`` fall, ``second`` and ``third`` rise.
-    """
-    # By counting, without a branch: sorting a few models costs more in branches foretold wrongly.
-    for m in range(size):
-        rank[m] = 0
-    for j in range(size):
-        w, x, y, z = first[j], second[j], third[j], fourth[j]
-        for m in range(size):
-            last = (z > fourth[m]) | ((z == fourth[m]) & (j < m))
-            later = (y < third[m]) | ((y == third[m]) & last)
-            then = (x < second[m]) | ((x == second[m]) & later)
-            rank[m] += np.int64((w > first[m]) | ((w == first[m]) & then))
-    for m in range(size):
-        order[rank[m]] = m
-
-
-@inner
-def _thin(u, c, a, f, size, max_deployed, space):
-    """Leave out models that at least ``max_deployed`` others are as good as in every respect.
-
-    A set that uses such a model leaves one of those others out, and may use it instead.  Returns
-    how many are kept.
-    """
-    kept, order, rank = space.kept, space.order, space.rank
-    falls = True
-    for k in range(size - 1):
-        falls = falls and u[order[k]] > u[order[k + 1]]
-    if not falls:
-        _put_in_order(u, c, f, a, size, order, rank)
-    # Who is better comes earlier, and of those who are better the first are kept themselves.
-    wide, cheap, free = space.rows[4], space.rows[5], space.rows[6]
-    count = 0
-    for k in range(size):
-        j = order[k]
-        x, y, z = a[j], c[j], f[j]
-        better = 0
-        for place in range(count):
-            better += np.int64((wide[place] >= x) & (cheap[place] <= y) & (free[place] <= z))
-        rank[j] = 0
-        if x > 0.0 and better < max_deployed:
-            wide[count], cheap[count], free[count] = x, y, z
-            count += 1
-            rank[j] = 1
-    count = 0
-    for m in range(size):
-        kept[count] = m
-        count += rank[m]
-    return count
-
-
-@inner
-def _handicap(u, c, size, space, v):
-    """Write to ``v`` the rewards less the handicap of each model's rank in the tie order."""
-    _put_in_order(u, c, c, u, size, space.order, space.rank)
-    for k in range(size):
-        m = space.order[k]
-        v[m] = u[m] - HANDICAP * math.sqrt(k)
-
-
-@inner
-def _gather(u, c, a, f, size, max_deployed, space, before):
-    """Gather the models that are searched in the first rows of ``space``.
-
-    Returns
-    -------
-    count, unchanged : int, bool
-        How many they are, and whether the ``before`` models of the last call are the same ones.
-    """
-    rows, kept, widest = space.rows, space.kept, space.widest
-    last = space.state
-    for k in range(before):
-        last[k] = kept[k]
-    count = _thin(u, c, a, f, size, max_deployed, space)
-    unchanged = count == before
-    for k in range(count):
-        m = kept[k]
-        unchanged = unchanged and last[k] == m and rows[0, k] == u[m] and rows[1, k] == c[m]
-        unchanged = unchanged and rows[2, k] == a[m] and rows[3, k] == f[m]
-        rows[0, k], rows[1, k], rows[2, k], rows[3, k] = u[m], c[m], a[m], f[m]
-        # By insertion: few models are left, and NumPy's sort takes seconds to compile.
-        place = k
-        while place > 0 and a[kept[widest[place - 1]]] < a[m]:
-            widest[place] = widest[place - 1]
-            place -= 1
-        widest[place] = k
-    return count, unchanged
-
-
-@inner
-def _fits(a, widest, size, state, room):
-    """Whether the models in and the ``room`` widest free ones can carry all traffic."""
+def _sum_up(reward, charge, weight, deployed, value, r):
+    """Support of the weights of problem ``r``, and what it is worth."""
     total = 0.0
-    for k in range(size):
-        m = widest[k]
-        if state[m] == _IN:
-            total += a[m]
-        elif state[m] == _FREE and room > 0:
-            total += a[m]
-            room -= 1
-    return total >= 1.0 - 1e-12
-
-
-@inner
-def _search(size, b, max_deployed, node_limit, space, size_all, best):
-    """Branch and bound over gathered models; ``best`` receives the weights of all ``size_all``.
-
-    Of a model whose charge is 0, the LP with it in is the one where it is free.
-
-    Returns
-    -------
-    value, bound_gap, nodes, found : float, float, int, bool
-        Objective of ``best``; distance to the largest open bound (0 when the search is complete).
-    """
-    rows, state, branch, second = space.rows, space.state, space.branch, space.second
-    bound_at, without_at, chosen, few = space.bound[0], space.bound[1], space.chosen, space.few
-    u, c, a, f, v, cost, left = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6]
-    p, side = rows[7], rows[8]
-    dearest = scale = 0.0
-    charges = False
-    for m in range(size):
-        dearest = max(dearest, c[m])
-        scale = max(scale, abs(u[m]))
-        charges = charges or f[m] > 0.0
-        state[m] = _FREE
-    value = -np.inf
-    depth = 0
-    inside = 0
-    nodes = 0
-    found = False
-    descend = True
-    # Whether the LP of a node is that of the node before: the model that came in was free there.
-    same = False
-    bound = -np.inf
-    support = 0
-    price = marginal = dual = 0.0
-    while True:
-        if descend:
-            room = max_deployed - inside
-            open_ = same
-            support -= 1 if same else 0
-            if not same:
-                if nodes >= node_limit:
-                    # Still open: this node, below the last branch, and every other side not yet
-                    # seen.
-                    largest = bound_at[depth - 1] if depth > 0 else np.inf
-                    for k in range(depth):
-                        if not second[k]:
-                            largest = max(largest, without_at[k])
-                    if largest <= value + VALUE:
-                        return value, 0.0, nodes, found
-                    return value, largest - value, nodes, found
-                open_ = _fits(a, space.widest, size, state, room)
-                if open_:
-                    charged = 0.0
-                    for m in range(size):
-                        there = state[m] == _IN or (state[m] == _FREE and room > 0)
-                        left[m] = a[m] if there else 0.0
-                        v[m] = u[m]
-                        cost[m] = c[m]
-                        if state[m] == _IN:
-                            charged += f[m]
-                        elif there and f[m] > 0.0:
-                            v[m] -= f[m] / a[m]
-                    status, price, marginal, _, _ = solve_one(v, cost, left, size, b, p, side)
-                    nodes += 1
-                    open_ = status == OPTIMAL
-                if open_:
-                    bound = -charged
-                    exact = -charged
-                    support = 0
-                    for m in range(size):
-                        bound += p[m] * v[m]
-                        if p[m] > SUPPORT and state[m] == _FREE:
-                            support += 1
-                            exact -= f[m]
-                        exact += p[m] * u[m]
-                    # By the prices of the LP; with what tolerances may let another one gain.
-                    dual = price * (min(b, dearest) + 1e-11 * dearest) + marginal - charged
-                    for m in range(size):
-                        dual += left[m] * max(v[m] - price * c[m] - marginal, 0.0)
-                    dual += 1e-11 * (abs(marginal) + scale)
-                    open_ = bound > value + VALUE
-                    if open_ and support <= room and exact > value + VALUE:
-                        value = exact
-                        found = True
-                        _keep(p, space.kept, size, best, size_all)
-            open_ = open_ and bound > value + VALUE
-            pick = -1
-            if open_:
-                for m in range(size):
-                    if p[m] > SUPPORT and state[m] == _FREE and (pick < 0 or p[m] > p[pick]):
-                        pick = m
-                open_ = pick >= 0
-            if open_ and support > room and not same:
-                # The models with most weight are a good set to start from.
-                count = _most_weight(p, state, size, room, chosen)
-                for k in range(count):
-                    m = chosen[k]
-                    few[0, k], few[1, k], few[2, k] = u[m], c[m], a[m]
-                part = few[3]
-                status, _, _, _, _ = solve_one(few[0], few[1], few[2], count, b, part, few[4])
-                nodes += 1
-                if status == OPTIMAL:
-                    exact = whole = 0.0
-                    for k in range(count):
-                        m = chosen[k]
-                        whole += part[k] * u[m]
-                        if part[k] > SUPPORT:
-                            exact += part[k] * u[m] - f[m]
-                        chosen[k] = space.kept[m]
-                    if exact > value + VALUE:
-                        value = exact
-                        found = True
-                        _keep(part, chosen, count, best, size_all)
-                    if not charges and whole > value + VALUE:
-                        # The LP where all of them are in: the same, with shares that do not count.
-                        value = whole
-            if open_:
-                gain = v[pick] - price * c[pick] - marginal
-                without_at[depth] = min(bound, dual - left[pick] * max(gain, 0.0))
-                bound_at[depth] = bound
-                branch[depth] = pick
-                second[depth] = False
-                depth += 1
-                if room > 1 or charges:
-                    # The LP is the same unless a charge falls due or no slot is left.
-                    same = f[pick] == 0.0 and room > 1 and support > room
-                    state[pick] = _IN
-                    inside += 1
-                    continue
-            descend = False
-        # Back up to the last model whose other side is still open.
-        if depth == 0:
-            return value, 0.0, nodes, found
-        same = False
-        m = branch[depth - 1]
-        inside -= 1 if state[m] == _IN else 0
-        if not second[depth - 1] and without_at[depth - 1] > value + VALUE:
-            second[depth - 1] = True
-            bound_at[depth - 1] = without_at[depth - 1]
-            state[m] = _OUT
-            descend = True
-        else:
-            state[m] = _FREE
-            depth -= 1
-
-
-@inner
-def _most_weight(p, state, size, room, chosen):
-    """Write to ``chosen`` the models in and the ``room`` free ones with most weight, by index."""
-    count = 0
-    for m in range(size):
-        ahead = size if state[m] == _OUT or (state[m] == _FREE and p[m] <= SUPPORT) else 0
-        if state[m] == _FREE and ahead == 0:
-            for k in range(size):
-                if state[k] == _FREE and (p[k] > p[m] or (p[k] == p[m] and k < m)):
-                    ahead += 1
-        if ahead < room or state[m] == _IN:
-            chosen[count] = m
-            count += 1
-    return count
-
-
-@inner
-def _keep(part, models, count, best, size):
-    """Write the shares of some models to all of them, which are ``size``."""
-    for m in range(size):
-        best[m] = 0.0
-    for k in range(count):
-        best[models[k]] = part[k] if part[k] > SUPPORT else 0.0
+    for m in range(reward.shape[1]):
+        deployed[r, m] = weight[r, m] > SUPPORT
+        total += weight[r, m] * reward[r, m]
+        if deployed[r, m]:
+            total -= charge[r, m]
+    value[r] = total
 
 
 @compiled
-def _classify(weight, limit, charge, max_deployed, status, method, nodes):
-    """Find the problems that the vertex of the relaxation does not solve; returns how many."""
+def _classify(
+    reward, limit, charge, max_deployed, weight, gap, deployed, value, method, status, nodes
+):
+    """Sum up vertices of the relaxation; returns how many problems they do not solve."""
     batch, size = weight.shape
     left = 0
     for r in range(batch):
@@ -356,6 +54,9 @@ def _classify(weight, limit, charge, max_deployed, status, method, nodes):
         solved = status[r] == OPTIMAL and support <= max_deployed and not charged
         method[r] = VERTEX if solved else BRANCH_AND_BOUND
         left += 0 if solved else 1
+        gap[r] = 0.0
+        if solved:
+            _sum_up(reward, charge, weight, deployed, value, r)
     return left
 
 
@@ -370,6 +71,8 @@ def _branch(
     node_limit,
     weight,
     gap,
+    deployed,
+    value,
     method,
     status,
     nodes,
@@ -378,7 +81,7 @@ def _branch(
     batch, size = reward.shape
     u, c, a, f = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
     v, p = np.empty(size), np.empty(size)
-    space = _make_space(size)
+    space = make_space(size)
     room = np.int64(max_deployed)
     left = count = before = 0
     found = False
@@ -388,8 +91,8 @@ def _branch(
         for m in range(size):
             u[m], c[m], a[m], f[m] = reward[r, m], cost[r, m], limit[r, m], charge[r, m]
             p[m] = weight[r, m]
-        _handicap(u, c, size, space, v)
-        count, unchanged = _gather(v, c, a, f, size, room, space, count)
+        handicap(u, c, size, space, v)
+        count, unchanged = gather(v, c, a, f, size, room, space, count)
         if unchanged and budget[r] == budget[before]:
             # Nothing that matters differs, as where a pool has gained a model that is no use.
             gap[r] = gap[before]
@@ -397,7 +100,7 @@ def _branch(
                 for m in range(size):
                     p[m] = weight[before, m]
         else:
-            _, gap[r], more, found = _search(count, budget[r], room, node_limit, space, size, p)
+            _, gap[r], more, found = search(count, budget[r], room, node_limit, space, size, p)
             nodes[r] += more
         before = r
         status[r] = OPTIMAL
@@ -408,16 +111,30 @@ def _branch(
             left += 1
         for m in range(size):
             weight[r, m] = p[m]
+        _sum_up(reward, charge, weight, deployed, value, r)
     return left
 
 
 @compiled
-def _spend_least(reward, cost, limit, max_deployed, node_limit, weight, gap, status, nodes):
+def _spend_least(
+    reward,
+    cost,
+    limit,
+    charge,
+    max_deployed,
+    node_limit,
+    weight,
+    gap,
+    deployed,
+    value,
+    status,
+    nodes,
+):
     """Find the cheapest sets where the budget cannot be met."""
     batch, size = reward.shape
     u, c, a = np.empty(size), np.empty(size), np.empty(size)
     v, p, none = np.empty(size), np.empty(size), np.zeros(size)
-    space = _make_space(size)
+    space = make_space(size)
     room = np.int64(max_deployed)
     for r in range(batch):
         if status[r] != OVER_BUDGET:
@@ -432,20 +149,7 @@ def _spend_least(reward, cost, limit, max_deployed, node_limit, weight, gap, sta
             _widest(u, c, a, size, room, p)
         for m in range(size):
             weight[r, m] = p[m]
-
-
-@compiled
-def _sum_up(reward, charge, weight, deployed, value):
-    """Support of the weights, and what it is worth."""
-    batch, size = reward.shape
-    for r in range(batch):
-        total = 0.0
-        for m in range(size):
-            deployed[r, m] = weight[r, m] > SUPPORT
-            total += weight[r, m] * reward[r, m]
-            if deployed[r, m]:
-                total -= charge[r, m]
-        value[r] = total
+        _sum_up(reward, charge, weight, deployed, value, r)
 
 
 @inner
@@ -465,8 +169,8 @@ def _cheapest(u, c, a, none, size, max_deployed, node_limit, space, v, p):
     while True:
         for m in range(size):
             v[m] = -c[m] / unit
-        count, _ = _gather(v, c, a, none, size, max_deployed, space, 0)
-        _, gap, more, found = _search(count, np.inf, max_deployed, node_limit, space, size, p)
+        count, _ = gather(v, c, a, none, size, max_deployed, space, 0)
+        _, gap, more, found = search(count, np.inf, max_deployed, node_limit, space, size, p)
         nodes += more
         if gap > 0.0 or not found:
             return gap, nodes, found
@@ -477,10 +181,10 @@ def _cheapest(u, c, a, none, size, max_deployed, node_limit, space, v, p):
         if unit <= REACH * spend or spend <= POSITIVE:
             break
         unit = spend
-    _handicap(u, c, size, space, v)
+    handicap(u, c, size, space, v)
     best = np.zeros(size)
-    count, _ = _gather(v, c, a, none, size, max_deployed, space, 0)
-    _, gap, more, found = _search(count, spend, max_deployed, node_limit, space, size, best)
+    count, _ = gather(v, c, a, none, size, max_deployed, space, 0)
+    _, gap, more, found = search(count, spend, max_deployed, node_limit, space, size, best)
     if found:
         for m in range(size):
             p[m] = best[m]
@@ -545,26 +249,15 @@ def solve(
     batch = reward.shape[0]
     relaxed = relax(reward, cost, limit, budget)
     weight, status = relaxed.share, relaxed.status
-    gap, value = np.zeros(batch), np.empty(batch)
-    method, nodes = np.empty(batch, np.int64), np.empty(batch, np.int64)
-    # Most problems need no search: it is compiled when one does.
-    if _classify(weight, limit, charge, max_deployed, status, method, nodes) and _branch(
-        reward,
-        cost,
-        limit,
-        budget,
-        charge,
-        max_deployed,
-        node_limit,
-        weight,
-        gap,
-        method,
-        status,
-        nodes,
-    ):
-        _spend_least(reward, cost, limit, max_deployed, node_limit, weight, gap, status, nodes)
     deployed = np.empty(reward.shape, np.bool_)
-    _sum_up(reward, charge, weight, deployed, value)
+    gap, value = np.empty(batch), np.empty(batch)
+    method, nodes = np.empty(batch, np.int64), np.empty(batch, np.int64)
+    out = weight, gap, deployed, value
+    # Most problems need no search: it is compiled when one does.
+    if _classify(reward, limit, charge, max_deployed, *out, method, status, nodes) and _branch(
+        reward, cost, limit, budget, charge, max_deployed, node_limit, *out, method, status, nodes
+    ):
+        _spend_least(reward, cost, limit, charge, max_deployed, node_limit, *out, status, nodes)
     return Deployment(
         deployed=deployed,
         weight=weight,
