@@ -370,6 +370,14 @@ def test_the_last_open_branch_counts() -> None:
 
 
 @BACKENDS
+def test_an_absent_model_far_dearer_than_all_others_is_none(module: Any) -> None:
+    """Over budget, not without capacity: in units of the dearest one there is, its cost is inf."""
+    answer = module.solve(*one([0.5, 0.5], [5e-324, 0.125], [1.0, 0.0], 0.0), 1)
+    assert answer.status[0] == OVER_BUDGET
+    np.testing.assert_array_equal(answer.weight[0], [1.0, 0.0])
+
+
+@BACKENDS
 @pytest.mark.parametrize("scale", [1e-300, 1e-15, 1e-12, 1e-9, 1e-6, 1.0, 1e6, 1e300])
 def test_over_budget_is_the_cheapest_set_in_any_unit_of_cost(module: Any, scale: float) -> None:
     cost = np.array([0.125, 0.625, 0.5]) * scale
