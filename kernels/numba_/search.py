@@ -97,7 +97,7 @@ def _thin(u, c, a, f, size, max_deployed, space):
     for k in range(size):
         j = order[k]
         x, y, z = a[j], c[j], f[j]
-        better = 0
+        better = np.int64(0)
         for place in range(count):
             better += np.int64((wide[place] >= x) & (cheap[place] <= y) & (free[place] <= z))
         rank[j] = 0
