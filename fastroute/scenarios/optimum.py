@@ -48,26 +48,32 @@ def optimum(
     Optimum
         Where no distribution meets the budget, the value is that of the cheapest one.
     """
-    shape = (len(pools), len(world.reward_mean), pools.shape[1])
+    trials, count, size = len(world.reward_mean), len(pools), pools.shape[1]
 
+    # The pools of a trial follow one another: the search keeps its answer from one to the next
+    # where only models come or go that are of no use.
     def flat(array: Any) -> F8:
         # Always a copy: a read-only view would be another type, and compiled once more.
-        return np.array(np.broadcast_to(array, shape), order="C").reshape(-1, shape[2])
+        every = np.broadcast_to(array, (trials, count, size))
+        return np.array(every, order="C").reshape(-1, size)
 
-    reward = flat(world.reward_mean)
+    def by_pool(array: NDArray[Any]) -> Any:
+        return np.ascontiguousarray(array.reshape(trials, count, *array.shape[1:]).swapaxes(0, 1))
+
+    reward = flat(world.reward_mean[:, None, :])
     batch = Batch(
         (len(reward),),
         reward,
-        flat(world.cost_mean),
-        flat(np.where(pools, world.limit, 0.0)[:, None, :]),
+        flat(world.cost_mean[:, None, :]),
+        flat(np.where(pools, world.limit, 0.0)),
         np.full(len(reward), budget),
     )
     answer = deploy(batch, np.zeros_like(reward), max_deployed, backend=backend)
     return Optimum(
-        answer.value.reshape(shape[:2]),
-        answer.weight.reshape(shape),
-        answer.budget_price.reshape(shape[:2]),
-        answer.status.reshape(shape[:2]),
+        by_pool(answer.value),
+        by_pool(answer.weight),
+        by_pool(answer.budget_price),
+        by_pool(answer.status),
     )
 
 
