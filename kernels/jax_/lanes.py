@@ -25,6 +25,8 @@ R = TypeVar("R")
 
 #: Loops over at most this many models are written out.
 UNROLL = 16
+#: Models that :func:`fold` reduces in one written-out loop.
+GROUP = 8
 #: Fewest lanes of a device.
 FEWEST = 64
 #: Problems solved together on a processor: their arrays fit into its fast memory.
@@ -99,20 +101,66 @@ def only_if(condition: jax.Array, function: Callable[[R], R], value: R) -> R:
     return found
 
 
+def fold(join: Callable[[Any, Any], Any], rows: tuple[jax.Array, ...], none: Any) -> Any:
+    """Reduce arrays ``[M, ...]`` together over the models, in one pass.
+
+    Parameters
+    ----------
+    join : callable
+        Entries of two models, as tuples, to those of one; must not depend on the order.
+    rows : tuple of array, [M, ...]
+    none : tuple of float
+        Entries that change nothing.
+    """
+    size = len(rows[0])
+    start = tuple(x.dtype.type(value) for x, value in zip(rows, none, strict=True))
+    if size <= GROUP:
+        return tuple(lax.reduce(rows, start, join, (0,)))
+    # On a processor, only loops over few models are written out, and become vector instructions.
+    whole = size // GROUP * GROUP
+    groups = tuple(x[:whole].reshape(-1, GROUP, *x.shape[1:]) for x in rows)
+    found = fold(join, tuple(lax.reduce(groups, start, join, (1,))), none)
+    if whole < size:
+        found = join(found, fold(join, tuple(x[whole:] for x in rows), none))
+    return found
+
+
+def together(*rows: jax.Array) -> jax.Array:
+    """Stack ``rows``, arrays ``[lanes]`` of one type, and work them out in one pass.
+
+    On a processor, XLA passes over the lanes once for every result and works out anew what
+    several of them share.  A reduction with several results is one pass: here over two rows of
+    which the second is none.
+    """
+    second = lax.broadcasted_iota(np.int32, (2, *rows[0].shape), 0) > 0
+
+    def join(a: Any, b: Any) -> Any:
+        return tuple(lax.select(y != 0, y, x) for x, y in zip(a, b, strict=True))
+
+    pairs = tuple(jnp.where(second, jnp.zeros((), x.dtype), x[None]) for x in rows)
+    start = tuple(x.dtype.type(0) for x in rows)
+    return jnp.stack(lax.reduce(pairs, start, join, (0,)))
+
+
 def least(x: jax.Array) -> jax.Array:
     """Smallest entry over the models, infinite when there is none."""
-    return lax.reduce(x, x.dtype.type(np.inf), lambda a, b: lax.select(a < b, a, b), (0,))
+    return fold(lambda a, b: (lax.select(a[0] < b[0], a[0], b[0]),), (x,), (np.inf,))[0]
 
 
 def largest(x: jax.Array) -> jax.Array:
     """Largest entry over the models, minus infinity when there is none."""
-    return lax.reduce(x, x.dtype.type(-np.inf), lambda a, b: lax.select(a > b, a, b), (0,))
+    return fold(lambda a, b: (lax.select(a[0] > b[0], a[0], b[0]),), (x,), (-np.inf,))[0]
 
 
-def at(one: jax.Array, x: jax.Array) -> jax.Array:
-    """Entry of ``x`` where the mask ``one`` is set, for at most one model; 0 where for none."""
-    chosen = jnp.where(one, x, jnp.zeros((), x.dtype))
-    return lax.reduce(chosen, x.dtype.type(0), lambda a, b: lax.select(b != 0, b, a), (0,))
+def at(one: jax.Array, *rows: jax.Array) -> Any:
+    """Entries of ``rows`` where the mask ``one`` is set, for one model at most; 0 where for none."""
+    chosen = tuple(jnp.where(one, x, jnp.zeros((), x.dtype)) for x in rows)
+
+    def join(a: Any, b: Any) -> Any:
+        return tuple(lax.select(y != 0, y, x) for x, y in zip(a, b, strict=True))
+
+    found = fold(join, chosen, (0.0,) * len(rows))
+    return found if len(rows) > 1 else found[0]
 
 
 def total(x: jax.Array, start: ArrayLike = 0.0) -> jax.Array:

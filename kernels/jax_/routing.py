@@ -23,12 +23,14 @@ from fastroute.kernels.formulas import rounded
 from fastroute.kernels.jax_.lanes import (
     WIDTH,
     at,
+    fold,
     in_double,
     indices,
     lanes_for,
     largest,
     least,
     over_models,
+    together,
     tolerances,
     total,
 )
@@ -37,6 +39,15 @@ from fastroute.kernels.tolerances import ENLARGE, TINY
 from fastroute.kernels.types import Routing
 
 LARGEST = float(np.finfo(np.float64).max)
+
+
+class Model(NamedTuple):
+    """One model per lane, and its numbers, [lanes]."""
+
+    index: jax.Array  #: as a real number
+    reward: jax.Array
+    cost: jax.Array
+    limit: jax.Array
 
 
 class Answer(NamedTuple):
@@ -79,7 +90,7 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
     far = enough & (dearest > reach)
     spread = jnp.maximum(reach - cheapest, 0.0)
     slack = rounded(tol.budget_range * spread) + rounded(tol.budget_scale * reach)
-    side, i, held, excess = _fill(reward, cost, limit, cheapest, cheapest - b, enough, index)
+    side, i, held, excess = _fill(reward, cost, limit, cheapest, cheapest - b, enough)
     start = (
         side,
         i,
@@ -96,24 +107,24 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
     status = jnp.where(enough, OPTIMAL, NO_CAPACITY).astype(jnp.int32)
     status = jnp.where(j == len(reward), OVER_BUDGET, status)
     pair = (j >= 0.0) & (j < len(reward))
-    j = jnp.where(pair, j, i)
-    mine, theirs = index == i, index == j
-    gap = at(mine, cost) - at(theirs, cost)
+    j = jnp.where(pair, j, i.index)
+    mine, theirs = index == i.index, index == j
+    u_j, c_j, a_j = at(theirs, reward, cost, limit)
+    gap = i.cost - c_j
     # The last step, which spends the budget exactly: between i and a cheaper j that enters, or
     # a dearer j that leaves.
     needed = excess / jnp.abs(gap)
     enters = gap > 0.0
-    other = at(theirs, limit)
     # Rounding may step over the limit.
-    taken = jnp.minimum(held + needed, at(mine, limit))
-    other = jnp.where(enters, jnp.minimum(needed, other), other - needed)
+    taken = jnp.minimum(held + needed, i.limit)
+    other = jnp.where(enters, jnp.minimum(needed, a_j), a_j - needed)
     other = jnp.where(far, rest, other)
     held = jnp.where(pair & ~far, jnp.where(enters, held - needed, taken), held)
-    crossing = (at(mine, reward) - at(theirs, reward)) / gap
+    crossing = (i.reward - u_j) / gap
     price = jnp.where(pair & (crossing > price), crossing, price)
     side = jnp.where(mine | theirs, 0.0, side)
     share = jnp.where(mine, held, jnp.where(theirs, other, jnp.where(side > 0.0, limit, 0.0)))
-    marginal = at(mine, reward) - rounded(price * at(mine, cost))
+    marginal = i.reward - rounded(price * i.cost)
     # What follows is for problems that have no distribution within the limits or the budget.
     share = lax.cond(
         jnp.all(enough),
@@ -135,7 +146,7 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
         jnp.where(enough, marginal, 0.0),
         status,
         jnp.where(enough, side, jnp.where(here, 1.0, 0.0)),
-        jnp.where(enough, i, -1.0),
+        jnp.where(enough, i.index, -1.0),
         jnp.where(enough, j, -1.0),
     )
 
@@ -147,35 +158,58 @@ def _fill(
     cheapest: jax.Array,
     excess: jax.Array,
     enough: jax.Array,
-    index: jax.Array,
-) -> tuple[jax.Array, ...]:
-    """Fill models in order of reward, then cost, then index; the last one is marginal."""
+) -> tuple[Any, ...]:
+    """Fill models in order of reward, then cost, then index; the last one is marginal.
+
+    Returns the sides, the marginal model with its share, and the spending beyond the budget.
+    """
     size = len(reward)
+    index = indices(reward)
+    every = jnp.broadcast_to(index, reward.shape)
     mass = tolerances(reward.dtype).mass
 
+    def behind(last: Model) -> jax.Array:
+        """Tell which models come after ``last``."""
+        later = (cost > last.cost) | ((cost == last.cost) & (index > last.index))
+        return (reward < last.reward) | ((reward == last.reward) & later)
+
+    def better(a: Any, b: Any) -> Any:
+        tied = (b[1] < a[1]) | ((b[1] == a[1]) & (b[2] < a[2]))
+        return _chosen((b[0] > a[0]) | ((b[0] == a[0]) & tied), a, b)
+
     def more(state: Any) -> jax.Array:
-        filled, _, rest, *_ = state
+        filled, (_, _, _, _, rest, *_) = state
         return (filled < size) & jnp.any((rest > mass) & enough)
 
     def step(state: Any) -> Any:
-        filled, side, rest, excess, i, held = state
-        free = side < 0.0
-        best = largest(jnp.where(free, reward, -jnp.inf))
-        low = least(jnp.where(free & (reward == best), cost, jnp.inf))
-        k = least(jnp.where(free & (reward == best) & (cost == low), index, jnp.inf))
-        go = (rest > mass) & (k < size)
-        part = jnp.minimum(at(index == k, limit), rest)
-        side = jnp.where((index == k) & go, 1.0, side)
+        filled, (*last, rest, excess, held) = state
+        last = Model(*last)
+        worth = jnp.where((limit > 0.0) & behind(last), reward, -jnp.inf)
+        found = fold(better, (worth, cost, every, limit), (-jnp.inf, jnp.inf, jnp.inf, 0.0))
+        best = Model(found[2], found[0], found[1], found[3])
+        go = (rest > mass) & (best.reward > -jnp.inf)
+        part = jnp.minimum(best.limit, rest)
         held = jnp.where(go, part, held)
-        excess = jnp.where(go, excess + rounded(part * (low - cheapest)), excess)
+        excess = jnp.where(go, excess + rounded(part * (best.cost - cheapest)), excess)
         rest = jnp.where(go, rest - part, rest)
-        return filled + 1, side, rest, excess, jnp.where(go, k, i), held
+        return filled + 1, together(*_where(go, best, last), rest, excess, held)
 
     zero = jnp.zeros_like(excess)
-    side = jnp.where(limit > 0.0, jnp.ones((), reward.dtype), 0.0) * -1.0
-    start = (jnp.int32(0), side, zero + 1.0, excess, zero, zero)
-    _, side, _, excess, i, held = lax.while_loop(more, step, start)
-    return jnp.where(index == i, 0.0, side), i, held, excess
+    start = jnp.stack((zero, zero + jnp.inf, zero, zero, zero + 1.0, excess, zero))
+    _, (*found, _, excess, held) = lax.while_loop(more, step, (jnp.int32(0), start))
+    last = Model(*found)
+    # Written so that absent models have 0 in the type of the rewards.
+    side = jnp.where(behind(last), -jnp.ones((), reward.dtype), jnp.ones((), reward.dtype))
+    return jnp.where(limit > 0.0, side, 0.0), last, held, excess
+
+
+def _chosen(second: jax.Array, a: Any, b: Any) -> Any:
+    """Entries of ``b`` where ``second`` holds, else those of ``a``; for :func:`.lanes.fold`."""
+    return tuple(lax.select(second, y, x) for x, y in zip(a, b, strict=True))
+
+
+def _where(condition: jax.Array, a: Model, b: Model) -> Model:
+    return Model(*(jnp.where(condition, x, y) for x, y in zip(a, b, strict=True)))
 
 
 def _walk(
@@ -183,71 +217,78 @@ def _walk(
 ) -> Any:
     """Let the price rise to the last pivot of every lane.
 
-    The state is ``(side, i, held, excess, price, j)``: the sides, the marginal model and its share,
-    spending beyond the budget, the price, and how the lane ended: -1 while it goes on or when it
-    was within the budget from the start, the model that spends the budget together with ``i``, or
-    M when nothing cheaper is left.
+    The state begins with ``(side, i, held, excess, price, j)``: the sides, the marginal model and
+    its share, spending beyond the budget, the price, and how the lane ended: -1 while it goes on or
+    when it was within the budget from the start, the model that spends the budget together with
+    ``i``, or M when nothing cheaper is left.  ``gone`` is the model that has left the basis in the
+    last pivot, -1 if none, and ``to`` its side: each pivot writes the one before it into ``side``,
+    so that the models are passed over with few numbers at hand.
     """
     size = len(reward)
     index = indices(reward)
     rounding = tolerances(reward.dtype).rounding
 
     def more(state: Any) -> jax.Array:
-        *_, excess, _, j = state
+        _, (*_, excess, _, j, _, _) = state
         return jnp.any((j < 0.0) & (excess > slack))
 
     def step(state: Any) -> Any:
-        side, i, held, excess, price, j = state
-        mine = index == i
-        c, a = at(mine, cost), at(mine, limit)
-        crossing, k, low = _nearest(reward, cost, side, mine, index)
-        enters = low < c
-        theirs = index == k
-        room_k = at(theirs, limit)
-        given = jnp.where(enters, held, room_k)
-        room = jnp.where(enters, room_k, a - held)
-        width = jnp.abs(c - low)
+        side, (*i, held, excess, price, j, gone, to) = state
+        i = Model(*i)
+        side = jnp.where(index == gone, to, side)
+        crossing, k = _nearest(reward, cost, limit, side, i)
+        enters = k.cost < i.cost
+        given = jnp.where(enters, held, k.limit)
+        room = jnp.where(enters, k.limit, i.limit - held)
+        width = jnp.abs(i.cost - k.cost)
         needed = excess / width
         last = (needed <= given) & (needed <= room)
         going = (j < 0.0) & (excess > slack)
         none = crossing == jnp.inf
-        j = jnp.where(going & none, float(size), jnp.where(going & last, k, j))
+        j = jnp.where(going & none, float(size), jnp.where(going & last, k.index, j))
         # Otherwise the giver is emptied or the taker filled, and the other one is marginal.
         going = going & ~last & ~none
         emptied = given <= room
         moved = jnp.minimum(given, room)
         # What rounding leaves in a share is no mass, and moving it has no price.
-        counts = going & (moved > rounded(rounding * jnp.minimum(a, room_k)))
+        counts = going & (moved > rounded(rounding * jnp.minimum(i.limit, k.limit)))
         replaced = going & (emptied == enters)
-        to = jnp.where(emptied, -1.0, 1.0)
-        new_k = jnp.where(replaced, 0.0, jnp.where(going, to, side))
-        side = jnp.where(theirs, new_k, jnp.where(mine & replaced, to, side))
-        entered = jnp.where(emptied, held, held - room_k)
-        left = jnp.where(emptied, held + room_k, room_k - room)
+        gone = jnp.where(replaced, i.index, jnp.where(going, k.index, -1.0))
+        to = jnp.where(emptied, -1.0, 1.0).astype(side.dtype)
+        entered = jnp.where(emptied, held, held - k.limit)
+        left = jnp.where(emptied, held + k.limit, k.limit - room)
         held = jnp.where(going, jnp.where(enters, entered, left), held)
-        i = jnp.where(replaced, k, i)
         price = jnp.where(counts & (crossing > price), crossing, price)
         excess = jnp.where(counts, excess - rounded(moved * width), excess)
-        return side, i, held, excess, price, j
+        return side, together(*_where(replaced, k, i), held, excess, price, j, gone, to)
 
-    return lax.while_loop(more, step, start)
+    side, i, *rest = start
+    none = jnp.zeros_like(slack)
+    start = side, jnp.stack((*i, *rest, none - 1.0, none))
+    side, (*i, held, excess, price, j, gone, to) = lax.while_loop(more, step, start)
+    i = Model(*i)
+    side = jnp.where(index == i.index, 0.0, jnp.where(index == gone, to, side))
+    return side, i, held, excess, price, j
 
 
 def _nearest(
-    reward: jax.Array, cost: jax.Array, side: jax.Array, mine: jax.Array, index: jax.Array
-) -> tuple[jax.Array, ...]:
-    """Nearest crossing of the marginal model, infinite if there is none, and whose it is."""
-    u, c = at(mine, reward), at(mine, cost)
-    gap = c - cost
+    reward: jax.Array, cost: jax.Array, limit: jax.Array, side: jax.Array, i: Model
+) -> tuple[jax.Array, Model]:
+    """Nearest crossing of the marginal model ``i``, infinite if there is none, and whose it is."""
+    index = jnp.broadcast_to(indices(reward), reward.shape)
+    gap = i.cost - cost
     # Unfilled models that are cheaper, filled ones that are dearer.
-    crossings = jnp.where(side * gap < 0.0, (u - reward) / gap, jnp.inf)
-    crossing = least(crossings)
+    crossing = jnp.where(side * gap < 0.0, (i.reward - reward) / gap, jnp.inf)
     # Of equal crossings the cheapest model, then the first that enters or the last that leaves.
-    low = least(jnp.where(crossings == crossing, cost, jnp.inf))
-    sign = jnp.where(low < c, -1.0, 1.0)
-    tied = (crossings == crossing) & (cost == low)
-    k = largest(jnp.where(tied, index * sign, -jnp.inf)) * sign
-    return crossing, k, low
+    order = jnp.where(gap > 0.0, index, -index)
+
+    def nearer(a: Any, b: Any) -> Any:
+        tied = (b[1] < a[1]) | ((b[1] == a[1]) & (b[2] < a[2]))
+        return _chosen((b[0] < a[0]) | ((b[0] == a[0]) & tied), a, b)
+
+    rows = crossing, cost, order, reward, limit
+    crossing, low, order, u, a = fold(nearer, rows, (jnp.inf, jnp.inf, jnp.inf, 0.0, 0.0))
+    return crossing, Model(jnp.abs(order), u, low, a)
 
 
 def _walk_far(
@@ -272,56 +313,51 @@ def _walk_far(
         return jnp.where(rest > tol.mass, jnp.minimum(rest, limit), 0.0)
 
     def step(state: Any) -> Any:
-        (side, i, held, rest, price, j), excess = state
+        side, (*i, held, rest, price, j, excess, gone, to) = state
+        i = Model(*i)
+        side = jnp.where(index == i.index, 0.0, jnp.where(index == gone, to, side))
         going = far & (j < 0.0) & (excess > slack)
-        mine = index == i
-        c, a = at(mine, cost), at(mine, limit)
-        crossing, k, low = _nearest(reward, cost, side, mine, index)
-        theirs = index == k
-        enters = low < c
-        room_k = at(theirs, limit)
-        a_giver, a_taker = jnp.where(enters, a, room_k), jnp.where(enters, room_k, a)
-        c_giver, c_taker = jnp.where(enters, c, low), jnp.where(enters, low, c)
-        giver, taker = jnp.where(enters, i, k), jnp.where(enters, k, i)
-        left, spent = _without(cost, limit, side, theirs)
-        taken = placed(left, a_taker)
-        kept = placed(left - taken, a_giver)
-        after = spent + rounded(taken * c_taker) + rounded(kept * c_giver) - b
+        crossing, k = _nearest(reward, cost, limit, side, i)
+        enters = k.cost < i.cost
+        giver, taker = _where(enters, i, k), _where(enters, k, i)
+        left, spent = _without(cost, limit, side, index == k.index)
+        taken = placed(left, taker.limit)
+        kept = placed(left - taken, giver.limit)
+        after = spent + rounded(taken * taker.cost) + rounded(kept * giver.cost) - b
         none = crossing == jnp.inf
         last = going & ~none & (after <= 0.0)
         go = going & ~none & ~last
         # The share of the dearer one, from numbers no larger than the budget.
-        part = (b - spent - rounded(left * c_taker)) / (c_giver - c_taker)
-        part = jnp.minimum(jnp.minimum(jnp.maximum(part, kept), a_giver), left)
-        emptied = left <= a_taker
-        given = jnp.where(enters, held, room_k)
-        room = jnp.where(enters, room_k, a - held)
+        part = (b - spent - rounded(left * taker.cost)) / (giver.cost - taker.cost)
+        part = jnp.minimum(jnp.minimum(jnp.maximum(part, kept), giver.limit), left)
+        emptied = left <= taker.limit
+        given = jnp.where(enters, held, k.limit)
+        room = jnp.where(enters, k.limit, i.limit - held)
         moved = jnp.where(emptied, given, room)
-        counts = go & (moved > rounded(tol.rounding * jnp.minimum(a, room_k)))
+        counts = go & (moved > rounded(tol.rounding * jnp.minimum(i.limit, k.limit)))
         price = jnp.where(counts & (crossing > price), crossing, price)
-        stays = jnp.where(emptied, taker, giver)
-        gone = jnp.where(emptied, giver, taker)
-        new = jnp.where(index == gone, jnp.where(emptied, -1.0, 1.0), side)
-        side = jnp.where(go, jnp.where(index == stays, 0.0, new), side)
-        i = jnp.where(last, giver, jnp.where(go, stays, i))
-        j = jnp.where(going & none, float(size), jnp.where(last, taker, j))
-        rest = jnp.where(last, jnp.minimum(left - part, a_taker), rest)
+        gone = jnp.where(go, jnp.where(emptied, giver.index, taker.index), -1.0)
+        to = jnp.where(emptied, -1.0, 1.0).astype(side.dtype)
+        i = _where(last, giver, _where(go, _where(emptied, taker, giver), i))
+        j = jnp.where(going & none, float(size), jnp.where(last, taker.index, j))
+        rest = jnp.where(last, jnp.minimum(left - part, taker.limit), rest)
         held = jnp.where(go, jnp.where(emptied, taken, kept), held)
         held = jnp.where(last, part, held)
-        return (side, i, held, rest, price, j), jnp.where(go, after, excess)
+        excess = jnp.where(go, after, excess)
+        return side, together(*i, held, rest, price, j, excess, gone, to)
 
     def more(state: Any) -> jax.Array:
-        (*_, j), excess = state
+        _, (*_, j, excess, _, _) = state
         return jnp.any(far & (j < 0.0) & (excess > slack))
 
     side, i, held, rest, price, j = start
-    mine = index == i
-    left, spent = _without(cost, limit, side, mine)
-    held = jnp.where(far, placed(left, at(mine, limit)), held)
-    excess = spent + rounded(held * at(mine, cost)) - b
-    start = (side, i, held, rest, price, j), excess
-    found, _ = lax.while_loop(more, step, start)
-    return found
+    left, spent = _without(cost, limit, side, index == i.index)
+    held = jnp.where(far, placed(left, i.limit), held)
+    excess = spent + rounded(held * i.cost) - b
+    none = jnp.zeros_like(held)
+    state = side, jnp.stack((*i, held, rest, price, j, excess, none - 1.0, none))
+    side, (*i, held, rest, price, j, _, gone, to) = lax.while_loop(more, step, state)
+    return jnp.where(index == gone, to, side), Model(*i), held, rest, price, j
 
 
 def _without(cost: jax.Array, limit: jax.Array, side: jax.Array, out: jax.Array) -> Any:
@@ -388,19 +424,19 @@ def solve_rows(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: jax
     width = max(min(batch, WIDTH) if jax.default_backend() == "cpu" else batch, 1)
     blocks = max(-(-batch // width), 1)
 
-    def lanes(x: jax.Array) -> jax.Array:
-        padded = jnp.pad(x, [(0, blocks * width - batch), *[(0, 0)] * (x.ndim - 1)])
-        return jnp.moveaxis(padded.reshape(blocks, width, *x.shape[1:]), 1, -1)
+    def block(x: jax.Array) -> jax.Array:
+        if blocks * width > batch:
+            x = jnp.pad(x, [(0, blocks * width - batch), *[(0, 0)] * (x.ndim - 1)])
+        return x.reshape(blocks, width, *x.shape[1:])
 
-    def rows(x: jax.Array) -> jax.Array:
-        return jnp.moveaxis(x, -1, 1).reshape(blocks * width, *x.shape[1:-1])[:batch]
+    def solved(problem: Any) -> Any:
+        reward, cost, limit, budget = problem
+        share, *rest = _envelope(reward.T, cost.T, limit.T, budget)
+        return share.T, *rest
 
-    problems = tuple(lanes(x) for x in (reward, cost, limit, budget))
-    if blocks > 1:
-        answers = lax.map(lambda problem: _envelope(*problem), problems)
-    else:
-        answers = tuple(x[None] for x in _envelope(*(x[0] for x in problems)))
-    return Routing(*(rows(x) for x in answers))  # type: ignore[arg-type]
+    problems = tuple(block(x) for x in (reward, cost, limit, budget))
+    answers = lax.map(solved, problems)
+    return Routing(*(x.reshape(blocks * width, *x.shape[2:])[:batch] for x in answers))
 
 
 @in_double
