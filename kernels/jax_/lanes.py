@@ -23,14 +23,14 @@ from fastroute.kernels import tolerances as double
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Loops over at most this many models are written out.
+#: Models of which loops over all of them take so many at a time, written out.
 UNROLL = 16
 #: Models that :func:`fold` reduces in one written-out loop.
 GROUP = 8
 #: Fewest lanes of a device.
 FEWEST = 64
 #: Problems solved together on a processor: their arrays fit into its fast memory.
-WIDTH = 256
+WIDTH = 128
 
 
 def lanes_for(problems: int) -> int:
@@ -153,7 +153,7 @@ def largest(x: jax.Array) -> jax.Array:
 
 
 def at(one: jax.Array, *rows: jax.Array) -> Any:
-    """Entries of ``rows`` where the mask ``one`` is set, for one model at most; 0 where for none."""
+    """Entries of ``rows`` of the one model where the mask is set; 0 where it is set for none."""
     chosen = tuple(jnp.where(one, x, jnp.zeros((), x.dtype)) for x in rows)
 
     def join(a: Any, b: Any) -> Any:
@@ -171,9 +171,17 @@ def total(x: jax.Array, start: ArrayLike = 0.0) -> jax.Array:
 def over_models(step: Callable[..., Any], state: Any, *rows: jax.Array) -> Any:
     """Fold ``step(state, *row)`` over the models, one after the other."""
     size = len(rows[0])
-    if size > UNROLL:
-        return lax.fori_loop(0, size, lambda m, s: step(s, *(x[m] for x in rows)), state)
-    for m in range(size):
+    whole = size // UNROLL * UNROLL if size > UNROLL else 0
+
+    def several(first: Any, state: Any) -> Any:
+        group = [lax.dynamic_slice_in_dim(x, first * UNROLL, UNROLL) for x in rows]
+        for m in range(UNROLL):
+            state = step(state, *(x[m] for x in group))
+        return state
+
+    if whole:
+        state = lax.fori_loop(0, whole // UNROLL, several, state)
+    for m in range(whole, size):
         state = step(state, *(x[m] for x in rows))
     return state
 

@@ -27,7 +27,6 @@ from fastroute.kernels.jax_.lanes import (
     in_double,
     indices,
     lanes_for,
-    largest,
     least,
     over_models,
     together,
@@ -81,8 +80,7 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
     index = indices(reward)
     here = limit > 0.0
     capacity = total(limit)
-    dearest = largest(jnp.where(here, cost, 0.0))
-    cheapest = least(jnp.where(here, cost, jnp.inf))
+    dearest, cheapest = _range(cost, limit)
     enough = capacity >= 1.0 - tol.mass
     b = jnp.minimum(budget, dearest)
     # Costs far above the budget count as ``reach``.
@@ -90,26 +88,22 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
     far = enough & (dearest > reach)
     spread = jnp.maximum(reach - cheapest, 0.0)
     slack = rounded(tol.budget_range * spread) + rounded(tol.budget_scale * reach)
-    side, i, held, excess = _fill(reward, cost, limit, cheapest, cheapest - b, enough)
-    start = (
-        side,
-        i,
-        held,
-        jnp.where(enough & ~far, excess, -jnp.inf),
-        jnp.zeros_like(held),
-        held * 0.0 - 1.0,
+    # Absent models are worth nothing, so no lane ever turns to them.
+    worth = jnp.where(here, reward, -jnp.inf)
+    side, i, held, excess = _fill(worth, cost, limit, cheapest, cheapest - b, enough)
+    none = jnp.zeros_like(held)
+    excess = jnp.where(enough & ~far, excess, -jnp.inf)
+    state = side, jnp.stack((*i, held, excess, none, none - 1.0, none - 1.0, none))
+    state = _walk(worth, cost, limit, slack, state)
+    side, (*i, held, excess, price, j, gone, to) = lax.cond(
+        jnp.any(far), lambda: _walk_far(worth, cost, limit, b, slack, far, state), lambda: state
     )
-    side, i, held, excess, price, j = _walk(reward, cost, limit, slack, start)
-    state = side, i, held, jnp.zeros_like(held), price, j
-    side, i, held, rest, price, j = lax.cond(
-        jnp.any(far), lambda: _walk_far(reward, cost, limit, b, slack, far, state), lambda: state
-    )
+    i = Model(*i)
     status = jnp.where(enough, OPTIMAL, NO_CAPACITY).astype(jnp.int32)
     status = jnp.where(j == len(reward), OVER_BUDGET, status)
     pair = (j >= 0.0) & (j < len(reward))
     j = jnp.where(pair, j, i.index)
-    mine, theirs = index == i.index, index == j
-    u_j, c_j, a_j = at(theirs, reward, cost, limit)
+    u_j, c_j, a_j = at(index == j, reward, cost, limit)
     gap = i.cost - c_j
     # The last step, which spends the budget exactly: between i and a cheaper j that enters, or
     # a dearer j that leaves.
@@ -118,13 +112,15 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
     # Rounding may step over the limit.
     taken = jnp.minimum(held + needed, i.limit)
     other = jnp.where(enters, jnp.minimum(needed, a_j), a_j - needed)
-    other = jnp.where(far, rest, other)
+    other = jnp.where(far, excess, other)
     held = jnp.where(pair & ~far, jnp.where(enters, held - needed, taken), held)
     crossing = (i.reward - u_j) / gap
     price = jnp.where(pair & (crossing > price), crossing, price)
-    side = jnp.where(mine | theirs, 0.0, side)
-    share = jnp.where(mine, held, jnp.where(theirs, other, jnp.where(side > 0.0, limit, 0.0)))
     marginal = i.reward - rounded(price * i.cost)
+    held, other, price, marginal, j = together(held, other, price, marginal, j)
+    mine, theirs = index == i.index, index == j
+    side = jnp.where(mine | theirs, 0.0, jnp.where(index == gone, to, side))
+    share = jnp.where(mine, held, jnp.where(theirs, other, jnp.where(side > 0.0, limit, 0.0)))
     # What follows is for problems that have no distribution within the limits or the budget.
     share = lax.cond(
         jnp.all(enough),
@@ -145,10 +141,21 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
         jnp.where(enough, price, 0.0),
         jnp.where(enough, marginal, 0.0),
         status,
-        jnp.where(enough, side, jnp.where(here, 1.0, 0.0)),
+        jnp.where(here, jnp.where(enough, side, 1.0), 0.0),
         jnp.where(enough, i.index, -1.0),
         jnp.where(enough, j, -1.0),
     )
+
+
+def _range(cost: jax.Array, limit: jax.Array) -> Any:
+    """Largest and smallest cost of the models that are there; 0 and infinite without any."""
+
+    def join(a: Any, b: Any) -> Any:
+        return lax.select(a[0] > b[0], a[0], b[0]), lax.select(a[1] < b[1], a[1], b[1])
+
+    here = limit > 0.0
+    costs = jnp.where(here, cost, 0.0), jnp.where(here, cost, jnp.inf)
+    return fold(join, costs, (-jnp.inf, jnp.inf))
 
 
 def _fill(
@@ -184,7 +191,7 @@ def _fill(
     def step(state: Any) -> Any:
         filled, (*last, rest, excess, held) = state
         last = Model(*last)
-        worth = jnp.where((limit > 0.0) & behind(last), reward, -jnp.inf)
+        worth = jnp.where(behind(last), reward, -jnp.inf)
         found = fold(better, (worth, cost, every, limit), (-jnp.inf, jnp.inf, jnp.inf, 0.0))
         best = Model(found[2], found[0], found[1], found[3])
         go = (rest > mass) & (best.reward > -jnp.inf)
@@ -198,9 +205,8 @@ def _fill(
     start = jnp.stack((zero, zero + jnp.inf, zero, zero, zero + 1.0, excess, zero))
     _, (*found, _, excess, held) = lax.while_loop(more, step, (jnp.int32(0), start))
     last = Model(*found)
-    # Written so that absent models have 0 in the type of the rewards.
-    side = jnp.where(behind(last), -jnp.ones((), reward.dtype), jnp.ones((), reward.dtype))
-    return jnp.where(limit > 0.0, side, 0.0), last, held, excess
+    one = jnp.ones((), reward.dtype)
+    return jnp.where(behind(last), -one, one), last, held, excess
 
 
 def _chosen(second: jax.Array, a: Any, b: Any) -> Any:
@@ -217,12 +223,13 @@ def _walk(
 ) -> Any:
     """Let the price rise to the last pivot of every lane.
 
-    The state begins with ``(side, i, held, excess, price, j)``: the sides, the marginal model and
-    its share, spending beyond the budget, the price, and how the lane ended: -1 while it goes on or
-    when it was within the budget from the start, the model that spends the budget together with
-    ``i``, or M when nothing cheaper is left.  ``gone`` is the model that has left the basis in the
-    last pivot, -1 if none, and ``to`` its side: each pivot writes the one before it into ``side``,
-    so that the models are passed over with few numbers at hand.
+    The state is ``side`` and one array of rows: the marginal model (four numbers) and its share,
+    spending beyond the budget, the price, and how the lane ended: -1 while it goes on or when it
+    was within the budget from the start, the model that spends the budget together with the
+    marginal one, or M when nothing cheaper is left.  The last two are the model that left the basis
+    in the last pivot, -1 if none, and its side: each pivot writes that of the one before it, so
+    that the models are passed over with few numbers at hand.  The side of the marginal model is not
+    kept.
     """
     size = len(reward)
     index = indices(reward)
@@ -262,13 +269,7 @@ def _walk(
         excess = jnp.where(counts, excess - rounded(moved * width), excess)
         return side, together(*_where(replaced, k, i), held, excess, price, j, gone, to)
 
-    side, i, *rest = start
-    none = jnp.zeros_like(slack)
-    start = side, jnp.stack((*i, *rest, none - 1.0, none))
-    side, (*i, held, excess, price, j, gone, to) = lax.while_loop(more, step, start)
-    i = Model(*i)
-    side = jnp.where(index == i.index, 0.0, jnp.where(index == gone, to, side))
-    return side, i, held, excess, price, j
+    return lax.while_loop(more, step, start)
 
 
 def _nearest(
@@ -302,8 +303,8 @@ def _walk_far(
 ) -> Any:
     """Let the price rise in the lanes marked ``far``, where every basis is computed anew.
 
-    The state is ``(side, i, held, rest, price, j)``: as in :func:`_walk`, with the share of the
-    second model in the basis instead of the spending.
+    The state is as in :func:`_walk`; in these lanes the share of the second model of the basis
+    takes the place of the spending.
     """
     size = len(reward)
     index = indices(reward)
@@ -350,14 +351,13 @@ def _walk_far(
         _, (*_, j, excess, _, _) = state
         return jnp.any(far & (j < 0.0) & (excess > slack))
 
-    side, i, held, rest, price, j = start
-    left, spent = _without(cost, limit, side, index == i.index)
-    held = jnp.where(far, placed(left, i.limit), held)
-    excess = spent + rounded(held * i.cost) - b
-    none = jnp.zeros_like(held)
-    state = side, jnp.stack((*i, held, rest, price, j, excess, none - 1.0, none))
+    side, (*i, held, rest, price, j, gone, to) = start
+    left, spent = _without(cost, limit, side, index == i[0])
+    held = jnp.where(far, placed(left, i[3]), held)
+    excess = spent + rounded(held * i[2]) - b
+    state = side, jnp.stack((*i, held, rest, price, j, excess, gone, to))
     side, (*i, held, rest, price, j, _, gone, to) = lax.while_loop(more, step, state)
-    return jnp.where(index == gone, to, side), Model(*i), held, rest, price, j
+    return side, jnp.stack((*i, held, rest, price, j, gone, to))
 
 
 def _without(cost: jax.Array, limit: jax.Array, side: jax.Array, out: jax.Array) -> Any:
