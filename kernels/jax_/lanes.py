@@ -132,14 +132,15 @@ def together(*rows: jax.Array) -> jax.Array:
     several of them share.  A reduction with several results is one pass: here over two rows of
     which the second is none.
     """
+    # -0 is the number that changes nothing when added, not even 0.
+    none = rows[0].dtype.type(-0.0)
     second = lax.broadcasted_iota(np.int32, (2, *rows[0].shape), 0) > 0
 
     def join(a: Any, b: Any) -> Any:
-        return tuple(lax.select(y != 0, y, x) for x, y in zip(a, b, strict=True))
+        return tuple(x + y for x, y in zip(a, b, strict=True))
 
-    pairs = tuple(jnp.where(second, jnp.zeros((), x.dtype), x[None]) for x in rows)
-    start = tuple(x.dtype.type(0) for x in rows)
-    return jnp.stack(lax.reduce(pairs, start, join, (0,)))
+    pairs = tuple(jnp.where(second, none, x[None]) for x in rows)
+    return jnp.stack(lax.reduce(pairs, (none,) * len(rows), join, (0,)))
 
 
 def least(x: jax.Array) -> jax.Array:

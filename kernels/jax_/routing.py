@@ -38,6 +38,8 @@ from fastroute.kernels.tolerances import ENLARGE, TINY
 from fastroute.kernels.types import Routing
 
 LARGEST = float(np.finfo(np.float64).max)
+#: Problems from NumPy that a processor solves in one call: they fit into its fast memory.
+CHUNK = 16384
 
 
 class Model(NamedTuple):
@@ -459,21 +461,53 @@ def solve(
     -------
     Routing
     """
+    batch, size = reward.shape
+    out = Routing(
+        np.empty((batch, size)),
+        np.empty(batch),
+        np.empty(batch),
+        np.empty(batch),
+        np.empty(batch, np.int64),
+    )
+    # Full lanes are added to the last problems, so that no second size is compiled for them.
+    step = lanes_for(batch)
+    if jax.default_backend() == "cpu":
+        step = min(step, CHUNK)
+    for start in range(0, batch, step):
+        rows = slice(start, min(start + step, batch))
+        problems = (x[rows] for x in (reward, cost, limit, budget))
+        _solve_chunk(*problems, Routing(*(x[rows] for x in out)), step)
+    return out
+
+
+def _solve_chunk(
+    reward: NDArray[np.float64],
+    cost: NDArray[np.float64],
+    limit: NDArray[np.float64],
+    budget: NDArray[np.float64],
+    out: Routing,
+    lanes: int,
+) -> None:
+    """Solve up to ``lanes`` problems in one call of JAX; ``out`` is written."""
     batch = len(reward)
-    # XLA takes subnormal numbers for zero, so this is done before.
-    dearest = np.where(limit > 0.0, cost, 0.0).max(axis=1)
+    fill = lanes - batch
+    # XLA takes subnormal numbers for zero, so small ones are made larger before.
+    tiny = min(cost.min(), budget.min()) < TINY
+    dearest = np.where(limit > 0.0, cost, 0.0).max(axis=1) if tiny else np.ones(batch)
     unit = np.where(dearest < TINY, ENLARGE, 1.0)
-    fill = lanes_for(batch) - batch
+    problems: tuple[NDArray[np.float64], ...] = reward, cost, limit, budget
     with np.errstate(over="ignore"):
-        scaled = reward, cost * unit[:, None], limit, budget * unit
-        padded = (np.pad(x, [(0, fill), *[(0, 0)] * (x.ndim - 1)]) for x in scaled)
-        share, value, price, marginal, status = (np.array(x)[:batch] for x in solve_rows(*padded))
-        price = np.minimum(price * unit, LARGEST)
-    out = Routing(share, value, price, np.maximum(marginal, -LARGEST), status.astype(np.int64))
+        if tiny:
+            problems = reward, cost * unit[:, None], limit, budget * unit
+        if fill:
+            problems = tuple(np.pad(x, [(0, fill), *[(0, 0)] * (x.ndim - 1)]) for x in problems)
+        found = Routing(*(np.asarray(x)[:batch] for x in solve_rows(*problems)))
+        out.share[:], out.value[:], out.status[:] = found.share, found.value, found.status
+        np.minimum(found.budget_price * unit, LARGEST, out=out.budget_price)
+    np.maximum(found.simplex_price, -LARGEST, out=out.simplex_price)
     # Budgets that no power of two makes large enough beside the costs.
     small = (budget < TINY) & (dearest >= TINY)
     if small.any():
         alone = host.solve(*(np.ascontiguousarray(x[small]) for x in (reward, cost, limit, budget)))
         for mine, theirs in zip(out, alone, strict=True):
             mine[small] = theirs
-    return out
