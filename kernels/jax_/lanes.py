@@ -148,11 +148,6 @@ def least(x: jax.Array) -> jax.Array:
     return fold(lambda a, b: (lax.select(a[0] < b[0], a[0], b[0]),), (x,), (np.inf,))[0]
 
 
-def largest(x: jax.Array) -> jax.Array:
-    """Largest entry over the models, minus infinity when there is none."""
-    return fold(lambda a, b: (lax.select(a[0] > b[0], a[0], b[0]),), (x,), (-np.inf,))[0]
-
-
 def at(one: jax.Array, *rows: jax.Array) -> Any:
     """Entries of ``rows`` of the one model where the mask is set; 0 where it is set for none."""
     chosen = tuple(jnp.where(one, x, jnp.zeros((), x.dtype)) for x in rows)

@@ -35,7 +35,7 @@ from fastroute.kernels.jax_.lanes import (
 )
 from fastroute.kernels.numba_ import routing as host
 from fastroute.kernels.tolerances import ENLARGE, TINY
-from fastroute.kernels.types import Routing
+from fastroute.kernels.types import F8, Routing
 
 LARGEST = float(np.finfo(np.float64).max)
 #: Problems from NumPy that a processor solves in one call: they fit into its fast memory.
@@ -45,7 +45,7 @@ CHUNK = 16384
 class Model(NamedTuple):
     """One model per lane, and its numbers, [lanes]."""
 
-    index: jax.Array  #: as a real number
+    slot: jax.Array  #: its index, as a real number
     reward: jax.Array
     cost: jax.Array
     limit: jax.Array
@@ -104,7 +104,7 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
     status = jnp.where(enough, OPTIMAL, NO_CAPACITY).astype(jnp.int32)
     status = jnp.where(j == len(reward), OVER_BUDGET, status)
     pair = (j >= 0.0) & (j < len(reward))
-    j = jnp.where(pair, j, i.index)
+    j = jnp.where(pair, j, i.slot)
     u_j, c_j, a_j = at(index == j, reward, cost, limit)
     gap = i.cost - c_j
     # The last step, which spends the budget exactly: between i and a cheaper j that enters, or
@@ -120,7 +120,7 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
     price = jnp.where(pair & (crossing > price), crossing, price)
     marginal = i.reward - rounded(price * i.cost)
     held, other, price, marginal, j = together(held, other, price, marginal, j)
-    mine, theirs = index == i.index, index == j
+    mine, theirs = index == i.slot, index == j
     side = jnp.where(mine | theirs, 0.0, jnp.where(index == gone, to, side))
     share = jnp.where(mine, held, jnp.where(theirs, other, jnp.where(side > 0.0, limit, 0.0)))
     # What follows is for problems that have no distribution within the limits or the budget.
@@ -144,7 +144,7 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
         jnp.where(enough, marginal, 0.0),
         status,
         jnp.where(here, jnp.where(enough, side, 1.0), 0.0),
-        jnp.where(enough, i.index, -1.0),
+        jnp.where(enough, i.slot, -1.0),
         jnp.where(enough, j, -1.0),
     )
 
@@ -179,7 +179,7 @@ def _fill(
 
     def behind(last: Model) -> jax.Array:
         """Tell which models come after ``last``."""
-        later = (cost > last.cost) | ((cost == last.cost) & (index > last.index))
+        later = (cost > last.cost) | ((cost == last.cost) & (index > last.slot))
         return (reward < last.reward) | ((reward == last.reward) & later)
 
     def better(a: Any, b: Any) -> Any:
@@ -254,7 +254,7 @@ def _walk(
         last = (needed <= given) & (needed <= room)
         going = (j < 0.0) & (excess > slack)
         none = crossing == jnp.inf
-        j = jnp.where(going & none, float(size), jnp.where(going & last, k.index, j))
+        j = jnp.where(going & none, float(size), jnp.where(going & last, k.slot, j))
         # Otherwise the giver is emptied or the taker filled, and the other one is marginal.
         going = going & ~last & ~none
         emptied = given <= room
@@ -262,7 +262,7 @@ def _walk(
         # What rounding leaves in a share is no mass, and moving it has no price.
         counts = going & (moved > rounded(rounding * jnp.minimum(i.limit, k.limit)))
         replaced = going & (emptied == enters)
-        gone = jnp.where(replaced, i.index, jnp.where(going, k.index, -1.0))
+        gone = jnp.where(replaced, i.slot, jnp.where(going, k.slot, -1.0))
         to = jnp.where(emptied, -1.0, 1.0).astype(side.dtype)
         entered = jnp.where(emptied, held, held - k.limit)
         left = jnp.where(emptied, held + k.limit, k.limit - room)
@@ -318,12 +318,12 @@ def _walk_far(
     def step(state: Any) -> Any:
         side, (*i, held, rest, price, j, excess, gone, to) = state
         i = Model(*i)
-        side = jnp.where(index == i.index, 0.0, jnp.where(index == gone, to, side))
+        side = jnp.where(index == i.slot, 0.0, jnp.where(index == gone, to, side))
         going = far & (j < 0.0) & (excess > slack)
         crossing, k = _nearest(reward, cost, limit, side, i)
         enters = k.cost < i.cost
         giver, taker = _where(enters, i, k), _where(enters, k, i)
-        left, spent = _without(cost, limit, side, index == k.index)
+        left, spent = _without(cost, limit, side, index == k.slot)
         taken = placed(left, taker.limit)
         kept = placed(left - taken, giver.limit)
         after = spent + rounded(taken * taker.cost) + rounded(kept * giver.cost) - b
@@ -339,10 +339,10 @@ def _walk_far(
         moved = jnp.where(emptied, given, room)
         counts = go & (moved > rounded(tol.rounding * jnp.minimum(i.limit, k.limit)))
         price = jnp.where(counts & (crossing > price), crossing, price)
-        gone = jnp.where(go, jnp.where(emptied, giver.index, taker.index), -1.0)
+        gone = jnp.where(go, jnp.where(emptied, giver.slot, taker.slot), -1.0)
         to = jnp.where(emptied, -1.0, 1.0).astype(side.dtype)
         i = _where(last, giver, _where(go, _where(emptied, taker, giver), i))
-        j = jnp.where(going & none, float(size), jnp.where(last, taker.index, j))
+        j = jnp.where(going & none, float(size), jnp.where(last, taker.slot, j))
         rest = jnp.where(last, jnp.minimum(left - part, taker.limit), rest)
         held = jnp.where(go, jnp.where(emptied, taken, kept), held)
         held = jnp.where(last, part, held)
@@ -443,10 +443,10 @@ def solve_rows(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: jax
 
 @in_double
 def solve(
-    reward: NDArray[np.float64],
-    cost: NDArray[np.float64],
-    limit: NDArray[np.float64],
-    budget: NDArray[np.float64],
+    reward: F8,
+    cost: F8,
+    limit: F8,
+    budget: F8,
 ) -> Routing:
     """Solve a batch of independent routing LPs.
 
@@ -475,39 +475,44 @@ def solve(
         step = min(step, CHUNK)
     for start in range(0, batch, step):
         rows = slice(start, min(start + step, batch))
-        problems = (x[rows] for x in (reward, cost, limit, budget))
-        _solve_chunk(*problems, Routing(*(x[rows] for x in out)), step)
+        problems = Problems(reward[rows], cost[rows], limit[rows], budget[rows])
+        _solve_chunk(problems, step, [x[rows] for x in out])
     return out
 
 
-def _solve_chunk(
-    reward: NDArray[np.float64],
-    cost: NDArray[np.float64],
-    limit: NDArray[np.float64],
-    budget: NDArray[np.float64],
-    out: Routing,
-    lanes: int,
-) -> None:
-    """Solve up to ``lanes`` problems in one call of JAX; ``out`` is written."""
-    batch = len(reward)
-    fill = lanes - batch
+class Problems(NamedTuple):
+    """Arguments of :func:`solve`."""
+
+    reward: F8
+    cost: F8
+    limit: F8
+    budget: F8
+
+
+def _solve_chunk(problems: Problems, lanes: int, out: list[NDArray[Any]]) -> None:
+    """Solve up to ``lanes`` problems in one call of JAX; the arrays of the answer are written."""
+    batch = len(problems.budget)
+    reward, cost, limit, budget = padded = problems
     # XLA takes subnormal numbers for zero, so small ones are made larger before.
     tiny = min(cost.min(), budget.min()) < TINY
-    dearest = np.where(limit > 0.0, cost, 0.0).max(axis=1) if tiny else np.ones(batch)
-    unit = np.where(dearest < TINY, ENLARGE, 1.0)
-    problems: tuple[NDArray[np.float64], ...] = reward, cost, limit, budget
-    with np.errstate(over="ignore"):
-        if tiny:
-            problems = reward, cost * unit[:, None], limit, budget * unit
-        if fill:
-            problems = tuple(np.pad(x, [(0, fill), *[(0, 0)] * (x.ndim - 1)]) for x in problems)
-        found = Routing(*(np.asarray(x)[:batch] for x in solve_rows(*problems)))
-        out.share[:], out.value[:], out.status[:] = found.share, found.value, found.status
-        np.minimum(found.budget_price * unit, LARGEST, out=out.budget_price)
-    np.maximum(found.simplex_price, -LARGEST, out=out.simplex_price)
-    # Budgets that no power of two makes large enough beside the costs.
-    small = (budget < TINY) & (dearest >= TINY)
-    if small.any():
-        alone = host.solve(*(np.ascontiguousarray(x[small]) for x in (reward, cost, limit, budget)))
+    if tiny:
+        dearest = np.where(limit > 0.0, cost, 0.0).max(axis=1)
+        unit = np.where(dearest < TINY, ENLARGE, 1.0)
+        with np.errstate(over="ignore"):
+            padded = Problems(reward, cost * unit[:, None], limit, budget * unit)
+    if lanes > batch:
+        none = [(0, lanes - batch)]
+        padded = Problems(*(np.pad(x, none + [(0, 0)] * (x.ndim - 1)) for x in padded))
+    for mine, found in zip(out, solve_rows(*padded), strict=True):
+        mine[:] = np.asarray(found)[:batch]
+    _, _, price, marginal, _ = out
+    if tiny:
+        with np.errstate(over="ignore"):
+            price *= unit
+    np.minimum(price, LARGEST, out=price)
+    np.maximum(marginal, -LARGEST, out=marginal)
+    if tiny and (small := (budget < TINY) & (dearest >= TINY)).any():
+        # Budgets that no power of two makes large enough beside the costs.
+        alone = host.solve(*(np.ascontiguousarray(x[small]) for x in problems))
         for mine, theirs in zip(out, alone, strict=True):
             mine[small] = theirs
