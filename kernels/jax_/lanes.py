@@ -125,22 +125,27 @@ def fold(join: Callable[[Any, Any], Any], rows: tuple[jax.Array, ...], none: Any
     return found
 
 
-def together(*rows: jax.Array) -> jax.Array:
-    """Stack ``rows``, arrays ``[lanes]`` of one type, and work them out in one pass.
+def kept(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """Return ``arrays``, all of one shape and type, worked out in one pass and once.
 
-    On a processor, XLA passes over the lanes once for every result and works out anew what
-    several of them share.  A reduction with several results is one pass: here over two rows of
-    which the second is none.
+    On a processor, XLA passes over the lanes once for every result, and works out anew what
+    several of them read.  A reduction with several results is one pass, whose results are kept:
+    here over two rows of which the second is none.
     """
     # -0 is the number that changes nothing when added, not even 0.
-    none = rows[0].dtype.type(-0.0)
-    second = lax.broadcasted_iota(np.int32, (2, *rows[0].shape), 0) > 0
+    none = arrays[0].dtype.type(-0.0)
+    second = lax.broadcasted_iota(np.int32, (2, *arrays[0].shape), 0) > 0
 
     def join(a: Any, b: Any) -> Any:
         return tuple(x + y for x, y in zip(a, b, strict=True))
 
-    pairs = tuple(jnp.where(second, none, x[None]) for x in rows)
-    return jnp.stack(lax.reduce(pairs, (none,) * len(rows), join, (0,)))
+    pairs = tuple(jnp.where(second, none, x[None]) for x in arrays)
+    return tuple(lax.reduce(pairs, (none,) * len(arrays), join, (0,)))
+
+
+def together(*rows: jax.Array) -> jax.Array:
+    """Stack ``rows``, arrays ``[lanes]`` of one type, worked out in one pass."""
+    return jnp.stack(kept(*rows))
 
 
 def least(x: jax.Array) -> jax.Array:

@@ -26,6 +26,7 @@ from fastroute.kernels.jax_.lanes import (
     fold,
     in_double,
     indices,
+    kept,
     lanes_for,
     least,
     over_models,
@@ -119,7 +120,7 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
     crossing = (i.reward - u_j) / gap
     price = jnp.where(pair & (crossing > price), crossing, price)
     marginal = i.reward - rounded(price * i.cost)
-    held, other, price, marginal, j = together(held, other, price, marginal, j)
+    held, other, price, marginal, j = kept(held, other, price, marginal, j)
     mine, theirs = index == i.slot, index == j
     side = jnp.where(mine | theirs, 0.0, jnp.where(index == gone, to, side))
     share = jnp.where(mine, held, jnp.where(theirs, other, jnp.where(side > 0.0, limit, 0.0)))
@@ -433,7 +434,7 @@ def solve_rows(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: jax
 
     def solved(problem: Any) -> Any:
         reward, cost, limit, budget = problem
-        share, *rest = _envelope(reward.T, cost.T, limit.T, budget)
+        share, *rest = _envelope(*kept(reward.T, cost.T, limit.T), budget)
         return share.T, *rest
 
     problems = tuple(block(x) for x in (reward, cost, limit, budget))
