@@ -153,15 +153,20 @@ def least(x: jax.Array) -> jax.Array:
     return fold(lambda a, b: (lax.select(a[0] < b[0], a[0], b[0]),), (x,), (np.inf,))[0]
 
 
-def at(one: jax.Array, *rows: jax.Array) -> Any:
+def entries(one: jax.Array, *rows: jax.Array) -> tuple[jax.Array, ...]:
     """Entries of ``rows`` of the one model where the mask is set; 0 where it is set for none."""
     chosen = tuple(jnp.where(one, x, jnp.zeros((), x.dtype)) for x in rows)
 
     def join(a: Any, b: Any) -> Any:
         return tuple(lax.select(y != 0, y, x) for x, y in zip(a, b, strict=True))
 
-    found = fold(join, chosen, (0.0,) * len(rows))
-    return found if len(rows) > 1 else found[0]
+    found: tuple[jax.Array, ...] = fold(join, chosen, (0.0,) * len(rows))
+    return found
+
+
+def at(one: jax.Array, x: jax.Array) -> jax.Array:
+    """Entry of ``x`` of the one model where the mask is set; 0 where it is set for none."""
+    return entries(one, x)[0]
 
 
 def total(x: jax.Array, start: ArrayLike = 0.0) -> jax.Array:

@@ -22,7 +22,7 @@ from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
 from fastroute.kernels.formulas import rounded
 from fastroute.kernels.jax_.lanes import (
     WIDTH,
-    at,
+    entries,
     fold,
     in_double,
     indices,
@@ -106,7 +106,7 @@ def solve_lanes(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: ja
     status = jnp.where(j == len(reward), OVER_BUDGET, status)
     pair = (j >= 0.0) & (j < len(reward))
     j = jnp.where(pair, j, i.slot)
-    u_j, c_j, a_j = at(index == j, reward, cost, limit)
+    u_j, c_j, a_j = entries(index == j, reward, cost, limit)
     gap = i.cost - c_j
     # The last step, which spends the budget exactly: between i and a cheaper j that enters, or
     # a dearer j that leaves.
