@@ -384,8 +384,13 @@ def _without(cost: jax.Array, limit: jax.Array, side: jax.Array, out: jax.Array)
 def _envelope(
     reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: jax.Array
 ) -> tuple[jax.Array, ...]:
-    """Shares, value, prices and status of :func:`solve_lanes`; the value has derivatives."""
-    return tuple(solve_lanes(reward, cost, limit, budget)[:5])
+    """Solve problems in rows ``[lanes, M]``; the value has derivatives.
+
+    Returns shares, value, prices and status.
+    """
+    u, c, a = kept(reward.T, cost.T, limit.T)
+    share, *rest = solve_lanes(u, c, a, budget)[:5]
+    return share.T, *rest
 
 
 @_envelope.defjvp
@@ -397,10 +402,11 @@ def _envelope_jvp(primals: Any, tangents: Any) -> Any:
     share, _, price, marginal, status = answer
     met = status == OPTIMAL
     price = jnp.where(met, price, 0.0)
+    each = price[:, None]
     # Multiplier of the limit: what a model is worth beyond the marginal one.
-    worth = jnp.where(met, jnp.maximum(reward - price * cost - marginal, 0.0), 0.0)
-    worth = jnp.where(limit > 0.0, worth, 0.0)
-    change = (share * (d_reward - price * d_cost) + worth * d_limit).sum(0) + price * d_budget
+    worth = jnp.maximum(reward - each * cost - marginal[:, None], 0.0)
+    worth = jnp.where(met[:, None] & (limit > 0.0), worth, 0.0)
+    change = (share * (d_reward - each * d_cost) + worth * d_limit).sum(1) + price * d_budget
     none = np.zeros(status.shape, jax.dtypes.float0)
     zeros = [jnp.zeros_like(x) for x in (share, price, marginal)]
     return answer, (zeros[0], change.astype(answer[1].dtype), zeros[1], zeros[2], none)
@@ -432,13 +438,8 @@ def solve_rows(reward: jax.Array, cost: jax.Array, limit: jax.Array, budget: jax
             x = jnp.pad(x, [(0, blocks * width - batch), *[(0, 0)] * (x.ndim - 1)])
         return x.reshape(blocks, width, *x.shape[1:])
 
-    def solved(problem: Any) -> Any:
-        reward, cost, limit, budget = problem
-        share, *rest = _envelope(*kept(reward.T, cost.T, limit.T), budget)
-        return share.T, *rest
-
     problems = tuple(block(x) for x in (reward, cost, limit, budget))
-    answers = lax.map(solved, problems)
+    answers = lax.map(lambda problem: _envelope(*problem), problems)
     return Routing(*(x.reshape(blocks * width, *x.shape[2:])[:batch] for x in answers))
 
 
