@@ -7,8 +7,9 @@ The rooms ``fastroute.scenarios``, ``fastroute.policies`` and ``fastroute.simula
 ``fr.scenario``, ``fr.policy`` and ``fr.simulate`` are functions in them.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from fastroute.lazy import lazy_names
 
 if TYPE_CHECKING:
     from fastroute.analyse import (
@@ -192,17 +193,5 @@ _HOME: Final = {
     "solve_routing": "solve",
 }
 
-# Hidden from type checkers, for which it would make every misspelt name an `Any`.
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        """Load a public name on first use."""
-        if name in _HOME:
-            value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-            globals()[name] = value
-            return value
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = lazy_names(__name__, _HOME)

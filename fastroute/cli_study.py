@@ -51,8 +51,7 @@ def run(
     results go to standard output, progress to standard error. A run that is interrupted or killed
     keeps what was done; the same command continues it. Exit code 1: some parts failed.
     """
-    from fastroute.report.answers import answer_of
-    from fastroute.report.page import write_page
+    from fastroute.report.page_stamp import page_is_current
     from fastroute.study import run_study
 
     found = _find_study(study)
@@ -63,9 +62,11 @@ def run(
         _print_plan(planned, executor, workers)
         return
     result = run_study(planned, out, executor=executor, workers=workers, progress=not quiet)
-    # Seconds of bootstrap in some studies, and needed twice.
-    answer = answer_of(result)
-    write_page(result.path, answer=answer)
+    unasked = result.study.answer is not None and not (result.path / "answer.md").exists()
+    undrawn = result.shards_run or unasked or not (result.path / "figures").exists()
+    # What is there of an earlier run stays: an answer takes seconds of bootstrap in some studies.
+    if undrawn or not page_is_current(result):
+        _draw(result, figures=bool(result.complete and undrawn))
     if not result.complete:
         counts = result.manifest["shards"]
         typer.echo(
@@ -75,11 +76,6 @@ def run(
             err=True,
         )
         raise typer.Exit(_SOME_FAILED)
-    unasked = result.study.answer is not None and not (result.path / "answer.md").exists()
-    if result.shards_run or unasked or not (result.path / "figures").exists():
-        from fastroute.report import write_report
-
-        write_report(result.path, answer=answer)
     if quiet:
         typer.echo(result.path)
         return
@@ -129,7 +125,8 @@ def report(
     and printed.
     """
     from fastroute.report import write_figures
-    from fastroute.report.page import DETAILS, PAGE, write_page
+    from fastroute.report.page import write_page
+    from fastroute.report.page_stamp import DETAILS, PAGE
     from fastroute.study import load
 
     place = out
@@ -193,6 +190,19 @@ def _find_study(name: str) -> "Study":
         return Study.preset(name)
     except StudyError as error:
         raise ValueError(f"{error}. Or give a file that ends in .toml") from None
+
+
+def _draw(result: "StoredStudy", *, figures: bool) -> None:
+    """Write the page of a study, and its figures."""
+    from fastroute.report.answers import answer_of
+    from fastroute.report.page import write_page
+
+    answer = answer_of(result)
+    write_page(result.path, answer=answer)
+    if figures:
+        from fastroute.report import write_report
+
+        write_report(result.path, answer=answer)
 
 
 def _attempts() -> int:

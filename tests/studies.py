@@ -105,7 +105,7 @@ class Shuffled(Executor):
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
         future: Future[Any] = Future()
         with self._ready:
-            self.calls.append(args[0])
+            self.calls.extend(args[1])
             self._waiting.append((future, functools.partial(fn, *args, **kwargs)))
             self._ready.notify()
         return future

@@ -43,6 +43,37 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
         assert f"\n  {command} " in done.stdout
 
 
+# What computes and draws, and takes long to import.
+COMPUTING = (
+    "distributed",
+    "highspy",
+    "jax",
+    "jinja2",
+    "llvmlite",
+    "matplotlib",
+    "numba",
+    "fastroute.analyse",
+    "fastroute.report.figures",
+    "fastroute.simulation.engine",
+)
+
+
+def imported(*arguments: str, among: tuple[str, ...] = COMPUTING) -> str:
+    """Run a command in a process of its own and return which of the modules it imported."""
+    code = (
+        "import sys; from fastroute.cli import app\n"
+        f"try: app({list(arguments)!r})\n"
+        "except SystemExit as end: assert not end.code\n"
+        f"print([name for name in {among!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stderr.splitlines()[-1]
+
+
+def test_presets_import_nothing_that_computes() -> None:
+    assert imported("presets", among=(*COMPUTING, "polars", "scipy")) == "[]"
+
+
 def test_presets_are_listed() -> None:
     result = runner.invoke(app, ["presets"])
     assert result.exit_code == 0
@@ -98,6 +129,42 @@ def test_run_a_preset_with_changes() -> None:
     assert other.exit_code == 2
     assert other.stderr.startswith("error: here: holds results of another study")
     assert "setting.seed: 9 -> 1" in other.stderr
+
+
+def test_a_study_that_is_done_is_shown_and_nothing_is_computed_or_drawn_again() -> None:
+    study = Study.preset("quickstart").with_setting(trials=2, horizon=100)
+    Path("one.toml").write_text(f'answer = "interval"\n{study.to_toml()}')
+    arguments = ["run", "one.toml", "--out", "here"]
+    first = runner.invoke(app, arguments)
+    assert first.exit_code == 0, first.output
+    before = {path: path.stat().st_mtime_ns for path in Path("here").rglob("*")}
+    shown = ("numba", "jax", "matplotlib", "jinja2", "highspy", "fastroute.report.page")
+    assert imported(*arguments, among=shown) == "[]"
+    again = runner.invoke(app, arguments)
+    assert again.stdout == first.stdout
+    assert {path: path.stat().st_mtime_ns for path in Path("here").rglob("*")} == before
+
+
+def test_a_page_that_does_not_show_the_study_is_written_again() -> None:
+    study = Study.preset("quickstart").with_setting(trials=2, horizon=100)
+    Path("one.toml").write_text(study.to_toml())
+    arguments = ["run", "one.toml", "--out", "here", "-q"]
+    assert runner.invoke(app, arguments).exit_code == 0
+    page = Path("here/report.html")
+    right = page.read_text()
+    assert runner.invoke(app, ["report", "here", "--details", "1"]).exit_code == 0
+    assert page.read_text() != right
+    for spoil in (lambda: None, page.unlink, lambda: page.write_bytes(b"\xff")):
+        spoil()
+        assert runner.invoke(app, arguments).exit_code == 0
+        assert page.read_text() == right
+    # A study that is not complete has a page of its moment only.
+    manifest = json.loads(Path("here/manifest.json").read_text())
+    Path("here/manifest.json").write_text(json.dumps({**manifest, "status": "interrupted"}))
+    assert runner.invoke(app, ["report", "here"]).exit_code == 0
+    assert "fastroute-page" not in page.read_text()
+    assert runner.invoke(app, arguments).exit_code == 0
+    assert "fastroute-page" in page.read_text()
 
 
 def test_run_the_short_form() -> None:

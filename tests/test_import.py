@@ -1,5 +1,7 @@
 """The public face: lazy, complete, and independent of the order of imports."""
 
+import ast
+import importlib
 import inspect
 import pickle
 import pydoc
@@ -105,3 +107,27 @@ def test_help_shows_the_function_and_it_pickles(name: str) -> None:
     function = getattr(fr, name)
     assert "Parameters" in pydoc.render_doc(function)
     assert pickle.loads(pickle.dumps(function)) is function
+
+
+# Packages whose names are loaded on first use.
+LAZY = ("fastroute", "fastroute.report", "fastroute.simulation", "fastroute.study")
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_a_package_of_late_names_has_them_all_for_readers_and_type_checkers(name: str) -> None:
+    package = importlib.import_module(name)
+    tree = ast.parse(Path(str(package.__file__)).read_text())
+    typed: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            for one in node.body:
+                assert isinstance(one, ast.ImportFrom)
+                typed |= {alias.name: str(one.module) for alias in one.names}
+    assert {"__version__", *typed} == {"__version__", *package.__all__}
+    for public, module in typed.items():
+        assert getattr(package, public) is getattr(importlib.import_module(module), public)
+        assert public in dir(package)
+        # Importing a module would put it in the place of a function of its name.
+        assert not (Path(str(package.__file__)).parent / f"{public}.py").exists()
+    with pytest.raises(AttributeError, match=rf"module '{name}' has no attribute 'nothing'"):
+        package.nothing  # noqa: B018

@@ -4,6 +4,7 @@ import itertools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from fastroute.kernels.codes import (
     VERTEX,
 )
 from fastroute.kernels.formulas import estimates
-from fastroute.kernels.jax_ import deployment, rng, routers
+from fastroute.kernels.jax_ import deployment, lanes, rng, routers
 from fastroute.kernels.numba_ import deployment as compiled
 from fastroute.kernels.numba_ import layout
 from fastroute.kernels.numba_ import shares as compiled_shares
@@ -157,3 +158,28 @@ def test_a_search_left_open_is_said_so() -> None:
     whole = solve_deployment(*problems, 2, backend="numba", infeasible="ignore")
     np.testing.assert_array_equal(found.deployed, whole.deployed)
     assert (found.method != whole.method).any()
+
+
+# --- Reductions -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 20, 70])
+def test_reductions_over_any_number_of_models(size: int) -> None:
+    draw = np.random.default_rng(size)
+    x = draw.normal(size=(size, 3))
+    chosen = draw.integers(-1, size, 3)
+    one = np.arange(size)[:, None] == chosen
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(lanes.least(jnp.array(x)), x.min(0))
+        found = lanes.entries(jnp.array(one), jnp.array(x), jnp.array(2.0 * x))
+        expected = np.where(chosen < 0, 0.0, x[chosen, np.arange(3)])
+        np.testing.assert_array_equal(found, [expected, 2.0 * expected])
+        ordered = np.add.accumulate(x)[-1]
+        np.testing.assert_array_equal(lanes.total(jnp.array(x)), ordered)
+
+
+def test_what_is_kept_is_what_was_given() -> None:
+    rows = np.array([[0.0, -0.0, np.nan], [np.inf, -np.inf, 1.5]], np.float32)
+    found = np.array(jax.jit(lanes.kept)(*jnp.array(rows)))
+    np.testing.assert_array_equal(found, rows)
+    assert np.signbit(found[0, 1])

@@ -99,6 +99,19 @@ def test_a_problem_does_not_depend_on_its_neighbours() -> None:
             np.testing.assert_array_equal(mine, theirs[:batch])
 
 
+def test_chunks_are_solved_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "CHUNK", 64)
+    rng = np.random.default_rng(6)
+    problems = random_problems(rng, 150, 5)
+    # Costs of the second chunk need another unit, budgets of the third one cannot have any.
+    problems.cost[64:128] *= 2.0**-1000
+    problems.budget[64:128] *= 2.0**-1000
+    problems.budget[128:140] = 2.0**-900
+    assert_bits(kernel.solve(*problems), compiled.solve(*problems), problems)
+    empty = kernel.solve(*problems.rows(slice(0)))
+    assert empty.share.shape == (0, 5)
+
+
 # --- Through solve_routing --------------------------------------------------------------------
 
 GOOD: dict[str, Any] = {

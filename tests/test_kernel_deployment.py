@@ -302,6 +302,33 @@ def test_a_limit_of_zero_is_an_absent_model(module: Any) -> None:
         np.testing.assert_array_equal(absent.status, left_out.status)
 
 
+def test_a_problem_does_not_depend_on_those_before_it() -> None:
+    """Neighbouring pools share their answer only where it is the same, to the last digit."""
+    rng = np.random.default_rng(31)
+    kept = 0
+    for k in range(20):
+        size = int(rng.integers(4, 24))
+        one = stage_problems(rng, size, tight=k % 2 == 0)
+        problems = Problems(*(np.repeat(x, 12, 0) for x in one))
+        problems.limit[:] = np.where(rng.random((12, size)) < 0.8, problems.limit, 0.0)
+        # The same pool twice, also with another budget, and the whole pool but for a poor model.
+        problems.limit[1], problems.limit[3] = problems.limit[0], problems.limit[2]
+        problems.budget[3] *= 1.01
+        problems.limit[4:6] = one.limit
+        problems.limit[5, int(problems.reward[5].argmin())] = 0.0
+        charge = np.zeros_like(problems.reward)
+        if k % 4 == 3:
+            charge[:] = rng.choice([0.0, 0.05], size)
+        together = compiled.solve(*problems, charge, 3)
+        for r in range(12):
+            row = slice(r, r + 1)
+            alone = compiled.solve(*problems.rows(row), charge[row], 3)
+            for name in ("deployed", "weight", "value", "gap", "budget_price", "method", "status"):
+                np.testing.assert_array_equal(getattr(together, name)[row], getattr(alone, name))
+            kept += int(together.nodes[r] < alone.nodes[0])
+    assert kept > 10
+
+
 # --- Limits of the search ---------------------------------------------------------------------
 
 
@@ -340,6 +367,14 @@ def test_the_last_open_branch_counts() -> None:
         answer = compiled.solve(*arguments, 2, node_limit)
         if answer.status[0] != NODE_LIMIT:
             assert answer.value[0] == pytest.approx(5.0 / 7.0), node_limit
+
+
+@BACKENDS
+def test_an_absent_model_far_dearer_than_all_others_is_none(module: Any) -> None:
+    """Over budget, not without capacity: in units of the dearest one there is, its cost is inf."""
+    answer = module.solve(*one([0.5, 0.5], [5e-324, 0.125], [1.0, 0.0], 0.0), 1)
+    assert answer.status[0] == OVER_BUDGET
+    np.testing.assert_array_equal(answer.weight[0], [1.0, 0.0])
 
 
 @BACKENDS

@@ -16,6 +16,7 @@ from fastroute.scenarios import (
     Scenario,
     UniformCost,
 )
+from fastroute.scenarios.optimum import optimum, surely_feasible
 
 
 def build(**changes: Any) -> Scenario:
@@ -330,3 +331,30 @@ def test_a_scenario_tied_to_a_horizon_refuses_another() -> None:
     with pytest.raises(ValueError, match=r"horizon=99 but scenario 'tied' .* horizon=100; build"):
         tied.resolve(99, 3)
     assert build().horizon is None
+
+
+@given(st.data())
+def test_what_is_surely_feasible_is_feasible(data: st.DataObject) -> None:
+    size, instances = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 3))
+    shape = (instances, size)
+    count = instances * size
+
+    def numbers(count: int, least: float, most: float) -> list[float]:
+        values = st.sampled_from([least, most, 0.5 * (least + most)]) | st.floats(least, most)
+        return data.draw(st.lists(values, min_size=count, max_size=count))
+
+    scenario = Scenario(
+        np.reshape(numbers(count, 0.0, 1.0), shape),
+        np.reshape(numbers(count, 0.0, 2.0), shape),
+        limit=numbers(size, 0.1, 1.0),
+        arrival=[0, *data.draw(st.tuples(*[st.sampled_from([0, 5])] * (size - 1)))],
+    )
+    world = scenario.resolve(10, instances)
+    max_deployed = data.draw(st.integers(1, size))
+    budget = data.draw(st.floats(0.0, 3.0))
+    first = (world.arrival <= 0)[None, :]
+    found = optimum(world, first, budget, max_deployed, "numba")
+    sure = surely_feasible(world, budget, max_deployed)
+    assert not sure or (found.status == 0).all()
+    # Where all traffic fits to the cheapest model and the budget is ample, nothing is left to ask.
+    assert sure or (world.limit < 1.0).any() or budget < 2.1

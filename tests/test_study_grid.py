@@ -310,7 +310,7 @@ def test_shards_are_whole_blocks_of_like_work(horizon: int) -> None:
     assert size % 64 == 0
     assert 64 <= size <= 4096
     if 64 < size < 4096:
-        assert size * horizon <= 20_000_000 < 2 * size * horizon
+        assert size * horizon <= 40_000_000 < 2 * size * horizon
 
 
 def test_counting_cells_is_laying_them_out() -> None:

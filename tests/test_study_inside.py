@@ -1,6 +1,7 @@
 """A run directory that was tampered with or damaged: nothing outside is touched, all is mended."""
 
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -499,3 +500,21 @@ def test_a_damaged_journal_of_a_killed_run_costs_nothing(
             one.shards.select("sha256", "regret", "cost").collect() for one in (stored, whole)
         )
         assert found.equals(wanted)
+
+
+def test_several_files_are_written_at_once(tmp_path: Path) -> None:
+    inside = SafeFolder(tmp_path)
+    contents = {f"shards/{key}/{place}.parquet": b"%d" % place for key in "ab" for place in (0, 1)}
+    for _ in range(2):
+        entries = inside.write_all({**contents, "one": b""})
+        assert [entry["bytes"] for entry in entries] == [1, 1, 1, 1, 0]
+        written = {path for path in tmp_path.rglob("*") if path.is_file()}
+        assert written == {tmp_path / name for name in (*contents, "one")}
+        for entry, (name, content) in zip(entries, contents.items(), strict=False):
+            assert (tmp_path / name).read_bytes() == content
+            assert entry["sha256"] == hashlib.sha256(content).hexdigest()
+    (tmp_path / "away").symlink_to(tmp_path / "shards")
+    for name in ("away/x", "../x"):
+        with pytest.raises(RunDirectoryError):
+            inside.write_all({"shards/c/0.parquet": b"", name: b""})
+        assert not (tmp_path / "shards/c").exists()

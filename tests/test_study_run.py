@@ -314,11 +314,17 @@ def test_a_full_disk_stops_the_study_and_costs_nothing(
 
         return fail
 
-    from fastroute.study import finish, journal, store
+    from fastroute.study import files, finish, journal
 
     with pytest.MonkeyPatch.context() as patch:
         if where == "shard":
-            patch.setattr(store, "_write_bytes", full(store._write_bytes, 3))
+            anything = files._replace
+            shard = full(anything, 3)
+
+            def replace(place: Path, write: Any) -> Any:
+                return (shard if "shards" in place.parts else anything)(place, write)
+
+            patch.setattr(files, "_replace", replace)
         elif where == "journal":
             patch.setattr(journal.Journal, "append", full(journal.Journal.append, 2))
         else:

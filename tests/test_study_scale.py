@@ -21,11 +21,11 @@ class Refusing(Executor):
 
     def __init__(self) -> None:
         self.asked = 0.0
-        self.job: Any = None
+        self.jobs: list[Any] = []
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
         self.asked = time.perf_counter()
-        self.job = args[0]
+        self.jobs = args[1]
         raise KeyboardInterrupt
 
 
@@ -97,8 +97,9 @@ def resume(tmp_path: Path, cells: int, shards: int) -> dict[str, float]:
             run_study(study, path, executor=executor, progress=False)
         found[f"{name}, s"] = executor.asked - started
         found[f"{name}: ended, s"] = time.perf_counter() - executor.asked
-        assert (executor.job.first, executor.job.stop) == (64 * shards - 64, 64 * shards)
-        assert executor.job.key == laid[-1].key
+        (job,) = executor.jobs
+        assert (job.first, job.stop) == (64 * shards - 64, 64 * shards)
+        assert job.key == laid[-1].key
         assert not (path / JOURNAL).exists()
     started = time.perf_counter()
     status = status_of(load(path))

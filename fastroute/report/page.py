@@ -14,6 +14,7 @@ from fastroute.report.model_tables import models_table
 from fastroute.report.notices import notices
 from fastroute.report.page_charts import parts_charts, regret_charts, spend_chart
 from fastroute.report.page_data import PageData, WorldReport, collect_page_data
+from fastroute.report.page_stamp import DETAILS, PAGE, page_stamp
 from fastroute.report.page_tables import (
     HeaderCell,
     PageTable,
@@ -32,11 +33,6 @@ from fastroute.study import RunDirectoryError, load
 from fastroute.study.errors import DamagedError
 from fastroute.study.files import SafeFolder, write_file
 from fastroute.study.store import text_writer
-
-#: Name of the page in the run directory.
-PAGE: Final = "report.html"
-#: Cells that are shown in detail, unless the caller says.
-DETAILS: Final = 120
 
 
 class Section(NamedTuple):
@@ -101,7 +97,8 @@ def write_page(
     stored = load(path)
     stored.check_frames()
     try:
-        content = render(collect_page_data(stored, details), answer or answer_of(stored))
+        stamp = page_stamp(stored, details)
+        content = render(collect_page_data(stored, details), answer or answer_of(stored), stamp)
     except (DamagedError, pl.exceptions.PolarsError) as error:
         raise RunDirectoryError(
             f"{path}: {error}; run the study again: it computes the damaged parts again"
@@ -114,8 +111,8 @@ def write_page(
     return Path(out)
 
 
-def render(data: PageData, answer: Answer | None) -> str:
-    """Return the page as HTML."""
+def render(data: PageData, answer: Answer | None, stamp: str) -> str:
+    """Return the page as HTML, with the mark of what it shows in it."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -149,6 +146,7 @@ def render(data: PageData, answer: Answer | None) -> str:
         parts={part: {"colour": colour, "hatch": hatch} for part, (colour, hatch) in PARTS.items()},
         line_width=RC["lines.linewidth"],
         version=data.stored.manifest["versions"]["fastroute"],
+        stamp=stamp,
     )
 
 

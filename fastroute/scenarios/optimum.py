@@ -1,6 +1,6 @@
 """The moving optimum: the value of the best deployment of each pool of models."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from fastroute.solve.status import round_up
 from fastroute.solve.validate import Batch
 
 F8 = NDArray[np.float64]
+
+# Further from a limit than any tolerance of the solvers.
+_CLEAR: Final = 1e-6
 
 
 class Optimum(NamedTuple):
@@ -45,27 +48,57 @@ def optimum(
     Optimum
         Where no distribution meets the budget, the value is that of the cheapest one.
     """
-    shape = (len(pools), len(world.reward_mean), pools.shape[1])
+    trials, count, size = len(world.reward_mean), len(pools), pools.shape[1]
 
+    # The pools of a trial follow one another: the search keeps its answer from one to the next
+    # where only models come or go that are of no use.
     def flat(array: Any) -> F8:
         # Always a copy: a read-only view would be another type, and compiled once more.
-        return np.array(np.broadcast_to(array, shape), order="C").reshape(-1, shape[2])
+        every = np.broadcast_to(array, (trials, count, size))
+        return np.array(every, order="C").reshape(-1, size)
 
-    reward = flat(world.reward_mean)
+    def by_pool(array: NDArray[Any]) -> Any:
+        return np.ascontiguousarray(array.reshape(trials, count, *array.shape[1:]).swapaxes(0, 1))
+
+    reward = flat(world.reward_mean[:, None, :])
     batch = Batch(
         (len(reward),),
         reward,
-        flat(world.cost_mean),
-        flat(np.where(pools, world.limit, 0.0)[:, None, :]),
+        flat(world.cost_mean[:, None, :]),
+        flat(np.where(pools, world.limit, 0.0)),
         np.full(len(reward), budget),
     )
     answer = deploy(batch, np.zeros_like(reward), max_deployed, backend=backend)
     return Optimum(
-        answer.value.reshape(shape[:2]),
-        answer.weight.reshape(shape),
-        answer.budget_price.reshape(shape[:2]),
-        answer.status.reshape(shape[:2]),
+        by_pool(answer.value),
+        by_pool(answer.weight),
+        by_pool(answer.budget_price),
+        by_pool(answer.status),
     )
+
+
+def surely_feasible(world: World, budget: float, max_deployed: int) -> bool:
+    """Tell whether the cheapest models of round 0 carry all traffic, and well within the budget.
+
+    A look without a solver: where it holds, :func:`refuse_infeasible` has nothing to refuse; where
+    it does not, nothing is known.
+
+    Parameters
+    ----------
+    world : World
+    budget : float
+        Largest mean cost.
+    max_deployed : int
+        M_max.
+    """
+    cost = np.where(world.arrival <= 0, world.cost_mean, np.inf)
+    cheapest = np.argsort(cost, axis=1)[:, :max_deployed]
+    cost = np.take_along_axis(cost, cheapest, axis=1)
+    limit = np.where(np.isfinite(cost), world.limit[cheapest], 0.0)
+    carried = limit.cumsum(axis=1)
+    share = np.diff(np.minimum(carried, 1.0), prepend=0.0, axis=1)
+    spend = (share * np.where(limit > 0.0, cost, 0.0)).sum(axis=1)
+    return bool((carried[:, -1] >= 1.0 + _CLEAR).all() and (spend <= budget * (1.0 - _CLEAR)).all())
 
 
 def refuse_infeasible(world: World, found: Optimum, budget: float, max_deployed: int) -> None:

@@ -343,6 +343,9 @@ def _run_all(
                 future.cancel()
             raise
 
+    if len(chunks) == 1:
+        # To start a thread takes as long as a small chunk.
+        return collect(task, [run_chunk(task, *chunks[0], report)], chunks[0][0])
     # Curves of a chunk are counted in many bins, which chunks share: some are put together first.
     groups = (chunks[k : k + TOGETHER] for k in range(0, len(chunks), TOGETHER))
     with ThreadPoolExecutor(threads) as pool:

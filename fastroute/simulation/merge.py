@@ -1,7 +1,7 @@
 """Putting the accounts of all chunks together, in the order of the trials."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ F8 = NDArray[np.float64]
 
 # Parts that are joined at once.
 _JOINED = 16
+# Below the 97.5 % quantile of the normal law, and so of every Student law.
+_NORMAL: Final = 1.95
 
 
 class Accounts(NamedTuple):
@@ -205,17 +207,30 @@ def _overspending(finals: dict[str, NDArray[Any]], budget: float) -> list[str]:
             "A longer run would overspend.",
         ),
     ):
-        mean, _, half = mean_with_margin(finals[name])
-        if half is not None and mean - half > budget:
+        found = above_bound(finals[name], budget)
+        if found is not None and found[0] - found[1] > budget:
+            mean, half = found
             ends = f"{mean / budget - 1.0:.2%} (± {half / budget:.2%})" if budget else f"{mean:.3g}"
             return [f"The mean cost is {ends} above the budget{when}. {then}"]
     return []
 
 
+def above_bound(x: F8, bound: float) -> tuple[float, float] | None:
+    """Return the mean and half its 95 % interval where all of that is at a bound or above it.
+
+    Student's quantile is above that of the normal law, which needs no SciPy: to import that takes
+    as long as a short run, and is hardly ever needed.
+    """
+    mean, count = float(x.mean()), len(x)
+    if count < 2 or mean - _NORMAL * float(x.std(ddof=1) / np.sqrt(count)) < bound:
+        return None
+    mean, _, half = mean_with_margin(x)
+    return None if half is None or mean - half < bound else (mean, half)
+
+
 def _below_zero(finals: dict[str, NDArray[Any]]) -> list[str]:
     """Say where the priced regret is below zero, its whole 95 % interval included."""
-    mean, _, half = mean_with_margin(finals["priced_regret"])
-    if half is None or mean + half > -NEAR_ZERO:
+    if above_bound(-finals["priced_regret"], NEAR_ZERO) is None:
         return []
     return [
         "The priced regret is below zero: over time the policy mixed more models, moved spending "

@@ -52,6 +52,33 @@ def prepare(reward: ArrayLike, cost: ArrayLike, limit: ArrayLike, budget: ArrayL
         )
     )
     full = common_shape(u, c, a, b)
+    if not _within(u, c, a, b):
+        _refuse(u, c, a, b)
+    flat = int(np.prod(full[:-1], dtype=np.int64))
+    models = [
+        np.ascontiguousarray(np.broadcast_to(x, full)).reshape(flat, full[-1]) for x in (u, c, a)
+    ]
+    budgets = np.ascontiguousarray(np.broadcast_to(b, full[:-1])).reshape(flat)
+    return Batch(full[:-1], models[0], models[1], models[2], budgets)
+
+
+def _within(reward: F8, cost: F8, limit: F8, budget: F8) -> bool:
+    """Tell whether all numbers are allowed, from the ends of their ranges alone."""
+    if 0 in (reward.size, cost.size, limit.size, budget.size):
+        return False
+    return bool(
+        -LARGEST_REWARD <= reward.min()
+        and reward.max() <= LARGEST_REWARD
+        and cost.min() >= 0.0
+        and cost.max() < np.inf
+        and limit.min() > 0.0
+        and limit.max() <= 1.0
+        and budget.min() >= 0.0
+    )
+
+
+def _refuse(u: F8, c: F8, a: F8, b: F8) -> None:
+    """Raise ValueError with the first number that is not allowed."""
     for name, array in (("reward", u), ("cost", c)):
         checks.refuse_entries(
             name, array, ~np.isfinite(array), "is not finite", f"use a finite {name}"
@@ -75,12 +102,6 @@ def prepare(reward: ArrayLike, cost: ArrayLike, limit: ArrayLike, budget: ArrayL
     checks.refuse_entries(
         "budget", b, b < 0.0, "is negative", "use a budget >= 0, or np.inf for none"
     )
-    flat = int(np.prod(full[:-1], dtype=np.int64))
-    models = [
-        np.ascontiguousarray(np.broadcast_to(x, full)).reshape(flat, full[-1]) for x in (u, c, a)
-    ]
-    budgets = np.ascontiguousarray(np.broadcast_to(b, full[:-1])).reshape(flat)
-    return Batch(full[:-1], models[0], models[1], models[2], budgets)
 
 
 def common_shape(reward: Any, cost: Any, limit: Any, budget: Any) -> tuple[int, ...]:

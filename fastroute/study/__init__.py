@@ -1,10 +1,18 @@
-"""Studies: what to run (TOML), the running, and the directory it leaves behind."""
+"""Studies: what to run (TOML), the running, and the directory it leaves behind.
 
-from fastroute.study.errors import ExecutorError, RunDirectoryError, StudyError
-from fastroute.study.run import run_study
-from fastroute.study.schema import Study, preset_names
-from fastroute.study.specs import PolicySpec, ScenarioSpec, Setting, Store
-from fastroute.study.stored import StoredStudy, load
+Each name is loaded on first use: what reads a study needs nothing of what runs one.
+"""
+
+from typing import TYPE_CHECKING
+
+from fastroute.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from fastroute.study.errors import ExecutorError, RunDirectoryError, StudyError
+    from fastroute.study.run import run_study
+    from fastroute.study.schema import Study, preset_names
+    from fastroute.study.specs import PolicySpec, ScenarioSpec, Setting, Store
+    from fastroute.study.stored import StoredStudy, load
 
 __all__ = [
     "ExecutorError",
@@ -20,3 +28,22 @@ __all__ = [
     "preset_names",
     "run_study",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "ExecutorError": "errors",
+            "PolicySpec": "specs",
+            "RunDirectoryError": "errors",
+            "ScenarioSpec": "specs",
+            "Setting": "specs",
+            "Store": "specs",
+            "StoredStudy": "stored",
+            "Study": "schema",
+            "StudyError": "errors",
+            "load": "stored",
+            "preset_names": "schema",
+            "run_study": "run",
+        },
+    )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.scenarios.costs import BudgetMarks, budget_marks
-from fastroute.scenarios.optimum import optimum, refuse_infeasible
+from fastroute.scenarios.optimum import optimum, refuse_infeasible, surely_feasible
 from fastroute.simulation.blocks import BLOCK
 from fastroute.simulation.settings import MAX_CURVE_TRIALS, MAX_STORED_STAGE_ROWS, Settings
 from fastroute.study.axes import value_label
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from fastroute.scenarios.base import World
 
 #: A shard of automatic size has at most this many trial-rounds (half a second or so) ...
-SHARD_ROUNDS: Final = 20_000_000
+SHARD_ROUNDS: Final = 40_000_000
 #: ... and at most this many trials.
 SHARD_TRIALS: Final = 4096
 
@@ -466,9 +466,10 @@ class _CellBuilder:
         key = (name, horizon, max_deployed, budget)
         if key not in self._feasible:
             world = self._world(name, scenario, horizon)[0]
-            first = (world.arrival <= 0)[None, :]
-            found = optimum(world, first, budget, max_deployed, "numba")
-            refuse_infeasible(world, found, budget, max_deployed)
+            if not surely_feasible(world, budget, max_deployed):
+                first = (world.arrival <= 0)[None, :]
+                found = optimum(world, first, budget, max_deployed, "numba")
+                refuse_infeasible(world, found, budget, max_deployed)
             self._feasible.add(key)
 
     def _axes(self, point: Point, options: Mapping[str, Any]) -> dict[str, Any]:

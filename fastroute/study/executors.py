@@ -1,15 +1,15 @@
 """Where shards are computed: threads, processes, a Dask cluster, or any executor.
 
 Everything is behind the interface of :class:`concurrent.futures.Executor`; this module adds what
-that interface leaves open: how many shards to keep in flight, what to do when workers died, and
-how to stop.
+that interface leaves open: how many tasks to keep in flight, what to do when workers died, and
+how to stop. A task is one shard or several small ones.
 """
 
 import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import (
     BrokenExecutor,
     Executor,
@@ -20,7 +20,7 @@ from concurrent.futures import (
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fastroute.study.errors import ExecutorError
-from fastroute.study.work import Job, ShardResult, run_shard, start_worker
+from fastroute.study.work import FailedShard, Job, ShardResult, run_shard, run_shards, start_worker
 from fastroute.words import unknown_name
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-#: Shards in flight per worker: one that runs, one that waits, so that no worker is idle.
+#: Of a task, what each of its shards came to.
+Results = list[ShardResult | FailedShard]
+
+#: Tasks in flight per worker: one that runs, one that waits, so that no worker is idle.
 _AHEAD: Final = 2
 # New processes read the script again, and find nothing to read or come here once more.
 _CANNOT_START: Final = (
@@ -44,8 +47,8 @@ class Pool(Protocol):
 
     name: str
 
-    def submit(self, job: Job) -> "Future[ShardResult]":
-        """Compute a shard.
+    def submit(self, jobs: Sequence[Job]) -> "Future[Results]":
+        """Compute the shards of a task.
 
         Raises
         ------
@@ -55,7 +58,7 @@ class Pool(Protocol):
         ...
 
     def max_in_flight(self) -> int:
-        """Return how many shards to keep in flight."""
+        """Return how many tasks to keep in flight."""
         ...
 
     def restart(self) -> bool:
@@ -77,8 +80,11 @@ class Threads:
         self._advance = advance
         self._stop = threading.Event()
 
-    def submit(self, job: Job) -> "Future[ShardResult]":
-        """Compute a shard on a thread."""
+    def submit(self, jobs: Sequence[Job]) -> "Future[Results]":
+        """Compute the shards of a task on a thread."""
+        return self._executor.submit(run_shards, self._compute, jobs)
+
+    def _compute(self, job: Job) -> ShardResult:
         reported = 0
 
         def progress(done: int, total: int) -> None:
@@ -88,10 +94,10 @@ class Threads:
             self._advance(done - reported)
             reported = done
 
-        return self._executor.submit(run_shard, job, progress)
+        return run_shard(job, progress)
 
     def max_in_flight(self) -> int:
-        """Return how many shards to keep in flight."""
+        """Return how many tasks to keep in flight."""
         return _AHEAD * self._workers
 
     def restart(self) -> bool:
@@ -132,12 +138,12 @@ class Processes:
             self._workers, mp_context=context, initializer=start_worker, initargs=(there,)
         )
 
-    def submit(self, job: Job) -> "Future[ShardResult]":
-        """Compute a shard in a process."""
-        return self._executor.submit(run_shard, job)
+    def submit(self, jobs: Sequence[Job]) -> "Future[Results]":
+        """Compute the shards of a task in a process."""
+        return self._executor.submit(run_shards, run_shard, jobs)
 
     def max_in_flight(self) -> int:
-        """Return how many shards to keep in flight."""
+        """Return how many tasks to keep in flight."""
         return _AHEAD * self._workers
 
     def restart(self) -> bool:
@@ -170,16 +176,16 @@ class Dask:
         self.name = name
         self._client = client
         self._close = close
-        # Not pure: a shard that is computed again is a new task, not the old one's error.
+        # Not pure: a task that is computed again is a new one, not the old one's error.
         self._executor = client.get_executor(pure=False)
 
-    def submit(self, job: Job) -> "Future[ShardResult]":
-        """Compute a shard on a worker of the cluster."""
-        future: Future[ShardResult] = self._executor.submit(run_shard, job)
+    def submit(self, jobs: Sequence[Job]) -> "Future[Results]":
+        """Compute the shards of a task on a worker of the cluster."""
+        future: Future[Results] = self._executor.submit(run_shards, run_shard, jobs)
         return future
 
     def max_in_flight(self) -> int:
-        """Return how many shards to keep in flight; a cluster may grow and shrink."""
+        """Return how many tasks to keep in flight; a cluster may grow and shrink."""
         threads = sum(self._client.nthreads().values())
         return _AHEAD * max(int(threads), 1)
 
@@ -201,17 +207,17 @@ class UserExecutor:
         self._executor = executor
         known = getattr(executor, "_max_workers", None)
         self._workers = workers or (known if isinstance(known, int) else cores())
-        self._futures: set[Future[ShardResult]] = set()
+        self._futures: set[Future[Results]] = set()
 
-    def submit(self, job: Job) -> "Future[ShardResult]":
-        """Compute a shard wherever the executor does."""
-        future = self._executor.submit(run_shard, job)
+    def submit(self, jobs: Sequence[Job]) -> "Future[Results]":
+        """Compute the shards of a task wherever the executor does."""
+        future = self._executor.submit(run_shards, run_shard, jobs)
         self._futures.add(future)
         future.add_done_callback(self._futures.discard)
         return future
 
     def max_in_flight(self) -> int:
-        """Return how many shards to keep in flight."""
+        """Return how many tasks to keep in flight."""
         return _AHEAD * self._workers
 
     def restart(self) -> bool:

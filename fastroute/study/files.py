@@ -4,13 +4,16 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, Final
 
 from fastroute.study.errors import RunDirectoryError
 from fastroute.study.names import final_name, leaves_folder
 
+# Files that are written side by side.
+_FLUSHED_AT_ONCE: Final = 8
 _SYSTEM_ERROR: Final = re.compile(r"\(os error (\d+)\)")
 
 
@@ -84,6 +87,27 @@ class SafeFolder:
             self.make_folder(name.rpartition("/")[0])
         return write_file(path, write)
 
+    def write_all(self, contents: Mapping[str, bytes]) -> list[dict[str, Any]]:
+        """Write several files, and the folders that they are in; each as :func:`write_file`.
+
+        They are flushed side by side, which takes a disk little longer than one of them.
+        """
+        paths = [self.file(name) for name in contents]
+        changed = {path.parent for path in paths}
+        for folder in sorted({name.rpartition("/")[0] for name in contents}):
+            if folder and not (path := self.folder(folder)).is_dir():
+                make_directory(path.parent)
+                path.mkdir(exist_ok=True)
+                changed.add(path.parent)
+
+        def write(path: Path, content: bytes) -> dict[str, Any]:
+            return _replace(path, lambda place: place.write_bytes(content))
+
+        with ThreadPoolExecutor(min(len(paths), _FLUSHED_AT_ONCE)) as pool:
+            entries = list(pool.map(write, paths, contents.values()))
+            list(pool.map(sync_directory, changed))
+        return entries
+
     def make_folder(self, name: str) -> None:
         """Make a folder and those above it."""
         make_directory(self.folder(name))
@@ -140,6 +164,13 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> dict[str, Any]:
     OSError
         When the disk is full or fails; the file is then as it was before.
     """
+    entry = _replace(path, write)
+    sync_directory(path.parent)
+    return entry
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> dict[str, Any]:
+    """Do what :func:`write_file` does but for flushing the name."""
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     # What has this name is of a process that was killed. The file is made here, so that the one
     # that is written to is never one that a link leads to.
@@ -160,7 +191,6 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> dict[str, Any]:
         raise OSError(number, os.strerror(number), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
-    sync_directory(path.parent)
     return {"sha256": digest, "bytes": size}
 
 

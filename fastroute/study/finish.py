@@ -52,14 +52,14 @@ def write_frames(directory: RunDirectory) -> list[Record]:
     import polars as pl
 
     cells = cells_frame(directory.cells)
-    parameters = {name: cells.schema[name] for name in (*PARAMETERS, *axis_names(directory.cells))}
+    parameters = cells.select(*PARAMETERS, *axis_names(directory.cells))
     directory.inside.clear(PARTS, is_part)
     damaged: list[Record] = []
     warnings: list[list[str]] = []
     used: set[str] = set()
     try:
-        stacks = {name: _FrameBuffer(directory.inside, name) for name in FRAMES}
-        for row in cells.iter_rows(named=True):
+        stacks = {name: _FrameBuffer(directory.inside, name, parameters) for name in FRAMES}
+        for place, row in enumerate(cells.iter_rows(named=True)):
             records = plan_cell(storage_mode(row), directory.records.of(row["key"])).usable
             used.update(record.name for record in records)
             accounts = _read(directory.path, row, records, damaged)
@@ -67,7 +67,7 @@ def write_frames(directory: RunDirectory) -> list[Record]:
                 continue
             warnings.append(cell_warnings(row, accounts))
             for name, stack in stacks.items():
-                stack.add(with_parameters(TABLES[name](row, accounts), row, parameters))
+                stack.add(place, TABLES[name](row, accounts))
         if damaged:
             return damaged
         for name, stack in stacks.items():
@@ -81,31 +81,35 @@ def write_frames(directory: RunDirectory) -> list[Record]:
 
 
 class _FrameBuffer:
-    """A frame that grows; what does not fit into memory goes to files."""
+    """A frame that grows by the rows of cells; what does not fit into memory goes to files."""
 
-    def __init__(self, inside: SafeFolder, name: str) -> None:
+    def __init__(self, inside: SafeFolder, name: str, parameters: "pl.DataFrame") -> None:
         self._inside = inside
         self._name = name
+        self._parameters = parameters
+        self._places: list[int] = []
         self._held: list[pl.DataFrame] = []
         self._bytes = 0.0
         self._files: list[Path] = []
 
-    def add(self, frame: "pl.DataFrame") -> None:
+    def add(self, place: int, frame: "pl.DataFrame") -> None:
+        self._places.append(place)
         self._held.append(frame)
         self._bytes += frame.estimated_size()
         if self._bytes > _HELD_BYTES:
-            import polars as pl
-
             file = f"{PARTS}/{self._name}-{len(self._files)}.parquet"
-            self._inside.write(file, pl.concat(self._held).write_parquet)
+            self._inside.write(file, self._joined().write_parquet)
             self._files.append(self._inside.file(file))
-            self._held, self._bytes = [], 0.0
+            self._places, self._held, self._bytes = [], [], 0.0
+
+    def _joined(self) -> "pl.DataFrame":
+        return with_parameters(self._held, self._parameters[self._places])
 
     def write(self, place: Path) -> None:
         import polars as pl
 
         lazy = [pl.scan_parquet(file, glob=False) for file in self._files]
-        lazy += [pl.concat(self._held).lazy()] if self._held else []
+        lazy += [self._joined().lazy()] if self._held else []
         pl.concat(lazy).sink_parquet(place, row_group_size=_ROWS_IN_GROUP)
 
 

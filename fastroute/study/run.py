@@ -176,13 +176,13 @@ class _Session:
         try:
             for _ in range(_REPAIRS):
                 plans = self._plans()
-                if any(plan.missing for plan in plans.values()):
+                if missing := sum(len(plan.missing) for plan in plans.values()):
                     if pool is None:
                         pool = open_pool(executor, workers, self.report.advance)
                         self.directory.session["executor"] = pool.name
                     self._begin(plans)
                     self._live = isinstance(pool, Threads)
-                    run_jobs(pool, self._jobs(plans), self._done, self._failed)
+                    run_jobs(pool, self._jobs(plans), missing, self._done, self._failed)
                 if self.failures:
                     break
                 damaged = write_frames(self.directory)

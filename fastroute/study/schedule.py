@@ -1,4 +1,4 @@
-"""Scheduling of shards: submit them, collect results, and retry what failed."""
+"""Scheduling of shards: put them into tasks, submit these, collect results, retry what failed."""
 
 import queue
 import traceback
@@ -8,11 +8,16 @@ from concurrent.futures import BrokenExecutor, CancelledError, Future
 from typing import Final
 
 from fastroute.study.errors import ExecutorError
-from fastroute.study.executors import Pool
-from fastroute.study.work import Job, ShardResult
+from fastroute.study.executors import Pool, Results
+from fastroute.study.work import FailedShard, Job, ShardResult
 
 #: Attempts at a shard before it is set aside.
 ATTEMPTS: Final = 3
+# A task has as many shards as are worth about a second: more is lost when a worker dies, less goes
+# into sending them. What a shard takes on a worker, beside its rounds, and each of those:
+_TASK_SECONDS: Final = 0.5
+_SHARD_SECONDS: Final = 4e-3
+_ROUND_SECONDS: Final = 25e-9
 # Times that all workers may die in a row without a single shard in between.
 _MOST_RESTARTS: Final = 8
 # How often to look whether a cluster has grown while nothing comes back.
@@ -22,14 +27,17 @@ _POLL_SECONDS: Final = 2.0
 def run_jobs(
     pool: Pool,
     jobs: Iterable[Job],
+    count: int,
     done: Callable[[list[tuple[Job, ShardResult]]], None],
     failed: Callable[[Job, str], None],
 ) -> None:
     """Compute all jobs.
 
-    A job that raised an error is tried again, and after :data:`ATTEMPTS` it is set aside. Where a
-    worker died, nobody knows which of the jobs in flight killed it: they all are tried again, and
-    one that was in flight twice has its last attempt alone.
+    Small ones travel together, as many as are worth about a second, but never so many that a
+    worker would have nothing to do at the end. A job that raised an error is tried again, by
+    itself, and after :data:`ATTEMPTS` it is set aside. Where a worker died, nobody knows which of
+    the jobs in flight killed it: they all are tried again, each by itself, and one that was in
+    flight twice has its last attempt while no other is in flight.
 
     Parameters
     ----------
@@ -37,6 +45,8 @@ def run_jobs(
         Where to compute.
     jobs : iterable of Job
         Read as workers come free.
+    count : int
+        How many there are.
     done : callable
         Told of jobs that were computed, several at a time.
     failed : callable
@@ -50,36 +60,62 @@ def run_jobs(
     waiting = iter(jobs)
     retries: deque[Job] = deque()
     last_attempts: deque[Job] = deque()
-    in_flight: dict[Future[ShardResult], Job] = {}
-    finished: queue.SimpleQueue[Future[ShardResult]] = queue.SimpleQueue()
+    in_flight: dict[Future[Results], list[Job]] = {}
+    finished: queue.SimpleQueue[Future[Results]] = queue.SimpleQueue()
     failures: Counter[tuple[str, int]] = Counter()
     broken: BaseException | None = None
     only_one = False
     restarts = 0  # times that all workers died since a shard was last computed
 
-    def launch(job: Job, otherwise: deque[Job]) -> None:
+    def launch(task: list[Job], otherwise: deque[Job]) -> None:
         nonlocal broken
         try:
-            future = pool.submit(job)
+            future = pool.submit(task)
         except BrokenExecutor as error:
             broken = error
-            otherwise.appendleft(job)
+            otherwise.extendleft(reversed(task))
             return
-        in_flight[future] = job
+        in_flight[future] = task
         future.add_done_callback(finished.put)
+
+    def next_task(most: int) -> list[Job]:
+        nonlocal count
+        if retries:
+            return [retries.popleft()]
+        # With two tasks in flight per worker, half of what is left is handed out at once.
+        fair = max(count // (2 * most), 1)
+        task: list[Job] = []
+        seconds = 0.0
+        while len(task) < fair and seconds < _TASK_SECONDS:
+            job = next(waiting, None)
+            if job is None:
+                break
+            task.append(job)
+            seconds += _expected_seconds(job)
+        count -= len(task)
+        return task
 
     def fill() -> None:
         nonlocal only_one
         if last_attempts and not in_flight:
             only_one = True
-            launch(last_attempts.popleft(), last_attempts)
+            launch([last_attempts.popleft()], last_attempts)
             return
         most = pool.max_in_flight()
         while broken is None and len(in_flight) < most:
-            job = retries.popleft() if retries else next(waiting, None)
-            if job is None:
+            task = next_task(most)
+            if not task:
                 return
-            launch(job, retries)
+            launch(task, retries)
+
+    def failed_again(job: Job, trace: str, *, worker_died: bool) -> None:
+        failures[_name(job)] += 1
+        if failures[_name(job)] >= ATTEMPTS:
+            failed(job, trace)
+        elif worker_died and failures[_name(job)] == ATTEMPTS - 1:
+            last_attempts.append(job)
+        else:
+            retries.append(job)
 
     while True:
         if not in_flight:
@@ -100,22 +136,22 @@ def run_jobs(
                 batch.append(finished.get_nowait())
         except queue.Empty:
             continue
-        good = []
+        good: list[tuple[Job, ShardResult]] = []
         for future in batch:
-            job = in_flight.pop(future)
+            task = in_flight.pop(future)
             error = _error(future)
-            if error is None:
-                good.append((job, future.result()))
+            if error is not None:
+                if isinstance(error, BrokenExecutor):
+                    broken = error
+                trace = "".join(traceback.format_exception(error))
+                for job in task:
+                    failed_again(job, trace, worker_died=_worker_died(error))
                 continue
-            if isinstance(error, BrokenExecutor):
-                broken = error
-            failures[_name(job)] += 1
-            if failures[_name(job)] >= ATTEMPTS:
-                failed(job, "".join(traceback.format_exception(error)))
-            elif _worker_died(error) and failures[_name(job)] == ATTEMPTS - 1:
-                last_attempts.append(job)
-            else:
-                retries.append(job)
+            for job, result in zip(task, future.result(), strict=True):
+                if isinstance(result, FailedShard):
+                    failed_again(job, result.trace, worker_died=False)
+                else:
+                    good.append((job, result))
         if good:
             restarts = 0
             done(good)
@@ -125,7 +161,12 @@ def _name(job: Job) -> tuple[str, int]:
     return job.key, job.first
 
 
-def _error(future: "Future[ShardResult]") -> BaseException | None:
+def _expected_seconds(job: Job) -> float:
+    """Guess what a shard takes; a task need not be of equal length with another."""
+    return _SHARD_SECONDS + _ROUND_SECONDS * (job.stop - job.first) * job.settings.horizon
+
+
+def _error(future: "Future[Results]") -> BaseException | None:
     try:
         return future.exception()
     except CancelledError as error:

@@ -32,7 +32,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Final, Self
@@ -173,7 +173,9 @@ class Study(BaseModel):
         if name not in names:
             raise StudyError("preset", [f'"{name}": {unknown_name(name, names, "preset")}'])
         text = (_presets() / f"{name}.toml").read_text(encoding="utf-8")
-        return cls.from_toml_text(text, source=f"preset {name}")
+        # Its options are right, as the tests of fastroute show; to build all scenarios once more
+        # is for what runs the study.
+        return cls.model_validate(read_toml(text, f"preset {name}"))
 
     @classmethod
     def from_dict(
@@ -194,19 +196,36 @@ class Study(BaseModel):
         folder : path-like, optional
             What names of files are relative to; default the working directory.
         """
-        data = _with_full_paths(data, Path.cwd() if folder is None else Path(folder).absolute())
-        problems = []
+        folder = Path.cwd() if folder is None else Path(folder).absolute()
+        data = _with_full_paths(data, folder)
+        # The options are looked at also when the rest is broken: one run, all problems.
+        scenarios = _tables("scenario", data.get("scenario"))
+        policies = _tables("policy", data.get("policy"))
+        options = option_problems(scenarios, policies)
+        options += label_problems("scenario", scenarios) + label_problems("policy", policies)
+        return cls._checked(data, source, options)
+
+    @classmethod
+    def _checked(cls, data: Mapping[str, Any], source: str, options: Sequence[str] = ()) -> Self:
+        """Make a study of plain values, and check its settings and axes.
+
+        Parameters
+        ----------
+        data : mapping
+            As in :meth:`from_dict`, with the names of files in full.
+        source : str
+            What messages call the study.
+        options : sequence of str
+            What is wrong with the options of its scenarios and policies.
+        """
+        problems: list[str] = []
         single = isinstance(data.get("scenario"), Mapping)
         try:
             study = cls.model_validate(data)
         except ValidationError as error:
             study = None
             problems = [explain(detail, single, cls) for detail in error.errors()]
-        # The options are looked at also when the rest is broken: one run, all problems.
-        scenarios = _tables("scenario", data.get("scenario"))
-        policies = _tables("policy", data.get("policy"))
-        problems += option_problems(scenarios, policies)
-        problems += label_problems("scenario", scenarios) + label_problems("policy", policies)
+        problems += options
         if not problems and study is not None:
             problems = zip_problems(
                 study.zip, [study.axes(s, p) for s in study.scenario for p in study.policy]
@@ -332,7 +351,7 @@ class Study(BaseModel):
         data["setting"] |= changed
         left = ([name for name in group if name not in changed] for group in self.zip)
         data["zip"] = [group for group in left if len(group) > 1]
-        return type(self).from_dict(data, source=f"study {self.name}")
+        return self._checked(data, f"study {self.name}")
 
     def quick(self) -> Self:
         """Return the short form of the study: settings of its table ``[quick]``, and a name.
@@ -349,7 +368,7 @@ class Study(BaseModel):
             )
         data = self.to_dict()
         data["setting"] |= data.pop("quick")
-        return type(self).from_dict({**data, "name": f"{self.name}-quick"}, f"study {self.name}")
+        return self._checked({**data, "name": f"{self.name}-quick"}, f"study {self.name}")
 
     @property
     def content_hash(self) -> str:

@@ -89,18 +89,20 @@ def to_parquet(accounts: Accounts, about: Mapping[str, Any] | None = None) -> by
         columns["stage_deployed"] = np.ascontiguousarray(sets).reshape(count, -1)
         for name, column in zip(names_of(MODEL_COLUMNS), models.values, strict=True):
             columns[f"model_{name}"] = np.ascontiguousarray(column.T)
-    lists = [pl.Series(name, values.T).arr.to_list() for name, values in blocks.items()]
-    once: dict[str, Any] = {
-        "model_name": list(models.names),
-        "model_arrival": models.arrival,
-        "model_retirement": models.retirement,
-    }
+    lists: dict[str, Any] = {name: values.T for name, values in blocks.items()}
+    lists["model_name"] = [models.names]
+    lists["model_arrival"] = [models.arrival]
+    lists["model_retirement"] = [models.retirement]
     if isinstance(accounts.curves, Moments):
-        once |= dict(zip(_SKETCH, accounts.curves.sketch, strict=True))
-    lists += [pl.Series(name, values).implode() for name, values in once.items()]
-    frame = pl.DataFrame(columns).with_columns(
-        column.extend_constant(None, count - len(column)) for column in lists
-    )
+        for name, values in zip(_SKETCH, accounts.curves.sketch, strict=True):
+            lists[name] = [values]
+    # All columns at once: to add or to lengthen one later takes as long as to write a small shard.
+    series = [pl.Series(name, values) for name, values in columns.items()]
+    for name, rows in lists.items():
+        entries = [pl.Series(row) for row in rows]
+        padded = [*entries, *[None] * (count - len(entries))]
+        series.append(pl.Series(name, padded, dtype=pl.List(entries[0].dtype)))
+    frame = pl.DataFrame(series)
     return _write(frame, about or {})
 
 
@@ -178,7 +180,7 @@ def column_bytes(content: bytes) -> dict[str, float]:
 
 def _write(frame: "pl.DataFrame", about: Mapping[str, Any]) -> bytes:
     # Doubles of a simulation hardly compress, and statistics of a shard are never asked for.
-    return with_checksum(frame, about, compression="zstd", compression_level=1, statistics=False)
+    return with_checksum(frame, about, compression="lz4", statistics=False)
 
 
 def from_parquet(content: bytes) -> Accounts:

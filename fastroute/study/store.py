@@ -268,11 +268,14 @@ class RunDirectory:
             When the disk is full; what was written before stays.
         """
         assert self._journal is not None
-        written = []
-        for record, content in shards:
-            write = functools.partial(_write_bytes, content=content)
-            written.append(record._replace(**self.inside.write(record.name, write)))
-            self.inside.remove(_failure(record.key, record.first, record.stop))
+        computed = list(shards)
+        entries = self.inside.write_all({record.name: content for record, content in computed})
+        written = [
+            record._replace(**entry) for (record, _), entry in zip(computed, entries, strict=True)
+        ]
+        if (self.path / "failed").is_dir():
+            for record in written:
+                self.inside.remove(_failure(record.key, record.first, record.stop))
         self._journal.append(written)
         for record in written:
             self.records.add(record)

@@ -1,7 +1,7 @@
 """Reading a study back, finished or not."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,17 +44,17 @@ class ReadCell(NamedTuple):
         The cell, as in the frame of cells.
     accounts : Accounts
         What its shards hold, joined.
-    parameters : mapping
-        The first columns of every frame, with their types.
+    parameters : polars.DataFrame
+        One row: the first columns of every frame.
     """
 
     row: Mapping[str, Any]
     accounts: Accounts
-    parameters: "Mapping[str, Kind]"
+    parameters: "pl.DataFrame"
 
     def table(self, name: str) -> "pl.DataFrame":
         """Return the rows of the cell in a frame."""
-        return with_parameters(TABLES[name](self.row, self.accounts), self.row, self.parameters)
+        return with_parameters([TABLES[name](self.row, self.accounts)], self.parameters)
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class StoredStudy:
         DamagedError
             When a shard is missing or is not what was written.
         """
-        return self._read(lambda row: True)
+        return self._read(lambda parameters: True)
 
     @property
     def shards(self) -> "pl.LazyFrame":
@@ -271,17 +271,19 @@ class StoredStudy:
             _source(self._read, name, self._parameters), schema=self.columns(name)
         )
 
-    def _read(self, wanted: Callable[[Mapping[str, Any]], bool]) -> Iterator[ReadCell]:
-        """Read those cells that are wanted, as their rows of the frame of cells say."""
-        for row in self._static.iter_rows(named=True):
-            if not wanted(row):
+    def _read(self, wanted: "Callable[[pl.DataFrame], bool]") -> Iterator[ReadCell]:
+        """Read those cells that are wanted, as their parameters say."""
+        every = self._static.select(*self._parameters)
+        for place, row in enumerate(self._static.iter_rows(named=True)):
+            parameters = every[place]
+            if not wanted(parameters):
                 continue
             kept = storage_mode(row)
             accounts = concatenate_all(
                 read_shard(self.path, record, kept) for record in self._records.of(row["key"])
             )
             if accounts is not None:
-                yield ReadCell(row, accounts, self._parameters)
+                yield ReadCell(row, accounts, parameters)
 
     @property
     def _parameters(self) -> "dict[str, Kind]":
@@ -290,14 +292,11 @@ class StoredStudy:
 
 
 def _source(
-    read: Callable[[Callable[[Mapping[str, Any]], bool]], Iterator[ReadCell]],
+    read: "Callable[[Callable[[pl.DataFrame], bool]], Iterator[ReadCell]]",
     name: str,
-    parameters: "Mapping[str, Kind]",
+    parameters: Collection[str],
 ) -> Callable[..., Iterator["pl.DataFrame"]]:
     """Return what Polars calls for the rows of a frame."""
-    import polars as pl
-
-    one = pl.DataFrame({"": [0]})
 
     def rows(
         with_columns: list[str] | None,
@@ -311,10 +310,10 @@ def _source(
         if predicate is not None and n_rows is None:
             early = predicate if set(predicate.meta.root_names()) <= set(parameters) else None
 
-        def wanted(row: Mapping[str, Any]) -> bool:
+        def wanted(one: "pl.DataFrame") -> bool:
             if left == 0:
                 return False
-            return early is None or with_parameters(one, row, parameters).filter(early).height > 0
+            return early is None or one.filter(early).height > 0
 
         for cell in read(wanted):
             frame = cell.table(name)

@@ -184,7 +184,8 @@ def stages_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
         deployer=row["deployer"],
     )
     # The budget of a row is that of its cell.
-    return frame.drop("budget")
+    frame.drop_in_place("budget")
+    return frame
 
 
 def models_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
@@ -227,16 +228,20 @@ TABLES: Final[dict[str, Callable[[Mapping[str, Any], Accounts], "pl.DataFrame"]]
 }
 
 
-def with_parameters(
-    frame: "pl.DataFrame", row: Mapping[str, Any], parameters: "Mapping[str, Kind]"
-) -> "pl.DataFrame":
-    """Put the parameters of a cell in front of its rows."""
+def with_parameters(frames: "Sequence[pl.DataFrame]", parameters: "pl.DataFrame") -> "pl.DataFrame":
+    """Put the parameters of cells in front of their rows.
+
+    Parameters
+    ----------
+    frames : sequence of polars.DataFrame
+        The rows of each cell.
+    parameters : polars.DataFrame
+        A row for each of these cells.
+    """
     import polars as pl
 
-    return frame.select(
-        *(pl.lit(row[name], dtype=kind).alias(name) for name, kind in parameters.items()),
-        pl.all(),
-    )
+    place = np.repeat(np.arange(len(frames)), [frame.height for frame in frames])
+    return pl.concat([parameters[place], pl.concat(frames, rechunk=True)], how="horizontal")
 
 
 def cell_warnings(row: Mapping[str, Any], accounts: Accounts) -> list[str]:

@@ -8,7 +8,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -52,6 +53,46 @@ class ShardResult(NamedTuple):
     content: bytes  #: Parquet
     facts: dict[str, Any]  #: what the journal notes of it
     version: str  #: of the worker's fastroute
+
+
+class FailedShard(NamedTuple):
+    """A shard that could not be computed."""
+
+    trace: str  #: the traceback
+
+
+def run_shards(
+    compute: Callable[[Job], ShardResult], jobs: Iterable[Job]
+) -> list[ShardResult | FailedShard]:
+    """Compute the shards of a task, one after the other.
+
+    Parameters
+    ----------
+    compute : callable
+        As :func:`run_shard`.
+    jobs : iterable of Job
+        The shards.
+
+    Returns
+    -------
+    list of ShardResult or FailedShard
+        In the order of the jobs. A shard that fails takes no other with it.
+
+    Raises
+    ------
+    InterruptedError
+        When `compute` raised it because the study was stopped.
+    """
+    results: list[ShardResult | FailedShard] = []
+    for job in jobs:
+        try:
+            results.append(compute(job))
+        except InterruptedError:
+            raise
+        except Exception as error:
+            # As text: not every exception can travel, and none takes its traceback along.
+            results.append(FailedShard("".join(traceback.format_exception(error))))
+    return results
 
 
 def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> ShardResult:

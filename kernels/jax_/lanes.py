@@ -23,12 +23,14 @@ from fastroute.kernels import tolerances as double
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Loops over at most this many models are written out.
+#: Models of which loops over all of them take so many at a time, written out.
 UNROLL = 16
+#: Models that :func:`fold` reduces in one written-out loop.
+GROUP = 8
 #: Fewest lanes of a device.
 FEWEST = 64
 #: Problems solved together on a processor: their arrays fit into its fast memory.
-WIDTH = 256
+WIDTH = 128
 
 
 def lanes_for(problems: int) -> int:
@@ -99,20 +101,72 @@ def only_if(condition: jax.Array, function: Callable[[R], R], value: R) -> R:
     return found
 
 
+def fold(join: Callable[[Any, Any], Any], rows: tuple[jax.Array, ...], none: Any) -> Any:
+    """Reduce arrays ``[M, ...]`` together over the models, in one pass.
+
+    Parameters
+    ----------
+    join : callable
+        Entries of two models, as tuples, to those of one; must not depend on the order.
+    rows : tuple of array, [M, ...]
+    none : tuple of float
+        Entries that change nothing.
+    """
+    size = len(rows[0])
+    start = tuple(x.dtype.type(value) for x, value in zip(rows, none, strict=True))
+    if size <= GROUP:
+        return tuple(lax.reduce(rows, start, join, (0,)))
+    # On a processor, only loops over few models are written out, and become vector instructions.
+    whole = size // GROUP * GROUP
+    groups = tuple(x[:whole].reshape(-1, GROUP, *x.shape[1:]) for x in rows)
+    found = fold(join, tuple(lax.reduce(groups, start, join, (1,))), none)
+    if whole < size:
+        found = join(found, fold(join, tuple(x[whole:] for x in rows), none))
+    return found
+
+
+def kept(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """Return ``arrays``, all of one shape and type, worked out in one pass and once.
+
+    On a processor, XLA passes over the lanes once for every result, and works out anew what
+    several of them read.  A reduction with several results is one pass, whose results are kept:
+    here over two rows of which the second is none.
+    """
+    # -0 is the number that changes nothing when added, not even 0.
+    none = arrays[0].dtype.type(-0.0)
+    second = lax.broadcasted_iota(np.int32, (2, *arrays[0].shape), 0) > 0
+
+    def join(a: Any, b: Any) -> Any:
+        return tuple(x + y for x, y in zip(a, b, strict=True))
+
+    pairs = tuple(jnp.where(second, none, x[None]) for x in arrays)
+    return tuple(lax.reduce(pairs, (none,) * len(arrays), join, (0,)))
+
+
+def together(*rows: jax.Array) -> jax.Array:
+    """Stack ``rows``, arrays ``[lanes]`` of one type, worked out in one pass."""
+    return jnp.stack(kept(*rows))
+
+
 def least(x: jax.Array) -> jax.Array:
     """Smallest entry over the models, infinite when there is none."""
-    return lax.reduce(x, x.dtype.type(np.inf), lambda a, b: lax.select(a < b, a, b), (0,))
+    return fold(lambda a, b: (lax.select(a[0] < b[0], a[0], b[0]),), (x,), (np.inf,))[0]
 
 
-def largest(x: jax.Array) -> jax.Array:
-    """Largest entry over the models, minus infinity when there is none."""
-    return lax.reduce(x, x.dtype.type(-np.inf), lambda a, b: lax.select(a > b, a, b), (0,))
+def entries(one: jax.Array, *rows: jax.Array) -> tuple[jax.Array, ...]:
+    """Entries of ``rows`` of the one model where the mask is set; 0 where it is set for none."""
+    chosen = tuple(jnp.where(one, x, jnp.zeros((), x.dtype)) for x in rows)
+
+    def join(a: Any, b: Any) -> Any:
+        return tuple(lax.select(y != 0, y, x) for x, y in zip(a, b, strict=True))
+
+    found: tuple[jax.Array, ...] = fold(join, chosen, (0.0,) * len(rows))
+    return found
 
 
 def at(one: jax.Array, x: jax.Array) -> jax.Array:
-    """Entry of ``x`` where the mask ``one`` is set, for at most one model; 0 where for none."""
-    chosen = jnp.where(one, x, jnp.zeros((), x.dtype))
-    return lax.reduce(chosen, x.dtype.type(0), lambda a, b: lax.select(b != 0, b, a), (0,))
+    """Entry of ``x`` of the one model where the mask is set; 0 where it is set for none."""
+    return entries(one, x)[0]
 
 
 def total(x: jax.Array, start: ArrayLike = 0.0) -> jax.Array:
@@ -123,9 +177,17 @@ def total(x: jax.Array, start: ArrayLike = 0.0) -> jax.Array:
 def over_models(step: Callable[..., Any], state: Any, *rows: jax.Array) -> Any:
     """Fold ``step(state, *row)`` over the models, one after the other."""
     size = len(rows[0])
-    if size > UNROLL:
-        return lax.fori_loop(0, size, lambda m, s: step(s, *(x[m] for x in rows)), state)
-    for m in range(size):
+    whole = size // UNROLL * UNROLL if size > UNROLL else 0
+
+    def several(first: Any, state: Any) -> Any:
+        group = [lax.dynamic_slice_in_dim(x, first * UNROLL, UNROLL) for x in rows]
+        for m in range(UNROLL):
+            state = step(state, *(x[m] for x in group))
+        return state
+
+    if whole:
+        state = lax.fori_loop(0, whole // UNROLL, several, state)
+    for m in range(whole, size):
         state = step(state, *(x[m] for x in rows))
     return state
 

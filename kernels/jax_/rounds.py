@@ -25,8 +25,10 @@ from fastroute.kernels.formulas import rounded
 from fastroute.kernels.jax_ import estimators, outcomes, routers
 from fastroute.kernels.jax_.lanes import (
     at,
+    entries,
     in_double,
     indices,
+    kept,
     lanes_for,
     least,
     only_if,
@@ -178,21 +180,6 @@ def _forced(lanes: Lanes, slot: Any, share: Any, init_pulls: Any) -> tuple[Any, 
     return slot, jnp.where(short, alone, share)
 
 
-def once(always: Any, function: Any) -> Any:
-    """Work out once what several operations read; ``always`` is true, which XLA does not know.
-
-    XLA works out operands anew where it likes to, the uniforms of a round for example in
-    everything that reads one, which takes longer than the rest of the round.  What comes out of a
-    condition is kept.
-    """
-    found = jax.eval_shape(function)
-
-    def never() -> Any:
-        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), found)
-
-    return lax.cond(always, function, never)
-
-
 def _choose(u: Any, share: Any) -> Any:
     """Slot of every lane drawn from the shares by inversion; ``slots`` for none."""
 
@@ -229,7 +216,7 @@ def _round(
     """Choose, observe and learn: the lanes, the slots, and what the round adds to the sums."""
     part = steps.form.estimator
     uniform, chosen, share = steps.router.choice(fixed, lanes, u[0], numbers)
-    slot = once(now >= 0, lambda: _choose(uniform, chosen))
+    (slot,) = kept(_choose(uniform, chosen))
     if part.forced_pulls:
         slot, share = _forced(lanes, slot, share, numbers.forced_pulls)
     one = indices(lanes.seen[0]) == slot
@@ -242,7 +229,7 @@ def _round(
         lanes.status == OVER_BUDGET,
         lanes.status == NO_CAPACITY,
     )
-    pulled = tuple(at(one, x) for x in lanes.seen)
+    pulled = entries(one, *lanes.seen)
     seen = tuple(part.observe(pulled, reward, cost, *numbers.seen))
     lanes = lanes._replace(
         seen=tuple(jnp.where(one, x, y) for x, y in zip(seen, lanes.seen, strict=True))
@@ -292,7 +279,7 @@ def _play(
 
     def step(now: Any, state: Any) -> Any:
         lanes, sums, trace = state
-        u = once(now >= opened, lambda: uniforms(numbers.key, now, 0, trial, STREAM_ROUND))
+        u = kept(*uniforms(numbers.key, now, 0, trial, STREAM_ROUND))
         lanes = set_shares(lanes, now)
         lanes, slot, added = _round(steps, fixed, lanes, numbers, tables, u, now)
         sums = Sums(*(x + y for x, y in zip(sums, added, strict=True)))
@@ -403,8 +390,8 @@ def close_stage(ws: Workspace, round_: Round, deployed: I8, memory: Memory) -> N
         memory.plays[entry] = np.asarray(ws.state.plays)[slot, trial]
     else:
         memory.plays[entry] += memory.seen[0][entry] - before
-    for row, kept in zip(memory.state, ws.state.state, strict=False):
-        row[:] = np.asarray(kept)[: ws.trials]
+    for row, state in zip(memory.state, ws.state.state, strict=False):
+        row[:] = np.asarray(state)[: ws.trials]
 
 
 @in_double
