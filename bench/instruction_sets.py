@@ -9,21 +9,6 @@ from typing import Final
 #: What results say that do not name the instruction set of their cases.
 NOT_RECORDED: Final = "instruction set not recorded"
 
-# What sums eight whole numbers of 64 bits, in the assembly LLVM writes -> the instruction set. The
-# first that is found counts.
-_SIGNS: Final = (
-    (r"\bvpaddq\b.*%zmm", "AVX-512"),
-    (r"\bvpaddq\b.*%ymm", "AVX2"),
-    (r"\bvpaddq\b", "AVX"),
-    (r"\bpaddq\b", "SSE"),
-    (r"\badd\s+v\d+\.2d", "NEON"),
-)
-_SUM: Final = """
-define <8 x i64> @sum(<8 x i64> %a, <8 x i64> %b) {
-  %c = add <8 x i64> %a, %b
-  ret <8 x i64> %c
-}
-"""
 # How XLA's option calls what holds it back -> the instruction set; from small to large.
 _LIMITS: Final = {"SSE4_2": "SSE", "AVX": "AVX", "AVX2": "AVX2"}
 
@@ -31,9 +16,6 @@ _LIMITS: Final = {"SSE4_2": "SSE", "AVX": "AVX", "AVX2": "AVX2"}
 @cache
 def compiled_for(compiler: str) -> str:
     """Return the instruction set that a compiler of this process is told to use.
-
-    It is found by letting LLVM compile a sum for what the compiler tells it (the triple, the
-    processor's name and its features), which also holds where the name alone says it.
 
     Parameters
     ----------
@@ -47,28 +29,17 @@ def compiled_for(compiler: str) -> str:
         empty where no compiler is at work.
     """
     if compiler == "numba":
-        from numba.core.registry import cpu_target
+        from fastroute.kernels.numba_.instruction_set import instruction_set
 
-        triple, name, features = cpu_target.target_context.codegen().magic_tuple()
-        return of_target(triple, name, features)
+        return instruction_set()
     return _of_jax() if compiler == "jax" else ""
-
-
-def of_target(triple: str, name: str, features: str) -> str:
-    """Return the widest instruction set that LLVM uses for a processor."""
-    import llvmlite.binding as llvm
-
-    machine = llvm.Target.from_triple(triple).create_target_machine(cpu=name, features=features)
-    module = llvm.parse_assembly(_SUM)
-    module.triple = triple
-    assembly = machine.emit_assembly(module)
-    found = (called for sign, called in _SIGNS if re.search(sign, assembly))
-    return next(found, triple.partition("-")[0])
 
 
 def of_host() -> str:
     """Return the widest instruction set of this processor."""
     import llvmlite.binding as llvm
+
+    from fastroute.kernels.numba_.instruction_set import of_target
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()

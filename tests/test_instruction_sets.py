@@ -11,7 +11,8 @@ import pytest
 
 import compiled
 from fastroute.bench import instruction_sets
-from fastroute.bench.instruction_sets import compiled_for, for_avx2, of_host, of_target
+from fastroute.bench.instruction_sets import compiled_for, for_avx2, of_host
+from fastroute.kernels.numba_.instruction_set import of_target
 
 X86 = "x86_64-unknown-linux-gnu"
 on_avx2 = pytest.mark.skipif(

@@ -25,7 +25,6 @@ from fastroute.kernels.numba_.vectors import (
     ZERO,
     broadcast,
     count_lanes,
-    gather,
     index,
     lane_numbers,
     load,
@@ -128,6 +127,7 @@ def _solve(w, size, lane):
         k = broadcast(-1.0)
         k_upper = broadcast(-np.inf)
         k_lower = broadcast(0.0)
+        k_limit = broadcast(0.0)
         for m in range(size):
             o = HEAD + m * STEP + lane
             upper, lower = load(w, o + SLOT.upper), load(w, o + SLOT.lower)
@@ -137,8 +137,8 @@ def _solve(w, size, lane):
             better = better & (side < 0.0)
             k_upper = where(better, upper, k_upper)
             k_lower = where(better, lower, k_lower)
+            k_limit = where(better, load(w, o + SLOT.limit), k_limit)
             k = where(better, np.float64(m), k)
-        k_limit = gather(w, index(maximum(k, 0.0)) * STEP + here + SLOT.limit)
         active = rest > MASS
         # Limits that add up to 1 only within the tolerance run out before the rest does.
         hard = hard | (active & (k < 0.0))
@@ -164,7 +164,9 @@ def _solve(w, size, lane):
     while count_lanes(active) > 0:
         # The nearest crossing of the marginal model.
         k = broadcast(-1.0)
+        k_upper = broadcast(0.0)
         k_lower = broadcast(0.0)
+        k_limit = broadcast(0.0)
         k_side = broadcast(0.0)
         crossing = broadcast(np.inf)
         for m in range(size):
@@ -174,7 +176,8 @@ def _solve(w, size, lane):
             side = where(i == np.float64(m), 0.0, side)
             store(w, o + SLOT.side, side)
             gap = i_lower - lower
-            candidate = (i_upper - load(w, o + SLOT.upper)) / gap
+            upper = load(w, o + SLOT.upper)
+            candidate = (i_upper - upper) / gap
             # Ties: who enters before who leaves; the cheapest enters, the last cheapest leaves.
             first = (lower < k_lower) | ((lower == k_lower) & (side > 0.0))
             first = (side < k_side) | ((side == k_side) & first)
@@ -183,9 +186,9 @@ def _solve(w, size, lane):
             crossing = where(better, candidate, crossing)
             k_lower = where(better, lower, k_lower)
             k_side = where(better, side, k_side)
+            k_upper = where(better, upper, k_upper)
+            k_limit = where(better, load(w, o + SLOT.limit), k_limit)
             k = where(better, np.float64(m), k)
-        at = index(maximum(k, 0.0)) * STEP + here
-        k_upper, k_limit = gather(w, at + SLOT.upper), gather(w, at + SLOT.limit)
         hard = hard | (active & (k < 0.0))
         active = active & (k >= 0.0)
         enters = k_side < 0.0

@@ -12,10 +12,9 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.core.imputils import lower_builtin, lower_cast
 from numba.extending import (
     intrinsic,
@@ -25,25 +24,22 @@ from numba.extending import (
     type_callable,
 )
 
-
-def _lanes() -> int:
-    """Lanes of a vector: doubles in the registers of the processor that is compiled for."""
-    told: Any = config
-    if told.CPU_NAME or told.CPU_FEATURES:
-        wide = "+avx512f" in (told.CPU_FEATURES or "")
-    else:
-        wide = bool(llvm.get_host_cpu_features().get("avx512f"))
-    return 8 if wide else 4
-
+from fastroute.kernels.numba_.instruction_set import instruction_set
 
 #: Lanes of a vector.
-VECTOR: Final = _lanes()
+VECTOR: Final = 8 if instruction_set() == "AVX-512" else 4
 #: The same as an offset, and where the first vector is.
 WIDE: Final = np.uint64(VECTOR)
 ZERO: Final = np.uint64(0)
 
+# Without instructions for masks, LLVM narrows a mask to half its width wherever more than one
+# selection reads it, and widens it again: four instructions in a chain. Those of AVX that compare
+# and select leave it as wide as the doubles.
+_WIDE_MASKS: Final = instruction_set() == "AVX2"
 _BIT: Final = ir.IntType(1)
 _WORD: Final = ir.IntType(64)
+_MASKS: Final = ir.VectorType(_WORD if _WIDE_MASKS else _BIT, VECTOR)
+_F8S: Final = ir.VectorType(ir.DoubleType(), VECTOR)
 #: Bits of 2**20, whose last binary place is 2**-32.
 _UNIT: Final = 0x4130000000000000
 
@@ -82,7 +78,7 @@ class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]  # numba is not
 @register_model(Mask)
 class _MaskModel(models.PrimitiveModel):  # type: ignore[misc]  # numba is not typed
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, ir.VectorType(_BIT, VECTOR))
+        super().__init__(manager, kind, _MASKS)
 
 
 def _spread(context: Any, builder: Any, value: Any, given: Any, kind: Any) -> Any:
@@ -91,6 +87,8 @@ def _spread(context: Any, builder: Any, value: Any, given: Any, kind: Any) -> An
         return value
     element = types.boolean if kind == MASK else kind.element
     value = context.cast(builder, value, given, element)
+    if kind == MASK and _WIDE_MASKS:
+        value = builder.sext(value, _WORD)
     whole = context.get_value_type(kind)
     start = builder.insert_element(ir.Constant(whole, ir.Undefined), value, ir.IntType(32)(0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), VECTOR), None)
@@ -161,14 +159,32 @@ def _pick(floating: str, whole: str) -> Callable[..., Any]:
     return build
 
 
+# Numbers of the comparisons of AVX; where there is no number, only != holds.
+_SIGNS: Final = {"==": 0, "!=": 4, "<": 17, "<=": 18, ">=": 29, ">": 30}
+
+
+def _of_avx(builder: Any, name: str, gives: Any, *values: Any) -> Any:
+    """Call an instruction of AVX."""
+    kind = ir.FunctionType(gives, [value.type for value in values])
+    return builder.call(builder.module.declare_intrinsic(f"llvm.x86.avx.{name}", (), kind), values)
+
+
 def _compare(sign: str) -> Callable[..., Any]:
     def build(builder, kind, x, y):
         if kind == WORDS:
-            return builder.icmp_unsigned(sign, x, y)
-        ordered = builder.fcmp_unordered if sign == "!=" else builder.fcmp_ordered
-        return ordered(sign, x, y)
+            held = builder.icmp_unsigned(sign, x, y)
+            return builder.sext(held, _MASKS) if _WIDE_MASKS else held
+        if _WIDE_MASKS:
+            number = ir.IntType(8)(_SIGNS[sign])
+            return builder.bitcast(_of_avx(builder, "cmp.pd.256", _F8S, x, y, number), _MASKS)
+        return _ordered(builder, sign, x, y)
 
     return build
+
+
+def _ordered(builder: Any, sign: str, x: Any, y: Any) -> Any:
+    ordered = builder.fcmp_unordered if sign == "!=" else builder.fcmp_ordered
+    return ordered(sign, x, y)
 
 
 def _unary(name: str) -> Callable[..., Any]:
@@ -181,11 +197,11 @@ def _unary(name: str) -> Callable[..., Any]:
 
 
 def _smaller(builder, kind, x, y):
-    return builder.select(_compare("<")(builder, kind, y, x), y, x)
+    return builder.select(_ordered(builder, "<", y, x), y, x)
 
 
 def _larger(builder, kind, x, y):
-    return builder.select(_compare(">")(builder, kind, y, x), y, x)
+    return builder.select(_ordered(builder, ">", y, x), y, x)
 
 
 for _function, _build in {
@@ -250,7 +266,7 @@ def select(context, condition, x, y):
     Also for numbers, where Numba's own selection may become a branch and a masked store.
     """
     kind = context.unify_types(x, y)
-    if condition == MASK and not isinstance(kind, Vector):
+    if condition == MASK:
         kind = DOUBLES
     held = MASK if condition == MASK else types.boolean
 
@@ -262,6 +278,11 @@ def select(context, condition, x, y):
         when = values[0]
         if condition != held:
             when = context.cast(builder, when, signature.args[0], held)
+        if held == MASK and _WIDE_MASKS:
+            # Nothing is left of one side where it is 0.
+            taken, other = (builder.bitcast(value, _MASKS) for value in (taken, other))
+            both = builder.or_(builder.and_(when, taken), builder.and_(builder.not_(when), other))
+            return builder.bitcast(both, _F8S)
         return builder.select(when, taken, other)
 
     return kind(condition, x, y), build
@@ -270,7 +291,11 @@ def select(context, condition, x, y):
 @intrinsic
 def _count(context, mask):
     def build(context, builder, signature, values):
-        bits = builder.bitcast(values[0], ir.IntType(VECTOR))
+        if _WIDE_MASKS:
+            signs = builder.bitcast(values[0], _F8S)
+            bits = _of_avx(builder, "movmsk.pd.256", ir.IntType(32), signs)
+        else:
+            bits = builder.bitcast(values[0], ir.IntType(VECTOR))
         return builder.zext(builder.ctpop(bits), _WORD)
 
     return types.int64(MASK), build
