@@ -98,7 +98,7 @@ def surely_feasible(world: World, budget: float, max_deployed: int) -> bool:
     carried = limit.cumsum(axis=1)
     share = np.diff(np.minimum(carried, 1.0), prepend=0.0, axis=1)
     spend = (share * np.where(limit > 0.0, cost, 0.0)).sum(axis=1)
-    return bool((carried[:, -1] >= 1.0 + _CLEAR).all() and (spend <= budget * (1.0 - _CLEAR)).all())
+    return bool((carried[:, -1] >= 1.0).all() and (spend <= budget * (1.0 - _CLEAR)).all())
 
 
 def refuse_infeasible(world: World, found: Optimum, budget: float, max_deployed: int) -> None:
