@@ -10,17 +10,28 @@ results do not depend on when it was last solved.
 import numpy as np
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
-from fastroute.kernels.formulas.names import minimum, where
+from fastroute.kernels.formulas.names import maximum, minimum, where
 from fastroute.kernels.numba_ import lanes as problems
 from fastroute.kernels.numba_.compile import compiled, inner
-from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP
+from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, SLOT, STEP, WIDTH
 from fastroute.kernels.numba_.routing import solve_one
-from fastroute.kernels.numba_.vectors import WIDE, ZERO, broadcast, count_lanes, load, store
+from fastroute.kernels.numba_.vectors import (
+    VECTOR,
+    WIDE,
+    ZERO,
+    broadcast,
+    count_lanes,
+    gather,
+    index,
+    load,
+    scatter,
+    store,
+)
 from fastroute.kernels.tolerances import BUDGET_RANGE, TIE
 
-#: Fewer lanes than this are solved one by one: it takes about as long for one as for a vector.
-FEW = 8
-LINE = np.uint64(problems.LINE)
+# A trial's number is that of its block and that of its lane.
+_BLOCK = np.uint64(WIDTH.bit_length() - 1)
+_LANE = np.uint64(WIDTH - 1)
 
 
 @inner
@@ -158,46 +169,87 @@ def repair(ws, v, slots, budget, who, count, u, c, a, p, side):
     u, c, a, p, side : f8 [slots]
         Buffers.
     """
-    first = 0
-    while count - first >= FEW:
-        group = min(count - first, problems.WIDTH)
-        _solve_together(ws, v, slots, budget, who[first : first + group], u, c, a, p, side)
-        first += group
-    for k in range(first, count):
-        trial = np.uint64(who[k])
-        w, lane = ws[trial // LANES], trial % LANES
-        repair_one(w, slots, lane, budget, u, c, a, p, side)
+    for first in range(0, count, VECTOR):
+        group = min(count - first, VECTOR)
+        if group > 1:
+            _solve_together(ws, v, slots, budget, who[first : first + group], u, c, a, p, side)
+        else:
+            trial = np.uint64(who[first])
+            w, lane = ws[trial // LANES], trial % LANES
+            repair_one(w, slots, lane, budget, u, c, a, p, side)
 
 
 @inner
 def _solve_together(ws, v, slots, budget, who, u, c, a, p, side):
-    """Solve at most ``lanes.WIDTH`` trials in lockstep."""
-    group = np.uint64(len(who))
-    # A whole number of vectors: the lanes beyond repeat the last one.
-    padded = (group + LINE - np.uint64(1)) // LINE * LINE
-    for k in range(padded):
-        trial = np.uint64(who[min(k, group - np.uint64(1))])
-        w, lane = ws[trial // LANES], trial % LANES
-        v[problems.LANE.budget + k] = budget
-        for m in range(slots):
-            o = HEAD + m * STEP + lane
-            to = problems.HEAD + m * problems.STEP + k
-            v[to + problems.SLOT.upper] = w[o + SLOT.upper]
-            v[to + problems.SLOT.lower] = w[o + SLOT.lower]
-            v[to + problems.SLOT.limit] = w[o + SLOT.limit]
-    problems.solve_lanes(v, slots, padded)
+    """Solve at most ``VECTOR`` trials in lockstep."""
+    group = np.int64(len(who))
+    # Where the numbers of each trial are; the lanes beyond repeat the last one.
+    for k in range(VECTOR):
+        v[problems.LANE.trial + np.uint64(k)] = who[min(k, group - 1)]
+    trial = index(load(v, problems.LANE.trial))
+    at = (trial >> _BLOCK) * np.uint64(ws.shape[1]) + (trial & _LANE)
+    w = ws.reshape(ws.size)
+    store(v, problems.LANE.budget, budget)
+    for m in range(slots):
+        o, to = HEAD + m * STEP, problems.HEAD + m * problems.STEP
+        store(v, to + problems.SLOT.upper, gather(w, at + (o + SLOT.upper)))
+        store(v, to + problems.SLOT.lower, gather(w, at + (o + SLOT.lower)))
+        store(v, to + problems.SLOT.limit, gather(w, at + (o + SLOT.limit)))
+    problems.solve_lanes(v, slots, WIDE)
+    _keep_together(w, at, v, slots, budget)
     for k in range(group):
-        trial = np.uint64(who[k])
-        w, lane = ws[trial // LANES], trial % LANES
-        if v[problems.LANE.hard + k] != 0.0:
-            repair_one(w, slots, lane, budget, u, c, a, p, side)
-            continue
-        for m in range(slots):
-            o = problems.HEAD + m * problems.STEP + k
-            a[m] = v[o + problems.SLOT.limit]
-            side[m] = v[o + problems.SLOT.side]
-        i, j = np.int64(v[problems.LANE.i_slot + k]), np.int64(v[problems.LANE.j_slot + k])
-        _keep(w, slots, lane, budget, np.int64(OPTIMAL), i, j, a, p, side)
+        if v[problems.LANE.hard + np.uint64(k)] != 0.0:
+            trial = np.uint64(who[k])
+            repair_one(ws[trial // LANES], slots, trial % LANES, budget, u, c, a, p, side)
+
+
+@inner
+def _keep_together(w, at, v, slots, budget):
+    """Write the bases of a vector of trials, as :func:`_keep` does for one."""
+    i, j = load(v, problems.LANE.i_slot), load(v, problems.LANE.j_slot)
+    pair = i != j
+    oi, oj = at + (HEAD + index(i) * STEP), at + (HEAD + index(j) * STEP)
+    base = gather(w, oj + SLOT.lower)
+    i_lower = gather(w, oi + SLOT.lower)
+    i_limit, j_limit = gather(w, oi + SLOT.limit), gather(w, oj + SLOT.limit)
+    rest = broadcast(1.0)
+    reward = broadcast(0.0)
+    cost = broadcast(0.0)
+    slack = budget - base
+    for m in range(slots):
+        o, of = HEAD + m * STEP, problems.HEAD + m * problems.STEP
+        limit, side = load(v, of + problems.SLOT.limit), load(v, of + problems.SLOT.side)
+        fixed = where(side > 0.0, limit, 0.0)
+        scatter(w, at + (o + SLOT.side), where(limit > 0.0, side, 0.0))
+        scatter(w, at + (o + SLOT.share), fixed)
+        rest = rest - fixed
+        reward = reward + fixed * gather(w, at + (o + SLOT.mean_reward))
+        cost = cost + fixed * gather(w, at + (o + SLOT.mean_cost))
+        slack = slack - fixed * (load(v, of + problems.SLOT.lower) - base)
+    # The same two rows as in check, within the limits: rounding may step over them.
+    share = slack * (1.0 / (i_lower - base))
+    share = maximum(maximum(share, rest - j_limit), 0.0)
+    share = minimum(minimum(share, i_limit), rest)
+    share = where(pair, share, rest)
+    scatter(w, at + LANE.status, np.float64(OPTIMAL))
+    scatter(w, at + LANE.outside_reward, reward)
+    scatter(w, at + LANE.outside_cost, cost)
+    scatter(w, at + LANE.i_slot, i)
+    scatter(w, at + LANE.j_slot, j)
+    scatter(w, at + LANE.i_upper, gather(w, oi + SLOT.upper))
+    scatter(w, at + LANE.j_upper, gather(w, oj + SLOT.upper))
+    scatter(w, at + LANE.i_lower, i_lower)
+    scatter(w, at + LANE.j_lower, base)
+    scatter(w, at + LANE.i_limit, i_limit)
+    scatter(w, at + LANE.j_limit, j_limit)
+    scatter(w, at + LANE.i_mean_reward, gather(w, oi + SLOT.mean_reward))
+    scatter(w, at + LANE.j_mean_reward, gather(w, oj + SLOT.mean_reward))
+    scatter(w, at + LANE.i_mean_cost, gather(w, oi + SLOT.mean_cost))
+    scatter(w, at + LANE.j_mean_cost, gather(w, oj + SLOT.mean_cost))
+    scatter(w, at + LANE.pair, where(pair, 1.0, 0.0))
+    scatter(w, at + LANE.rest, rest)
+    scatter(w, at + LANE.i_share, share)
+    scatter(w, at + LANE.j_share, rest - share)
 
 
 @compiled

@@ -1,10 +1,9 @@
 """The formulas of :mod:`fastroute.kernels.formulas`, as Numba sees them.
 
-The names that formulas use have stand-ins, which compile to single instructions; formulas
-themselves are compiled into the loops that call them.
+The names that formulas use are single instructions, of numbers and of vectors (:mod:`.vectors`);
+formulas themselves are compiled into the passes that call them.
 """
 
-import math
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType
@@ -19,60 +18,17 @@ from fastroute.kernels.formulas import (
     constraints,
     divergence,
     estimates,
-    names,
     outcomes,
     schedules,
     scores,
     shares,
 )
-from fastroute.kernels.numba_.vectors import select
+from fastroute.kernels.numba_ import vectors
 
 
 def numbers_at(numbers: Any, at: int, count: int) -> tuple[float, ...]:
     """``count`` entries of an array from ``at`` on, as a tuple; ``count`` is a constant."""
     return tuple(numbers[at : at + count])
-
-
-# Numba compares the arguments of a stand-in with those of its implementation, annotations included.
-@overload(names.sqrt, inline="always")
-def _sqrt(x):
-    return lambda x: math.sqrt(x)
-
-
-@overload(names.exp, inline="always")
-def _exp(x):
-    return lambda x: math.exp(x)
-
-
-@overload(names.log, inline="always")
-def _log(x):
-    return lambda x: math.log(x)
-
-
-@overload(names.minimum, inline="always")
-def _minimum(x, y):
-    return lambda x, y: min(x, y)
-
-
-@overload(names.maximum, inline="always")
-def _maximum(x, y):
-    return lambda x, y: max(x, y)
-
-
-@overload(names.where, inline="always")
-def _where(condition, x, y):
-    choose: Any = select
-    return lambda condition, x, y: choose(condition, x, y)
-
-
-@overload(names.rounded, inline="always")
-def _rounded(x):
-    return lambda x: x
-
-
-@overload(names.quotient, inline="always")
-def _quotient(x, y):
-    return lambda x, y: x / y
 
 
 @overload(numbers_at, prefer_literal=True)
@@ -127,6 +83,8 @@ def _read_only(array):
     view: Any = _as_read_only
     return lambda array: view(array)
 
+
+assert vectors, "tells Numba of the names of formulas"
 
 for _module in (constraints, divergence, estimates, outcomes, schedules, scores, shares):
     for _name, _function in vars(_module).items():

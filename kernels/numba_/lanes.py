@@ -173,16 +173,18 @@ def _solve(w, size, lane):
             o = HEAD + m * STEP + lane
             lower, side = load(w, o + SLOT.lower), load(w, o + SLOT.side)
             side = where(gone == np.float64(m), gone_side, side)
-            side = where(i == np.float64(m), 0.0, side)
             store(w, o + SLOT.side, side)
             gap = i_lower - lower
             upper = load(w, o + SLOT.upper)
             candidate = (i_upper - upper) / gap
-            # Ties: who enters before who leaves; the cheapest enters, the last cheapest leaves.
-            first = (lower < k_lower) | ((lower == k_lower) & (side > 0.0))
-            first = (side < k_side) | ((side == k_side) & first)
-            better = (k < 0.0) | (candidate < crossing) | ((candidate == crossing) & first)
-            better = better & (side * gap < 0.0)
+            # Of the marginal model, and of what costs as much, the gap is 0, whatever the side.
+            meets = side * gap < 0.0
+            better = meets & (candidate < crossing)
+            if count_lanes(meets & (candidate == crossing)) > 0:
+                # Ties: who enters before who leaves; the cheapest enters, the last cheapest leaves.
+                first = (lower < k_lower) | ((lower == k_lower) & (side > 0.0))
+                first = (side < k_side) | ((side == k_side) & first)
+                better = better | (meets & (candidate == crossing) & ((k < 0.0) | first))
             crossing = where(better, candidate, crossing)
             k_lower = where(better, lower, k_lower)
             k_side = where(better, side, k_side)

@@ -5,25 +5,24 @@ registers, and becomes the same kind of instructions on every processor: nothing
 the compiler finds out that a loop can be vectorised.  A vector holds doubles, or unsigned integers
 of 64 bits; comparisons give a mask.  Numbers are spread over all lanes where they meet vectors.
 Every lane gets what a single number would get, to the bit.
+
+The functions at the end, and the names of formulas, are plain Python, which works on arrays where
+nothing is compiled; Numba is told of the instructions that stand for them.
 """
 
 import math
 import operator
 from collections.abc import Callable
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core.imputils import lower_builtin, lower_cast
-from numba.extending import (
-    intrinsic,
-    models,
-    overload,
-    register_model,
-    type_callable,
-)
+from numba.extending import models, register_model, type_callable
 
+from fastroute.kernels.formulas import names
 from fastroute.kernels.numba_.instruction_set import instruction_set
 
 #: Lanes of a vector.
@@ -34,12 +33,14 @@ ZERO: Final = np.uint64(0)
 
 # Without instructions for masks, LLVM narrows a mask to half its width wherever more than one
 # selection reads it, and widens it again: four instructions in a chain. Those of AVX that compare
-# and select leave it as wide as the doubles.
+# leave it as wide as the doubles.
 _WIDE_MASKS: Final = instruction_set() == "AVX2"
 _BIT: Final = ir.IntType(1)
 _WORD: Final = ir.IntType(64)
 _MASKS: Final = ir.VectorType(_WORD if _WIDE_MASKS else _BIT, VECTOR)
-_F8S: Final = ir.VectorType(ir.DoubleType(), VECTOR)
+_F8: Final = ir.DoubleType()
+_F8S: Final = ir.VectorType(_F8, VECTOR)
+_U8S: Final = ir.VectorType(_WORD, VECTOR)
 #: Bits of 2**20, whose last binary place is 2**-32.
 _UNIT: Final = 0x4130000000000000
 
@@ -71,8 +72,7 @@ MASK: Final = Mask()
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]  # numba is not typed
     def __init__(self, manager: Any, kind: Any) -> None:
-        element = manager[kind.element].get_value_type()
-        super().__init__(manager, kind, ir.VectorType(element, VECTOR))
+        super().__init__(manager, kind, _F8S if kind == DOUBLES else _U8S)
 
 
 @register_model(Mask)
@@ -81,22 +81,27 @@ class _MaskModel(models.PrimitiveModel):  # type: ignore[misc]  # numba is not t
         super().__init__(manager, kind, _MASKS)
 
 
+def _lane(number: int) -> Any:
+    return ir.IntType(32)(number)
+
+
+def _undefined(whole: Any) -> Any:
+    return ir.Constant(whole, ir.Undefined)
+
+
 def _spread(context: Any, builder: Any, value: Any, given: Any, kind: Any) -> Any:
     """Return a value as one of ``kind``: a number in all lanes, a vector as it is."""
     if given == kind:
         return value
-    element = types.boolean if kind == MASK else kind.element
-    value = context.cast(builder, value, given, element)
+    if not isinstance(kind, Vector | Mask):
+        return context.cast(builder, value, given, kind)
+    value = context.cast(builder, value, given, types.boolean if kind == MASK else kind.element)
     if kind == MASK and _WIDE_MASKS:
         value = builder.sext(value, _WORD)
     whole = context.get_value_type(kind)
-    start = builder.insert_element(ir.Constant(whole, ir.Undefined), value, ir.IntType(32)(0))
+    start = builder.insert_element(_undefined(whole), value, _lane(0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), VECTOR), None)
-    return builder.shuffle_vector(start, ir.Constant(whole, ir.Undefined), zeros)
-
-
-def _lane(number: int) -> Any:
-    return ir.IntType(32)(number)
+    return builder.shuffle_vector(start, _undefined(whole), zeros)
 
 
 @lower_cast(types.Number, Vector)
@@ -104,104 +109,153 @@ def _cast(context, builder, given, kind, value):
     return _spread(context, builder, value, given, kind)
 
 
-# --- Arithmetic -------------------------------------------------------------------------------
+def _register(function: Any, count: int, result: Callable[..., Any], build: Any) -> None:
+    """Tell Numba of a function of ``count`` values.
 
-
-def _vector_of(*kinds: Any) -> Any:
-    """Type of what comes of values of these types; None unless one is a vector."""
-    vectors = [kind for kind in kinds if isinstance(kind, Vector)]
-    others = [kind for kind in kinds if not isinstance(kind, Vector)]
-    if not vectors or any(not isinstance(kind, types.Number | types.Boolean) for kind in others):
-        return None
-    return vectors[0] if all(kind == vectors[0] for kind in vectors) else None
-
-
-def _define(function: Any, count: int, build: Callable[..., Any], of: Any, gives: Any) -> None:
-    """Let Numba know a function of ``count`` values: ``build(builder, kind, *values)``.
-
-    ``of`` finds the common type of the arguments, and ``gives`` is the type of the result, None
-    for the same.
+    Parameters
+    ----------
+    function : callable
+    count : int
+    result : callable
+        From the types of the values to that of the result, None where the function is another's.
+    build : callable
+        ``(context, builder, signature, values)`` returns the code.
     """
 
     def typer(context):
-        def one(x):
-            kind = of(x)
-            return None if kind is None else gives or kind
+        def found(*kinds):
+            return result(*(types.unliteral(kind) for kind in kinds))
 
-        def two(x, y):
-            kind = of(x, y)
-            return None if kind is None else gives or kind
-
-        return one if count == 1 else two
+        return (
+            lambda: found(),
+            lambda x: found(x),
+            lambda x, y: found(x, y),
+            lambda x, y, z: found(x, y, z),
+        )[count]
 
     type_callable(function)(typer)
+    if not isinstance(function, np.ufunc):
+        lower_builtin(function, types.VarArg(types.Any))(build)
+        return
+    # Numba has code for functions of NumPy of anything, which counts unless something fits better.
+    for kinds in product((Vector, types.Number), repeat=count):
+        if Vector in kinds:
+            lower_builtin(function, *kinds)(build)
+
+
+# --- Arithmetic -------------------------------------------------------------------------------
+
+
+def _of_vectors(*kinds: Any) -> Any:
+    """Type of what comes of vectors and numbers; None unless one is a vector."""
+    vectors = [kind for kind in kinds if isinstance(kind, Vector)]
+    numbers = all(isinstance(kind, Vector | types.Number | types.Boolean) for kind in kinds)
+    alike = numbers and vectors and all(kind == vectors[0] for kind in vectors)
+    return vectors[0] if alike else None
+
+
+def _of_masks(*kinds: Any) -> Any:
+    """Type of what comes of masks and truth values; None unless one is a mask."""
+    known = all(isinstance(kind, Mask | types.Boolean) for kind in kinds)
+    return MASK if known and MASK in kinds else None
+
+
+def _of_either(*kinds: Any) -> Any:
+    return _of_vectors(*kinds) or _of_masks(*kinds)
+
+
+def _of_any(*kinds: Any) -> Any:
+    """Type of what comes of numbers or vectors."""
+    if all(isinstance(kind, types.Number | types.Boolean) for kind in kinds):
+        return types.int64 if all(isinstance(k, types.Integer) for k in kinds) else types.float64
+    return _of_vectors(*kinds)
+
+
+def _define(
+    function: Any, count: int, of: Callable[..., Any], build: Callable[..., Any], gives: Any = None
+) -> None:
+    """Tell Numba of a function whose values are of one type, found by ``of``.
+
+    ``build(builder, kind, *values)``; the result is of the same type, or ``gives``.
+    """
+
+    def result(*kinds):
+        kind = of(*kinds)
+        return None if kind is None else gives or kind
 
     def lower(context, builder, signature, values):
-        kind = of(*signature.args)
-        spread = [
+        kind = of(*map(types.unliteral, signature.args))
+        spread = (
             _spread(context, builder, value, given, kind)
             for value, given in zip(values, signature.args, strict=True)
-        ]
+        )
         return build(builder, kind, *spread)
 
-    some = types.Number if of is _vector_of else types.Boolean
-    whole = Vector if of is _vector_of else Mask
-    for kinds in ((whole,),) if count == 1 else ((whole, whole), (whole, some), (some, whole)):
-        lower_builtin(function, *kinds)(lower)
+    _register(function, count, result, lower)
 
 
 def _pick(floating: str, whole: str) -> Callable[..., Any]:
-    """Build an instruction, by whether the lanes are doubles."""
+    """Build an instruction, by whether the values are doubles."""
 
-    def build(builder, kind, x, y):
-        return getattr(builder, floating if kind == DOUBLES else whole)(x, y)
+    def build(builder, kind, *values):
+        doubles = kind in (DOUBLES, types.float64)
+        return getattr(builder, floating if doubles else whole)(*values)
 
     return build
 
 
-# Numbers of the comparisons of AVX; where there is no number, only != holds.
-_SIGNS: Final = {"==": 0, "!=": 4, "<": 17, "<=": 18, ">=": 29, ">": 30}
-
-
-def _of_avx(builder: Any, name: str, gives: Any, *values: Any) -> Any:
-    """Call an instruction of AVX."""
+def _call(builder: Any, name: str, gives: Any, *values: Any) -> Any:
+    """Call an intrinsic function of LLVM."""
     kind = ir.FunctionType(gives, [value.type for value in values])
-    return builder.call(builder.module.declare_intrinsic(f"llvm.x86.avx.{name}", (), kind), values)
+    return builder.call(builder.module.declare_intrinsic(f"llvm.{name}", (), kind), values)
+
+
+# Numbers of the comparisons of AVX; where there is no number, only != holds.
+_COMPARISONS: Final = {"==": 0, "!=": 4, "<": 17, "<=": 18, ">=": 29, ">": 30}
 
 
 def _compare(sign: str) -> Callable[..., Any]:
     def build(builder, kind, x, y):
+        if kind == MASK:
+            differ = builder.xor(x, y)
+            return differ if sign == "!=" else builder.not_(differ)
         if kind == WORDS:
             held = builder.icmp_unsigned(sign, x, y)
             return builder.sext(held, _MASKS) if _WIDE_MASKS else held
         if _WIDE_MASKS:
-            number = ir.IntType(8)(_SIGNS[sign])
-            return builder.bitcast(_of_avx(builder, "cmp.pd.256", _F8S, x, y, number), _MASKS)
-        return _ordered(builder, sign, x, y)
+            number = ir.IntType(8)(_COMPARISONS[sign])
+            return builder.bitcast(_call(builder, "x86.avx.cmp.pd.256", _F8S, x, y, number), _MASKS)
+        return _holds(builder, kind, sign, x, y)
 
     return build
 
 
-def _ordered(builder: Any, sign: str, x: Any, y: Any) -> Any:
+def _holds(builder: Any, kind: Any, sign: str, x: Any, y: Any) -> Any:
+    if kind == types.int64:
+        return builder.icmp_signed(sign, x, y)
     ordered = builder.fcmp_unordered if sign == "!=" else builder.fcmp_ordered
     return ordered(sign, x, y)
 
 
-def _unary(name: str) -> Callable[..., Any]:
-    def build(builder, kind, x):
-        whole = ir.FunctionType(x.type, [x.type])
-        found = builder.module.declare_intrinsic(f"{name}.v{VECTOR}f64", (), whole)
-        return builder.call(found, [x])
+def _second_if(sign: str) -> Callable[..., Any]:
+    """Build what Python's ``min`` and ``max`` are: the second value if it is smaller, or larger."""
+
+    def build(builder, kind, x, y):
+        return builder.select(_holds(builder, kind, sign, y, x), y, x)
 
     return build
 
 
-def _smaller(builder, kind, x, y):
-    return builder.select(_ordered(builder, "<", y, x), y, x)
+def _root(name: str) -> Callable[..., Any]:
+    def build(builder, kind, x):
+        lanes = f"v{VECTOR}f64" if kind == DOUBLES else "f64"
+        return _call(builder, f"{name}.{lanes}", x.type, x)
+
+    return build
 
 
-def _larger(builder, kind, x, y):
-    return builder.select(_ordered(builder, ">", y, x), y, x)
+def _same(builder, kind, x):
+    return x
 
 
 for _function, _build in {
@@ -209,204 +263,136 @@ for _function, _build in {
     operator.sub: _pick("fsub", "sub"),
     operator.mul: _pick("fmul", "mul"),
     operator.truediv: _pick("fdiv", "udiv"),
-    operator.and_: _pick("and_", "and_"),
-    operator.or_: _pick("or_", "or_"),
-    operator.xor: _pick("xor", "xor"),
     operator.rshift: _pick("lshr", "lshr"),
-    min: _smaller,
-    max: _larger,
+    min: _second_if("<"),
+    max: _second_if(">"),
 }.items():
-    _define(_function, 2, _build, _vector_of, None)
+    _define(_function, 2, _of_vectors, _build)
+for _function, _name in {
+    operator.and_: "and_",
+    operator.or_: "or_",
+    operator.xor: "xor",
+}.items():
+    _define(_function, 2, _of_either, _pick(_name, _name))
 for _function, _sign in {
     operator.lt: "<",
     operator.le: "<=",
     operator.gt: ">",
     operator.ge: ">=",
-    operator.eq: "==",
-    operator.ne: "!=",
 }.items():
-    _define(_function, 2, _compare(_sign), _vector_of, MASK)
-_define(operator.neg, 1, lambda builder, kind, x: builder.fneg(x), _vector_of, None)
-_define(operator.pos, 1, lambda builder, kind, x: x, _vector_of, None)
-_define(abs, 1, _unary("llvm.fabs"), _vector_of, None)
-_define(math.sqrt, 1, _unary("llvm.sqrt"), _vector_of, None)
+    _define(_function, 2, _of_vectors, _compare(_sign), MASK)
+_define(operator.eq, 2, _of_either, _compare("=="), MASK)
+_define(operator.ne, 2, _of_either, _compare("!="), MASK)
+_define(operator.neg, 1, _of_vectors, _pick("fneg", "neg"))
+_define(operator.pos, 1, _of_vectors, _same)
+_define(abs, 1, _of_vectors, _root("fabs"))
+_define(math.sqrt, 1, _of_vectors, _root("sqrt"))
+_define(operator.invert, 1, _of_masks, _pick("not_", "not_"))
 
 
-# --- Masks ------------------------------------------------------------------------------------
+# --- The names of formulas, of numbers too ----------------------------------------------------
 
 
-def _mask_of(*kinds: Any) -> Any:
-    masks = [kind for kind in kinds if isinstance(kind, Mask)]
-    if not masks or any(not isinstance(kind, Mask | types.Boolean) for kind in kinds):
-        return None
-    return MASK
+def _doubles(*kinds: Any) -> Any:
+    kind = _of_any(*kinds)
+    return types.float64 if kind == types.int64 else kind
 
 
-for _function, _name in {
-    operator.and_: "and_",
-    operator.or_: "or_",
-    operator.xor: "xor",
-    operator.ne: "xor",
-}.items():
-    _define(
-        _function,
-        2,
-        lambda builder, kind, x, y, name=_name: getattr(builder, name)(x, y),
-        _mask_of,
-        None,
-    )
-_define(operator.eq, 2, lambda builder, kind, x, y: builder.not_(builder.xor(x, y)), _mask_of, None)
-_define(operator.invert, 1, lambda builder, kind, x: builder.not_(x), _mask_of, None)
+_define(names.minimum, 2, _of_any, _second_if("<"))
+_define(names.maximum, 2, _of_any, _second_if(">"))
+_define(names.sqrt, 1, _doubles, _root("sqrt"))
+_define(names.quotient, 2, _doubles, _pick("fdiv", "fdiv"))
+_define(names.rounded, 1, _of_any, _same)
 
 
-@intrinsic
-def select(context, condition, x, y):
-    """Return ``x`` where the condition holds, else ``y``; both are worked out.
-
-    Also for numbers, where Numba's own selection may become a branch and a masked store.
-    """
-    kind = context.unify_types(x, y)
+def _chosen(condition: Any, x: Any, y: Any) -> Any:
     if condition == MASK:
-        kind = DOUBLES
-    held = MASK if condition == MASK else types.boolean
-
-    def build(context, builder, signature, values):
-        taken, other = (
-            context.cast(builder, value, given, kind)
-            for value, given in zip(values[1:], signature.args[1:], strict=True)
-        )
-        when = values[0]
-        if condition != held:
-            when = context.cast(builder, when, signature.args[0], held)
-        if held == MASK and _WIDE_MASKS:
-            # Nothing is left of one side where it is 0.
-            taken, other = (builder.bitcast(value, _MASKS) for value in (taken, other))
-            both = builder.or_(builder.and_(when, taken), builder.and_(builder.not_(when), other))
-            return builder.bitcast(both, _F8S)
-        return builder.select(when, taken, other)
-
-    return kind(condition, x, y), build
+        return DOUBLES
+    return _of_any(x, y) if isinstance(condition, types.Boolean) else None
 
 
-@intrinsic
-def _count(context, mask):
-    def build(context, builder, signature, values):
-        if _WIDE_MASKS:
-            signs = builder.bitcast(values[0], _F8S)
-            bits = _of_avx(builder, "movmsk.pd.256", ir.IntType(32), signs)
-        else:
-            bits = builder.bitcast(values[0], ir.IntType(VECTOR))
-        return builder.zext(builder.ctpop(bits), _WORD)
-
-    return types.int64(MASK), build
-
-
-def count_lanes(mask: Any) -> Any:
-    """Lanes in which a mask holds."""
-    return np.count_nonzero(mask)
+def _select(context, builder, signature, values):
+    """Choose without a branch, which would become a masked store where one side is stored there."""
+    condition, kind = signature.args[0], signature.return_type
+    x, y = (
+        _spread(context, builder, value, given, kind)
+        for value, given in zip(values[1:], signature.args[1:], strict=True)
+    )
+    if condition != MASK or not _WIDE_MASKS:
+        return builder.select(values[0], x, y)
+    # Nothing is left of one side where it is 0.
+    held, x, y = values[0], builder.bitcast(x, _MASKS), builder.bitcast(y, _MASKS)
+    both = builder.or_(builder.and_(held, x), builder.and_(builder.not_(held), y))
+    return builder.bitcast(both, _F8S)
 
 
-@overload(count_lanes, inline="always")
-def _count_where(mask):
-    found: Any = _count
-    return lambda mask: found(mask)
+_register(names.where, 3, _chosen, _select)
 
 
 # --- Memory -----------------------------------------------------------------------------------
 
 
-def _at(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+def _entry(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
     """Pointer to an entry of a flat array."""
     made = context.make_array(kind)(context, builder, array)
     return builder.gep(made.data, [offset])
 
 
-@intrinsic
-def _load(context, array, offset):
-    def build(context, builder, signature, values):
-        whole = context.get_value_type(DOUBLES)
-        start = _at(context, builder, array, values[0], values[1])
-        return builder.load(builder.bitcast(start, whole.as_pointer()), align=8)
-
-    return DOUBLES(array, types.uint64), build
+def _vector_at(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    return builder.bitcast(_entry(context, builder, kind, array, offset), _F8S.as_pointer())
 
 
-@intrinsic
-def _store(context, array, offset, value):
-    def build(context, builder, signature, values):
-        whole = context.get_value_type(DOUBLES)
-        start = _at(context, builder, array, values[0], values[1])
-        spread = _spread(context, builder, values[2], value, DOUBLES)
-        builder.store(spread, builder.bitcast(start, whole.as_pointer()), align=8)
-        return context.get_dummy_value()
+def _of_array(gives: Any, count: int, at: Any) -> Callable[..., Any]:
+    """Type of what reads from, or writes to, a flat array of doubles at offsets of a type."""
 
-    return types.void(array, types.uint64, value), build
+    def result(array, offset, *value):
+        flat = isinstance(array, types.Array) and array.dtype == types.float64
+        given = isinstance(offset, Vector) if at == WORDS else isinstance(offset, types.Integer)
+        written = all(_doubles(kind) is not None for kind in value)
+        return gives if flat and given and written and len(value) == count - 2 else None
 
-
-@intrinsic
-def _gather(context, array, offsets):
-    def build(context, builder, signature, values):
-        made = context.make_array(array)(context, builder, values[0])
-        found = ir.Constant(context.get_value_type(DOUBLES), ir.Undefined)
-        for k in range(VECTOR):
-            offset = builder.extract_element(values[1], _lane(k))
-            found = builder.insert_element(
-                found, builder.load(builder.gep(made.data, [offset])), _lane(k)
-            )
-        return found
-
-    return DOUBLES(array, WORDS), build
+    return result
 
 
-@intrinsic
-def _scatter(context, array, offsets, value):
-    def build(context, builder, signature, values):
-        made = context.make_array(array)(context, builder, values[0])
-        spread = _spread(context, builder, values[2], value, DOUBLES)
-        for k in range(VECTOR):
-            offset = builder.extract_element(values[1], _lane(k))
-            builder.store(
-                builder.extract_element(spread, _lane(k)), builder.gep(made.data, [offset])
-            )
-        return context.get_dummy_value()
-
-    return types.void(array, WORDS, value), build
+def _read(context, builder, signature, values):
+    array, offset = values
+    offset = context.cast(builder, offset, signature.args[1], types.uint64)
+    return builder.load(_vector_at(context, builder, signature.args[0], array, offset), align=8)
 
 
-@intrinsic
-def _broadcast(context, number):
-    def build(context, builder, signature, values):
-        return _spread(context, builder, values[0], number, DOUBLES)
-
-    return DOUBLES(number), build
-
-
-@intrinsic
-def _numbers(context):
-    def build(context, builder, signature, values):
-        return ir.Constant(context.get_value_type(WORDS), [_WORD(k) for k in range(VECTOR)])
-
-    return WORDS(), build
+def _write(context, builder, signature, values):
+    array, offset, value = values
+    offset = context.cast(builder, offset, signature.args[1], types.uint64)
+    spread = _spread(context, builder, value, signature.args[2], DOUBLES)
+    builder.store(spread, _vector_at(context, builder, signature.args[0], array, offset), align=8)
+    return context.get_dummy_value()
 
 
-@intrinsic
-def _whole(context, number):
-    def build(context, builder, signature, values):
-        if number == DOUBLES:
-            short, long = (ir.VectorType(ir.IntType(bits), VECTOR) for bits in (32, 64))
-        else:
-            short, long = ir.IntType(32), _WORD
-        return builder.zext(builder.fptosi(values[0], short), long)
-
-    return (WORDS if number == DOUBLES else types.uint64)(number), build
+def _read_and_write(context, builder, signature, values):
+    array, offset, value = values
+    offset = context.cast(builder, offset, signature.args[1], types.uint64)
+    spread = _spread(context, builder, value, signature.args[2], DOUBLES)
+    place = _vector_at(context, builder, signature.args[0], array, offset)
+    builder.store(builder.fadd(builder.load(place, align=8), spread), place, align=8)
+    return context.get_dummy_value()
 
 
-@intrinsic
-def _as_double(context, bits):
-    def build(context, builder, signature, values):
-        return builder.bitcast(values[0], context.get_value_type(signature.return_type))
+def _collect(context, builder, signature, values):
+    found = _undefined(_F8S)
+    for k in range(VECTOR):
+        offset = builder.extract_element(values[1], _lane(k))
+        number = builder.load(_entry(context, builder, signature.args[0], values[0], offset))
+        found = builder.insert_element(found, number, _lane(k))
+    return found
 
-    return (DOUBLES if bits == WORDS else types.float64)(bits), build
+
+def _distribute(context, builder, signature, values):
+    spread = _spread(context, builder, values[2], signature.args[2], DOUBLES)
+    for k in range(VECTOR):
+        offset = builder.extract_element(values[1], _lane(k))
+        number = builder.extract_element(spread, _lane(k))
+        builder.store(number, _entry(context, builder, signature.args[0], values[0], offset))
+    return context.get_dummy_value()
 
 
 def load(w: Any, offset: Any) -> Any:
@@ -421,7 +407,7 @@ def store(w: Any, offset: Any, value: Any) -> None:
 
 def add(w: Any, offset: Any, value: Any) -> None:
     """Add to the numbers of neighbouring lanes, from an offset on."""
-    store(w, offset, load(w, offset) + value)
+    w[int(offset) : int(offset) + VECTOR] += value
 
 
 def gather(w: Any, offsets: Any) -> Any:
@@ -430,8 +416,23 @@ def gather(w: Any, offsets: Any) -> Any:
 
 
 def scatter(w: Any, offsets: Any, value: Any) -> None:
-    """Write the numbers at the offsets of the lanes, all of them different."""
+    """Write the numbers at the offsets of the lanes; what several lanes write must be the same."""
     w[offsets] = value
+
+
+_register(load, 2, _of_array(DOUBLES, 2, types.uint64), _read)
+_register(store, 3, _of_array(types.none, 3, types.uint64), _write)
+_register(add, 3, _of_array(types.none, 3, types.uint64), _read_and_write)
+_register(gather, 2, _of_array(DOUBLES, 2, WORDS), _collect)
+_register(scatter, 3, _of_array(types.none, 3, WORDS), _distribute)
+
+
+# --- Conversions ------------------------------------------------------------------------------
+
+
+def count_lanes(mask: Any) -> Any:
+    """Lanes in which a mask holds."""
+    return np.count_nonzero(mask)
 
 
 def broadcast(number: Any) -> Any:
@@ -454,87 +455,82 @@ def unit(bits: Any) -> Any:
     return np.asarray(bits).astype(np.float64)[()] * 2.0**-32
 
 
-@overload(load, inline="always")
-def _load_lanes(w, offset):
-    read: Any = _load
-    return lambda w, offset: read(w, offset)
+def _count(context, builder, signature, values):
+    if _WIDE_MASKS:
+        signs = builder.bitcast(values[0], _F8S)
+        bits = _call(builder, "x86.avx.movmsk.pd.256", ir.IntType(32), signs)
+    else:
+        bits = builder.bitcast(values[0], ir.IntType(VECTOR))
+    return builder.zext(builder.ctpop(bits), _WORD)
 
 
-@overload(store, inline="always")
-def _store_lanes(w, offset, value):
-    write: Any = _store
-    return lambda w, offset, value: write(w, offset, value)
+def _whole(context, builder, signature, values):
+    lanes = signature.return_type == WORDS
+    short = ir.VectorType(ir.IntType(32), VECTOR) if lanes else ir.IntType(32)
+    return builder.zext(builder.fptosi(values[0], short), _U8S if lanes else _WORD)
 
 
-@overload(add, inline="always")
-def _add_lanes(w, offset, value):
-    read: Any = _load
-    write: Any = _store
-    return lambda w, offset, value: write(w, offset, read(w, offset) + value)
-
-
-@overload(gather, inline="always")
-def _gather_lanes(w, offsets):
-    read: Any = _gather
-    return lambda w, offsets: read(w, offsets)
-
-
-@overload(scatter, inline="always")
-def _scatter_lanes(w, offsets, value):
-    write: Any = _scatter
-    return lambda w, offsets, value: write(w, offsets, value)
-
-
-@overload(broadcast, inline="always")
-def _broadcast_number(number):
-    fill: Any = _broadcast
-    return lambda number: fill(number)
-
-
-@overload(lane_numbers, inline="always")
-def _lane_numbers():
-    numbers: Any = _numbers
-    return lambda: numbers()
-
-
-@overload(index, inline="always")
-def _index(number):
-    whole: Any = _whole
-    return lambda number: whole(number)
-
-
-@overload(unit, inline="always")
-def _unit(bits):
-    as_double: Any = _as_double
+def _as_unit(context, builder, signature, values):
     # The bits are the fraction of a double between 2**20 and 2**21.
-    return lambda bits: as_double(bits | np.uint64(_UNIT)) - 1048576.0
+    gives = signature.return_type
+    start = _spread(context, builder, _F8(2.0**20), types.float64, gives)
+    one = _spread(context, builder, _WORD(_UNIT), types.uint64, signature.args[0])
+    double = builder.bitcast(builder.or_(values[0], one), context.get_value_type(gives))
+    return builder.fsub(double, start)
 
 
-# --- Functions of the library of C, one lane after the other ----------------------------------
+_register(count_lanes, 1, lambda mask: types.int64 if mask == MASK else None, _count)
+_register(
+    broadcast,
+    1,
+    lambda number: DOUBLES if isinstance(number, types.Number) else None,
+    lambda context, builder, signature, values: _spread(
+        context, builder, values[0], signature.args[0], DOUBLES
+    ),
+)
+_register(
+    lane_numbers,
+    0,
+    lambda: WORDS,
+    lambda context, builder, signature, values: ir.Constant(_U8S, [*map(_WORD, range(VECTOR))]),
+)
+_register(index, 1, {DOUBLES: WORDS, types.float64: types.uint64}.get, _whole)
+_register(unit, 1, {WORDS: DOUBLES, types.uint64: types.float64}.get, _as_unit)
 
 
-def _elementwise(function: Any) -> None:
-    """Let a function of one number take a vector."""
-
-    @intrinsic
-    def each(context, vector):
-        def build(context, builder, signature, values):
-            one = types.float64(types.float64)
-            call = context.get_function(function, one)
-            found = ir.Constant(context.get_value_type(DOUBLES), ir.Undefined)
-            for k in range(VECTOR):
-                value = call(builder, [builder.extract_element(values[0], _lane(k))])
-                found = builder.insert_element(found, value, _lane(k))
-            return found
-
-        return DOUBLES(vector), build
-
-    @overload(function)
-    def _of_vector(x):
-        if x == DOUBLES:
-            return lambda x: each(x)
-        return None
+# --- Functions that have no instruction, one lane after the other -----------------------------
 
 
-for _function in (math.exp, math.log, math.log1p, math.expm1):
-    _elementwise(_function)
+def _lane_by_lane(function: Any, count: int, of: Any = None) -> None:
+    """Let a function of numbers take vectors; ``of`` is what is called, if not the function."""
+
+    def result(*kinds):
+        kind = _of_vectors(*kinds) if of is None else _doubles(*kinds)
+        return None if kind == WORDS else kind
+
+    def build(context, builder, signature, values):
+        kinds = [types.float64 if kind == DOUBLES else kind for kind in signature.args]
+        call = context.get_function(of or function, types.float64(*kinds))
+        if signature.return_type != DOUBLES:
+            return call(builder, values)
+        found = _undefined(_F8S)
+        for k in range(VECTOR):
+            lanes = [
+                builder.extract_element(value, _lane(k)) if kind == DOUBLES else value
+                for value, kind in zip(values, signature.args, strict=True)
+            ]
+            found = builder.insert_element(found, call(builder, lanes), _lane(k))
+        return found
+
+    _register(function, count, result, build)
+
+
+for _function in (
+    *(math.exp, math.expm1, math.log, math.log1p, math.sin, math.cos, math.tan, math.tanh),
+    *(np.sqrt, np.exp, np.expm1, np.log, np.log1p, np.tanh, np.abs),
+):
+    _lane_by_lane(_function, 1)
+for _function in (operator.pow, math.pow, np.minimum, np.maximum, np.power):
+    _lane_by_lane(_function, 2)
+_lane_by_lane(names.exp, 1, of=math.exp)
+_lane_by_lane(names.log, 1, of=math.log)

@@ -2,7 +2,7 @@
 
 from fastroute.kernels.numba_.rows.place import LP_STRIDE, offsets
 
-COUNT = 11
+COUNT = 12
 (
     budget,
     # Whether the problem is left to be solved alone.
@@ -15,6 +15,8 @@ COUNT = 11
     i_lower,
     j_slot,
     j_share,
+    # Where the trial is whose problem it is.
+    trial,
     # What is answered for callers: value, and reduced value of the marginal model.
     value,
     marginal,
