@@ -81,7 +81,7 @@ def kernels() -> Iterator[tuple[str, Any]]:
         for value in vars(module).values()
     )
     # A kernel is in every module that imports it.
-    for kernel in dict.fromkeys([*passes._kept.values(), *filter(_is_compiled, inside)]):
+    for kernel in dict.fromkeys([*passes._functions.values(), *filter(_is_compiled, inside)]):
         module = kernel.py_func.__module__.removeprefix("fastroute.kernels.numba_.")
         yield f"{module}.{kernel.py_func.__qualname__}", kernel
 

@@ -48,6 +48,7 @@ class EstimatorPasses(NamedTuple):
     open: tuple[Pass, ...]  #: bounds of all deployed models when a stage opens
     prepare: tuple[Pass, ...]  #: before the router sets shares
     observed: tuple[Pass, ...]  #: after a reward and a cost are known
+    counted: tuple[Pass, ...] = ()  #: the same without bounds
     #: Whether bounds and means change with every query, so that no basis is worth checking.
     reads_queries: bool = False
     #: Whether bounds never change, so that what was solved once stays solved.
@@ -61,9 +62,13 @@ def elementwise(part: EstimatorKernel) -> EstimatorPasses:
     counts = len(part.first), len(part.parameters)
     renewed = compile_pass(_renew, observe, bounds, *counts, keep=keep)
     opened = compile_pass(_open, bounds, *counts, keep=keep)
+    counted = compile_pass(_only_observe, observe, *counts, keep=keep)
     after = (Pass(compile_pass(_count_plays)),) if part.forgets else ()
     return EstimatorPasses(
-        (Pass(opened, part.parameters),), (), (Pass(renewed, part.parameters), *after)
+        (Pass(opened, part.parameters),),
+        (),
+        (Pass(renewed, part.parameters), *after),
+        (Pass(counted, part.parameters), *after),
     )
 
 

@@ -5,6 +5,7 @@ world first needs it, and called through a pointer, so that the loop knows none 
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -57,15 +58,20 @@ class Tables(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """A compiled pass and its own numbers."""
+    """A pass and its own numbers."""
 
-    function: Any
+    kernel: "Kernel"
     parameters: tuple[float, ...] = ()
+
+    @property
+    def function(self) -> Any:
+        """The compiled function."""
+        return _function(self.kernel)
 
     @property
     def address(self) -> Any:
         """Where its code is; the function itself where nothing is compiled."""
-        return _addresses[self.function]
+        return _address(self.kernel)
 
 
 _F1: Final = types.Array(types.float64, 1, "C")
@@ -81,8 +87,14 @@ PASS: Final = types.int64(_F2, types.int64, types.int64, types.int64, _F1, types
 #: ``elapsed`` counts the rounds since the stage opened.
 DUE: Final = types.int64(types.int64, types.int64, _F1, types.int64)
 
-_kept: dict[Any, Any] = {}
-_addresses: dict[Any, Any] = {}
+
+class Kernel(NamedTuple):
+    """What a pass is compiled from: once a process, when its address is first asked for."""
+
+    make: Callable[..., Callable[..., Any]]
+    arguments: tuple[Any, ...]
+    keep: bool
+    signature: Any
 
 
 def compile_pass(
@@ -90,8 +102,8 @@ def compile_pass(
     *arguments: Any,
     keep: bool = True,
     signature: Any = PASS,
-) -> Any:
-    """Compile the pass that ``make(*arguments)`` returns, once a process.
+) -> Kernel:
+    """Compile what ``make(*arguments)`` returns as a pass, as soon as it is needed.
 
     Parameters
     ----------
@@ -102,19 +114,26 @@ def compile_pass(
     signature : numba signature
         ``PASS`` or ``DUE``.
     """
-    key = make, arguments
-    if key not in _kept:
-        kernel = compile_for(signature, make(*arguments), keep=keep, python=False)
-        _kept[key] = kernel
-        _addresses[kernel] = address_of(kernel, signature)
-    return _kept[key]
+    return Kernel(make, arguments, keep, signature)
 
 
-def address_of(kernel: Any, signature: Any) -> Any:
-    """Where the code of a compiled function is; the function itself where it is plain Python."""
-    if not hasattr(kernel, "get_compile_result"):
-        return kernel
-    code = kernel.get_compile_result(signature)
+_functions: dict[Kernel, Any] = {}
+
+
+def _function(kernel: Kernel) -> Any:
+    if kernel not in _functions:
+        made = kernel.make(*kernel.arguments)
+        found = compile_for(kernel.signature, made, keep=kernel.keep, python=False)
+        _functions[kernel] = found
+    return _functions[kernel]
+
+
+@cache
+def _address(kernel: Kernel) -> Any:
+    function = _function(kernel)
+    if not hasattr(function, "get_compile_result"):
+        return function
+    code = function.get_compile_result(kernel.signature)
     return code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
 
 

@@ -87,9 +87,10 @@ def compose(program: Program) -> Round:
     part = program.estimator
     estimator = getattr(estimators, part.kernel)(part)
     router = getattr(routers, program.router.kernel)(program.router, estimator, part)
-    if router.held and estimator.reads_queries:
-        # Shares that are held do not depend on the query.
-        estimator = estimators.elementwise(part)
+    if router.held and not estimator.fixed:
+        # Bounds are worked out when shares are set, which does not depend on the query.
+        plain = estimators.elementwise(part) if estimator.reads_queries else estimator
+        estimator = plain._replace(prepare=(*plain.open, *plain.prepare), observed=plain.counted)
     draw = Pass(compile_pass(_draw))
     forced: tuple[Pass, ...] = ()
     if part.forced_pulls:
@@ -99,7 +100,7 @@ def compose(program: Program) -> Round:
         prepare = (draw, *prepare)
     law = program.reward
     tasks = np.stack([law.task_prob, law.task_alias], axis=1) if len(law.task_prob) else NO_TABLE
-    return Round(
+    round_ = Round(
         (*estimator.open, *router.open),
         router.due,
         (*prepare, *router.route),
@@ -121,6 +122,9 @@ def compose(program: Program) -> Round:
         np.array(tasks, order="C"),
         int(program.seed),
     )
+    for one in (*round_.opening, round_.due, *round_.setting, *round_.playing):
+        assert one.address
+    return round_
 
 
 def workspace(trials: int, slots: int) -> Workspace:
