@@ -56,7 +56,8 @@ def round_passes(slots: int) -> dict[str, float]:
     times = {"check": _time(trials, basis.check, w, size, np.uint64(trials), _BUDGET, _COST_MAX)}
     for one, at in zip(round_.playing, places, strict=True):
         arguments = (ws.blocks, 0, 1, 0, array, at, ws.scratch, tables)
-        times[one.function.__name__] = _time(trials, one.function, *arguments)
+        function = one.kernel.function
+        times[function.__name__] = _time(trials, function, *arguments)
     return times
 
 

@@ -80,8 +80,9 @@ def kernels() -> Iterator[tuple[str, Any]]:
         if name.startswith("fastroute.kernels.numba_")
         for value in vars(module).values()
     )
+    made = (kernel.function for kernel in passes.kernels.values() if "function" in vars(kernel))
     # A kernel is in every module that imports it.
-    for kernel in dict.fromkeys([*passes._functions.values(), *filter(_is_compiled, inside)]):
+    for kernel in dict.fromkeys([*made, *filter(_is_compiled, inside)]):
         module = kernel.py_func.__module__.removeprefix("fastroute.kernels.numba_.")
         yield f"{module}.{kernel.py_func.__qualname__}", kernel
 

@@ -5,7 +5,7 @@ world first needs it, and called through a pointer, so that the loop knows none 
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -63,16 +63,6 @@ class Pass(NamedTuple):
     kernel: "Kernel"
     parameters: tuple[float, ...] = ()
 
-    @property
-    def function(self) -> Any:
-        """The compiled function."""
-        return _function(self.kernel)
-
-    @property
-    def address(self) -> Any:
-        """Where its code is; the function itself where nothing is compiled."""
-        return _address(self.kernel)
-
 
 _F1: Final = types.Array(types.float64, 1, "C")
 _F2: Final = types.Array(types.float64, 2, "C")
@@ -88,13 +78,27 @@ PASS: Final = types.int64(_F2, types.int64, types.int64, types.int64, _F1, types
 DUE: Final = types.int64(types.int64, types.int64, _F1, types.int64)
 
 
-class Kernel(NamedTuple):
-    """What a pass is compiled from: once a process, when its address is first asked for."""
+class Kernel:
+    """What a pass is compiled from, as soon as its address is asked for."""
 
-    make: Callable[..., Callable[..., Any]]
-    arguments: tuple[Any, ...]
-    keep: bool
-    signature: Any
+    def __init__(self, made: Callable[..., Any], signature: Any, *, keep: bool) -> None:
+        self._made, self._signature, self._keep = made, signature, keep
+
+    @cached_property
+    def function(self) -> Any:
+        """The compiled function."""
+        return compile_for(self._signature, self._made, keep=self._keep, python=False)
+
+    @cached_property
+    def address(self) -> Any:
+        """Where its code is; the function itself where nothing is compiled."""
+        if not hasattr(self.function, "get_compile_result"):
+            return self.function
+        code = self.function.get_compile_result(self._signature)
+        return code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
+
+
+kernels: Final[dict[Any, Kernel]] = {}
 
 
 def compile_pass(
@@ -103,7 +107,7 @@ def compile_pass(
     keep: bool = True,
     signature: Any = PASS,
 ) -> Kernel:
-    """Compile what ``make(*arguments)`` returns as a pass, as soon as it is needed.
+    """Return the kernel of what ``make(*arguments)`` returns, one for each process.
 
     Parameters
     ----------
@@ -114,27 +118,10 @@ def compile_pass(
     signature : numba signature
         ``PASS`` or ``DUE``.
     """
-    return Kernel(make, arguments, keep, signature)
-
-
-_functions: dict[Kernel, Any] = {}
-
-
-def _function(kernel: Kernel) -> Any:
-    if kernel not in _functions:
-        made = kernel.make(*kernel.arguments)
-        found = compile_for(kernel.signature, made, keep=kernel.keep, python=False)
-        _functions[kernel] = found
-    return _functions[kernel]
-
-
-@cache
-def _address(kernel: Kernel) -> Any:
-    function = _function(kernel)
-    if not hasattr(function, "get_compile_result"):
-        return function
-    code = function.get_compile_result(kernel.signature)
-    return code.library.get_pointer_to_function(code.fndesc.llvm_func_name)
+    key = make, arguments
+    if key not in kernels:
+        kernels[key] = Kernel(make(*arguments), signature, keep=keep)
+    return kernels[key]
 
 
 # Functions that are arguments would do the same, but to find their addresses takes Numba 50 us each

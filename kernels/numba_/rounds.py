@@ -123,7 +123,7 @@ def compose(program: Program) -> Round:
         int(program.seed),
     )
     for one in (*round_.opening, round_.due, *round_.setting, *round_.playing):
-        assert one.address
+        assert one.kernel.address
     return round_
 
 
@@ -254,7 +254,7 @@ def _run(
 
 
 def _addresses(passes: tuple[Pass, ...]) -> Any:
-    found = [one.address for one in passes]
+    found = [one.kernel.address for one in passes]
     compiled_all = all(isinstance(address, int) for address in found)
     return np.array(found, np.int64 if compiled_all else object)
 

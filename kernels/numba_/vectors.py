@@ -45,7 +45,7 @@ _U8S: Final = ir.VectorType(_WORD, VECTOR)
 _UNIT: Final = 0x4130000000000000
 
 
-class Vector(types.Type):  # type: ignore[misc]  # numba is not typed
+class Vector(types.Type):
     """Type of a vector: ``element`` is float64 or uint64."""
 
     def __init__(self, element: Any) -> None:
@@ -57,7 +57,7 @@ class Vector(types.Type):  # type: ignore[misc]  # numba is not typed
         return self if isinstance(other, types.Number) else None
 
 
-class Mask(types.Type):  # type: ignore[misc]  # numba is not typed
+class Mask(types.Type):
     """Type of a vector of truth values."""
 
     def __init__(self) -> None:
@@ -70,13 +70,13 @@ MASK: Final = Mask()
 
 
 @register_model(Vector)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]  # numba is not typed
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _F8S if kind == DOUBLES else _U8S)
 
 
 @register_model(Mask)
-class _MaskModel(models.PrimitiveModel):  # type: ignore[misc]  # numba is not typed
+class _MaskModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _MASKS)
 
@@ -95,7 +95,8 @@ def _spread(context: Any, builder: Any, value: Any, given: Any, kind: Any) -> An
         return value
     if not isinstance(kind, Vector | Mask):
         return context.cast(builder, value, given, kind)
-    value = context.cast(builder, value, given, types.boolean if kind == MASK else kind.element)
+    element = types.boolean if isinstance(kind, Mask) else kind.element
+    value = context.cast(builder, value, given, element)
     if kind == MASK and _WIDE_MASKS:
         value = builder.sext(value, _WORD)
     whole = context.get_value_type(kind)
@@ -525,12 +526,14 @@ def _lane_by_lane(function: Any, count: int, of: Any = None) -> None:
     _register(function, count, result, build)
 
 
-for _function in (
+_OF_ONE: Final[tuple[Any, ...]] = (
     *(math.exp, math.expm1, math.log, math.log1p, math.sin, math.cos, math.tan, math.tanh),
     *(np.sqrt, np.exp, np.expm1, np.log, np.log1p, np.tanh, np.abs),
-):
-    _lane_by_lane(_function, 1)
-for _function in (operator.pow, math.pow, np.minimum, np.maximum, np.power):
-    _lane_by_lane(_function, 2)
+)
+_OF_TWO: Final[tuple[Any, ...]] = (operator.pow, math.pow, np.minimum, np.maximum, np.power)
+for _known in _OF_ONE:
+    _lane_by_lane(_known, 1)
+for _known in _OF_TWO:
+    _lane_by_lane(_known, 2)
 _lane_by_lane(names.exp, 1, of=math.exp)
 _lane_by_lane(names.log, 1, of=math.log)
