@@ -12,13 +12,10 @@ from numba import njit, types
 from numba.extending import overload
 
 from fastroute.kernels.formulas import names
-from fastroute.kernels.numba_ import formulas as numba_formulas
 from fastroute.kernels.numba_ import vectors
 from fastroute.kernels.numba_.formulas import formula
 from fastroute.kernels.numba_.vectors import VECTOR, WIDE, ZERO
 from test_kernel_formulas import ARGUMENTS, UNUSUAL, WHOLE, one_by_one
-
-assert numba_formulas, "the names of formulas have stand-ins"
 
 COMPILE: Any = njit(error_model="numpy")
 #: All pairs of unusual numbers, and more to fill the last vector.

@@ -8,6 +8,7 @@ results do not depend on when it was last solved.
 """
 
 import numpy as np
+from numba.extending import register_jitable
 
 from fastroute.kernels.codes import NO_CAPACITY, OPTIMAL, OVER_BUDGET
 from fastroute.kernels.formulas.names import maximum, minimum, where
@@ -234,22 +235,24 @@ def _keep_together(w, at, v, slots, budget):
     scatter(w, at + LANE.status, np.float64(OPTIMAL))
     scatter(w, at + LANE.outside_reward, reward)
     scatter(w, at + LANE.outside_cost, cost)
-    scatter(w, at + LANE.i_slot, i)
-    scatter(w, at + LANE.j_slot, j)
-    scatter(w, at + LANE.i_upper, gather(w, oi + SLOT.upper))
-    scatter(w, at + LANE.j_upper, gather(w, oj + SLOT.upper))
-    scatter(w, at + LANE.i_lower, i_lower)
-    scatter(w, at + LANE.j_lower, base)
-    scatter(w, at + LANE.i_limit, i_limit)
-    scatter(w, at + LANE.j_limit, j_limit)
-    scatter(w, at + LANE.i_mean_reward, gather(w, oi + SLOT.mean_reward))
-    scatter(w, at + LANE.j_mean_reward, gather(w, oj + SLOT.mean_reward))
-    scatter(w, at + LANE.i_mean_cost, gather(w, oi + SLOT.mean_cost))
-    scatter(w, at + LANE.j_mean_cost, gather(w, oj + SLOT.mean_cost))
+    _keep_model(w, at, i, oi)
+    # The rows of j are in the order of those of i.
+    _keep_model(w, at + (LANE.j_slot - LANE.i_slot), j, oj)
     scatter(w, at + LANE.pair, where(pair, 1.0, 0.0))
     scatter(w, at + LANE.rest, rest)
     scatter(w, at + LANE.i_share, share)
     scatter(w, at + LANE.j_share, rest - share)
+
+
+@register_jitable
+def _keep_model(w, at, slot, of):
+    """Write what the basis knows of its model i, which stands at ``of``."""
+    scatter(w, at + LANE.i_slot, slot)
+    scatter(w, at + LANE.i_upper, gather(w, of + SLOT.upper))
+    scatter(w, at + LANE.i_lower, gather(w, of + SLOT.lower))
+    scatter(w, at + LANE.i_limit, gather(w, of + SLOT.limit))
+    scatter(w, at + LANE.i_mean_reward, gather(w, of + SLOT.mean_reward))
+    scatter(w, at + LANE.i_mean_cost, gather(w, of + SLOT.mean_cost))
 
 
 @compiled

@@ -55,8 +55,8 @@ def _classify(
         method[r] = VERTEX if solved else BRANCH_AND_BOUND
         left += 0 if solved else 1
         gap[r] = 0.0
-        if solved:
-            _sum_up(reward, charge, weight, deployed, value, r)
+        # Of what is not solved it is done again.
+        _sum_up(reward, charge, weight, deployed, value, r)
     return left
 
 

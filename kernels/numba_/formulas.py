@@ -14,6 +14,7 @@ from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic, overload, register_jitable
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
+import fastroute.kernels.numba_.vectors  # noqa: F401 - tells Numba of the names of formulas
 from fastroute.kernels.formulas import (
     constraints,
     divergence,
@@ -23,7 +24,6 @@ from fastroute.kernels.formulas import (
     scores,
     shares,
 )
-from fastroute.kernels.numba_ import vectors
 
 
 def numbers_at(numbers: Any, at: int, count: int) -> tuple[float, ...]:
@@ -83,8 +83,6 @@ def _read_only(array):
     view: Any = _as_read_only
     return lambda array: view(array)
 
-
-assert vectors, "tells Numba of the names of formulas"
 
 for _module in (constraints, divergence, estimates, outcomes, schedules, scores, shares):
     for _name, _function in vars(_module).items():

@@ -122,8 +122,8 @@ def compose(program: Program) -> Round:
         np.array(tasks, order="C"),
         int(program.seed),
     )
-    for one in (*round_.opening, round_.due, *round_.setting, *round_.playing):
-        assert one.kernel.address
+    # Before anything runs, so that a formula that cannot be compiled is refused here.
+    _addresses((*round_.opening, round_.due, *round_.setting, *round_.playing))
     return round_
 
 

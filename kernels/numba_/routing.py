@@ -77,9 +77,8 @@ def solve_one(reward, cost, limit, size, budget, share, side):
             cheapest = min(cheapest, cost[m])
     if not enough(capacity):
         for m in range(size):
-            if limit[m] > 0.0:
-                share[m] = proportional(limit[m], capacity)
-                side[m] = 1.0
+            share[m] = proportional(limit[m], capacity)
+            side[m] = where(limit[m] > 0.0, 1.0, -1.0)
         return NO_CAPACITY, 0.0, 0.0, -1, -1
     b = min(budget, dearest)
     unit = 1.0

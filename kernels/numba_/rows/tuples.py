@@ -1,5 +1,6 @@
 """Numbers in consecutive rows as a tuple, whose length is a constant of the compiled pass."""
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -62,16 +63,7 @@ def _overload_writing(whole: Callable[..., Any], write: Callable[..., Any]) -> N
         return each
 
 
-def _entry(w: Any, o: Any) -> float:
-    return w[o]
-
-
-@overload(_entry, inline="always")
-def _entry_of(w, o):
-    return lambda w, o: w[o]
-
-
-_overload_reading(read_rows, _entry)
+_overload_reading(read_rows, operator.getitem)
 _overload_reading(load_rows, load)
 _overload_reading(gather_rows, gather)
 _overload_writing(store_rows, store)
