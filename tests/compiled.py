@@ -8,7 +8,8 @@
 Each prints one JSON object. What to compile for is in the environment (``NUMBA_CPU_NAME``). The
 last two need an empty ``NUMBA_CACHE_DIR``, because kernels that were kept have no code to look at;
 the last one also ``NUMBA_OPT=0``, because what was optimised for one processor is not what LLVM
-makes for another, and ``NUMBA_CPU_NAME=x86-64``, because vectors for AVX2 use its instructions by name.
+makes for another, and ``NUMBA_CPU_NAME=x86-64``, because vectors for AVX2 use its instructions by
+name.
 """
 
 import json

@@ -13,8 +13,8 @@ from fastroute.study.work import FailedShard, Job, ShardResult
 
 #: Attempts at a shard before it is set aside.
 ATTEMPTS: Final = 3
-# A task has as many shards as are worth about a second: more is lost when a worker dies, less goes
-# into sending them. What a shard takes on a worker, beside its rounds, and each of those:
+# A task has as many shards as are worth about half a second: more is lost when a worker dies, less
+# goes into sending them. What a shard takes on a worker, beside its rounds, and each of those:
 _TASK_SECONDS: Final = 0.5
 _SHARD_SECONDS: Final = 4e-3
 _ROUND_SECONDS: Final = 25e-9
@@ -33,7 +33,7 @@ def run_jobs(
 ) -> None:
     """Compute all jobs.
 
-    Small ones travel together, as many as are worth about a second, but never so many that a
+    Small ones travel together, as many as are worth about half a second, but never so many that a
     worker would have nothing to do at the end. A job that raised an error is tried again, by
     itself, and after :data:`ATTEMPTS` it is set aside. Where a worker died, nobody knows which of
     the jobs in flight killed it: they all are tried again, each by itself, and one that was in
