@@ -42,6 +42,7 @@ GROUPS: Final = (
     "routing",
     "deployment",
     "simulation",
+    "own parts",
     "threads",
     "growth",
     "startup",
