@@ -5,7 +5,7 @@ as plain arrays that kernels can index.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -23,8 +23,8 @@ from fastroute.scenarios.regimes import (
     changed_rewards,
     check_events,
     check_laws,
-    cost_ends,
     regimes,
+    widened,
 )
 
 __all__ = ["Scenario", "World"]
@@ -123,8 +123,8 @@ class Scenario:
         What the scenario is called, what a reader must know about it, and the unit of costs.
     changes : sequence of Change, Outage or mapping
         Events that change means and limits while the world runs: :class:`Change`,
-        :class:`Outage`, or tables of their fields. The range of the costs covers all means that
-        occur.
+        :class:`Outage`, or tables of their fields. They widen ``cost_range`` to the costs of all
+        means that occur.
     severity : float
         Factor of all changes: every value is as far from that of round 0 as this says. 0 is a
         world without changes, 1 the events as they are written.
@@ -161,6 +161,7 @@ class Scenario:
     changes: tuple[Event, ...]
     severity: float
     calendar: Calendar | None
+    first_cost_range: tuple[float, float] = field(init=False)  #: before changes widen it
 
     def __init__(
         self,
@@ -199,9 +200,10 @@ class Scenario:
         severity = checks.not_negative("severity", severity)
         base = _values(rewards, prices, limits)
         changed = check_events(events, severity, base, names)
-        span = _cost_range(cost_range, *cost_ends(costs_by, prices, base, changed))
+        first_range = _cost_range(cost_range, *costs_by.support(prices))
         rewards_by.check(rewards)
-        costs_by.check(prices, span)
+        costs_by.check(prices, first_range)
+        span = widened(first_range, costs_by, base, changed)
         check_laws(changed, base, rewards_by, costs_by, span)
 
         for array in (rewards, prices, limits, arrivals, retirements):
@@ -214,6 +216,7 @@ class Scenario:
             "arrival": arrivals,
             "retirement": retirements,
             "cost_range": span,
+            "first_cost_range": first_range,
             "reward": rewards_by if outcomes is None else None,
             "cost": costs_by if outcomes is None else None,
             "outcomes": outcomes,
@@ -227,9 +230,9 @@ class Scenario:
             "severity": severity,
             "calendar": calendar,
         }
-        for field, value in fields.items():
+        for name_, value in fields.items():
             # The dataclass is frozen; its own construction is the one place that may write.
-            object.__setattr__(self, field, value)
+            object.__setattr__(self, name_, value)
 
     @property
     def n_models(self) -> int:
@@ -270,7 +273,6 @@ class Scenario:
         Returns
         -------
         Scenario
-            Its range of costs is wider where the changes need that.
 
         Raises
         ------
@@ -278,14 +280,10 @@ class Scenario:
             When an event or the severity does not fit the scenario.
         """
         given: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        given["cost_range"] = given.pop("first_cost_range")
         given["changes"] = self.changes if changes is None else changes
         given["severity"] = self.severity if severity is None else severity
-        # Only the range of the costs is asked of this one.
-        wide = Scenario(**{**given, "cost_range": None}).cost_range
-        low, high = self.cost_range
-        if given["changes"] and given["severity"] > 0.0:
-            low, high = min(low, wide[0]), max(high, wide[1])
-        return Scenario(**{**given, "cost_range": (low, high)})
+        return Scenario(**given)
 
     def resolve(self, horizon: int, trials: int, part: slice = slice(None)) -> World:
         """Return the arrays of one run.

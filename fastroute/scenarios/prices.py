@@ -1,19 +1,22 @@
 """Histories of prices, as tables, read into the events of a scenario."""
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from fastroute import checks
 from fastroute.scenarios.changes import Change, When
 from fastroute.scenarios.frames import Frame, Source, find_columns, numbers, read_source, texts
 
-__all__ = ["read_prices"]
+__all__ = ["Prices", "read_prices"]
+
+#: A table of prices; a name of its own, by which a study knows that text is the name of a file.
+Prices: TypeAlias = "Frame"
 
 _ROLES: Final = {"model": ("model",), "from": ("from",), "input": ("input",), "output": ("output",)}
 #: Input tokens and output tokens of a query, in proportion.
 _TOKENS: Final = (3.0, 1.0)
 
 
-def read_prices(source: Frame, tokens: tuple[float, float] = _TOKENS) -> list[Change]:
+def read_prices(source: "Prices", tokens: tuple[float, float] = _TOKENS) -> list[Change]:
     """Return the changes of price in a table of prices over time.
 
     Parameters

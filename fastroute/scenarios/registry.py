@@ -9,11 +9,10 @@ from fastroute.references import import_reference, is_reference
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.changes import Event
 from fastroute.scenarios.discovery import discovery
-from fastroute.scenarios.frames import Frame
 from fastroute.scenarios.means import means
 from fastroute.scenarios.minimax import minimax
 from fastroute.scenarios.paretobandit import paretobandit
-from fastroute.scenarios.prices import read_prices
+from fastroute.scenarios.prices import Prices, read_prices
 from fastroute.scenarios.random_instances import random_instances
 from fastroute.scenarios.replay import replay
 from fastroute.scenarios.routerbench import routerbench
@@ -60,7 +59,7 @@ def find_builder(name: str) -> Callable[..., Scenario]:
 
 def change_options(
     changes: Sequence[Event | Mapping[str, Any]] = (),
-    prices: Frame | None = None,
+    prices: "Prices | None" = None,
     severity: float = 1.0,
 ) -> tuple[tuple[Event | Mapping[str, Any], ...], float]:
     """Return the events and the severity that any scenario can be given.

@@ -161,6 +161,7 @@ def read_scenario(content: bytes, source: str) -> Scenario:
 def _parts(scenario: Scenario) -> tuple[dict[str, NDArray[Any]], str]:
     arrays = {name: value for name in _ARRAYS if (value := getattr(scenario, name)) is not None}
     about: dict[str, Any] = {name: getattr(scenario, name) for name in _VALUES}
+    about["cost_range"] = scenario.first_cost_range
     if scenario.changes:
         about["changes"] = [event_table(event) for event in scenario.changes]
         about["severity"] = scenario.severity
