@@ -184,9 +184,7 @@ def naive_stageroute(
         c = np.array([x for _, x in both])
         if t % stage_length == 0:
             here = [
-                m
-                for m in range(size)
-                if world.arrival[m] <= t < retirement[m] and limit[m] > 0.0
+                m for m in range(size) if world.arrival[m] <= t < retirement[m] and limit[m] > 0.0
             ]
             found, capped, price = best_set(u[here], c[here], limit[here], budget, max_deployed)
             deployed = [here[k] for k in found]
@@ -323,6 +321,7 @@ SMALL_WORLDS: dict[str, Callable[[], SmallWorld]] = {
     "instances": _instances,
     "tight": _tight,
 }
+
 
 def _changing(name: str) -> SmallWorld:
     """Return a small world whose means and limits change, at once and in steps, with outages."""

@@ -121,9 +121,7 @@ def test_parts_add_up_to_the_optimum_of_each_round(world: str) -> None:
 @pytest.mark.parametrize(
     ("policy", "world"),
     [
-        pytest.param(
-            p, w, marks=[] if p in CORE[:2] or w == "retirement" else pytest.mark.slow
-        )
+        pytest.param(p, w, marks=[] if p in CORE[:2] or w == "retirement" else pytest.mark.slow)
         for p in fr.policies.POLICIES
         for w in CHANGING_WORLDS
         if can_play(p, w)
@@ -217,9 +215,7 @@ def test_stageroute_written_again() -> None:
         return reward, cost, limit
 
     settings: dict[str, Any] = {"horizon": 200, "budget": 0.75, "max_deployed": 4, "seed": 8}
-    mine = naive_stageroute(
-        scenario, **settings, stage_length=40, gamma=0.05, trial=0, means=means
-    )
+    mine = naive_stageroute(scenario, **settings, stage_length=40, gamma=0.05, trial=0, means=means)
     for backend in ("ref", "numba"):
         run = fr.simulate(
             scenario,

@@ -4,8 +4,9 @@
 as plain arrays that kernels can index.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -68,7 +69,7 @@ class World(NamedTuple):
 
     @property
     def regimes(self) -> "tuple[World, ...]":
-        """This world, and what it is after each change."""
+        """The world itself, and what it is after each change."""
         return (self, *(regime.world for regime in self.later))
 
 
@@ -161,7 +162,9 @@ class Scenario:
     changes: tuple[Event, ...]
     severity: float
     calendar: Calendar | None
-    first_cost_range: tuple[float, float] = field(init=False)  #: before changes widen it
+    first_cost_range: tuple[float, float] = dataclasses.field(
+        init=False
+    )  #: before changes widen it
 
     def __init__(
         self,
@@ -230,9 +233,9 @@ class Scenario:
             "severity": severity,
             "calendar": calendar,
         }
-        for name_, value in fields.items():
+        for field, value in fields.items():
             # The dataclass is frozen; its own construction is the one place that may write.
-            object.__setattr__(self, name_, value)
+            object.__setattr__(self, field, value)
 
     @property
     def n_models(self) -> int:

@@ -11,7 +11,16 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from fastroute import checks
 
-__all__ = ["Calendar", "Change", "Event", "Outage", "When", "event_table", "read_events"]
+__all__ = [
+    "Calendar",
+    "Change",
+    "Event",
+    "Outage",
+    "When",
+    "event_table",
+    "plain_events",
+    "read_events",
+]
 
 #: A round (whole number), a fraction of the horizon (below 1), or a date.
 When: TypeAlias = int | float | str | date
@@ -153,7 +162,9 @@ Event: TypeAlias = Change | Outage
 _QUANTITIES: Final = ("reward", "cost", "cost_factor", "limit")
 
 
-def read_events(events: Sequence[Event | Mapping[str, Any]], models: Sequence[str]) -> tuple[Event, ...]:
+def read_events(
+    events: Sequence[Event | Mapping[str, Any]], models: Sequence[str]
+) -> tuple[Event, ...]:
     """Return events, of which some may be tables with the fields of one.
 
     Raises
@@ -188,6 +199,21 @@ def _read_event(event: Any) -> Event:
         if name not in event:
             raise ValueError(f"{name} is missing; pass {name}=...")
     return kind(**event)
+
+
+def plain_events(events: Any) -> Any:
+    """Return a list of events as tables of plain values; anything else as it is."""
+    if not isinstance(events, list | tuple):
+        return events
+
+    def plain(event: Any) -> Any:
+        if isinstance(event, Event):
+            return event_table(event)
+        if isinstance(event, Mapping):
+            return {k: v.isoformat() if isinstance(v, date) else v for k, v in event.items()}
+        return plain_events(event)
+
+    return [plain(event) for event in events]
 
 
 def event_table(event: Event) -> dict[str, Any]:

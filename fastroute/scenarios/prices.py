@@ -1,5 +1,6 @@
 """Histories of prices, as tables, read into the events of a scenario."""
 
+from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 from fastroute import checks
@@ -118,7 +119,7 @@ def _in_order(model: str, rows: list[tuple[int, When, float]]) -> list[tuple[int
             "unit"
         )
     rows = sorted(rows, key=lambda row: row[1])  # type: ignore[arg-type, return-value]
-    for one, two in zip(rows, rows[1:], strict=False):
+    for one, two in pairwise(rows):
         if one[1] == two[1]:
             raise ValueError(f"prices: two prices of {model!r} from {two[1]} on; keep one")
     return rows

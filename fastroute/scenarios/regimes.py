@@ -4,6 +4,7 @@ Between two changes all of them stay as they are: a *regime*. Round 0 opens the 
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -204,7 +205,7 @@ def _outage(event: Outage, horizon: int, calendar: Calendar | None) -> tuple[int
 
 
 def _refuse_overlap(spans: Sequence[_Span], quantity: Quantity, model: str) -> None:
-    for one, two in zip(spans, spans[1:], strict=False):
+    for one, two in pairwise(spans):
         end = one.start + one.length
         if two.start < end or two.start == one.start:
             raise ValueError(
@@ -266,11 +267,14 @@ def _changed_support(law: CostLaw, base: Array, now: Array) -> tuple[Array, Arra
 
 
 def _factor(base: Array, now: Array) -> Array:
-    """Recorded costs are multiplied."""
+    """Return what recorded costs are multiplied by."""
     free = (base == 0.0) & (now > 0.0)
     checks.refuse_entries(
-        "cost_mean", base, free, "is recorded as free", "a change multiplies recorded costs: "
-        "leave the cost of this model as it is"
+        "cost_mean",
+        base,
+        free,
+        "is recorded as free",
+        "a change multiplies recorded costs: leave the cost of this model as it is",
     )
     return np.divide(now, base, out=np.ones_like(now), where=base > 0.0)
 

@@ -60,8 +60,8 @@ def find_builder(name: str) -> Callable[..., Scenario]:
 def change_options(
     changes: Sequence[Event | Mapping[str, Any]] = (),
     prices: "Prices | None" = None,
-    severity: float = 1.0,
-) -> tuple[tuple[Event | Mapping[str, Any], ...], float]:
+    severity: float | None = None,
+) -> tuple[tuple[Event | Mapping[str, Any], ...], float | None]:
     """Return the events and the severity that any scenario can be given.
 
     Parameters
@@ -69,8 +69,8 @@ def change_options(
     changes : sequence of Change, Outage or mapping
     prices : str, Path, frame, array, mapping or sequence, optional
         A history of prices, read by :func:`~fastroute.scenarios.prices.read_prices`.
-    severity : float
-        Factor of all changes.
+    severity : float, optional
+        Factor of all changes; default that of the scenario, which is 1.
     """
     if prices is None:
         return tuple(changes), severity

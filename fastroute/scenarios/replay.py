@@ -134,7 +134,9 @@ def replay(
             [dates[model] for model in names], limit=limit, initial=initial, spread=spread
         ),
         arrival_unit="horizon",
-        calendar=release_calendar([dates[model] for model in names], initial=initial, spread=spread),
+        calendar=release_calendar(
+            [dates[model] for model in names], initial=initial, spread=spread
+        ),
         outcomes=Recorded(score, cost, order),
         models=names,
         name=name,

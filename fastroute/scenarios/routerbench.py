@@ -154,7 +154,9 @@ def routerbench(
             [means.released[index] for index in order], limit=limit, initial=initial, spread=spread
         ),
         arrival_unit="horizon",
-        calendar=release_calendar([means.released[index] for index in order], initial=initial, spread=spread),
+        calendar=release_calendar(
+            [means.released[index] for index in order], initial=initial, spread=spread
+        ),
         reward=ByTask(means.prompts[rows], means.score[np.ix_(rows, order)]),
         cost=law,
         models=[means.models[index] for index in order],

@@ -94,7 +94,9 @@ def sota(
             [model.released for model in MODELS], limit=limit, initial=initial, spread=spread
         ),
         arrival_unit="horizon",
-        calendar=release_calendar([model.released for model in MODELS], initial=initial, spread=spread),
+        calendar=release_calendar(
+            [model.released for model in MODELS], initial=initial, spread=spread
+        ),
         cost=cost,
         models=[model.name for model in MODELS],
         name="sota",

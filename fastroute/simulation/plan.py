@@ -27,7 +27,9 @@ class Piece(NamedTuple):
     start: int
     stop: int
     pool: int  #: row of ``Plan.pools`` available in these rounds
-    opening: int  #: row of what was available when the stage opened, under the means of these rounds
+    opening: (
+        int  #: row of what was available when the stage opened, under the means of these rounds
+    )
     checkpoint: int  #: checkpoint reached at ``stop``, -1 for none
 
 
