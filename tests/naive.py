@@ -327,7 +327,7 @@ def _changing(name: str) -> SmallWorld:
     """Return a small world whose means and limits change, at once and in steps, with outages."""
     scenario, budget, max_deployed = SMALL_WORLDS[name]()
     first, second, third, fourth, *_ = scenario.models
-    changes = [
+    changes: list[Change | Outage] = [
         Change(first, at=0.07, reward=0.85, cost_factor=1.5),
         Change(second, at=150, cost_factor=0.4, over=0.3, steps=5),
         Change(third, at=0.2, limit=0.45, reward=0.2, over=0.2),

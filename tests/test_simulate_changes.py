@@ -235,7 +235,7 @@ def test_stageroute_written_again() -> None:
 def test_a_plain_rule_with_numbers_of_its_own() -> None:
     """UCB over 10,000 trials in NumPy alone: regret and picks of the same law."""
     trials, horizon, gamma = 10_000, 240, 0.05
-    changes = [
+    changes: list[Change | Outage] = [
         Change("model-0", at=60, reward=0.35),
         Change("model-2", at=90, reward=0.75, over=40, steps=4),
         Outage("model-1", 150, 180),

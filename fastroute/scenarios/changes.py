@@ -106,7 +106,9 @@ class Change:
                 f"model={self.model!r} changes nothing; pass reward, cost, cost_factor or limit"
             )
         must = "a number of rounds, or a fraction of the horizon below 1"
-        checks.number("over", self.over, must, lambda x: 0.0 <= x < 1.0 or x == x // 1)
+        checks.number(
+            "over", self.over, must, lambda x: 0.0 <= x < 1.0 or (x >= 1.0 and x % 1.0 == 0.0)
+        )
         if self.steps is not None:
             object.__setattr__(self, "steps", checks.integer("steps", self.steps, 1))
             if not self.over:

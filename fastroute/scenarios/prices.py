@@ -109,21 +109,21 @@ def _time(value: Any) -> When:
 def _in_order(model: str, rows: list[tuple[int, When, float]]) -> list[tuple[int, When, float]]:
     """Return the prices of a model in the order of their times."""
     # Where a round is and where a fraction or a date is, only a horizon would say.
-    kinds = {"fraction" if _is_fraction(time) else type(time).__name__ for _, time, _ in rows}
-    if "fraction" in kinds or "float" in kinds:
-        # 0 is the start in any unit.
-        kinds -= {"int"} if all(time == 0 for _, time, _ in rows if type(time) is int) else set()
-    if len(kinds) > 1:
+    kinds = {_unit(time) for _, time, _ in rows}
+    if len(kinds) > 1 and ("date" in kinds or kinds >= {"fraction", "round"}):
         raise ValueError(
             f"prices: from of {model!r} has rounds, fractions or dates mixed; write them in one "
             "unit"
         )
-    rows = sorted(rows, key=lambda row: row[1])  # type: ignore[arg-type, return-value]
+    rows = sorted(rows, key=lambda row: row[1])
     for one, two in pairwise(rows):
         if one[1] == two[1]:
             raise ValueError(f"prices: two prices of {model!r} from {two[1]} on; keep one")
     return rows
 
 
-def _is_fraction(time: When) -> bool:
-    return isinstance(time, float) and 0.0 < time < 1.0
+def _unit(time: When) -> str:
+    """Return the unit of a time; 0 is the start in rounds and in fractions."""
+    if not isinstance(time, int | float):
+        return "date"
+    return "start" if time == 0 else "fraction" if time < 1 else "round"
