@@ -1,5 +1,6 @@
 """Events that change a world: what they mean in rounds, and what is refused."""
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -342,3 +343,22 @@ def test_budgets_in_words_are_those_of_the_first_round() -> None:
         for scenario in (plain, plain.with_changes(changes))
     ]
     assert runs[0].settings["budget"] == runs[1].settings["budget"]
+
+
+PAGE = (Path(__file__).parent.parent / "docs" / "scenarios.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    section = PAGE.split("## Worlds that change")[1].split("\n## ")[0]
+    source = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    assert source is not None
+    names: dict[str, Any] = {}
+    exec(source[1].replace("20_000", "2_000").replace("256", "64"), names)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[:2] for line in lines] == [
+        [name, severity] for severity in ("0.0", "1.0") for name in ("stageroute", "oracle")
+    ]
+    regret = [float(line[2]) for line in lines]
+    # What changes between two stages is regret of the oracle too.
+    assert regret[3] > regret[1]
+    assert starts(names["world"].resolve(2_000, 1))[-1] >= 1_000
