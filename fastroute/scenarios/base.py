@@ -20,9 +20,9 @@ from fastroute.scenarios.laws.recorded import Recorded
 from fastroute.scenarios.laws.words import cost_law, reward_law
 from fastroute.scenarios.regimes import (
     Values,
+    by_event,
     changed_costs,
     changed_rewards,
-    check_events,
     check_laws,
     regimes,
     widened,
@@ -202,12 +202,11 @@ class Scenario:
         events = read_events(changes, names)
         severity = checks.not_negative("severity", severity)
         base = _values(rewards, prices, limits)
-        changed = check_events(events, severity, base, names)
         first_range = _cost_range(cost_range, *costs_by.support(prices))
         rewards_by.check(rewards)
         costs_by.check(prices, first_range)
-        span = widened(first_range, costs_by, base, changed)
-        check_laws(changed, base, rewards_by, costs_by, span)
+        span = widened(first_range, costs_by, base, by_event(events, severity, base, names))
+        check_laws(by_event(events, severity, base, names), base, rewards_by, costs_by, span)
 
         for array in (rewards, prices, limits, arrivals, retirements):
             if array is not None:
@@ -254,6 +253,8 @@ class Scenario:
         laws = f"reward={self.reward!r}, cost={self.cost!r}"
         if self.outcomes is not None:
             laws = f"outcomes={self.outcomes!r}"
+        if self.changes:
+            laws += f", {len(self.changes)} changes with severity={self.severity:g}"
         return (
             f"Scenario({self.name!r}, n_models={self.n_models}, {laws}, "
             f"cost_range={self.cost_range}, cost_unit={self.cost_unit!r})"

@@ -3,7 +3,7 @@
 Between two changes all of them stay as they are: a *regime*. Round 0 opens the first one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple, TypeAlias
 
@@ -25,9 +25,9 @@ from fastroute.scenarios.laws.base import CostLaw, RewardLaw
 
 __all__ = [
     "Values",
+    "by_event",
     "changed_costs",
     "changed_rewards",
-    "check_events",
     "check_laws",
     "regimes",
     "widened",
@@ -59,17 +59,16 @@ class _Span(NamedTuple):
     target: Array  #: as written, [R] or []
 
 
-def check_events(
+def by_event(
     events: Sequence[Event], severity: float, base: Values, models: Sequence[str]
-) -> tuple[Values, ...]:
-    """Return what every event leads to by itself, for checks that need no horizon.
+) -> Iterator[Values]:
+    """Go through what every event leads to by itself, for checks that need no horizon.
 
     Raises
     ------
     ValueError
         When a value that comes of an event and the severity is out of its range.
     """
-    found = []
     for number, event in enumerate(events):
         values = Values(*(array.copy() for array in base))
         model = models.index(event.model)
@@ -86,8 +85,7 @@ def check_events(
                     f"severity={severity:g}, but must be {range_}; use a lower severity"
                 )
             getattr(values, quantity)[..., model] = np.clip(value, 0.0, top)
-        found.append(values)
-    return tuple(found)
+        yield values
 
 
 def regimes(
@@ -145,16 +143,19 @@ def _play(
     base: Values,
 ) -> Iterator[tuple[int, Values]]:
     """Go through the rounds in which something changes; what changes nothing is no regime."""
-    current = Values(*(array.copy() for array in base))
-    last = base
+    current = last = base
     for now in cuts:
-        for quantity, model, value in steps_at.get(now, ()):
-            getattr(current, quantity)[..., model] = value
+        steps = steps_at.get(now, ())
+        # What does not change is the same array: there may be a row for each of very many trials.
+        fresh = {quantity: getattr(current, quantity).copy() for quantity, _, _ in steps}
+        for quantity, model, value in steps:
+            fresh[quantity][..., model] = value
+        current = current._replace(**fresh)
         limit = current.limit.copy()
         down = sorted({model for model, start, stop in outages if start <= now < stop})
         limit[down] *= 1.0 - min(severity, 1.0)
-        found = Values(current.reward.copy(), current.cost.copy(), limit)
-        if not all(np.array_equal(x, y) for x, y in zip(found, last, strict=True)):
+        found = current._replace(limit=limit)
+        if not all(x is y or np.array_equal(x, y) for x, y in zip(found, last, strict=True)):
             yield now, found
             last = found
 
@@ -280,7 +281,7 @@ def _factor(base: Array, now: Array) -> Array:
 
 
 def widened(
-    cost_range: tuple[float, float], law: CostLaw, base: Values, changed: Sequence[Values]
+    cost_range: tuple[float, float], law: CostLaw, base: Values, changed: Iterable[Values]
 ) -> tuple[float, float]:
     """Return a range of costs that also holds those around the means of all changes."""
     low, high = cost_range
@@ -296,7 +297,7 @@ def widened(
 
 
 def check_laws(
-    changed: Sequence[Values],
+    changed: Iterable[Values],
     base: Values,
     reward: RewardLaw,
     cost: CostLaw,
