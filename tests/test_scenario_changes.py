@@ -40,6 +40,7 @@ def test_every_unit_of_time() -> None:
     scenario = build(
         *(Change("a", at=time, reward=0.1 * k) for k, time in enumerate(times)), calendar=calendar
     )
+    assert build(calendar=("2024-01-01", "2025-01-01", 0.5)).calendar == calendar
     rounds = [7, 290, 100, 250, 374, 663]
     assert starts(scenario.resolve(1_000, 1)) == sorted(rounds)
     found = {r.start: r.world.reward_mean[0, 0] for r in scenario.resolve(1_000, 1).later}
@@ -214,6 +215,16 @@ def test_dates_outside_the_run() -> None:
     late = fr.scenario("sota", changes=[Change("beta-large-2024", at="2031-01-01", reward=0.1)])
     with pytest.raises(ValueError, match=r"is not before horizon=500: round 0 is 2023-08-15, and"):
         late.resolve(500, 1)
+
+
+@pytest.mark.parametrize(
+    "calendar", [("2024-01-01", "2024-01-01", 0.5), ("2024-01-01", "x", 0.5), (1, 2), "2024-01-01"]
+)
+def test_refused_calendars(calendar: Any) -> None:
+    with pytest.raises(ValueError, match=r"^calendar="):
+        build(calendar=calendar)
+    with pytest.raises(ValueError, match=r"^calendar=0 must be a number in \(0, 1\]"):
+        build(calendar=("2024-01-01", "2025-01-01", 0))
 
 
 def test_free_recorded_costs_cannot_be_multiplied() -> None:

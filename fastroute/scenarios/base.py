@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastroute import checks
 from fastroute.kernels.types import Outcome
-from fastroute.scenarios.changes import Calendar, Event, read_events
+from fastroute.scenarios.changes import Calendar, Event, read_calendar, read_events
 from fastroute.scenarios.laws.base import TOLERANCE, CostLaw, RewardLaw, unit_interval
 from fastroute.scenarios.laws.recorded import Recorded
 from fastroute.scenarios.laws.words import cost_law, reward_law
@@ -129,8 +129,9 @@ class Scenario:
     severity : float
         Factor of all changes: every value is as far from that of round 0 as this says. 0 is a
         world without changes, 1 the events as they are written.
-    calendar : Calendar, optional
-        Which date is which fraction of the horizon, for events at dates.
+    calendar : (first, last, spread), optional
+        Which date is which fraction of the horizon, for events at dates: ``first`` is round 0, and
+        ``last`` is at ``spread`` of the horizon.
 
     Raises
     ------
@@ -230,7 +231,7 @@ class Scenario:
             "cost_unit": cost_unit,
             "changes": events,
             "severity": severity,
-            "calendar": calendar,
+            "calendar": read_calendar(calendar),
         }
         for field, value in fields.items():
             # The dataclass is frozen; its own construction is the one place that may write.

@@ -43,6 +43,25 @@ class Calendar(NamedTuple):
         return self.spread * ((day - self.first).days / (self.last - self.first).days)
 
 
+def read_calendar(calendar: "Calendar | tuple[Any, Any, float] | None") -> Calendar | None:
+    """Return a calendar, of which dates may be text.
+
+    Raises
+    ------
+    ValueError
+        When it is not two dates in order and a fraction of the horizon.
+    """
+    if calendar is None:
+        return None
+    must = "(first date, last date, fraction of the horizon)"
+    if not isinstance(calendar, Sequence) or len(calendar) != len(Calendar._fields):
+        raise checks.refused("calendar", calendar, must)
+    first, last = (checks.release_date("calendar", day) for day in calendar[:2])
+    if first is None or last is None or last <= first:
+        raise checks.refused("calendar", calendar, must, "its dates must be in order")
+    return Calendar(first, last, checks.fraction("calendar", calendar[2], zero=False))
+
+
 @dataclass(frozen=True)
 class Change:
     """A mean or the limit of a model becomes another value, at once or in steps.

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import os
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 from zipfile import BadZipFile
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from fastroute import checks
 from fastroute.scenarios.base import Scenario
-from fastroute.scenarios.changes import Calendar, event_table
+from fastroute.scenarios.changes import event_table
 from fastroute.scenarios.laws import CostLaw, Recorded, RewardLaw
 from fastroute.scenarios.laws.words import law_table
 
@@ -128,10 +127,6 @@ def read_scenario(content: bytes, source: str) -> Scenario:
             raise ValueError("it is from an earlier version, which wrote laws in another form")
         laws = _read_laws(about, arrays)
         changing = {name: about.pop(name) for name in _CHANGING if name in about}
-        if "calendar" in changing:
-            first, last, spread = changing["calendar"]
-            days = date.fromisoformat(first), date.fromisoformat(last)
-            changing["calendar"] = Calendar(*days, float(spread))
         if not set(arrays) <= set(_ARRAYS) or set(about) != set(_VALUES):
             raise ValueError("it has other fields")
     except (
