@@ -7,6 +7,7 @@ uniforms, because the point is to follow the same trajectory.
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,17 @@ from scipy.optimize import LinearConstraint, linprog, milp
 
 from fastroute.kernels.ref.rng import uniforms
 from fastroute.policies import POLICIES, policy
-from fastroute.scenarios import Beta, ByTask, FixedCost, Lognormal, Recorded, Scenario, scenario
+from fastroute.scenarios import (
+    Beta,
+    ByTask,
+    Change,
+    FixedCost,
+    Lognormal,
+    Outage,
+    Recorded,
+    Scenario,
+    scenario,
+)
 
 F8 = NDArray[np.float64]
 
@@ -152,25 +163,30 @@ def naive_stageroute(
     gamma: float,
     seed: int,
     trial: int,
+    means: Callable[[int], tuple[F8, F8, F8]] | None = None,
 ) -> NaiveRun:
     """Play one trial of StageRoute (fill by reduced cost, optimistic start).
 
-    Rewards are Bernoulli, costs uniform on [0.5, 1.5] times their mean.
+    Rewards are Bernoulli, costs uniform on [0.5, 1.5] times their mean.  ``means`` gives the mean
+    rewards, mean costs and limits of a round, where they change.
     """
     size = world.n_models
+    reward_mean, cost_mean, limit = world.reward_mean, world.cost_mean, world.limit
     retirement = [horizon] * size if world.retirement is None else list(world.retirement)
     cost_min, cost_max = world.cost_range
     known = [Model() for _ in range(size)]
     run = NaiveRun([], [], [], [])
     for t in range(horizon):
+        if means is not None:
+            reward_mean, cost_mean, limit = means(t)
         both = [model.bounds(gamma, cost_min, cost_max) for model in known]
         u = np.array([x for x, _ in both])
         c = np.array([x for _, x in both])
         if t % stage_length == 0:
-            here = [m for m in range(size) if world.arrival[m] <= t < retirement[m]]
-            found, capped, price = best_set(
-                u[here], c[here], world.limit[here], budget, max_deployed
-            )
+            here = [
+                m for m in range(size) if world.arrival[m] <= t < retirement[m] and limit[m] > 0.0
+            ]
+            found, capped, price = best_set(u[here], c[here], limit[here], budget, max_deployed)
             deployed = [here[k] for k in found]
             free = sorted(
                 (m for m in here if m not in deployed),
@@ -180,13 +196,14 @@ def naive_stageroute(
             run.sets.append(deployed)
             run.capped.append(capped)
             run.prices.append(price)
-        share, _ = best_shares(u[deployed], c[deployed], world.limit[deployed], budget)
+        serving = [m for m in deployed if limit[m] > 0.0]
+        share, _ = best_shares(u[serving], c[serving], limit[serving], budget)
         u_choice, u_reward, u_cost, _ = uniforms(seed, t, 0, trial, 0)
-        pick = deployed[int(np.searchsorted(np.cumsum(share), u_choice, side="right"))]
+        pick = serving[int(np.searchsorted(np.cumsum(share), u_choice, side="right"))]
         run.picks.append(pick)
         known[pick].pulls += 1
-        known[pick].rewards += 1.0 if u_reward < world.reward_mean[pick] else 0.0
-        known[pick].costs += world.cost_mean[pick] * (0.5 + u_cost)
+        known[pick].rewards += 1.0 if u_reward < reward_mean[pick] else 0.0
+        known[pick].costs += cost_mean[pick] * (0.5 + u_cost)
     return run
 
 
@@ -303,6 +320,29 @@ SMALL_WORLDS: dict[str, Callable[[], SmallWorld]] = {
     "table": lambda: _replay("table"),
     "instances": _instances,
     "tight": _tight,
+}
+
+
+def _changing(name: str) -> SmallWorld:
+    """Return a small world whose means and limits change, at once and in steps, with outages."""
+    scenario, budget, max_deployed = SMALL_WORLDS[name]()
+    first, second, third, fourth, *_ = scenario.models
+    changes: list[Change | Outage] = [
+        Change(first, at=0.07, reward=0.85, cost_factor=1.5),
+        Change(second, at=150, cost_factor=0.4, over=0.3, steps=5),
+        Change(third, at=0.2, limit=0.45, reward=0.2, over=0.2),
+        Outage(fourth, 0.123, 0.41),
+        Outage(first, 0.35, 0.55),
+        Change(first, at=0.45, limit=0.5),
+        Change(first, at=0.6, reward=0.3, cost_factor=0.7),
+    ]
+    return SmallWorld(scenario.with_changes(changes), budget, max_deployed)
+
+
+#: Small worlds that change, one for every kind of law.
+CHANGING_WORLDS: dict[str, Callable[[], SmallWorld]] = {
+    name: partial(_changing, name)
+    for name in ("retirement", "tasks", "beta", "lognormal", "replay", "table", "instances")
 }
 
 #: Policies that run in any world; the others need queries with tasks.

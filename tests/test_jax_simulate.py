@@ -18,7 +18,7 @@ from fastroute.policies import Policy
 from fastroute.scenarios import Scenario
 from fastroute.simulation import Run
 from fastroute.solve import backend as backends
-from naive import ANYWHERE, HORIZON, SMALL_WORLDS
+from naive import ANYWHERE, CHANGING_WORLDS, HORIZON, SMALL_WORLDS
 from record import of_run
 from test_simulate_backends import OPTIONS
 
@@ -369,3 +369,22 @@ def test_auto(monkeypatch: pytest.MonkeyPatch, accelerator: bool, backend: str) 
     found = run(scenario, fr.policy("stageroute"), "auto", **settings)
     assert found.settings["backend"] == backend
     assert_same(found, run(scenario, fr.policy("stageroute"), "numba", **settings))
+
+
+@pytest.mark.parametrize(
+    ("policy", "name"),
+    [
+        (policy, name)
+        if (policy, name) in {("stageroute", "retirement"), ("elimination", "table")}
+        else pytest.param(policy, name, marks=pytest.mark.slow)
+        for policy in ANYWHERE
+        for name in ("retirement", "table", "beta", "tasks")
+    ],
+)
+def test_changing_worlds(policy: str, name: str) -> None:
+    scenario, budget, max_deployed = CHANGING_WORLDS[name]()
+    settings = {"budget": budget, "max_deployed": max_deployed, "horizon": 800, "stages": 5}
+    assert_same(
+        run(scenario, fr.policy(policy), **settings),
+        run(scenario, fr.policy(policy), "numba", **settings),
+    )

@@ -1,6 +1,7 @@
 """Worlds to route in: registered scenarios, custom ones, and recorded outcomes."""
 
 from fastroute.scenarios.base import Scenario, World
+from fastroute.scenarios.changes import Calendar, Change, Outage
 from fastroute.scenarios.check import DataSource, Report, check_table, list_data
 from fastroute.scenarios.laws import (
     Bernoulli,
@@ -13,6 +14,7 @@ from fastroute.scenarios.laws import (
     RewardLaw,
     UniformCost,
 )
+from fastroute.scenarios.prices import read_prices
 from fastroute.scenarios.registry import SCENARIOS, scenario
 from fastroute.scenarios.routerbench_pickle import load_routerbench
 from fastroute.scenarios.saved import save_scenario
@@ -22,10 +24,13 @@ __all__ = [
     "Bernoulli",
     "Beta",
     "ByTask",
+    "Calendar",
+    "Change",
     "CostLaw",
     "DataSource",
     "FixedCost",
     "Lognormal",
+    "Outage",
     "Recorded",
     "Report",
     "RewardLaw",
@@ -35,6 +40,7 @@ __all__ = [
     "check_table",
     "list_data",
     "load_routerbench",
+    "read_prices",
     "save_scenario",
     "scenario",
 ]

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute import checks
+from fastroute.scenarios.changes import Calendar
 
-__all__ = ["arrivals_by_release", "release_order"]
+__all__ = ["arrivals_by_release", "release_calendar", "release_order"]
 
 
 def release_order(released: Sequence[date]) -> list[int]:
@@ -65,3 +66,15 @@ def arrivals_by_release(
             f"traffic; use limit >= {1.0 / there:.4g} or more initial models (initial={initial})"
         )
     return arrival
+
+
+def release_calendar(released: Sequence[date], *, initial: int, spread: float) -> Calendar | None:
+    """Return the calendar by which models arrive; parameters as in :func:`arrivals_by_release`.
+
+    Returns
+    -------
+    Calendar or None
+        None where all models are there from the first round, so that no date is a round.
+    """
+    first, last = released[min(initial, len(released)) - 1], released[-1]
+    return Calendar(first, last, spread) if last > first and spread > 0.0 else None

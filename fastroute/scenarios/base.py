@@ -4,6 +4,7 @@
 as plain arrays that kernels can index.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
@@ -13,9 +14,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastroute import checks
 from fastroute.kernels.types import Outcome
+from fastroute.scenarios.changes import Calendar, Event, read_calendar, read_events
 from fastroute.scenarios.laws.base import TOLERANCE, CostLaw, RewardLaw, unit_interval
 from fastroute.scenarios.laws.recorded import Recorded
 from fastroute.scenarios.laws.words import cost_law, reward_law
+from fastroute.scenarios.regimes import (
+    Values,
+    by_event,
+    changed_costs,
+    changed_rewards,
+    check_laws,
+    regimes,
+    widened,
+)
 
 __all__ = ["Scenario", "World"]
 
@@ -40,6 +51,9 @@ class World(NamedTuple):
         Range of the costs that can be drawn.
     reward, cost : Outcome
         Laws of the rewards and of the costs around these means.
+    later : tuple of Regime
+        What holds after changes: worlds with other means, limits and tables of the laws, in the
+        order of their first rounds. Everything else is the same in all of them.
     """
 
     reward_mean: Array
@@ -51,6 +65,19 @@ class World(NamedTuple):
     cost_max: float
     reward: Outcome
     cost: Outcome
+    later: "tuple[Regime, ...]" = ()
+
+    @property
+    def regimes(self) -> "tuple[World, ...]":
+        """The world itself, and what it is after each change."""
+        return (self, *(regime.world for regime in self.later))
+
+
+class Regime(NamedTuple):
+    """What a world is from some round on."""
+
+    start: int  #: first round
+    world: World
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -95,6 +122,16 @@ class Scenario:
         Unique names; default "model-0", "model-1", ...
     name, note, cost_unit : str
         What the scenario is called, what a reader must know about it, and the unit of costs.
+    changes : sequence of Change, Outage or mapping
+        Events that change means and limits while the world runs: :class:`Change`,
+        :class:`Outage`, or tables of their fields. They widen ``cost_range`` to the costs of all
+        means that occur.
+    severity : float
+        Factor of all changes: every value is as far from that of round 0 as this says. 0 is a
+        world without changes, 1 the events as they are written.
+    calendar : (first, last, spread), optional
+        Which date is which fraction of the horizon, for events at dates: ``first`` is round 0, and
+        ``last`` is at ``spread`` of the horizon.
 
     Raises
     ------
@@ -123,6 +160,12 @@ class Scenario:
     name: str
     note: str
     cost_unit: str
+    changes: tuple[Event, ...]
+    severity: float
+    calendar: Calendar | None
+    first_cost_range: tuple[float, float] = dataclasses.field(
+        init=False
+    )  #: before changes widen it
 
     def __init__(
         self,
@@ -141,6 +184,9 @@ class Scenario:
         name: str = "custom",
         note: str = "",
         cost_unit: str = "cost",
+        changes: Sequence[Event | Mapping[str, Any]] = (),
+        severity: float = 1.0,
+        calendar: Calendar | None = None,
     ) -> None:
         checks.choice("arrival_unit", arrival_unit, ("round", "horizon"))
         rewards_by, costs_by = _laws(reward, cost, outcomes)
@@ -153,10 +199,15 @@ class Scenario:
         size = rewards.shape[-1]
         limits = _limits(limit, size)
         arrivals, retirements = _times(arrival, retirement, arrival_unit, size)
-        span = _cost_range(cost_range, *costs_by.support(prices))
-        rewards_by.check(rewards)
-        costs_by.check(prices, span)
         names = checks.unique_names("models", models, size)
+        events = read_events(changes, names)
+        severity = checks.not_negative("severity", severity)
+        base = _values(rewards, prices, limits)
+        first_range = _cost_range(cost_range, *costs_by.support(prices))
+        rewards_by.check(rewards)
+        costs_by.check(prices, first_range)
+        span = widened(first_range, costs_by, base, by_event(events, severity, base, names))
+        check_laws(by_event(events, severity, base, names), base, rewards_by, costs_by, span)
 
         for array in (rewards, prices, limits, arrivals, retirements):
             if array is not None:
@@ -168,6 +219,7 @@ class Scenario:
             "arrival": arrivals,
             "retirement": retirements,
             "cost_range": span,
+            "first_cost_range": first_range,
             "reward": rewards_by if outcomes is None else None,
             "cost": costs_by if outcomes is None else None,
             "outcomes": outcomes,
@@ -177,6 +229,9 @@ class Scenario:
             "name": name,
             "note": note,
             "cost_unit": cost_unit,
+            "changes": events,
+            "severity": severity,
+            "calendar": read_calendar(calendar),
         }
         for field, value in fields.items():
             # The dataclass is frozen; its own construction is the one place that may write.
@@ -199,10 +254,41 @@ class Scenario:
         laws = f"reward={self.reward!r}, cost={self.cost!r}"
         if self.outcomes is not None:
             laws = f"outcomes={self.outcomes!r}"
+        if self.changes:
+            laws += f", {len(self.changes)} changes with severity={self.severity:g}"
         return (
             f"Scenario({self.name!r}, n_models={self.n_models}, {laws}, "
             f"cost_range={self.cost_range}, cost_unit={self.cost_unit!r})"
         )
+
+    def with_changes(
+        self,
+        changes: Sequence[Event | Mapping[str, Any]] | None = None,
+        severity: float | None = None,
+    ) -> "Scenario":
+        """Return the same scenario with other changes.
+
+        Parameters
+        ----------
+        changes : sequence of Change, Outage or mapping, optional
+            The events; default those that it has.
+        severity : float, optional
+            Factor of all changes; default the one that it has.
+
+        Returns
+        -------
+        Scenario
+
+        Raises
+        ------
+        ValueError
+            When an event or the severity does not fit the scenario.
+        """
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        given["cost_range"] = given.pop("first_cost_range")
+        given["changes"] = self.changes if changes is None else changes
+        given["severity"] = self.severity if severity is None else severity
+        return Scenario(**given)
 
     def resolve(self, horizon: int, trials: int, part: slice = slice(None)) -> World:
         """Return the arrays of one run.
@@ -249,7 +335,7 @@ class Scenario:
         def means(array: NDArray[np.float64]) -> NDArray[np.float64]:
             return np.array(np.broadcast_to(array, shape)[mine], order="C")
 
-        return World(
+        world = World(
             reward_mean=means(self.reward_mean),
             cost_mean=means(self.cost_mean),
             limit=self.limit,
@@ -260,6 +346,35 @@ class Scenario:
             reward=reward.outcome(self.reward_mean),
             cost=cost.outcome(self.cost_mean, self.cost_range),
         )
+        return world._replace(later=self._later(world, horizon)) if self.changes else world
+
+    def _later(self, world: World, horizon: int) -> tuple[Regime, ...]:
+        """Return what a world of this horizon is after each change."""
+        reward, cost = _laws(self.reward, self.cost, self.outcomes)
+        base = Values(world.reward_mean, world.cost_mean, world.limit)
+        found: list[Regime] = []
+        for start, now in regimes(
+            self.changes, self.severity, base, self.models, horizon, self.calendar
+        ):
+            before = found[-1].world if found else world
+            # A law that stays is worked out once.
+            same_rewards = np.array_equal(now.reward, before.reward_mean)
+            same_costs = np.array_equal(now.cost, before.cost_mean)
+            # Frozen as the first: kernels are compiled for one kind of array.
+            checks.freeze(now.limit)
+            after = before._replace(
+                reward_mean=now.reward,
+                cost_mean=now.cost,
+                limit=now.limit,
+                reward=before.reward
+                if same_rewards
+                else changed_rewards(reward, world.reward, base.reward, now.reward),
+                cost=before.cost
+                if same_costs
+                else changed_costs(cost, world.cost, base.cost, now.cost, self.cost_range),
+            )
+            found.append(Regime(start, after))
+        return tuple(found)
 
     def _rounds(self, horizon: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return arrival and retirement [N] in rounds of this horizon."""
@@ -301,6 +416,13 @@ def _laws(
                 f"the same query and stand for both laws; drop {field} or outcomes"
             )
     return outcomes.laws
+
+
+def _values(reward: Array, cost: Array, limit: Array) -> Values:
+    """Return means and limits of round 0, with a row for every instance of any of the means."""
+    rows = max(array.shape[0] if array.ndim == 2 else 1 for array in (reward, cost))
+    shape = (rows, limit.size)
+    return Values(np.broadcast_to(reward, shape), np.broadcast_to(cost, shape), limit)
 
 
 def _refuse_tables(reward: RewardLaw, cost: CostLaw) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fastroute import checks
-from fastroute.scenarios.arrivals import arrivals_by_release, release_order
+from fastroute.scenarios.arrivals import arrivals_by_release, release_calendar, release_order
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.frames import Frame
 from fastroute.scenarios.laws import CostLaw, RewardLaw
@@ -119,6 +119,7 @@ def means(
         limit=limit,
         arrival=arrival,
         arrival_unit="horizon",
+        calendar=release_calendar([days[index] for index in order], initial=initial, spread=spread),
         reward=rewards_by,
         cost=costs_by,
         cost_range=cost_range,

@@ -27,7 +27,12 @@ class Optimum(NamedTuple):
 
 
 def optimum(
-    world: World, pools: NDArray[np.bool_], budget: float, max_deployed: int, backend: str
+    world: World,
+    pools: NDArray[np.bool_],
+    budget: float,
+    max_deployed: int,
+    backend: str,
+    regimes: NDArray[np.int64] | None = None,
 ) -> Optimum:
     """Solve the deployment problem of every pool under the true means.
 
@@ -42,6 +47,9 @@ def optimum(
         M_max.
     backend : str
         Of :func:`fastroute.solve.solve_deployment`.
+    regimes : ndarray of int, [P], optional
+        Whose means and limits hold for each pool: an index of ``world.regimes``; default those
+        of the first round.
 
     Returns
     -------
@@ -60,12 +68,13 @@ def optimum(
     def by_pool(array: NDArray[Any]) -> Any:
         return np.ascontiguousarray(array.reshape(trials, count, *array.shape[1:]).swapaxes(0, 1))
 
-    reward = flat(world.reward_mean[:, None, :])
+    held = [world] if regimes is None else [world.regimes[number] for number in regimes]
+    reward = flat(np.stack([one.reward_mean for one in held], axis=1))
     batch = Batch(
         (len(reward),),
         reward,
-        flat(world.cost_mean[:, None, :]),
-        flat(np.where(pools, world.limit, 0.0)),
+        flat(np.stack([one.cost_mean for one in held], axis=1)),
+        flat(np.where(pools, np.stack([one.limit for one in held]), 0.0)),
         np.full(len(reward), budget),
     )
     answer = deploy(batch, np.zeros_like(reward), max_deployed, backend=backend)

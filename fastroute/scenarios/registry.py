@@ -1,16 +1,18 @@
 """Named scenarios and how to build them."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from fastroute import checks
 from fastroute.references import import_reference, is_reference
 from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.changes import Event
 from fastroute.scenarios.discovery import discovery
 from fastroute.scenarios.means import means
 from fastroute.scenarios.minimax import minimax
 from fastroute.scenarios.paretobandit import paretobandit
+from fastroute.scenarios.prices import Prices, read_prices
 from fastroute.scenarios.random_instances import random_instances
 from fastroute.scenarios.replay import replay
 from fastroute.scenarios.routerbench import routerbench
@@ -18,7 +20,7 @@ from fastroute.scenarios.saved import saved
 from fastroute.scenarios.sota import sota
 from fastroute.scenarios.static import static
 
-__all__ = ["SCENARIOS", "find_builder", "scenario"]
+__all__ = ["SCENARIOS", "change_options", "find_builder", "scenario"]
 
 SCENARIOS: Final[dict[str, Callable[..., Scenario]]] = {
     "sota": sota,
@@ -55,6 +57,26 @@ def find_builder(name: str) -> Callable[..., Scenario]:
     return builder
 
 
+def change_options(
+    changes: Sequence[Event | Mapping[str, Any]] = (),
+    prices: "Prices | None" = None,
+    severity: float | None = None,
+) -> tuple[tuple[Event | Mapping[str, Any], ...], float | None]:
+    """Return the events and the severity that any scenario can be given.
+
+    Parameters
+    ----------
+    changes : sequence of Change, Outage or mapping
+    prices : str, Path, frame, array, mapping or sequence, optional
+        A history of prices, read by :func:`~fastroute.scenarios.prices.read_prices`.
+    severity : float, optional
+        Factor of all changes; default that of the scenario, which is 1.
+    """
+    if prices is None:
+        return tuple(changes), severity
+    return (*changes, *read_prices(prices)), severity
+
+
 def scenario(name: str, /, **options: Any) -> Scenario:
     """Return a registered scenario.
 
@@ -65,6 +87,9 @@ def scenario(name: str, /, **options: Any) -> Scenario:
         :class:`Scenario`, in a module that can be imported.
     **options
         Options of the builder, as its docstring describes them; one may be called ``name``.
+        Every scenario takes these too, unless its builder has options of these names:
+        ``changes`` (a list of events, see :class:`Change` and :class:`Outage`), ``prices`` (a
+        table of the prices of models over time) and ``severity`` (a factor of all changes).
 
     Returns
     -------
@@ -83,11 +108,18 @@ def scenario(name: str, /, **options: Any) -> Scenario:
     """
     builder = find_builder(name)
     parameters = inspect.signature(builder).parameters
+    general = inspect.signature(change_options).parameters
+    changing = {
+        option: options.pop(option)
+        for option in general
+        if option in options and option not in parameters
+    }
     any_option = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for option in options:
         if option not in parameters and not any_option:
             raise ValueError(
-                f"scenario {name!r} has no option {option!r}{checks.nearest(option, parameters)}"
+                f"scenario {name!r} has no option {option!r}"
+                f"{checks.nearest(option, [*parameters, *general])}"
             )
     for option, parameter in parameters.items():
         required = parameter.default is parameter.empty and parameter.kind not in (
@@ -101,4 +133,14 @@ def scenario(name: str, /, **options: Any) -> Scenario:
         raise ValueError(
             f"scenario {name!r} must return a fastroute.Scenario, not {type(built).__name__}"
         )
-    return built
+    return _changed(built, changing) if changing else built
+
+
+def _changed(built: Scenario, changing: dict[str, Any]) -> Scenario:
+    """Return a scenario with the changes that are asked for, or its own at another severity."""
+    events, severity = change_options(**changing)
+    if not events and not built.changes:
+        raise ValueError(
+            f"severity={severity!r} but nothing changes; pass changes=[...] or prices=... too"
+        )
+    return built.with_changes(events or None, severity)

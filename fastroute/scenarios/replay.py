@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute import checks
-from fastroute.scenarios.arrivals import arrivals_by_release, release_order
+from fastroute.scenarios.arrivals import arrivals_by_release, release_calendar, release_order
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.laws import Recorded
 from fastroute.scenarios.problems import find_problems, missing_remedies, refuse
@@ -134,6 +134,9 @@ def replay(
             [dates[model] for model in names], limit=limit, initial=initial, spread=spread
         ),
         arrival_unit="horizon",
+        calendar=release_calendar(
+            [dates[model] for model in names], initial=initial, spread=spread
+        ),
         outcomes=Recorded(score, cost, order),
         models=names,
         name=name,

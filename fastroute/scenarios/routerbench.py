@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute import checks
-from fastroute.scenarios.arrivals import arrivals_by_release, release_order
+from fastroute.scenarios.arrivals import arrivals_by_release, release_calendar, release_order
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.laws import ByTask, CostLaw
 from fastroute.scenarios.laws.words import cost_law
@@ -154,6 +154,9 @@ def routerbench(
             [means.released[index] for index in order], limit=limit, initial=initial, spread=spread
         ),
         arrival_unit="horizon",
+        calendar=release_calendar(
+            [means.released[index] for index in order], initial=initial, spread=spread
+        ),
         reward=ByTask(means.prompts[rows], means.score[np.ix_(rows, order)]),
         cost=law,
         models=[means.models[index] for index in order],

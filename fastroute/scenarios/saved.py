@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from fastroute import checks
 from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.changes import event_table
 from fastroute.scenarios.laws import CostLaw, Recorded, RewardLaw
 from fastroute.scenarios.laws.words import law_table
 
@@ -34,6 +35,8 @@ _VALUES: Final = (
     "note",
     "cost_unit",
 )
+# What only scenarios have that change.
+_CHANGING: Final = ("changes", "severity", "calendar")
 # Each is a table of its name and its numbers; its arrays are kept as "reward.weight" and so on.
 _LAWS: Final = ("reward", "cost", "outcomes")
 # Arrays that a scenario works out; a last bit may move when that is done again.
@@ -123,6 +126,7 @@ def read_scenario(content: bytes, source: str) -> Scenario:
         if "reward_law" in about:
             raise ValueError("it is from an earlier version, which wrote laws in another form")
         laws = _read_laws(about, arrays)
+        changing = {name: about.pop(name) for name in _CHANGING if name in about}
         if not set(arrays) <= set(_ARRAYS) or set(about) != set(_VALUES):
             raise ValueError("it has other fields")
     except (
@@ -141,7 +145,7 @@ def read_scenario(content: bytes, source: str) -> Scenario:
     try:
         if laws["outcomes"] is not None:
             laws["outcomes"] = Recorded(**laws["outcomes"])
-        scenario = Scenario(**arrays, **about, **laws)
+        scenario = Scenario(**arrays, **about, **laws, **changing)
     except (TypeError, ValueError) as error:
         raise ValueError(f"file={source!r} is not a scenario: {error}") from None
     for name in _WORKED_OUT:
@@ -152,6 +156,13 @@ def read_scenario(content: bytes, source: str) -> Scenario:
 def _parts(scenario: Scenario) -> tuple[dict[str, NDArray[Any]], str]:
     arrays = {name: value for name in _ARRAYS if (value := getattr(scenario, name)) is not None}
     about: dict[str, Any] = {name: getattr(scenario, name) for name in _VALUES}
+    about["cost_range"] = scenario.first_cost_range
+    if scenario.changes:
+        about["changes"] = [event_table(event) for event in scenario.changes]
+        about["severity"] = scenario.severity
+    if scenario.calendar is not None:
+        first, last, spread = scenario.calendar
+        about["calendar"] = [first.isoformat(), last.isoformat(), spread]
     for name in _LAWS:
         table = _law_table(getattr(scenario, name))
         about[name] = table and {k: v for k, v in table.items() if not isinstance(v, np.ndarray)}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final, NamedTuple
 
-from fastroute.scenarios.arrivals import arrivals_by_release
+from fastroute.scenarios.arrivals import arrivals_by_release, release_calendar
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.laws import CostLaw
 
@@ -94,6 +94,9 @@ def sota(
             [model.released for model in MODELS], limit=limit, initial=initial, spread=spread
         ),
         arrival_unit="horizon",
+        calendar=release_calendar(
+            [model.released for model in MODELS], initial=initial, spread=spread
+        ),
         cost=cost,
         models=[model.name for model in MODELS],
         name="sota",

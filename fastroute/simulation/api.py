@@ -19,7 +19,7 @@ from fastroute.simulation.blocks import BLOCK
 from fastroute.simulation.engine import (
     Task,
     compose,
-    make_program,
+    make_programs,
     refuse_policy,
     run_chunk,
 )
@@ -232,12 +232,13 @@ def _prepare(
     plan = make_plan(world, horizon, count, checkpoint_rounds(settings.checkpoints, horizon))
     # Solved once on the host, whatever the device: not worth a compilation.
     asked = time.perf_counter()
-    best = optimum(world, plan.pools, budget, max_deployed, "ref" if backend == "ref" else "numba")
+    solver = "ref" if backend == "ref" else "numba"
+    best = optimum(world, plan.pools, budget, max_deployed, solver, plan.regimes)
     solved = time.perf_counter()
     refuse_infeasible(world, best, budget, max_deployed)
     refuse_policy(policy, world, backend)
     gamma = policy.estimator.radius(horizon, size)
-    program = make_program(world, policy, budget, settings.seed, plan)
+    programs = make_programs(world, policy, budget, settings.seed, plan)
     task = Task(
         world=world,
         policy=policy,
@@ -245,8 +246,8 @@ def _prepare(
         first_trial=first,
         names=scenario.models,
         optimum=best,
-        program=program,
-        passes=compose(policy, program, backend),
+        programs=programs,
+        passes=compose(policy, programs, backend),
         budget=budget,
         max_deployed=max_deployed,
         deploy_cost=settings.deploy_cost,

@@ -31,8 +31,8 @@ class Task(NamedTuple):
     first_trial: int  #: trial of the first row, where every trial has an instance of its own
     names: tuple[str, ...]  #: of the models
     optimum: Optimum
-    program: Program
-    passes: Any  #: the program, compiled by the backend
+    programs: tuple[Program, ...]  #: of every regime of the world
+    passes: tuple[Any, ...]  #: the programs, compiled by the backend
     budget: float
     max_deployed: int
     deploy_cost: float
@@ -41,6 +41,17 @@ class Task(NamedTuple):
     keep_curves: bool  #: else moments over trials
     keep_stages: bool  #: with the deployed sets; else sums over trials
     trace: bool
+
+    @property
+    def program(self) -> Program:
+        """The program of the first round; only tables of the laws are others later."""
+        return self.programs[0]
+
+    @property
+    def knows_means(self) -> bool:
+        """Whether the policy looks at the true means while it routes."""
+        program = self.program
+        return program.estimator.kernel == "known_means" or program.router.kernel == "known_lp"
 
     def instances(self, first_trial: int, trials: int) -> slice:
         """Return the rows of means of some trials; the only row where all trials share it."""
@@ -66,8 +77,10 @@ def budget_of(policy: Policy, budget: float) -> float:
     return (1.0 - policy.margin) * budget
 
 
-def make_program(world: World, policy: Policy, budget: float, seed: int, plan: Plan) -> Program:
-    """Say what stays the same in a run, as the kernels see it."""
+def make_programs(
+    world: World, policy: Policy, budget: float, seed: int, plan: Plan
+) -> tuple[Program, ...]:
+    """Say what stays the same in every regime of a run, as the kernels see it."""
     run = RunNumbers(
         plan.horizon,
         plan.stage_length,
@@ -76,13 +89,14 @@ def make_program(world: World, policy: Policy, budget: float, seed: int, plan: P
         world.cost_min,
         world.cost_max,
     )
-    return Program(
+    first = Program(
         seed=np.uint64(seed),  # type: ignore[arg-type]  # kernels need the full unsigned range
         estimator=policy.estimator.kernel(run),
         router=policy.router.kernel(run),
         reward=world.reward,
         cost=world.cost,
     )
+    return tuple(first._replace(reward=one.reward, cost=one.cost) for one in world.regimes)
 
 
 def refuse_policy(policy: Policy, world: World, backend: str) -> None:
@@ -102,8 +116,8 @@ def refuse_policy(policy: Policy, world: World, backend: str) -> None:
         )
 
 
-def compose(policy: Policy, program: Program, backend: str) -> Any:
-    """Compile the passes of a program.
+def compose(policy: Policy, programs: tuple[Program, ...], backend: str) -> tuple[Any, ...]:
+    """Compile the passes of every program of a run.
 
     Raises
     ------
@@ -111,12 +125,22 @@ def compose(policy: Policy, program: Program, backend: str) -> Any:
         When a formula or a function of the user cannot be compiled.
     """
     kernel = load_kernel("rounds", backend)
+
+    def compose_all() -> tuple[Any, ...]:
+        # Programs with the same laws are one.
+        made: dict[tuple[int, int], Any] = {}
+        for program in programs:
+            key = id(program.reward), id(program.cost)
+            if key not in made:
+                made[key] = kernel.compose(program)
+        return tuple(made[id(one.reward), id(one.cost)] for one in programs)
+
     if backend != "numba":
-        return kernel.compose(program)
+        return compose_all()
     from numba.core.errors import NumbaError
 
     try:
-        return kernel.compose(program)
+        return compose_all()
     except NumbaError as error:
         own = [f"{part.kind} {part.label}" for part in policy.parts if part.is_own]
         what = " or ".join(own) or "a law of the scenario"
@@ -142,12 +166,10 @@ def run_chunk(
     ChunkResult
     """
     world, plan = task.world, task.plan
-    kernel = load_kernel("rounds", task.backend)
     size = len(world.limit)
     slots = min(task.max_deployed, size)
     mine = task.instances(first_trial, trials)
-    reward_mean = np.ascontiguousarray(world.reward_mean[mine])
-    cost_mean = np.ascontiguousarray(world.cost_mean[mine])
+    regimes = [_Means.of(one, mine) for one in world.regimes]
     memory = _fresh_memory(task, trials)
     ledger = Ledger(
         trials=trials,
@@ -160,37 +182,47 @@ def run_chunk(
         keep_sets=task.keep_stages,
     )
     precision = (task.dtype,) if task.backend == "jax" else ()
+    kernel = load_kernel("rounds", task.backend)
     workspace = kernel.workspace(trials, slots, *precision)
     sums = new_sums(trials)
     trace = np.full((plan.horizon if task.trace else 0, trials if task.trace else 0), -1, np.int32)
     previous = np.zeros((trials, size), np.bool_)
     for k, stage in enumerate(plan.stages):
-        problem = _problem(task, k, stage, memory, previous, reward_mean, cost_mean, first_trial)
+        regime = int(plan.regimes[stage.pool])
+        means = regimes[regime]
+        problem = _problem(task, k, stage, memory, previous, means, first_trial)
         deployer = task.policy.deployer
         choice = deployer.choose(problem)
         if deployer.is_own or not isinstance(choice, Choice):
             choice = check_choice(choice, problem, deployer.label)
         filled = slot_table(choice.deployed, slots)
-        inside = _best_routing(filled, reward_mean, cost_mean, world.limit, task)
+        inside = _best_routing(filled, means, task)
+        over_budget = inside.status == codes.OVER_BUDGET
         pool_value = task.optimum.value[stage.pool, mine]
         ledger.open_stage(k, stage.rounds, choice, filled, previous, pool_value, inside.value)
-        kernel.open_stage(
-            workspace,
-            task.passes,
-            filled,
-            memory,
-            reward_mean,
-            cost_mean,
-            world.limit,
-            stage.opened,
-            first_trial,
-        )
+        opened = stage.opened
+        where = filled, memory, *means
+        kernel.open_stage(workspace, task.passes[regime], *where, opened, first_trial)
         for piece in stage.pieces:
+            if plan.regimes[piece.pool] != regime:
+                before, regime = means, int(plan.regimes[piece.pool])
+                means = regimes[regime]
+                inside = _best_routing(filled, means, task)
+                over_budget |= inside.status == codes.OVER_BUDGET
+                if task.knows_means or not np.array_equal(before.limit, means.limit):
+                    # What the router knows is another: it begins as when a stage opens, and what
+                    # was learned stays.
+                    opened = piece.start
+                    kernel.close_stage(workspace, task.passes[regime], filled, memory)
+                    where = filled, memory, *means
+                    kernel.open_stage(workspace, task.passes[regime], *where, opened, first_trial)
+                else:
+                    kernel.load_means(workspace, filled, means.reward, means.cost)
             refused = kernel.run_rounds(
                 workspace,
-                task.passes,
+                task.passes[regime],
                 filled,
-                stage.opened,
+                opened,
                 piece.start,
                 piece.stop,
                 first_trial,
@@ -209,16 +241,19 @@ def run_chunk(
                 rounds,
                 task.optimum.value[piece.pool, mine],
                 task.optimum.budget_price[piece.pool, mine],
+                task.optimum.value[piece.opening, mine],
+                inside.value,
                 sums,
             )
             if piece.checkpoint >= 0:
                 ledger.record_checkpoint(piece.checkpoint)
             report(rounds * trials)
-        kernel.close_stage(workspace, task.passes, filled, memory)
-        ledger.over_budget_stages += inside.status == codes.OVER_BUDGET
+        kernel.close_stage(workspace, task.passes[regime], filled, memory)
+        ledger.over_budget_stages += over_budget
         ledger.close_stage(k)
         previous = choice.deployed
-    ledger.close(memory.plays, _oracle_pulls(task, mine), reward_mean, cost_mean)
+    oracle, reward_mean, cost_mean = _over_the_run(task, mine, regimes)
+    ledger.close(memory.plays, oracle, reward_mean, cost_mean)
     curves, table, models = ledger.curves, ledger.stage_table, ledger.model_columns()
     # The tables are large: what is not kept is reduced here.
     return ChunkResult(
@@ -233,17 +268,45 @@ def run_chunk(
     )
 
 
-def _oracle_pulls(task: Task, mine: slice) -> F8:
-    """Return the pulls that the oracle gives every model, [trials or 1, N].
+class _Means(NamedTuple):
+    """What holds in a regime, for the trials of a chunk, in the order that kernels take it."""
 
-    It deploys the true optimum of the models that are there when a stage opens.
+    reward: F8  #: true means, [trials or 1, N]
+    cost: F8
+    limit: F8  #: [N]
+
+    @classmethod
+    def of(cls, world: World, mine: slice) -> "_Means":
+        """Return the rows of some trials."""
+        return cls(
+            np.ascontiguousarray(world.reward_mean[mine]),
+            np.ascontiguousarray(world.cost_mean[mine]),
+            world.limit,
+        )
+
+
+def _over_the_run(task: Task, mine: slice, regimes: list[_Means]) -> tuple[F8, F8, F8]:
+    """Return the pulls of the oracle and the true means over the rounds, [trials or 1, N].
+
+    The oracle deploys the true optimum of the models that are there when a stage opens.
     """
     # Of these trials alone: a run over an instance per trial has as many rows as trials.
     weight = task.optimum.weight[:, mine]
     oracle = np.zeros(weight.shape[1:])
+    held = np.zeros(len(regimes))
     for stage in task.plan.stages:
-        oracle += stage.rounds * weight[stage.pool]
-    return oracle
+        rounds: dict[int, int] = {}
+        for piece in stage.pieces:
+            rounds[piece.opening] = rounds.get(piece.opening, 0) + piece.stop - piece.start
+        for pool, count in rounds.items():
+            oracle += count * weight[pool]
+            held[task.plan.regimes[pool]] += count
+    if len(regimes) == 1:
+        return oracle, regimes[0].reward, regimes[0].cost
+    share = held / held.sum()
+    reward = sum(x * means.reward for x, means in zip(share, regimes, strict=True))
+    cost = sum(x * means.cost for x, means in zip(share, regimes, strict=True))
+    return oracle, np.asarray(reward), np.asarray(cost)
 
 
 def slot_table(deployed: NDArray[np.bool_], slots: int) -> NDArray[np.int64]:
@@ -274,8 +337,7 @@ def _problem(
     stage: Stage,
     memory: Memory,
     previous: NDArray[np.bool_],
-    reward_mean: F8,
-    cost_mean: F8,
+    means: _Means,
     first_trial: int,
 ) -> StageProblem:
     """Gather what the deployer sees when stage ``k`` opens."""
@@ -292,7 +354,7 @@ def _problem(
         upper, lower = task.policy.estimator.bounds_of_all(
             estimator,
             tuple(memory.seen),
-            (reward_mean.T, cost_mean.T),
+            (means.reward.T, means.cost.T),
             lambda: draw(codes.STREAM_BELIEF).T,
         )
     shape = (size, trials)
@@ -300,9 +362,9 @@ def _problem(
     return StageProblem(
         np.broadcast_to(upper, shape).T,
         np.broadcast_to(lower, shape).T,
-        reward_mean,
-        cost_mean,
-        np.where(task.plan.pools[stage.pool], task.world.limit, 0.0),
+        means.reward,
+        means.cost,
+        np.where(task.plan.pools[stage.pool], means.limit, 0.0),
         task.world.arrival,
         memory.seen[0].T,
         previous,
@@ -315,17 +377,15 @@ def _problem(
     )
 
 
-def _best_routing(
-    filled: NDArray[np.int64], reward_mean: F8, cost_mean: F8, limit: F8, task: Task
-) -> Routing:
+def _best_routing(filled: NDArray[np.int64], means: _Means, task: Task) -> Routing:
     """Best routing within the deployed sets under the true means; its value is V(A_k)."""
-    row = np.arange(len(filled))[:, None] if len(reward_mean) > 1 else 0
+    row = np.arange(len(filled))[:, None] if len(means.reward) > 1 else 0
     return route(
         Batch(
             filled.shape[:1],
-            reward_mean[row, filled],
-            cost_mean[row, filled],
-            np.where(filled >= 0, limit[filled], 0.0),
+            means.reward[row, filled],
+            means.cost[row, filled],
+            np.where(filled >= 0, means.limit[filled], 0.0),
             np.full(len(filled), task.budget),
         ),
         task.backend,

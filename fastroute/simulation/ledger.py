@@ -28,8 +28,8 @@ class StageAccount(NamedTuple):
 
     rounds: int  #: of the stage, played or not
     choice: Choice
-    pool_value: F8  #: V(M_tau), [trials] or [1]
-    deployed_value: F8  #: V(A_k), [trials]
+    pool_value: F8  #: V(M_tau) when the stage opens, [trials] or [1]
+    deployed_value: F8  #: V(A_k) when the stage opens, [trials]
     sums: Sums  #: over the rounds played so far
 
 
@@ -38,9 +38,10 @@ class Ledger:
     """Running accounts of ``trials`` trials; the columns of a run are read from it.
 
     The regret of round t is ``V(M_t) - mu . p_t`` and splits into discovery
-    ``V(M_t) - V(M_tau)``, deployment ``V(M_tau) - V(A_k)`` and routing ``V(A_k) - mu . p_t``; the
-    realised regret adds the noise ``mu . p_t - r_t``.  The priced regret adds to the regret what
-    was spent beyond the budget, see :attr:`priced_regret`.
+    ``V(M_t) - V(M_tau)``, deployment ``V(M_tau) - V(A_k)`` and routing ``V(A_k) - mu . p_t``, all
+    under the means and limits of round t; the realised regret adds the noise ``mu . p_t - r_t``.
+    The priced regret adds to the regret what was spent beyond the budget, see
+    :attr:`priced_regret`.
     """
 
     trials: int
@@ -132,7 +133,9 @@ class Ledger:
         if self.keep_sets:
             self.stage_sets[stage] = slots
 
-    def add(self, rounds: int, value: F8, price: F8, sums: Sums) -> None:
+    def add(
+        self, rounds: int, value: F8, price: F8, pool_value: F8, deployed_value: F8, sums: Sums
+    ) -> None:
         """Add a piece of the stage.
 
         Parameters
@@ -142,10 +145,11 @@ class Ledger:
         value, price : ndarray, [trials] or [1]
             V(M_t) and the budget price of the LP relaxation over M_t under the true means,
             constant in the piece.
+        pool_value, deployed_value : ndarray, [trials] or [1]
+            V(M_tau) and V(A_k) under the means of the piece.
         sums : Sums
             What the round loop added up.
         """
-        pool_value, deployed_value = self.stage.pool_value, self.stage.deployed_value
         self.rounds += rounds
         self.discovery += rounds * (value - pool_value)
         self.deployment += rounds * (pool_value - deployed_value)

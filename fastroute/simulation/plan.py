@@ -1,5 +1,6 @@
 """When things happen in a run: stages, changes of the pool, checkpoints."""
 
+from bisect import bisect_right
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
@@ -21,11 +22,14 @@ LONGEST_PIECE = 1 << 15
 
 
 class Piece(NamedTuple):
-    """Rounds ``start <= t < stop`` with one deployed set and one pool."""
+    """Rounds ``start <= t < stop`` with one deployed set, one pool and one regime."""
 
     start: int
     stop: int
     pool: int  #: row of ``Plan.pools`` available in these rounds
+    opening: (
+        int  #: row of what was available when the stage opened, under the means of these rounds
+    )
     checkpoint: int  #: checkpoint reached at ``stop``, -1 for none
 
 
@@ -45,6 +49,7 @@ class Plan(NamedTuple):
     stage_length: int
     stages: tuple[Stage, ...]
     pools: NDArray[np.bool_]  #: [P, N], row 0 is the pool of round 0
+    regimes: I8  #: whose means hold in each row of ``pools``, an index of ``World.regimes``; [P]
     checkpoints: I8  #: number of rounds completed at each checkpoint
 
 
@@ -119,17 +124,18 @@ def checkpoint_rounds(checkpoints: Any, horizon: int) -> I8:
 
 
 def make_plan(world: World, horizon: int, stages: int, checkpoints: I8) -> Plan:
-    """Cut the horizon where a stage opens, the pool changes, or a checkpoint is due.
+    """Cut the horizon where a stage opens, the pool or a mean changes, or a checkpoint is due.
 
     Retirements take effect when the next stage opens, arrivals at once for the optimum (a policy
     can deploy them from the next stage on).
     """
     length = -(-horizon // stages)
-    pools: dict[bytes, int] = {}
+    changed = [regime.start for regime in world.later]
+    pools: dict[tuple[bytes, int], int] = {}
     rows: list[NDArray[np.bool_]] = []
 
-    def pool_of(mask: NDArray[np.bool_]) -> int:
-        key = mask.tobytes()
+    def pool_of(mask: NDArray[np.bool_], now: int) -> int:
+        key = mask.tobytes(), bisect_right(changed, now)
         if key not in pools:
             pools[key] = len(rows)
             rows.append(mask)
@@ -142,11 +148,19 @@ def make_plan(world: World, horizon: int, stages: int, checkpoints: I8) -> Plan:
         kept = world.retirement > opened
         cuts = {opened, end, *range(opened, end, LONGEST_PIECE)}
         cuts.update(int(a) for a in world.arrival if opened < a < end)
+        cuts.update(start for start in changed if opened < start < end)
         cuts.update(int(r) for r in checkpoints[(checkpoints > opened) & (checkpoints < end)])
-        marks = sorted(cuts)
+        at_opening = kept & (world.arrival <= opened)
         pieces = tuple(
-            Piece(start, stop, pool_of(kept & (world.arrival <= start)), due.get(stop, -1))
-            for start, stop in pairwise(marks)
+            Piece(
+                start,
+                stop,
+                pool_of(kept & (world.arrival <= start), start),
+                pool_of(at_opening, start),
+                due.get(stop, -1),
+            )
+            for start, stop in pairwise(sorted(cuts))
         )
         planned.append(Stage(opened, end - opened, pieces[0].pool, pieces))
-    return Plan(horizon, length, tuple(planned), np.array(rows), checkpoints)
+    regimes = np.array([regime for _, regime in pools], np.int64)
+    return Plan(horizon, length, tuple(planned), np.array(rows), regimes, checkpoints)

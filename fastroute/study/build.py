@@ -28,7 +28,7 @@ SCENARIO_FOLDER: Final = "scenarios"
 # Parts of an annotation that take a list as one value.
 _LISTS: Final = ("Sequence", "ArrayLike", "list", "tuple")
 # Parts of an annotation that take the name of a file.
-_FILES: Final = ("Path", "Outcomes", "ModelTable")
+_FILES: Final = ("Path", "Outcomes", "ModelTable", "Prices")
 
 
 def build_scenario(name: str, options: Mapping[str, Any]) -> "Scenario":
@@ -219,7 +219,7 @@ def scenario_axes(name: str, options: Mapping[str, Any]) -> dict[str, tuple[Any,
         # A function of the user's own is not imported to look: every list is an axis. Where a name
         # is not known at all, as in the report of a study whose scenario was registered by a
         # script, the study is a resolved one, in which the other lists are values.
-        native = set() if is_reference(name) else set(options)
+        native = {"changes"} if is_reference(name) else set(options)
     return _axes(options, native)
 
 
@@ -241,8 +241,12 @@ def _parameters(name: str) -> list[inspect.Parameter]:
 
 @functools.lru_cache(maxsize=64)
 def _parameters_of(builder: "Callable[..., Scenario]") -> list[inspect.Parameter]:
-    parameters = inspect.signature(builder).parameters.values()
-    return [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    """Parameters of a builder, and those that every scenario has."""
+    from fastroute.scenarios.registry import change_options
+
+    own = inspect.signature(builder).parameters
+    every = {**inspect.signature(change_options).parameters, **own}.values()
+    return [p for p in every if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
 
 
 def _options_with_annotation(name: str, words: Sequence[str]) -> set[str]:
@@ -251,8 +255,8 @@ def _options_with_annotation(name: str, words: Sequence[str]) -> set[str]:
 
 
 def _file_options(name: str) -> set[str]:
-    """Options of a registered scenario that are names of files where they are text."""
-    return _options_with_annotation(name, _FILES) if is_registered(name) else set()
+    """Options of a scenario that are names of files where they are text."""
+    return _options_with_annotation(name, _FILES) if is_registered(name) else {"prices"}
 
 
 def is_registered(name: str) -> bool:

@@ -515,6 +515,8 @@ def _digest(world: "World") -> str:
     """
     digest = hashlib.sha256()
     fields = world._asdict()
+    for start, later in fields.pop("later"):
+        digest.update(f"{start} {_digest(later)}".encode())
     for law in ("reward", "cost"):
         outcome: Outcome = fields.pop(law)
         fields |= {f"{law}_{name}": value for name, value in outcome._asdict().items()}

@@ -47,6 +47,7 @@ from pydantic import (
 )
 
 from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.changes import plain_events
 from fastroute.scenarios.laws.words import plain_laws
 from fastroute.study.axes import zip_problems
 from fastroute.study.build import (
@@ -398,7 +399,10 @@ def _table(scenario: Any) -> Any:
     """Return the table of a scenario, with plain values where objects are given."""
     if isinstance(scenario, Scenario):
         return {"name": SAVED, "label": scenario.name, "file": scenario}
-    return plain_laws(scenario)
+    table = plain_laws(scenario)
+    if isinstance(table, Mapping) and "changes" in table:
+        return {**table, "changes": plain_events(table["changes"])}
+    return table
 
 
 def _with_full_paths(data: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:

@@ -74,6 +74,7 @@ class Workspace:
         self.dtype = np.dtype(dtype)
         self.mesh = Mesh(np.array(devices), ("trials",))
         self.tables: Any = None
+        self.tables_of: Any = None  #: the program whose tables they are
         self.fixed: Any = None
         self.state: Any = None
 
@@ -362,7 +363,7 @@ def open_stage(
 
 @in_double
 def load_means(ws: Workspace, deployed: I8, reward_mean: F8, cost_mean: F8) -> None:
-    """Load the true means of the deployed models, before shares are set.
+    """Load the true means of the deployed models; what is believed and played stays.
 
     Arguments as in :func:`open_stage`.
     """
@@ -429,12 +430,13 @@ def run_rounds(
     """
     del deployed, contexts
     program = round_.program
-    if ws.tables is None:
+    if ws.tables_of is not program:
         everywhere = NamedSharding(ws.mesh, Spec())
         law = program.reward
         found: tuple[Any, ...] = law.table, program.cost.table, law.task_prob, law.task_alias
         tables = Tables(*found)
         ws.tables = jax.device_put(tables, everywhere)
+        ws.tables_of = program
     _, playing = _compiled(ws.mesh, round_.form)
     numbers = numbers_of(program, ws.dtype)
     added = Sums(*(ws.put(np.zeros(ws.trials), 0.0, np.float64) for _ in sums))

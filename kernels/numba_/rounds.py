@@ -165,17 +165,18 @@ def open_stage(
     """
     blocks = ws.blocks
     _load(blocks, deployed, memory.seen, memory.plays, memory.state, limit)
-    load_means(ws, deployed, reward_mean, cost_mean)
+    _load_means(blocks, deployed, reward_mean, cost_mean)
     span = opened, opened, opened + 1, first_trial
     _run(ws, round_, (routers.always(), round_.opening, ()), span, memory.contexts, NO_TRACE)
 
 
 def load_means(ws: Workspace, deployed: I8, reward_mean: F8, cost_mean: F8) -> None:
-    """Load the true means of the deployed models, before shares are set.
+    """Load other true means of the deployed models; what is believed and played stays.
 
     Arguments as in :func:`open_stage`.
     """
     _load_means(ws.blocks, deployed, reward_mean, cost_mean)
+    _expect_anew(ws.blocks, ws.trials, ws.slots)
 
 
 def close_stage(ws: Workspace, round_: Round, deployed: I8, memory: Memory) -> None:
@@ -448,6 +449,30 @@ def _load_means(ws, deployed, reward_mean, cost_mean):
                 o = HEAD + np.uint64(s) * STEP + np.uint64(t % WIDTH)
                 w[o + SLOT.mean_reward] = reward_mean[r, m]
                 w[o + SLOT.mean_cost] = cost_mean[r, m]
+
+
+@compiled
+def _expect_anew(ws, trials, slots):
+    """Work out again what the shares in force bring and cost, under other means."""
+    for t in range(trials):
+        w = ws[t // WIDTH]
+        lane = np.uint64(t % WIDTH)
+        reward, cost, even_reward, even_cost = 0.0, 0.0, 0.0, 0.0
+        for s in range(slots):
+            o = HEAD + np.uint64(s) * STEP + lane
+            mean_reward, mean_cost = w[o + SLOT.mean_reward], w[o + SLOT.mean_cost]
+            reward += w[o + SLOT.share] * mean_reward
+            cost += w[o + SLOT.share] * mean_cost
+            even_reward += w[o + SLOT.even] * mean_reward
+            even_cost += w[o + SLOT.even] * mean_cost
+        w[LANE.outside_reward + lane], w[LANE.outside_cost + lane] = reward, cost
+        w[LANE.even_reward + lane], w[LANE.even_cost + lane] = even_reward, even_cost
+        i = HEAD + np.uint64(w[LANE.i_slot + lane]) * STEP + lane
+        j = HEAD + np.uint64(w[LANE.j_slot + lane]) * STEP + lane
+        w[LANE.i_mean_reward + lane] = w[i + SLOT.mean_reward]
+        w[LANE.i_mean_cost + lane] = w[i + SLOT.mean_cost]
+        w[LANE.j_mean_reward + lane] = w[j + SLOT.mean_reward]
+        w[LANE.j_mean_cost + lane] = w[j + SLOT.mean_cost]
 
 
 @compiled

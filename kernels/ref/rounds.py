@@ -104,7 +104,7 @@ def open_stage(
 
 
 def load_means(ws: list[Trial], deployed: I8, reward_mean: F8, cost_mean: F8) -> None:
-    """Load the true means of the deployed models, before shares are set.
+    """Load the true means of the deployed models; what is believed and played stays.
 
     Arguments as in :func:`open_stage`.
     """
