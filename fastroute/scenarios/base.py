@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastroute import checks
+from fastroute.kernels import types
 from fastroute.kernels.types import Outcome
+from fastroute.scenarios.feedback import Delay, Feedback
 from fastroute.scenarios.laws.base import TOLERANCE, CostLaw, RewardLaw, unit_interval
 from fastroute.scenarios.laws.recorded import Recorded
 from fastroute.scenarios.laws.words import cost_law, reward_law
@@ -40,6 +42,8 @@ class World(NamedTuple):
         Range of the costs that can be drawn.
     reward, cost : Outcome
         Laws of the rewards and of the costs around these means.
+    feedback : Feedback or None
+        When outcomes are learnt; None: each in its own round.
     """
 
     reward_mean: Array
@@ -51,6 +55,7 @@ class World(NamedTuple):
     cost_max: float
     reward: Outcome
     cost: Outcome
+    feedback: types.Feedback | None = None
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -95,6 +100,13 @@ class Scenario:
         Unique names; default "model-0", "model-1", ...
     name, note, cost_unit : str
         What the scenario is called, what a reader must know about it, and the unit of costs.
+    reward_delay, cost_delay : int, GeometricDelay, EquallyLikelyDelays or mapping
+        Rounds after which a policy learns the reward and the cost of a query: as many, or drawn
+        for each query, as ``{"name": "geometric", "mean": 50}`` or
+        ``{"name": "table", "rounds": [0, 10]}``. Where both are equal, one delay is drawn for the
+        two.
+    feedback : float
+        Probability that the reward of a query is learnt at all, in [0, 1].
 
     Raises
     ------
@@ -123,6 +135,9 @@ class Scenario:
     name: str
     note: str
     cost_unit: str
+    reward_delay: Delay
+    cost_delay: Delay
+    feedback: float
 
     def __init__(
         self,
@@ -141,6 +156,9 @@ class Scenario:
         name: str = "custom",
         note: str = "",
         cost_unit: str = "cost",
+        reward_delay: Delay | Mapping[str, Any] = 0,
+        cost_delay: Delay | Mapping[str, Any] = 0,
+        feedback: float = 1.0,
     ) -> None:
         checks.choice("arrival_unit", arrival_unit, ("round", "horizon"))
         rewards_by, costs_by = _laws(reward, cost, outcomes)
@@ -177,6 +195,7 @@ class Scenario:
             "name": name,
             "note": note,
             "cost_unit": cost_unit,
+            **Feedback.of(reward_delay, cost_delay, feedback)._asdict(),
         }
         for field, value in fields.items():
             # The dataclass is frozen; its own construction is the one place that may write.
@@ -203,6 +222,27 @@ class Scenario:
             f"Scenario({self.name!r}, n_models={self.n_models}, {laws}, "
             f"cost_range={self.cost_range}, cost_unit={self.cost_unit!r})"
         )
+
+    def with_feedback(self, **options: Any) -> "Scenario":
+        """Return the same scenario with other options about when outcomes are learnt.
+
+        Parameters
+        ----------
+        **options
+            ``reward_delay``, ``cost_delay`` and ``feedback``, as a scenario takes them.
+
+        Examples
+        --------
+        >>> Scenario([0.9, 0.6], [2.0, 0.5]).with_feedback(reward_delay=100).reward_delay
+        100
+        """
+        mine = Feedback(self.reward_delay, self.cost_delay, self.feedback)._asdict()
+        checked = Feedback.of(**{**mine, **options})._asdict()
+        found = object.__new__(type(self))
+        # The dataclass is frozen; this is the construction of a copy.
+        for field, value in {**vars(self), **checked}.items():
+            object.__setattr__(found, field, value)
+        return found
 
     def resolve(self, horizon: int, trials: int, part: slice = slice(None)) -> World:
         """Return the arrays of one run.
@@ -259,6 +299,7 @@ class Scenario:
             cost_max=self.cost_range[1],
             reward=reward.outcome(self.reward_mean),
             cost=cost.outcome(self.cost_mean, self.cost_range),
+            feedback=Feedback(self.reward_delay, self.cost_delay, self.feedback).law(horizon),
         )
 
     def _rounds(self, horizon: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -8,6 +8,7 @@ from fastroute import checks
 from fastroute.references import import_reference, is_reference
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.discovery import discovery
+from fastroute.scenarios.feedback import FEEDBACK_OPTIONS
 from fastroute.scenarios.means import means
 from fastroute.scenarios.minimax import minimax
 from fastroute.scenarios.paretobandit import paretobandit
@@ -64,7 +65,8 @@ def scenario(name: str, /, **options: Any) -> Scenario:
         One of ``SCENARIOS``, or ``"module:function"``: a function of your own that returns a
         :class:`Scenario`, in a module that can be imported.
     **options
-        Options of the builder, as its docstring describes them; one may be called ``name``.
+        Options of the builder, as its docstring describes them; one may be called ``name``. And
+        ``reward_delay``, ``cost_delay`` and ``feedback``, see :class:`Scenario`.
 
     Returns
     -------
@@ -83,11 +85,17 @@ def scenario(name: str, /, **options: Any) -> Scenario:
     """
     builder = find_builder(name)
     parameters = inspect.signature(builder).parameters
+    learning = {
+        option: options.pop(option)
+        for option in FEEDBACK_OPTIONS
+        if option in options and option not in parameters
+    }
     any_option = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for option in options:
         if option not in parameters and not any_option:
             raise ValueError(
-                f"scenario {name!r} has no option {option!r}{checks.nearest(option, parameters)}"
+                f"scenario {name!r} has no option {option!r}"
+                f"{checks.nearest(option, [*parameters, *FEEDBACK_OPTIONS])}"
             )
     for option, parameter in parameters.items():
         required = parameter.default is parameter.empty and parameter.kind not in (
@@ -101,4 +109,4 @@ def scenario(name: str, /, **options: Any) -> Scenario:
         raise ValueError(
             f"scenario {name!r} must return a fastroute.Scenario, not {type(built).__name__}"
         )
-    return built
+    return built.with_feedback(**learning) if learning else built
