@@ -98,6 +98,7 @@ class Program(NamedTuple):
     reward: Outcome
     cost: Outcome
     feedback: Feedback | None = None  #: None: every outcome is learnt in its own round
+    models: int = 0  #: N, where there is feedback of this kind
 
 
 class Memory(NamedTuple):

@@ -85,6 +85,7 @@ def make_program(world: World, policy: Policy, budget: float, seed: int, plan: P
         reward=world.reward,
         cost=world.cost,
         feedback=feedback,
+        models=0 if feedback is None else len(world.limit),
     )
 
 
