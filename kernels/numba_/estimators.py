@@ -3,6 +3,7 @@
 A function here makes the passes of an estimator; ``EstimatorKernel.kernel`` is its name.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +48,9 @@ class EstimatorPasses(NamedTuple):
 
     open: tuple[Pass, ...]  #: bounds of all deployed models when a stage opens
     prepare: tuple[Pass, ...]  #: before the router sets shares
-    observed: tuple[Pass, ...]  #: after a reward and a cost are known
+    #: After a reward and a cost are known; compiled when asked for, as a world that teaches late
+    #: has passes of its own, see :mod:`.feedback`.
+    observed: Callable[[], tuple[Pass, ...]]
     #: Whether bounds and means change with every query, so that no basis is worth checking.
     reads_queries: bool = False
     #: Whether bounds never change, so that what was solved once stays solved.
@@ -59,12 +62,14 @@ def elementwise(part: EstimatorKernel) -> EstimatorPasses:
     observe, bounds = formula(part.observe), formula(part.bounds)
     keep = built_in(observe, bounds)
     counts = len(part.first), len(part.parameters)
-    renewed = compile_pass(_renew, observe, bounds, *counts, keep=keep)
     opened = compile_pass(_open, bounds, *counts, keep=keep)
-    after = (count_plays(),) if part.forgets else ()
-    return EstimatorPasses(
-        (Pass(opened, part.parameters),), (), (Pass(renewed, part.parameters), *after)
-    )
+
+    def observed() -> tuple[Pass, ...]:
+        renewed = compile_pass(_renew, observe, bounds, *counts, keep=keep)
+        after = (count_plays(),) if part.forgets else ()
+        return (Pass(renewed, part.parameters), *after)
+
+    return EstimatorPasses((Pass(opened, part.parameters),), (), observed)
 
 
 def sampled(part: EstimatorKernel) -> EstimatorPasses:
@@ -80,22 +85,24 @@ def by_task(part: EstimatorKernel) -> EstimatorPasses:
         compile_pass(_look_up_task, bounds, len(part.parameters), keep=built_in(bounds)),
         part.parameters,
     )
-    note = Pass(compile_pass(_note_task))
     found = elementwise(part)
-    return found._replace(prepare=(look_up,), observed=(note, *found.observed), reads_queries=True)
+
+    def observed() -> tuple[Pass, ...]:
+        return (Pass(compile_pass(_note_task)), *found.observed())
+
+    return found._replace(prepare=(look_up,), observed=observed, reads_queries=True)
 
 
 def known_means(part: EstimatorKernel) -> EstimatorPasses:
     """Make the true means the bounds, for good."""
     observe = formula(part.observe)
     counts = len(part.first), len(part.parameters)
-    observed = compile_pass(_only_observe, observe, *counts, keep=built_in(observe))
-    return EstimatorPasses(
-        (Pass(compile_pass(open_known)),),
-        (),
-        (Pass(observed, part.parameters),),
-        fixed=True,
-    )
+
+    def observed() -> tuple[Pass, ...]:
+        only = compile_pass(_only_observe, observe, *counts, keep=built_in(observe))
+        return (Pass(only, part.parameters),)
+
+    return EstimatorPasses((Pass(compile_pass(open_known)),), (), observed, fixed=True)
 
 
 def count_plays() -> Pass:

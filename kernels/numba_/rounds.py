@@ -94,8 +94,10 @@ def compose(program: Program) -> Round:
         estimator = estimators.elementwise(part)
     draw = Pass(compile_pass(_draw))
     late = program.feedback
-    observed, delays = estimator.observed, (NO_TABLE, NO_TABLE)
-    if late is not None:
+    delays = NO_TABLE, NO_TABLE
+    if late is None:
+        observed = estimator.observed()
+    else:
         learn = feedback.passes(late, part, program.models, estimator.fixed)
         observed = (estimators.count_plays(), *learn)
         delays = feedback.table_of(late.reward), feedback.table_of(late.cost)
