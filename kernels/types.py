@@ -89,6 +89,16 @@ class Feedback(NamedTuple):
         return int(max(self.reward.rounds.max(), self.cost.rounds.max()))
 
 
+def pending_bytes(feedback: Feedback, trials: int) -> int:
+    """Room that the outcomes of some trials take until they are learnt, about.
+
+    Three numbers for every round that is waited for, and three more for each delay that is drawn.
+    """
+    drawn = [len(delay.rounds) > 1 for delay in (feedback.reward, feedback.cost)]
+    lists = drawn[0] + (drawn[1] and not feedback.together)
+    return (feedback.longest + 1) * (3 + 3 * lists) * 8 * trials
+
+
 class Program(NamedTuple):
     """Everything that stays the same in a run, as the kernels see it."""
 

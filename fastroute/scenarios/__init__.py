@@ -2,6 +2,7 @@
 
 from fastroute.scenarios.base import Scenario, World
 from fastroute.scenarios.check import DataSource, Report, check_table, list_data
+from fastroute.scenarios.feedback import EquallyLikelyDelays, GeometricDelay
 from fastroute.scenarios.laws import (
     Bernoulli,
     Beta,
@@ -24,7 +25,9 @@ __all__ = [
     "ByTask",
     "CostLaw",
     "DataSource",
+    "EquallyLikelyDelays",
     "FixedCost",
+    "GeometricDelay",
     "Lognormal",
     "Recorded",
     "Report",

@@ -14,7 +14,14 @@ from fastroute import checks
 from fastroute.kernels import types
 from fastroute.scenarios.laws.alias import alias_table
 
-__all__ = ["FEEDBACK_OPTIONS", "EquallyLikelyDelays", "Feedback", "GeometricDelay", "delay_of"]
+__all__ = [
+    "FEEDBACK_OPTIONS",
+    "EquallyLikelyDelays",
+    "Feedback",
+    "GeometricDelay",
+    "delay_of",
+    "delay_table",
+]
 
 FEEDBACK_OPTIONS: Final = ("reward_delay", "cost_delay", "feedback")
 """Options that every scenario has besides its own."""
@@ -77,6 +84,8 @@ class EquallyLikelyDelays:
     def __post_init__(self) -> None:
         """Check the parameter."""
         rounds = checks.number_array("rounds", self.rounds)
+        if rounds.size == 0:
+            raise checks.refused("rounds", self.rounds, "a list of delays, at least one")
         bad = (rounds < 0.0) | (rounds > LONGEST) | (rounds != np.floor(rounds))
         remedy = f"use whole numbers of rounds from 0 to {LONGEST}"
         checks.refuse_entries("rounds", rounds, bad, "is not a delay", remedy)

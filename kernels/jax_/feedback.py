@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float, Int32
 
+# In the place of a reward that is never learnt; rewards are at least 0, up to rounding.
+_NEVER = -1.0
+
 
 class Due(NamedTuple):
     """Lists of what is due, for a delay that is drawn."""
@@ -144,7 +147,7 @@ def _put(
     if feedback.learnt < 1.0 or reward_due is not None or cost_due is not None:
         u = uniforms(numbers.key, now, 0, trial, STREAM_FEEDBACK)
         if feedback.learnt < 1.0:
-            reward = jnp.where(u[0] < numbers.learnt, reward, -1.0)
+            reward = jnp.where(u[0] < numbers.learnt, reward, _NEVER)
         if reward_due is not None:
             reward_due = _append(reward_due, row, _delay(u[1], tables.reward_delay))
         if cost_due is not None:
@@ -227,7 +230,7 @@ def _side(
     def one(state: tuple[Late, Lanes], sums: Any, there: Any, model: Any, outcome: Any) -> Any:
         reward, cost = outcome
         if rewards:
-            there = there & (reward >= 0.0)
+            there = there & (reward > 0.5 * _NEVER)
         model = jnp.where(there, model, models)
         sum_reward, sum_cost = sums
         if rewards:

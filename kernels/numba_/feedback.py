@@ -58,6 +58,8 @@ _BOTH, _REWARDS, _COSTS = 0, 1, 2
 # Columns of a table of delays: probability, alias, delay.
 _ALIAS, _DELAY, _COLUMNS = np.uint64(1), np.uint64(2), np.uint64(3)
 _WORDS = 2.0**32
+# In the place of a reward that is never learnt; rewards are at least 0, up to rounding.
+_NEVER = -1.0
 
 
 class Ring(NamedTuple):
@@ -165,7 +167,7 @@ def _put(missing: bool, reward_drawn: bool, cost_drawn: bool) -> Any:
                     this = np.uint64(now) & _MASK
                     x0, x1, x2, _ = philox4x32(this, ZERO, trial, _STREAM, k0, k1)
                     if missing:
-                        reward = where(unit(x0) < learnt, reward, -1.0)
+                        reward = where(unit(x0) < learnt, reward, _NEVER)
                     if reward_drawn:
                         delay = _delay(unit(x1), tables.reward_delay)
                         _append(p, rounds + reward_list, lane, here, delay, size, step)
@@ -256,7 +258,7 @@ def _learn(
                     else:
                         entry = broadcast(-1.0)
                     if rewards:
-                        learnt = there & (reward >= 0.0)
+                        learnt = there & (reward > 0.5 * _NEVER)
                         model = where(learnt, model, models)
                         add(w, LANE.reward + lane, where(learnt, reward, 0.0))
                     if costs:
