@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import fastroute as fr
+import test_simulate_feedback as late
 from fastroute.kernels.jax_ import rounds
 from fastroute.policies import Policy
 from fastroute.scenarios import Scenario
@@ -369,3 +370,26 @@ def test_auto(monkeypatch: pytest.MonkeyPatch, accelerator: bool, backend: str) 
     found = run(scenario, fr.policy("stageroute"), "auto", **settings)
     assert found.settings["backend"] == backend
     assert_same(found, run(scenario, fr.policy("stageroute"), "numba", **settings))
+
+
+# By default one world, in which both delays are drawn and apart.
+@pytest.mark.parametrize(
+    ("policy", "options"),
+    [
+        pytest.param(
+            p,
+            w,
+            marks=[] if (p, w) == ("pacer", "both drawn") else pytest.mark.slow,
+        )
+        for p in late.POLICIES
+        for w in late.WORLDS
+        if p in ("stageroute", "forced", "pacer", "thompson", "oracle") or w == "both drawn"
+    ],
+)
+def test_late_and_missing_feedback(policy: str, options: str) -> None:
+    scenario = late.world(**late.WORLDS[options])
+    mine, theirs = (
+        run(scenario, late.POLICIES[policy], backend, **late.SETTING, seed=4)
+        for backend in ("jax", "numba")
+    )
+    assert_same(mine, theirs)

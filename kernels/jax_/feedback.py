@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from jax import Array
     from jaxtyping import Float, Int32
 
+#: What is known of all models, and the lanes.
+Known = tuple[tuple[Any, ...], Lanes]
+
 # In the place of a reward that is never learnt; rewards are at least 0, up to rounding.
 _NEVER = -1.0
 
@@ -190,16 +193,12 @@ class _Learning(NamedTuple):
     fixed: Fixed
     numbers: Numbers
 
-    def one(
-        self, state: tuple[Late, Lanes], observe: Any, model: Any, values: tuple[Any, ...]
-    ) -> tuple[Late, Lanes]:
+    def one(self, state: Known, observe: Any, model: Any, values: tuple[Any, ...]) -> Known:
         """Observe values of a model, and renew its bounds where it is deployed."""
-        late, lanes = state
-        known = jnp.arange(len(late.seen[0]))[:, None] == model
-        seen = tuple(observe(entries(known, *late.seen), *values, *self.numbers.seen))
-        late = late._replace(
-            seen=tuple(jnp.where(known, x, y) for x, y in zip(seen, late.seen, strict=True))
-        )
+        known, lanes = state
+        mine = jnp.arange(len(known[0]))[:, None] == model
+        seen = tuple(observe(entries(mine, *known), *values, *self.numbers.seen))
+        known = tuple(jnp.where(mine, x, y) for x, y in zip(seen, known, strict=True))
         one = self.fixed.model == model
         lanes = lanes._replace(
             seen=tuple(jnp.where(one, x, y) for x, y in zip(seen, lanes.seen, strict=True))
@@ -209,7 +208,7 @@ class _Learning(NamedTuple):
             lanes = lanes._replace(
                 upper=jnp.where(one, upper, lanes.upper), lower=jnp.where(one, lower, lanes.lower)
             )
-        return late, lanes
+        return known, lanes
 
 
 def _side(
@@ -224,10 +223,11 @@ def _side(
 ) -> tuple[tuple[Late, Lanes], tuple[Any, Any]]:
     """Learn the rewards, the costs or both that are due."""
     rewards, costs = which
-    late, _ = state
+    late, lanes = state
     size, models = len(late.model), len(late.seen[0])
+    known: Known = late.seen, lanes
 
-    def one(state: tuple[Late, Lanes], sums: Any, there: Any, model: Any, outcome: Any) -> Any:
+    def one(known: Known, sums: Any, there: Any, model: Any, outcome: Any) -> Any:
         reward, cost = outcome
         if rewards:
             there = there & (reward > 0.5 * _NEVER)
@@ -238,13 +238,14 @@ def _side(
         if costs:
             sum_cost = sum_cost + jnp.where(there, cost, 0.0)
         values = ((reward,) if rewards else ()) + ((cost,) if costs else ())
-        return learn.one(state, observe, model, values), (sum_reward, sum_cost)
+        return learn.one(known, observe, model, values), (sum_reward, sum_cost)
 
     if due is None:
         row = (now - delay) % size
         there = jnp.broadcast_to(now >= delay, late.model[0].shape)
         outcome = late.reward[row], late.cost[row]
-        return one(state, sums, there, late.model[row], outcome)  # type: ignore[no-any-return]
+        (seen, lanes), sums = one(known, sums, there, late.model[row], outcome)
+        return (late._replace(seen=seen), lanes), sums
 
     lane = jnp.arange(late.model.shape[1])
     row = now % size
@@ -252,19 +253,17 @@ def _side(
     first = jnp.where(last >= 0, due.following[jnp.maximum(last, 0), lane], -1)
 
     def follow(loop: Any) -> Any:
-        entry, state, sums = loop
+        entry, known, sums = loop
         at = jnp.maximum(entry, 0), lane
         outcome = late.reward[at], late.cost[at]
-        state, sums = one(state, sums, entry >= 0, late.model[at], outcome)
+        known, sums = one(known, sums, entry >= 0, late.model[at], outcome)
         ends = (entry < 0) | (entry == last)
-        return jnp.where(ends, -1, due.following[at]), state, sums
+        return jnp.where(ends, -1, due.following[at]), known, sums
 
-    # The ring itself does not change in the loop.
-    small = late._replace(model=(), reward=(), cost=(), reward_due=None, cost_due=None)
-    _, (learnt, lanes), sums = lax.while_loop(
-        lambda loop: jnp.any(loop[0] >= 0), follow, (first, (small, state[1]), sums)
+    _, (seen, lanes), sums = lax.while_loop(
+        lambda loop: jnp.any(loop[0] >= 0), follow, (first, known, sums)
     )
     emptied = due._replace(last=due.last.at[row].set(-1))
-    late = late._replace(seen=learnt.seen)
+    late = late._replace(seen=seen)
     late = late._replace(reward_due=emptied) if rewards else late._replace(cost_due=emptied)
     return (late, lanes), sums

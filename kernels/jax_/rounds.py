@@ -179,9 +179,7 @@ def _open(
     return fixed, steps.router.open(fixed, lanes, numbers)
 
 
-def _forced(
-    lanes: Lanes, count: Any, slot: Any, share: Any, init_pulls: Any
-) -> tuple[Any, Any]:
+def _forced(lanes: Lanes, count: Any, slot: Any, share: Any, init_pulls: Any) -> tuple[Any, Any]:
     """Slot and shares where a deployed model still needs forced pulls: fewest pulls first."""
     index = indices(count)
     pulls = jnp.where(lanes.limit > 0.0, count, jnp.inf)
@@ -268,9 +266,7 @@ def _round(
     return lanes, late, slot, added
 
 
-def _learn(
-    steps: Steps, lanes: Lanes, one: Any, reward: Any, cost: Any, numbers: Numbers
-) -> Lanes:
+def _learn(steps: Steps, lanes: Lanes, one: Any, reward: Any, cost: Any, numbers: Numbers) -> Lanes:
     """Learn the outcome of the round itself."""
     pulled = entries(one, *lanes.seen)
     seen = tuple(steps.form.estimator.observe(pulled, reward, cost, *numbers.seen))
@@ -320,9 +316,7 @@ def _play(
         lanes, sums, trace, late = state
         u = kept(*uniforms(numbers.key, now, 0, trial, STREAM_ROUND))
         lanes = set_shares(lanes, now)
-        lanes, late, slot, added = _round(
-            steps, fixed, lanes, late, numbers, tables, u, now, trial
-        )
+        lanes, late, slot, added = _round(steps, fixed, lanes, late, numbers, tables, u, now, trial)
         sums = Sums(*(x + y for x, y in zip(sums, added, strict=True)))
         if len(trace):
             one = indices(lanes.seen[0]) == slot

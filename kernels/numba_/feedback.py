@@ -213,9 +213,7 @@ def _append(p, lists, lane, here, delay, size, step):
     scatter(p, there + _LAST, broadcast(now))
 
 
-def _learn(
-    observe: Any, bounds: Any, side: int, drawn: bool, seen_count: int, count: int
-) -> Any:
+def _learn(observe: Any, bounds: Any, side: int, drawn: bool, seen_count: int, count: int) -> Any:
     """Let the estimator observe what is due, and renew the bounds of deployed models.
 
     The reward and the cost of the round become the sums of what is due: so routers learn them.
