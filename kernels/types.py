@@ -92,11 +92,10 @@ class Feedback(NamedTuple):
 def pending_bytes(feedback: Feedback, trials: int) -> int:
     """Room that the outcomes of some trials take until they are learnt, about.
 
-    Three numbers for every round that is waited for, and three more for each delay that is drawn.
+    Three numbers for every round that is waited for, and eight where a delay is drawn.
     """
-    drawn = [len(delay.rounds) > 1 for delay in (feedback.reward, feedback.cost)]
-    lists = drawn[0] + (drawn[1] and not feedback.together)
-    return (feedback.longest + 1) * (3 + 3 * lists) * 8 * trials
+    drawn = any(len(delay.rounds) > 1 for delay in (feedback.reward, feedback.cost))
+    return (feedback.longest + 1) * (8 if drawn else 3) * 8 * trials
 
 
 class Program(NamedTuple):

@@ -1,17 +1,16 @@
 """When the outcomes of a round are learnt, in a world that teaches them late or not at all.
 
 What is known of *all* models, and what is yet to be learnt, stands in one flat array for each block
-of trials, of rows as in :mod:`.layout`.  First come the rows of each model: the numbers that the
-estimator keeps of it; one more model takes what is learnt of none.  Then come the rows of the last
-``size`` rounds, in a ring: round t has the place ``t mod size``.
+of trials.  First come the rows of each model, as in :mod:`.layout`: the numbers that the estimator
+keeps of it; one more model takes what is learnt of none.  Then come the last ``size`` rounds, in a
+ring: round t has the place ``t mod size``, with the model, the reward (below 0 where it is never
+learnt) and the cost of its outcome.
 
-``outcome``
-    model, reward (below 0 where it is never learnt) and cost of the round;
-``list``
-    for a delay that is drawn: the next round whose outcome is due with that of this one, and the
-    first and the last of those that are due in this round; -1 for none.
-
-A fixed delay needs no list: what is due is what was put aside so many rounds ago.
+A fixed delay finds what is due so many places back; the numbers of a round are three rows.  A delay
+that is drawn has a list for every round in which something is due, two numbers of each place: the
+place of the outcome that follows in the list, the first one after the last, and the place of the
+last outcome that is due in this round, -1 for none.  The numbers of a round then stand together for
+each trial, in one line of the cache, as trials go to different places.
 """
 
 from typing import Any, NamedTuple
@@ -29,6 +28,7 @@ from fastroute.kernels.numba_.lanes import aligned_zeros
 from fastroute.kernels.numba_.layout import HEAD, LANE, NEXT, SLOT, STEP, STRIDE, WIDTH, place_of
 from fastroute.kernels.numba_.passes import COMMON, Pass, built_in, compile_pass, vectors_in_use
 from fastroute.kernels.numba_.rng import philox4x32
+from fastroute.kernels.numba_.rows.place import LINE
 from fastroute.kernels.numba_.rows.tuples import gather_rows, scatter_rows
 from fastroute.kernels.numba_.vectors import (
     ZERO,
@@ -47,12 +47,17 @@ from fastroute.kernels.types import F8, STATISTICS, Delay, EstimatorKernel, Feed
 
 _MASK = np.uint64(0xFFFFFFFF)
 _STREAM = np.uint64(STREAM_FEEDBACK)
-# Rows of a model; of a round's outcome; of a list.
+# Rows of a model.
 _KNOWN = np.uint64(STATISTICS) * NEXT
-_OUTCOME, _LIST = 3, 3
+# Rows of a round where delays are fixed.
+_ROWS = 3
 _REWARD, _COST = NEXT, np.uint64(2) * NEXT
-# Rows of a list, from its first one.
-_FOLLOWING, _FIRST, _LAST = ZERO, NEXT, np.uint64(2) * NEXT
+# Numbers of a round and trial where one is drawn, and the distance to the next round.
+_NUMBERS = np.uint64(LINE)
+_ROUND = np.uint64(WIDTH) * _NUMBERS
+_REWARD_OF, _COST_OF, _REWARD_LIST, _COST_LIST = (np.uint64(k) for k in (1, 2, 3, 5))
+# Of a list: what follows comes first.
+_LAST = np.uint64(1)
 # What is observed: reward and cost together, or one of them.
 _BOTH, _REWARDS, _COSTS = 0, 1, 2
 # Columns of a table of delays: probability, alias, delay.
@@ -63,41 +68,41 @@ _NEVER = -1.0
 
 
 class Ring(NamedTuple):
-    """Where the rows of the rounds are."""
+    """Where what is known and the rounds are."""
 
     models: int  #: N: rows of so many models and one more come first
     size: int  #: rounds in the ring
-    rows: int  #: of a round
-    reward_list: int  #: first row of the list of the rewards, 0 for a fixed delay
-    cost_list: int
+    reward_drawn: bool  #: whether there is a list for the rewards, or for both
+    cost_drawn: bool
 
     @property
-    def numbers(self) -> tuple[float, float, float]:
+    def drawn(self) -> bool:
+        """Whether there is a list."""
+        return self.reward_drawn or self.cost_drawn
+
+    @property
+    def numbers(self) -> tuple[float, float]:
         """Numbers that each pass has first."""
-        return float(self.models), float(self.size), float(self.rows)
+        return float(self.models), float(self.size)
 
 
 def ring_of(feedback: Feedback, models: int) -> Ring:
-    """Lay the rows out: a list for each delay that is drawn, one where both come together."""
-    reward_list = _OUTCOME if len(feedback.reward.rounds) > 1 else 0
-    cost_list = 0
-    rows = _OUTCOME + (_LIST if reward_list else 0)
-    if not feedback.together and len(feedback.cost.rounds) > 1:
-        cost_list, rows = rows, rows + _LIST
-    return Ring(models, feedback.longest + 1, rows, reward_list, cost_list)
+    """Lay the rounds out: a list for each delay that is drawn, one where both come together."""
+    reward_drawn = len(feedback.reward.rounds) > 1
+    cost_drawn = len(feedback.cost.rounds) > 1 and not feedback.together
+    return Ring(models, feedback.longest + 1, reward_drawn, cost_drawn)
 
 
 def pending(feedback: Feedback, models: int, trials: int) -> F8:
-    """Nothing to be learnt yet: [blocks, rows * STRIDE]."""
+    """Nothing to be learnt yet: [blocks, doubles]."""
     ring = ring_of(feedback, models)
-    blocks = -(-trials // WIDTH)
-    array: F8 = aligned_zeros(
-        blocks, (ring.models + 1) * int(_KNOWN) + ring.size * ring.rows * STRIDE
-    )
-    rounds = array[:, (ring.models + 1) * int(_KNOWN) :].reshape(blocks, ring.size, ring.rows, -1)
-    for first in (ring.reward_list, ring.cost_list):
-        if first:
-            rounds[:, :, first : first + _LIST] = -1.0
+    blocks, known = -(-trials // WIDTH), (models + 1) * int(_KNOWN)
+    doubles = int(_ROUND) if ring.drawn else _ROWS * STRIDE
+    array: F8 = aligned_zeros(blocks, known + ring.size * doubles)
+    if ring.drawn:
+        numbers = array[:, known:].reshape(blocks, -1, int(_NUMBERS))
+        for first in (_REWARD_LIST, _COST_LIST):
+            numbers[:, :, int(first + _LAST)] = -1.0
     return array
 
 
@@ -115,22 +120,21 @@ def passes(feedback: Feedback, part: EstimatorKernel, models: int, fixed: bool) 
     """
     ring = ring_of(feedback, models)
     missing = feedback.learnt < 1.0
-    kind = compile_pass(_put, missing, ring.reward_list > 0, ring.cost_list > 0)
-    lists = (float(ring.reward_list), float(ring.cost_list))
-    found = [Pass(kind, (*ring.numbers, feedback.learnt, *lists))]
-    sides: tuple[tuple[int, Any, int, Delay], ...] = (
-        (_REWARDS, part.observe_reward, ring.reward_list, feedback.reward),
-        (_COSTS, part.observe_cost, ring.cost_list, feedback.cost),
+    put = compile_pass(_put, missing, ring.reward_drawn, ring.cost_drawn)
+    found = [Pass(put, (*ring.numbers, feedback.learnt))]
+    sides: tuple[tuple[int, Any, bool, Delay], ...] = (
+        (_REWARDS, part.observe_reward, ring.reward_drawn, feedback.reward),
+        (_COSTS, part.observe_cost, ring.cost_drawn, feedback.cost),
     )
     if feedback.together:
-        sides = ((_BOTH, part.observe, ring.reward_list, feedback.reward),)
+        sides = ((_BOTH, part.observe, ring.reward_drawn, feedback.reward),)
     bounds = None if fixed else formula(part.bounds)
-    for side, observe, first, delay in sides:
+    for side, observe, drawn, delay in sides:
         counts = len(part.first), len(part.parameters)
         keep = built_in(observe, part.bounds)
-        learn = compile_pass(_learn, formula(observe), bounds, side, first > 0, *counts, keep=keep)
-        where_due = float(first) if first else float(delay.rounds[0])
-        found.append(Pass(learn, (*ring.numbers, where_due, *part.parameters)))
+        ways = drawn, ring.drawn
+        learn = compile_pass(_learn, formula(observe), bounds, side, *ways, *counts, keep=keep)
+        found.append(Pass(learn, (*ring.numbers, float(delay.rounds[0]), *part.parameters)))
     return tuple(found)
 
 
@@ -141,13 +145,11 @@ def table_of(delay: Delay) -> F8:
 
 def _put(missing: bool, reward_drawn: bool, cost_drawn: bool) -> Any:
     """Put the outcome of the round aside, and add it to the sums of the segment."""
-    draws = missing or reward_drawn or cost_drawn
+    lists = reward_drawn or cost_drawn
+    draws = missing or lists
 
     def put(ws, first, stop, now, numbers, at, scratch, tables):
-        models, size = numbers[at], np.uint64(numbers[at + 1])
-        step, learnt = np.uint64(numbers[at + 2]) * NEXT, numbers[at + 3]
-        reward_list = np.uint64(numbers[at + 4]) * NEXT
-        cost_list = np.uint64(numbers[at + 5]) * NEXT
+        models, size, learnt = numbers[at], np.uint64(numbers[at + 1]), numbers[at + 2]
         k0 = np.uint64(numbers[COMMON.seed_low]) & _MASK
         k1 = np.uint64(numbers[COMMON.seed_high]) & _MASK
         here = np.uint64(now) % size
@@ -170,14 +172,21 @@ def _put(missing: bool, reward_drawn: bool, cost_drawn: bool) -> Any:
                         reward = where(unit(x0) < learnt, reward, _NEVER)
                     if reward_drawn:
                         delay = _delay(unit(x1), tables.reward_delay)
-                        _append(p, rounds + reward_list, lane, here, delay, size, step)
+                        _append(p, rounds, lane, _REWARD_LIST, here, delay, size)
                     if cost_drawn:
                         delay = _delay(unit(x2), tables.cost_delay)
-                        _append(p, rounds + cost_list, lane, here, delay, size, step)
-                o = rounds + here * step + lane
-                store(p, o, where(model >= 0.0, model, models))
-                store(p, o + _REWARD, reward)
-                store(p, o + _COST, cost)
+                        _append(p, rounds, lane, _COST_LIST, here, delay, size)
+                model = where(model >= 0.0, model, models)
+                if lists:
+                    mine = _places(rounds, lane) + here * _ROUND
+                    scatter(p, mine, model)
+                    scatter(p, mine + _REWARD_OF, reward)
+                    scatter(p, mine + _COST_OF, cost)
+                else:
+                    o = rounds + here * np.uint64(_ROWS) * NEXT + lane
+                    store(p, o, model)
+                    store(p, o + _REWARD, reward)
+                    store(p, o + _COST, cost)
         return 0
 
     return put
@@ -196,24 +205,31 @@ def _delay(u, table):
 
 
 @register_jitable
-def _append(p, lists, lane, here, delay, size, step):
+def _places(rounds, lane):
+    """Where the first round of the ring is for each lane, with lists."""
+    return rounds + (lane + lane_numbers()) * _NUMBERS
+
+
+@register_jitable
+def _append(p, rounds, lane, due_list, here, delay, size):
     """Append this round to the list of those that are due with its outcome."""
     now, around = np.float64(here), np.float64(size)
     due = now + delay
     due = where(due >= around, due - around, due)
-    mine = lists + lane + lane_numbers()
-    there = mine + index(due) * step
-    last = gather(p, there + _LAST)
+    mine = _places(rounds, lane) + due_list
+    there = mine + index(due) * _ROUND + _LAST
+    last = gather(p, there)
     empty = last < 0.0
-    # Nothing follows this round; in an empty list that is written once more.
-    store(p, lists + here * step + lane + _FOLLOWING, broadcast(-1.0))
-    before = mine + index(where(empty, now, last)) * step
-    scatter(p, before + _FOLLOWING, where(empty, -1.0, now))
-    scatter(p, there + _FIRST, where(empty, now, gather(p, there + _FIRST)))
-    scatter(p, there + _LAST, broadcast(now))
+    # The first one is followed by itself.
+    before = mine + index(where(empty, now, last)) * _ROUND
+    scatter(p, mine + here * _ROUND, where(empty, now, gather(p, before)))
+    scatter(p, before, broadcast(now))
+    scatter(p, there, broadcast(now))
 
 
-def _learn(observe: Any, bounds: Any, side: int, drawn: bool, seen_count: int, count: int) -> Any:
+def _learn(
+    observe: Any, bounds: Any, side: int, drawn: bool, lists: bool, seen_count: int, count: int
+) -> Any:
     """Let the estimator observe what is due, and renew the bounds of deployed models.
 
     The reward and the cost of the round become the sums of what is due: so routers learn them.
@@ -221,38 +237,45 @@ def _learn(observe: Any, bounds: Any, side: int, drawn: bool, seen_count: int, c
     values_of: Any = (_both, _reward_alone, _cost_alone)[side]
     rewards, costs = side != _COSTS, side != _REWARDS
     renews = bounds is not None
+    due_list = _COST_LIST if side == _COSTS else _REWARD_LIST
 
     def learn(ws, first, stop, now, numbers, at, scratch, tables):
         models, size = numbers[at], np.uint64(numbers[at + 1])
-        step, due = np.uint64(numbers[at + 2]) * NEXT, np.uint64(numbers[at + 3])
-        parameters = numbers_at(numbers, at + 4, count)
+        delay = np.uint64(numbers[at + 2])
+        parameters = numbers_at(numbers, at + 3, count)
         slots = np.uint64(numbers[COMMON.slots])
         rounds = (np.uint64(models) + np.uint64(1)) * _KNOWN
-        lists = rounds + due * NEXT
         if drawn:
             here = np.uint64(now) % size
         else:
-            if np.uint64(now) < due:
+            if np.uint64(now) < delay:
                 return 0
-            here = (np.uint64(now) - due) % size
+            here = (np.uint64(now) - delay) % size
         for b in range(first, stop):
             w, p = ws[b], tables.pending[b]
             for lane in vectors_in_use(numbers, b):
                 mine = lane + lane_numbers()
+                last = broadcast(np.float64(here))
+                entry = last
                 if drawn:
-                    entry = load(p, lists + here * step + lane + _FIRST)
-                    store(p, lists + here * step + lane + _FIRST, broadcast(-1.0))
-                    store(p, lists + here * step + lane + _LAST, broadcast(-1.0))
-                else:
-                    entry = broadcast(np.float64(here))
+                    its_last = _places(rounds, lane) + here * _ROUND + due_list + _LAST
+                    last = gather(p, its_last)
+                    scatter(p, its_last, broadcast(-1.0))
+                    o = _places(rounds, lane) + index(where(last >= 0.0, last, 0.0)) * _ROUND
+                    entry = where(last >= 0.0, gather(p, o + due_list), -1.0)
                 while count_lanes(entry >= 0.0) > 0:
                     there = entry >= 0.0
-                    o = rounds + mine + index(where(there, entry, 0.0)) * step
-                    model = where(there, gather(p, o), models)
-                    reward, cost = gather(p, o + _REWARD), gather(p, o + _COST)
+                    if lists:
+                        o = _places(rounds, lane) + index(where(there, entry, 0.0)) * _ROUND
+                        model = gather(p, o)
+                        reward, cost = gather(p, o + _REWARD_OF), gather(p, o + _COST_OF)
+                    else:
+                        row = rounds + here * np.uint64(_ROWS) * NEXT + lane
+                        model = load(p, row)
+                        reward, cost = load(p, row + _REWARD), load(p, row + _COST)
+                    model = where(there, model, models)
                     if drawn:
-                        following = gather(p, lists + (o - rounds) + _FOLLOWING)
-                        entry = where(there, following, -1.0)
+                        entry = where(there & (entry != last), gather(p, o + due_list), -1.0)
                     else:
                         entry = broadcast(-1.0)
                     if rewards:
