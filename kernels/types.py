@@ -34,6 +34,10 @@ class EstimatorKernel(NamedTuple):
     unobserved_below: float  #: observations below which a model counts as unobserved
     forced_pulls: float  #: pulls of each new model before routing starts, 0 for none
     forgets: bool  #: whether observations do not count the pulls
+    #: Where a world teaches rewards and costs apart, in the place of ``observe``: (seen, reward,
+    #: *parameters) -> seen, and the same with the cost.
+    observe_reward: Formula | None = None
+    observe_cost: Formula | None = None
 
 
 class RouterKernel(NamedTuple):
@@ -62,6 +66,38 @@ class Outcome(NamedTuple):
     task_alias: I8  #: [J]
 
 
+class Delay(NamedTuple):
+    """Law of the rounds until an outcome is learnt, as the kernels see it."""
+
+    rounds: F8  #: whole numbers that can be drawn, [S]; a single one is fixed
+    prob: F8  #: alias table over them, [S]
+    alias: I8  #: [S]
+
+
+class Feedback(NamedTuple):
+    """When a policy learns the outcomes of a round, as the kernels see it."""
+
+    reward: Delay
+    cost: Delay
+    learnt: float  #: probability that the reward of a round is learnt at all
+    #: Whether reward and cost of a round always come together: one delay is drawn for both.
+    together: bool
+
+    @property
+    def longest(self) -> int:
+        """Longest delay in rounds."""
+        return int(max(self.reward.rounds.max(), self.cost.rounds.max()))
+
+
+def pending_bytes(feedback: Feedback, trials: int) -> int:
+    """Room that the outcomes of some trials take until they are learnt, about.
+
+    Three numbers for every round that is waited for, and eight where a delay is drawn.
+    """
+    drawn = any(len(delay.rounds) > 1 for delay in (feedback.reward, feedback.cost))
+    return (feedback.longest + 1) * (8 if drawn else 3) * 8 * trials
+
+
 class Program(NamedTuple):
     """Everything that stays the same in a run, as the kernels see it."""
 
@@ -70,6 +106,8 @@ class Program(NamedTuple):
     router: RouterKernel
     reward: Outcome
     cost: Outcome
+    feedback: Feedback | None = None  #: None: every outcome is learnt in its own round
+    models: int = 0  #: N, where there is feedback of this kind
 
 
 class Memory(NamedTuple):
@@ -83,6 +121,9 @@ class Memory(NamedTuple):
     #: Observations and sum of rewards of every model on the queries of every task,
     #: [trials, J, N, 2]; [0, 0, 0, 0] unless the estimator reads tasks.
     contexts: F8
+    #: Outcomes that are yet to be learnt, as the backend's ``pending`` makes them; None where
+    #: every outcome is learnt in its own round.
+    pending: Any = None
 
 
 class Sums(NamedTuple):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import fastroute as fr
+import test_simulate_feedback as late
 from fastroute.kernels.jax_ import rounds
 from fastroute.policies import Policy
 from fastroute.scenarios import Scenario
@@ -383,8 +384,36 @@ def test_auto(monkeypatch: pytest.MonkeyPatch, accelerator: bool, backend: str) 
 )
 def test_changing_worlds(policy: str, name: str) -> None:
     scenario, budget, max_deployed = CHANGING_WORLDS[name]()
-    settings = {"budget": budget, "max_deployed": max_deployed, "horizon": 800, "stages": 5}
+    settings: dict[str, Any] = {
+        "budget": budget,
+        "max_deployed": max_deployed,
+        "horizon": 800,
+        "stages": 5,
+    }
     assert_same(
         run(scenario, fr.policy(policy), **settings),
         run(scenario, fr.policy(policy), "numba", **settings),
     )
+
+
+# By default one world, in which both delays are drawn and apart.
+@pytest.mark.parametrize(
+    ("policy", "options"),
+    [
+        pytest.param(
+            p,
+            w,
+            marks=[] if (p, w) == ("pacer", "both drawn") else pytest.mark.slow,
+        )
+        for p in late.POLICIES
+        for w in late.WORLDS
+        if p in ("stageroute", "forced", "pacer", "thompson", "oracle") or w == "both drawn"
+    ],
+)
+def test_late_and_missing_feedback(policy: str, options: str) -> None:
+    scenario = late.world(**late.WORLDS[options])
+    mine, theirs = (
+        run(scenario, late.POLICIES[policy], backend, **late.SETTING, seed=4)
+        for backend in ("jax", "numba")
+    )
+    assert_same(mine, theirs)

@@ -54,6 +54,13 @@ def seen(rng: np.random.Generator) -> tuple[Any, Any, Any]:
     return count, count * rng.choice([0.0, 0.3, 1.0], SIZE), count * unit(rng) * 3.0
 
 
+def seen_apart(rng: np.random.Generator) -> tuple[Any, Any, Any, Any]:
+    """As :func:`seen`, with a count of the costs."""
+    count, rewards, _ = seen(rng)
+    cost_count, _, costs = seen(rng)
+    return count, rewards, costs, cost_count
+
+
 def of_radius(rng: np.random.Generator) -> tuple[float, ...]:
     """Parameters of an estimator with a confidence radius."""
     dearest = float(rng.choice([1e-9, 0.7, 3.0, 1e60]))
@@ -91,6 +98,12 @@ ARGUMENTS: dict[Callable[..., Any], Draw] = {
     estimates.radius: lambda rng: (unit(rng), 1.0 / (counts(rng) + 1.0), of_radius(rng)[0]),
     estimates.count_observation: lambda rng: (seen(rng), unit(rng), costs(rng), *of_radius(rng)),
     estimates.bounds: lambda rng: (seen(rng), *of_radius(rng)),
+    estimates.bounds_apart: lambda rng: (seen_apart(rng), *of_radius(rng)),
+    estimates.interval_apart: lambda rng: (seen_apart(rng), *of_radius(rng)),
+    estimates.count_reward: lambda rng: (seen_apart(rng), unit(rng), *of_radius(rng)),
+    estimates.count_cost: lambda rng: (seen_apart(rng), costs(rng), *of_radius(rng)),
+    estimates.discounted_reward: lambda rng: (seen_apart(rng), unit(rng), *of_radius(rng)),
+    estimates.discounted_cost: lambda rng: (seen_apart(rng), costs(rng), *of_radius(rng)),
     estimates.exact_interval: lambda rng: ((unit(rng), costs(rng)),),
     estimates.interval: lambda rng: (seen(rng), *of_radius(rng)),
     estimates.discounted_observation: lambda rng: (

@@ -36,6 +36,8 @@ OWN: dict[str, dict[str, Any]] = {
     | {"retirement": [None, 70], "horizon": 80, "models": ["ä", "b"], "note": "of\nlines"},
     "fractions": {"reward_mean": [0.5, 0.6], "cost_mean": [1, 2], "arrival": [0, 0.3]}
     | {"retirement": [0.9, 1.0], "arrival_unit": "horizon", "cost_range": (0.0, 9.0)},
+    "late": {"reward_mean": [0.5, 0.6], "cost_mean": [1, 2], "feedback": 0.7}
+    | {"reward_delay": fr.GeometricDelay(3.0), "cost_delay": fr.EquallyLikelyDelays((0, 2))},
 }
 
 
@@ -61,6 +63,8 @@ def test_a_saved_scenario_is_read_back_to_the_bit(name: str, tmp_path: Path) -> 
     ]
     for one, other in zip(*flat, strict=True):
         np.testing.assert_array_equal(one, other)
+    for field in ("reward_delay", "cost_delay", "feedback"):
+        assert getattr(after, field) == getattr(before, field)
 
 
 def test_what_is_no_saved_scenario_is_refused(tmp_path: Path) -> None:
@@ -341,3 +345,36 @@ def test_a_law_of_ones_own_goes_by_its_module(
 
     with pytest.raises(ValueError, match=r"Here\(\) cannot be written, .* top level of a module"):
         save_scenario(Scenario([0.5], [1.0], reward=Here()), tmp_path / "here.npz")
+
+
+def test_when_outcomes_are_learnt_is_an_axis_of_every_scenario(tmp_path: Path) -> None:
+    table = {"name": "table", "rounds": [0, 9]}
+    study = study_of(
+        {
+            "name": "static",
+            "n_models": 3,
+            "reward_delay": [0, 5, table],
+            "cost_delay": fr.GeometricDelay(4.0),
+        }
+    )
+    stored = run(study, tmp_path / "run")
+    cells = lay_out(study)
+    assert [cell.scenario_options["reward_delay"] for cell in cells] == [0, 5, table]
+    again = load(tmp_path / "run").study
+    assert again.content_hash == study.content_hash
+    options = {"reward_delay": 5, "cost_delay": fr.GeometricDelay(4.0)}
+    alone = fr.simulate(
+        fr.scenario("static", n_models=3, **options), fr.policy("uniform"), **SETTING
+    )
+    mine = stored.trials.filter(pl.col("cell") == 1).collect()
+    assert mine["reward"].mean() == pytest.approx(alone.finals["reward"].mean(), rel=1e-12)
+    with pytest.raises(StudyError, match=r"reward_dely.*reward_delay"):
+        study_of({"name": "static", "reward_dely": 3})
+    with pytest.raises(StudyError, match="feedback"):
+        study_of({"name": "static", "feedback": 3})
+
+
+def test_options_that_are_not_given_do_not_change_a_study() -> None:
+    plain = study_of({"name": "static"})
+    assert "reward_delay" not in plain.resolved().to_dict()["scenario"]
+    assert "reward_delay" not in str(scenario_bytes(Scenario([0.5], [1.0])))

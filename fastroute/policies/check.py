@@ -46,6 +46,11 @@ def check_estimator(owner: str, kernel: EstimatorKernel) -> None:
         "interval", "(seen, *parameters) -> (reward, cost, reward_width, cost_width)", 4
     )
     after = _values(owner, observe, kernel.observe, (seen, *_columns((0.5, 0.5)), *numbers))
+    for formula, what in ((kernel.observe_reward, "reward"), (kernel.observe_cost, "cost")):
+        if formula is not None:
+            form = f"(seen, {what}, *parameters) -> seen, {size} numbers"
+            wanted = Wanted(f"observe_{what}", form, size)
+            after = _values(owner, wanted, formula, (after, *_columns((0.5,)), *numbers))
     for known in (seen, after):
         _values(owner, bounds, kernel.bounds, (known, *numbers))
         if kernel.interval is not None:

@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 from fastroute.kernels.formulas.estimates import count_observation
 from fastroute.kernels.types import F8 as Array
 from fastroute.kernels.types import EstimatorKernel, Formula, RouterKernel
+from fastroute.policies.apart import counts_apart
 from fastroute.policies.check import check_estimator, check_router
 from fastroute.policies.stage import Choice, Mask, StageProblem
 from fastroute.references import reference_of
@@ -256,6 +257,8 @@ class Estimator(Part):
     needs_tasks : bool
         Class variable: whether it reads the task of every query, so that the scenario must have
         tasks, and the router must decide every round.
+    learns_late : bool
+        Class variable: whether it can learn what a query brought in a later round.
     passes : str
         Class variable: which passes of the kernels it is made of; ``"elementwise"`` for formulas.
     forgets : bool
@@ -263,6 +266,10 @@ class Estimator(Part):
     observe : callable
         ``(seen, reward, cost, *parameters) -> seen``: what is known of a model after a round in
         which it was pulled; ``seen`` is a tuple, at first that of :meth:`first`.
+    observe_reward, observe_cost : callable or None
+        ``(seen, reward, *parameters) -> seen`` and ``(seen, cost, *parameters) -> seen``: the same
+        in a world that teaches rewards and costs apart, where both are needed. The first number of
+        ``seen`` then counts the rewards, and another one must count the costs.
     bounds : callable
         ``(seen, *parameters) -> (upper, lower)``: U and L of a model.
     interval : callable or None
@@ -272,10 +279,13 @@ class Estimator(Part):
 
     kind: ClassVar[str] = "estimator"
     needs_tasks: ClassVar[bool] = False
+    learns_late: ClassVar[bool] = True
     passes: ClassVar[str] = "elementwise"
     forgets: ClassVar[bool] = False
 
     observe: ClassVar[Formula] = staticmethod(count_observation)
+    observe_reward: ClassVar[Formula | None] = None
+    observe_cost: ClassVar[Formula | None] = None
     bounds: ClassVar[Formula]
     interval: ClassVar[Formula | None] = None
 
@@ -338,8 +348,14 @@ class Estimator(Part):
         upper, lower = kernel.bounds(seen, *kernel.parameters)
         return upper, lower
 
-    def kernel(self, run: RunNumbers) -> EstimatorKernel:
+    def kernel(self, run: RunNumbers, *, apart: bool = False) -> EstimatorKernel:
         """Return the estimator as the kernels see it.
+
+        Parameters
+        ----------
+        run : RunNumbers
+        apart : bool
+            Whether rewards and costs are learnt apart.
 
         Raises
         ------
@@ -358,11 +374,13 @@ class Estimator(Part):
             unobserved_below=self.unobserved_below,
             forced_pulls=float(self.forced_pulls),
             forgets=self.forgets,
+            observe_reward=cls.observe_reward,
+            observe_cost=cls.observe_cost,
         )
         # Those of the package are tested; a run need not try them again.
         if self.is_own and self.passes == "elementwise":
             check_estimator(f"{self.kind} {self.label}", kernel)
-        return kernel
+        return counts_apart(f"{self.kind} {self.label}", kernel) if apart else kernel
 
 
 class Deployer(Part):

@@ -3,6 +3,7 @@
 from fastroute.scenarios.base import Scenario, World
 from fastroute.scenarios.changes import Calendar, Change, Outage
 from fastroute.scenarios.check import DataSource, Report, check_table, list_data
+from fastroute.scenarios.feedback import EquallyLikelyDelays, GeometricDelay
 from fastroute.scenarios.laws import (
     Bernoulli,
     Beta,
@@ -28,7 +29,9 @@ __all__ = [
     "Change",
     "CostLaw",
     "DataSource",
+    "EquallyLikelyDelays",
     "FixedCost",
+    "GeometricDelay",
     "Lognormal",
     "Outage",
     "Recorded",

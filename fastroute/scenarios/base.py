@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastroute import checks
+from fastroute.kernels import types
 from fastroute.kernels.types import Outcome
 from fastroute.scenarios.changes import Calendar, Event, read_calendar, read_events
+from fastroute.scenarios.feedback import Delay, Feedback
 from fastroute.scenarios.laws.base import TOLERANCE, CostLaw, RewardLaw, unit_interval
 from fastroute.scenarios.laws.recorded import Recorded
 from fastroute.scenarios.laws.words import cost_law, reward_law
@@ -54,6 +56,8 @@ class World(NamedTuple):
     later : tuple of Regime
         What holds after changes: worlds with other means, limits and tables of the laws, in the
         order of their first rounds. Everything else is the same in all of them.
+    feedback : Feedback or None
+        When outcomes are learnt; None: each in its own round.
     """
 
     reward_mean: Array
@@ -65,6 +69,7 @@ class World(NamedTuple):
     cost_max: float
     reward: Outcome
     cost: Outcome
+    feedback: types.Feedback | None = None
     later: "tuple[Regime, ...]" = ()
 
     @property
@@ -132,6 +137,13 @@ class Scenario:
     calendar : (first, last, spread), optional
         Which date is which fraction of the horizon, for events at dates: ``first`` is round 0, and
         ``last`` is at ``spread`` of the horizon.
+    reward_delay, cost_delay : int, GeometricDelay, EquallyLikelyDelays or mapping
+        Rounds after which a policy learns the reward and the cost of a query: as many, or drawn
+        for each query, as ``{"name": "geometric", "mean": 50}`` or
+        ``{"name": "table", "rounds": [0, 10]}``. Where both are equal, one delay is drawn for the
+        two.
+    feedback : float
+        Probability that the reward of a query is learnt at all, in [0, 1].
 
     Raises
     ------
@@ -163,6 +175,9 @@ class Scenario:
     changes: tuple[Event, ...]
     severity: float
     calendar: Calendar | None
+    reward_delay: Delay
+    cost_delay: Delay
+    feedback: float
     first_cost_range: tuple[float, float] = dataclasses.field(
         init=False
     )  #: before changes widen it
@@ -187,6 +202,9 @@ class Scenario:
         changes: Sequence[Event | Mapping[str, Any]] = (),
         severity: float = 1.0,
         calendar: Calendar | None = None,
+        reward_delay: Delay | Mapping[str, Any] = 0,
+        cost_delay: Delay | Mapping[str, Any] = 0,
+        feedback: float = 1.0,
     ) -> None:
         checks.choice("arrival_unit", arrival_unit, ("round", "horizon"))
         rewards_by, costs_by = _laws(reward, cost, outcomes)
@@ -232,6 +250,7 @@ class Scenario:
             "changes": events,
             "severity": severity,
             "calendar": read_calendar(calendar),
+            **Feedback.of(reward_delay, cost_delay, feedback)._asdict(),
         }
         for field, value in fields.items():
             # The dataclass is frozen; its own construction is the one place that may write.
@@ -290,6 +309,27 @@ class Scenario:
         given["severity"] = self.severity if severity is None else severity
         return Scenario(**given)
 
+    def with_feedback(self, **options: Any) -> "Scenario":
+        """Return the same scenario with other options about when outcomes are learnt.
+
+        Parameters
+        ----------
+        **options
+            ``reward_delay``, ``cost_delay`` and ``feedback``, as a scenario takes them.
+
+        Examples
+        --------
+        >>> Scenario([0.9, 0.6], [2.0, 0.5]).with_feedback(reward_delay=100).reward_delay
+        100
+        """
+        mine = Feedback(self.reward_delay, self.cost_delay, self.feedback)._asdict()
+        checked = Feedback.of(**{**mine, **options})._asdict()
+        found = object.__new__(type(self))
+        # The dataclass is frozen; this is the construction of a copy.
+        for field, value in {**vars(self), **checked}.items():
+            object.__setattr__(found, field, value)
+        return found
+
     def resolve(self, horizon: int, trials: int, part: slice = slice(None)) -> World:
         """Return the arrays of one run.
 
@@ -345,6 +385,7 @@ class Scenario:
             cost_max=self.cost_range[1],
             reward=reward.outcome(self.reward_mean),
             cost=cost.outcome(self.cost_mean, self.cost_range),
+            feedback=Feedback(self.reward_delay, self.cost_delay, self.feedback).law(horizon),
         )
         return world._replace(later=self._later(world, horizon)) if self.changes else world
 

@@ -9,6 +9,7 @@ from fastroute.references import import_reference, is_reference
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.changes import Event
 from fastroute.scenarios.discovery import discovery
+from fastroute.scenarios.feedback import FEEDBACK_OPTIONS
 from fastroute.scenarios.means import means
 from fastroute.scenarios.minimax import minimax
 from fastroute.scenarios.paretobandit import paretobandit
@@ -89,7 +90,8 @@ def scenario(name: str, /, **options: Any) -> Scenario:
         Options of the builder, as its docstring describes them; one may be called ``name``.
         Every scenario takes these too, unless its builder has options of these names:
         ``changes`` (a list of events, see :class:`Change` and :class:`Outage`), ``prices`` (a
-        table of the prices of models over time) and ``severity`` (a factor of all changes).
+        table of the prices of models over time), ``severity`` (a factor of all changes),
+        ``reward_delay``, ``cost_delay`` and ``feedback`` (see :class:`Scenario`).
 
     Returns
     -------
@@ -108,8 +110,8 @@ def scenario(name: str, /, **options: Any) -> Scenario:
     """
     builder = find_builder(name)
     parameters = inspect.signature(builder).parameters
-    general = inspect.signature(change_options).parameters
-    changing = {
+    general = [*inspect.signature(change_options).parameters, *FEEDBACK_OPTIONS]
+    given = {
         option: options.pop(option)
         for option in general
         if option in options and option not in parameters
@@ -133,7 +135,10 @@ def scenario(name: str, /, **options: Any) -> Scenario:
         raise ValueError(
             f"scenario {name!r} must return a fastroute.Scenario, not {type(built).__name__}"
         )
-    return _changed(built, changing) if changing else built
+    learning = {option: given.pop(option) for option in FEEDBACK_OPTIONS if option in given}
+    if given:
+        built = _changed(built, given)
+    return built.with_feedback(**learning) if learning else built
 
 
 def _changed(built: Scenario, changing: dict[str, Any]) -> Scenario:

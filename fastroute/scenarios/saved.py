@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from fastroute import checks
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.changes import event_table
+from fastroute.scenarios.feedback import FEEDBACK_OPTIONS, Feedback, delay_table
 from fastroute.scenarios.laws import CostLaw, Recorded, RewardLaw
 from fastroute.scenarios.laws.words import law_table
 
@@ -127,7 +128,7 @@ def read_scenario(content: bytes, source: str) -> Scenario:
             raise ValueError("it is from an earlier version, which wrote laws in another form")
         laws = _read_laws(about, arrays)
         changing = {name: about.pop(name) for name in _CHANGING if name in about}
-        if not set(arrays) <= set(_ARRAYS) or set(about) != set(_VALUES):
+        if not set(arrays) <= set(_ARRAYS) or set(about) - set(FEEDBACK_OPTIONS) != set(_VALUES):
             raise ValueError("it has other fields")
     except (
         AttributeError,
@@ -163,6 +164,13 @@ def _parts(scenario: Scenario) -> tuple[dict[str, NDArray[Any]], str]:
     if scenario.calendar is not None:
         first, last, spread = scenario.calendar
         about["calendar"] = [first.isoformat(), last.isoformat(), spread]
+    # Only where they are not those of every scenario: files without them stay what they are.
+    learnt = {name: getattr(scenario, name) for name in FEEDBACK_OPTIONS}
+    about |= {
+        name: value if name == "feedback" else delay_table(value)
+        for name, value in learnt.items()
+        if value != Feedback._field_defaults[name]
+    }
     for name in _LAWS:
         table = _law_table(getattr(scenario, name))
         about[name] = table and {k: v for k, v in table.items() if not isinstance(v, np.ndarray)}

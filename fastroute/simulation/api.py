@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastroute.checks import check_type, integer
+from fastroute.kernels.types import pending_bytes
 from fastroute.policies import Policy
-from fastroute.scenarios import Scenario
+from fastroute.scenarios import Scenario, World
 from fastroute.scenarios.optimum import optimum, refuse_infeasible
 from fastroute.simulation.blocks import BLOCK
 from fastroute.simulation.engine import (
@@ -33,6 +34,10 @@ from fastroute.warning import warn
 
 #: Trials simulated together by one thread, a multiple of ``BLOCK``; results do not depend on it.
 CHUNK = 1024
+#: Room for the outcomes that such a chunk is yet to learn, in bytes, and the most that a block of
+#: trials may take: chunks are smaller where delays are long.
+PENDING = 1 << 28
+MOST_PENDING = 1 << 31
 #: Chunks whose accounts are held at once, before they are put together.
 TOGETHER = 64
 # Backends whose kernels this process has compiled or loaded.
@@ -133,7 +138,7 @@ def simulate(
         trace=trace,
     )
     task, settings, compile_seconds = _prepare(scenario, policy, given)
-    chunks = _chunks(0, settings["trials"], threads, task.backend)
+    chunks = _chunks(0, settings["trials"], threads, task)
     with show_progress(progress) as tell:
         compile_seconds += _warm_up(task, chunks)
         accounts = _run_all(task, chunks, threads, tell)
@@ -188,7 +193,7 @@ def simulate_part(
     started = time.perf_counter()
     task, resolved, compile_seconds = _prepare(scenario, policy, settings, (first, stop))
     task = task._replace(keep_curves=True, keep_stages=keep_stages)
-    chunks = _chunks(first, stop - first, 1, task.backend)
+    chunks = _chunks(first, stop - first, 1, task)
     resolved |= {"threads": 1, "compile_seconds": compile_seconds + _warm_up(task, chunks)}
     accounts = _run_all(task, chunks, 1, progress)
     seconds = time.perf_counter() - started - resolved["compile_seconds"]
@@ -237,6 +242,7 @@ def _prepare(
     solved = time.perf_counter()
     refuse_infeasible(world, best, budget, max_deployed)
     refuse_policy(policy, world, backend)
+    _refuse_delay(scenario, world)
     gamma = policy.estimator.radius(horizon, size)
     programs = make_programs(world, policy, budget, settings.seed, plan)
     task = Task(
@@ -273,9 +279,31 @@ def _prepare(
     return task, resolved, 0.0 if backend in _warm else solved - asked
 
 
-def _chunks(first: int, trials: int, threads: int, backend: str) -> list[tuple[int, int]]:
+def _refuse_delay(scenario: Scenario, world: World) -> None:
+    """Refuse delays for which there is no room.
+
+    Raises
+    ------
+    ValueError
+    """
+    needed = 0 if world.feedback is None else pending_bytes(world.feedback, BLOCK)
+    if needed > MOST_PENDING:
+        assert world.feedback is not None
+        raise ValueError(
+            f"reward_delay={scenario.reward_delay!r} and cost_delay={scenario.cost_delay!r} reach "
+            f"{world.feedback.longest:,} rounds, for which {BLOCK} trials need "
+            f"{needed / 2**30:.1f} GiB, more than {MOST_PENDING / 2**30:.0f} GiB; use shorter "
+            "delays, fixed ones, or fewer rounds"
+        )
+
+
+def _chunks(first: int, trials: int, threads: int, task: Task) -> list[tuple[int, int]]:
     """First trial and number of trials of every chunk."""
-    most = load_kernel("rounds", "jax").chunk_trials() if backend == "jax" else CHUNK
+    most = load_kernel("rounds", "jax").chunk_trials() if task.backend == "jax" else CHUNK
+    if task.program.feedback is not None:
+        # A device that is given more trials has more room.
+        room = PENDING * most // CHUNK
+        most = min(most, BLOCK * (room // pending_bytes(task.program.feedback, BLOCK)))
     # Small runs are cut finer, so that every thread has work; into whole blocks all the same.
     blocks = -(-trials // (threads * BLOCK))
     size = BLOCK * min(max(most // BLOCK, 1), blocks)

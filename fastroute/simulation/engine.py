@@ -89,12 +89,16 @@ def make_programs(
         world.cost_min,
         world.cost_max,
     )
+    feedback = world.feedback
+    apart = feedback is not None and not feedback.together
     first = Program(
         seed=np.uint64(seed),  # type: ignore[arg-type]  # kernels need the full unsigned range
-        estimator=policy.estimator.kernel(run),
+        estimator=policy.estimator.kernel(run, apart=apart),
         router=policy.router.kernel(run),
         reward=world.reward,
         cost=world.cost,
+        feedback=feedback,
+        models=0 if feedback is None else len(world.limit),
     )
     return tuple(first._replace(reward=one.reward, cost=one.cost) for one in world.regimes)
 
@@ -113,6 +117,12 @@ def refuse_policy(policy: Policy, world: World, backend: str) -> None:
         raise ValueError(
             f'policy {policy.name!r}: estimator="{policy.estimator.label}" needs a scenario whose '
             'queries have tasks, reward=fr.ByTask(...), such as fr.scenario("routerbench").'
+        )
+    if world.feedback is not None and not policy.estimator.learns_late:
+        raise ValueError(
+            f'policy {policy.name!r}: estimator="{policy.estimator.label}" learns every outcome in '
+            "its own round; leave reward_delay, cost_delay and feedback of the scenario at 0, 0 "
+            "and 1, or take another estimator."
         )
 
 
@@ -228,7 +238,7 @@ def run_chunk(
                 first_trial,
                 sums,
                 trace[piece.start : piece.stop],
-                memory.contexts,
+                memory,
             )
             if refused >= 0:
                 raise ValueError(
@@ -328,7 +338,10 @@ def _fresh_memory(task: Task, trials: int) -> Memory:
     contexts = np.zeros((trials, tasks, size, 2) if reading else (0,) * 4)
     if reading:
         contexts[:] = estimator.first[:2]
-    return Memory(seen, np.zeros((size, trials)), state, contexts)
+    feedback, pending = task.program.feedback, None
+    if feedback is not None:
+        pending = load_kernel("rounds", task.backend).pending(feedback, size, trials)
+    return Memory(seen, np.zeros((size, trials)), state, contexts, pending)
 
 
 def _problem(

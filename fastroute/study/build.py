@@ -202,6 +202,13 @@ def scenario_options(name: str) -> dict[str, Any]:
     return {p.name: p.default for p in _parameters(name)}
 
 
+def world_options() -> dict[str, Any]:
+    """Options that every scenario has besides those of its builder, with their defaults."""
+    from fastroute.scenarios.feedback import Feedback
+
+    return Feedback()._asdict()
+
+
 def run_options(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
     """Options of a scenario that are not given and take their value from the setting of the run."""
     return tuple(

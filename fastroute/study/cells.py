@@ -36,7 +36,7 @@ from fastroute.study.values import evaluate_setting
 from fastroute.study.work import Job
 
 if TYPE_CHECKING:
-    from fastroute.kernels.types import Outcome
+    from fastroute.kernels.types import Feedback, Outcome
     from fastroute.rules import Formula
     from fastroute.scenarios import Scenario
     from fastroute.scenarios.base import World
@@ -521,6 +521,11 @@ def _digest(world: "World") -> str:
         outcome: Outcome = fields.pop(law)
         fields |= {f"{law}_{name}": value for name, value in outcome._asdict().items()}
         fields[f"{law}_draw"] = _sample_draws(outcome, getattr(world, f"{law}_mean")[0])
+    feedback: Feedback | None = fields.pop("feedback")
+    if feedback is not None:
+        for side, delay in (("reward", feedback.reward), ("cost", feedback.cost)):
+            fields |= {f"{side}_delay_{name}": value for name, value in delay._asdict().items()}
+        fields["learnt"] = feedback.learnt
     for name, value in fields.items():
         array = np.asarray(value)
         if name in ("reward_mean", "cost_mean") and len(array) > 1:

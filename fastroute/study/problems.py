@@ -21,6 +21,7 @@ from fastroute.study.build import (
     run_options,
     scenario_axes,
     scenario_options,
+    world_options,
 )
 from fastroute.study.errors import StudyError, key_path, plain_message
 from fastroute.study.specs import Setting, Store
@@ -74,7 +75,7 @@ def option_problems(
                 f"{path}.name = {show_toml(name)}: {unknown_name(name, SCENARIOS, 'scenario')}"
             )
             continue
-        allowed = scenario_options(name)
+        allowed = {**scenario_options(name), **world_options()}
         missing = [
             f'{path}.{key}: missing; scenario "{name}" needs it'
             for key, default in allowed.items()

@@ -50,6 +50,14 @@ def divergence_bounds(
     return upper, where(unobserved, cost_min, minimum(maximum(lower, cost_min), cost_max))
 
 
+def divergence_bounds_apart(seen: Any, *parameters: Any) -> Any:
+    """As :func:`divergence_bounds`, where rewards and costs have been counted apart."""
+    count, sum_reward, sum_cost, cost_count = seen
+    upper, _ = divergence_bounds((count, sum_reward, 0.0), *parameters)
+    _, lower = divergence_bounds((cost_count, 0.0, sum_cost), *parameters)
+    return upper, lower
+
+
 def divergence_interval(
     seen: Any, level: Any, cost_min: Any, cost_max: Any, unobserved_below: Any
 ) -> Any:
@@ -60,6 +68,14 @@ def divergence_interval(
     width, cost_width = _wider_side(reward, level * share), _wider_side(cost, level * share)
     width = where(count < unobserved_below, float("inf"), width)
     return reward, cost * cost_max, width, cost_width * cost_max
+
+
+def divergence_interval_apart(seen: Any, *parameters: Any) -> Any:
+    """As :func:`divergence_interval`, where rewards and costs have been counted apart."""
+    count, sum_reward, sum_cost, cost_count = seen
+    reward, _, reward_width, _ = divergence_interval((count, sum_reward, 0.0), *parameters)
+    _, cost, _, cost_width = divergence_interval((cost_count, 0.0, sum_cost), *parameters)
+    return reward, cost, reward_width, cost_width
 
 
 def _wider_side(mean: Any, level: Any) -> Any:

@@ -7,6 +7,12 @@ whatever else the estimator keeps.  An estimator is made of up to three formulas
     bounds(seen, *parameters) -> (upper, lower)
     interval(seen, *parameters) -> (reward, cost, reward_width, cost_width)
 
+Where a world teaches rewards and costs apart, two formulas stand for ``observe``, and ``seen`` has
+a count of the costs beside that of the rewards::
+
+    observe_reward(seen, reward, *parameters) -> seen
+    observe_cost(seen, cost, *parameters) -> seen
+
 Parameters are the numbers of the estimator, in the order in which it gives them.  With a
 confidence radius these are ``gamma`` (its width), ``cost_min`` and ``cost_max``, ``cost_side`` (-1
 for the lower bound on the cost, +1 for the upper), ``unobserved_below`` (observations below which a
@@ -29,6 +35,18 @@ def count_observation(seen: Any, reward: Any, cost: Any, *parameters: Any) -> An
     """Count an observation and add up its reward and cost."""
     count, sum_reward, sum_cost = seen
     return count + 1.0, sum_reward + reward, sum_cost + cost
+
+
+def count_reward(seen: Any, reward: Any, *parameters: Any) -> Any:
+    """Count a reward that is learnt apart from its cost; the costs have a count of their own."""
+    count, sum_reward, sum_cost, cost_count = seen
+    return count + 1.0, sum_reward + reward, sum_cost, cost_count
+
+
+def count_cost(seen: Any, cost: Any, *parameters: Any) -> Any:
+    """Count a cost that is learnt apart from its reward."""
+    count, sum_reward, sum_cost, cost_count = seen
+    return count, sum_reward, sum_cost + cost, cost_count + 1.0
 
 
 def bounds(
@@ -58,6 +76,14 @@ def bounds(
     return upper, lower
 
 
+def bounds_apart(seen: Any, *parameters: Any) -> Any:
+    """As :func:`bounds`, where rewards and costs have been counted apart."""
+    count, sum_reward, sum_cost, cost_count = seen
+    upper, _ = bounds((count, sum_reward, 0.0), *parameters)
+    _, lower = bounds((cost_count, 0.0, sum_cost), *parameters)
+    return upper, lower
+
+
 def interval(
     seen: Any,
     gamma: Any,
@@ -80,6 +106,14 @@ def interval(
     return reward, cost, where(count < unobserved_below, float("inf"), reward_width), cost_width
 
 
+def interval_apart(seen: Any, *parameters: Any) -> Any:
+    """As :func:`interval`, where rewards and costs have been counted apart."""
+    count, sum_reward, sum_cost, cost_count = seen
+    reward, _, reward_width, _ = interval((count, sum_reward, 0.0), *parameters)
+    _, cost, _, cost_width = interval((cost_count, 0.0, sum_cost), *parameters)
+    return reward, cost, reward_width, cost_width
+
+
 def discounted_observation(
     seen: Any,
     reward: Any,
@@ -98,6 +132,38 @@ def discounted_observation(
         rounded(discount * sum_reward) + reward,
         rounded(discount * sum_cost) + cost,
     )
+
+
+def discounted_reward(
+    seen: Any,
+    reward: Any,
+    gamma: Any,
+    cost_min: Any,
+    cost_max: Any,
+    cost_side: Any,
+    unobserved_below: Any,
+    discount: Any,
+) -> Any:
+    """As :func:`count_reward`, where earlier rewards lose weight at each new one."""
+    count, sum_reward, sum_cost, cost_count = seen
+    count = rounded(discount * count) + 1.0
+    return count, rounded(discount * sum_reward) + reward, sum_cost, cost_count
+
+
+def discounted_cost(
+    seen: Any,
+    cost: Any,
+    gamma: Any,
+    cost_min: Any,
+    cost_max: Any,
+    cost_side: Any,
+    unobserved_below: Any,
+    discount: Any,
+) -> Any:
+    """As :func:`count_cost`, where earlier costs lose weight at each new one."""
+    count, sum_reward, sum_cost, cost_count = seen
+    cost_count = rounded(discount * cost_count) + 1.0
+    return count, sum_reward, rounded(discount * sum_cost) + cost, cost_count
 
 
 def exact_interval(seen: Any, *parameters: Any) -> Any:

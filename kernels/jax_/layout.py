@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastroute.kernels.jax_.rng import key_words
-from fastroute.kernels.types import Outcome, Program
+from fastroute.kernels.types import Feedback, Outcome, Program
 
 if TYPE_CHECKING:
     from jax import Array
@@ -55,6 +55,9 @@ class Numbers(NamedTuple):
     resolve_every: "Int[Array, '']"
     reward: "tuple[Float[Array, ''], ...]"  #: of the law of the rewards
     cost: "tuple[Float[Array, ''], ...]"
+    learnt: "Float[Array, '']"  #: probability that a reward is learnt, 1 where that is no question
+    reward_delay: "Int[Array, '']"  #: where it is fixed
+    cost_delay: "Int[Array, '']"
 
 
 class Tables(NamedTuple):
@@ -64,6 +67,9 @@ class Tables(NamedTuple):
     cost: "Float[Array, 'rows models']"
     task_prob: "Float[Array, ' tasks']"
     task_alias: "Int[Array, ' tasks']"
+    #: Laws of the delays: probability, alias and delay, [1, 3] where they are fixed.
+    reward_delay: "Float[Array, 'delays 3']"
+    cost_delay: "Float[Array, 'delays 3']"
 
 
 def numbers_of(program: Program, dtype: np.dtype) -> Numbers:
@@ -75,7 +81,7 @@ def numbers_of(program: Program, dtype: np.dtype) -> Numbers:
     def double(values: tuple[float, ...]) -> tuple[np.float64, ...]:
         return tuple(np.float64(x) for x in values)
 
-    estimator, router = program.estimator, program.router
+    estimator, router, late = program.estimator, program.router, program.feedback
     # Scalars of NumPy stand for arrays.
     values: dict[str, Any] = {
         "key": key_words(program.seed),
@@ -88,6 +94,9 @@ def numbers_of(program: Program, dtype: np.dtype) -> Numbers:
         "resolve_every": np.int64(router.resolve_every),
         "reward": double(program.reward.parameters),
         "cost": double(program.cost.parameters),
+        "learnt": np.float64(1.0 if late is None else late.learnt),
+        "reward_delay": np.int64(0 if late is None else late.reward.rounds[0]),
+        "cost_delay": np.int64(0 if late is None else late.cost.rounds[0]),
     }
     return Numbers(**values)
 
@@ -97,7 +106,7 @@ def form_of(program: Program) -> Program:
 
     Only how many numbers there are is left of them; pulls are forced (1) or not (0).
     """
-    estimator, router = program.estimator, program.router
+    estimator, router, late = program.estimator, program.router, program.feedback
     return Program(
         seed=0,
         estimator=estimator._replace(
@@ -113,7 +122,27 @@ def form_of(program: Program) -> Program:
         ),
         reward=_form_of_law(program.reward),
         cost=_form_of_law(program.cost),
+        feedback=None if late is None else _form_of_feedback(late),
     )
+
+
+def tables_of(program: Program) -> Tables:
+    """Tables of a program for the compiled functions."""
+    law, late = program.reward, program.feedback
+    delays = [np.zeros((1, 3))] * 2
+    if late is not None:
+        delays = [
+            np.stack([delay.prob, delay.alias.astype(np.float64), delay.rounds], axis=1)
+            for delay in (late.reward, late.cost)
+        ]
+    found: tuple[Any, ...] = law.table, program.cost.table, law.task_prob, law.task_alias, *delays
+    return Tables(*found)
+
+
+def _form_of_feedback(feedback: Feedback) -> Feedback:
+    # Which delays are drawn shows in what is kept of the rounds.
+    none: Any = None
+    return Feedback(none, none, float(feedback.learnt >= 1.0), feedback.together)
 
 
 def _form_of_law(law: Outcome) -> Outcome:

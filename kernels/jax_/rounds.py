@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from fastroute.kernels.codes import NO_CAPACITY, OVER_BUDGET, STREAM_ROUND
 from fastroute.kernels.formulas import rounded
-from fastroute.kernels.jax_ import estimators, outcomes, routers
+from fastroute.kernels.jax_ import estimators, feedback, outcomes, routers
 from fastroute.kernels.jax_.lanes import (
     at,
     entries,
@@ -42,9 +42,10 @@ from fastroute.kernels.jax_.layout import (
     Tables,
     form_of,
     numbers_of,
+    tables_of,
 )
 from fastroute.kernels.jax_.rng import uniforms
-from fastroute.kernels.types import F8, I8, Memory, ModelNumbers, Program, Sums
+from fastroute.kernels.types import F8, I8, Feedback, Memory, ModelNumbers, Program, Sums
 
 #: Rounds whose picks one call writes down.
 TRACED = 1024
@@ -77,6 +78,7 @@ class Workspace:
         self.tables_of: Any = None  #: the program whose tables they are
         self.fixed: Any = None
         self.state: Any = None
+        self.late: Any = ()
 
     def put(self, array: NDArray[Any], fill: Any, dtype: Any) -> Any:
         """Fill up an array ``[..., trials]`` to all lanes and divide it among the devices."""
@@ -103,6 +105,15 @@ def workspace(trials: int, slots: int, dtype: str = "float64") -> Workspace:
     ``dtype`` is the precision of bounds and shares; observations, means and sums are double.
     """
     return Workspace(trials, slots, dtype)
+
+
+def pending(feedback_: Feedback, models: int, trials: int) -> Feedback:
+    """Room for the outcomes that are yet to be learnt, as ``Memory.pending`` has it.
+
+    The workspace holds it, on the devices; this says that it must.
+    """
+    del models, trials
+    return feedback_
 
 
 class Round(NamedTuple):
@@ -169,9 +180,8 @@ def _open(
     return fixed, steps.router.open(fixed, lanes, numbers)
 
 
-def _forced(lanes: Lanes, slot: Any, share: Any, init_pulls: Any) -> tuple[Any, Any]:
+def _forced(lanes: Lanes, count: Any, slot: Any, share: Any, init_pulls: Any) -> tuple[Any, Any]:
     """Slot and shares where a deployed model still needs forced pulls: fewest pulls first."""
-    count = lanes.seen[0]
     index = indices(count)
     pulls = jnp.where(lanes.limit > 0.0, count, jnp.inf)
     fewest = least(pulls)
@@ -212,14 +222,25 @@ def _observe(
 
 
 def _round(
-    steps: Steps, fixed: Fixed, lanes: Lanes, numbers: Numbers, tables: Tables, u: Any, now: Any
+    steps: Steps,
+    fixed: Fixed,
+    lanes: Lanes,
+    late: Any,
+    numbers: Numbers,
+    tables: Tables,
+    u: Any,
+    now: Any,
+    trial: Any,
 ) -> Any:
-    """Choose, observe and learn: the lanes, the slots, and what the round adds to the sums."""
+    """Choose, observe and learn: the lanes, what is learnt late, the slots, what is added up."""
     part = steps.form.estimator
+    at_once = steps.form.feedback is None
     uniform, chosen, share = steps.router.choice(fixed, lanes, u[0], numbers)
     (slot,) = kept(_choose(uniform, chosen))
     if part.forced_pulls:
-        slot, share = _forced(lanes, slot, share, numbers.forced_pulls)
+        # Where outcomes are learnt late, it is the pulls that count and not what was seen of them.
+        counted = lanes.seen[0] if at_once else lanes.plays
+        slot, share = _forced(lanes, counted, slot, share, numbers.forced_pulls)
     one = indices(lanes.seen[0]) == slot
     reward, cost = _observe(steps, fixed, one, u, now, numbers, tables)
     added = (
@@ -230,22 +251,35 @@ def _round(
         lanes.status == OVER_BUDGET,
         lanes.status == NO_CAPACITY,
     )
+    if part.forgets or not at_once:
+        # Elsewhere the observations count the pulls.
+        lanes = lanes._replace(plays=lanes.plays + one)
+    if at_once:
+        lanes = _learn(steps, lanes, one, reward, cost, numbers)
+    else:
+        model = jnp.where(jnp.any(one, axis=0), at(one, fixed.model), -1)
+        outcome = model, reward, cost
+        (late, lanes), reward, cost = feedback.step(
+            steps.form, steps.estimator, fixed, (late, lanes), outcome, numbers, tables, now, trial
+        )
+    if steps.router.learn is not None:
+        lanes = lanes._replace(state=steps.router.learn(lanes.state, reward, cost, numbers))
+    return lanes, late, slot, added
+
+
+def _learn(steps: Steps, lanes: Lanes, one: Any, reward: Any, cost: Any, numbers: Numbers) -> Lanes:
+    """Learn the outcome of the round itself."""
     pulled = entries(one, *lanes.seen)
-    seen = tuple(part.observe(pulled, reward, cost, *numbers.seen))
+    seen = tuple(steps.form.estimator.observe(pulled, reward, cost, *numbers.seen))
     lanes = lanes._replace(
         seen=tuple(jnp.where(one, x, y) for x, y in zip(seen, lanes.seen, strict=True))
     )
-    if part.forgets:
-        # Where nothing is forgotten, the observations count the pulls.
-        lanes = lanes._replace(plays=lanes.plays + one)
     if steps.estimator.renew is not None:
         upper, lower = steps.estimator.renew(seen, numbers, lanes.upper.dtype)
         lanes = lanes._replace(
             upper=jnp.where(one, upper, lanes.upper), lower=jnp.where(one, lower, lanes.lower)
         )
-    if steps.router.learn is not None:
-        lanes = lanes._replace(state=steps.router.learn(lanes.state, reward, cost, numbers))
-    return lanes, slot, added
+    return lanes
 
 
 def _play(
@@ -254,13 +288,14 @@ def _play(
     lanes: Lanes,
     sums: Sums,
     trace: Any,
+    late: Any,
     numbers: Numbers,
     tables: Tables,
     opened: Any,
     start: Any,
     stop: Any,
     first_trial: Any,
-) -> tuple[Lanes, Sums, Any]:
+) -> tuple[Lanes, Sums, Any, Any]:
     """Play rounds ``start <= t < stop`` on one device; the trace has its rows or none."""
     width = len(lanes.i)
     trial = first_trial + lax.axis_index("trials") * width + jnp.arange(width)
@@ -279,18 +314,18 @@ def _play(
         return steps.router.route(when, fixed, lanes, numbers, now - opened)
 
     def step(now: Any, state: Any) -> Any:
-        lanes, sums, trace = state
+        lanes, sums, trace, late = state
         u = kept(*uniforms(numbers.key, now, 0, trial, STREAM_ROUND))
         lanes = set_shares(lanes, now)
-        lanes, slot, added = _round(steps, fixed, lanes, numbers, tables, u, now)
+        lanes, late, slot, added = _round(steps, fixed, lanes, late, numbers, tables, u, now, trial)
         sums = Sums(*(x + y for x, y in zip(sums, added, strict=True)))
         if len(trace):
             one = indices(lanes.seen[0]) == slot
             model = jnp.where(jnp.any(one, axis=0), at(one, fixed.model), -1)
             trace = trace.at[now - start].set(model.astype(trace.dtype))
-        return lanes, sums, trace
+        return lanes, sums, trace, late
 
-    return lax.fori_loop(start, stop, step, (lanes, sums, trace))
+    return lax.fori_loop(start, stop, step, (lanes, sums, trace, late))
 
 
 @functools.cache
@@ -305,10 +340,10 @@ def _compiled(mesh: Mesh, form: Program) -> tuple[Any, Any]:
     )
     playing = shard(
         functools.partial(_play, steps),
-        in_specs=(_FIXED, _STATE, _SUMS, _TABLE, *[Spec()] * 6),
-        out_specs=(_STATE, _SUMS, _TABLE),
+        in_specs=(_FIXED, _STATE, _SUMS, _TABLE, _TABLE, *[Spec()] * 6),
+        out_specs=(_STATE, _SUMS, _TABLE, _TABLE),
     )
-    return jax.jit(opening), jax.jit(playing, donate_argnums=(1, 2, 3))
+    return jax.jit(opening), jax.jit(playing, donate_argnums=(1, 2, 3, 4))
 
 
 @in_double
@@ -359,6 +394,11 @@ def open_stage(
         ),
         numbers_of(round_.program, ws.dtype),
     )
+    if memory.pending is not None:
+        if not ws.late:
+            ws.late = feedback.empty(memory.pending, ws.trials, ws.put)
+        seen = tuple(ws.put(x, 0.0, np.float64) for x in memory.seen)
+        ws.late = ws.late._replace(seen=seen)
 
 
 @in_double
@@ -387,10 +427,13 @@ def close_stage(ws: Workspace, round_: Round, deployed: I8, memory: Memory) -> N
     before = memory.seen[0][entry]
     for values, known in zip(memory.seen, ws.state.seen, strict=True):
         values[entry] = np.asarray(known)[slot, trial]
-    if round_.program.estimator.forgets:
+    if round_.program.estimator.forgets or memory.pending is not None:
         memory.plays[entry] = np.asarray(ws.state.plays)[slot, trial]
     else:
         memory.plays[entry] += memory.seen[0][entry] - before
+    if memory.pending is not None:
+        for values, known in zip(memory.seen, ws.late.seen, strict=True):
+            values[:] = np.asarray(known)[:, : ws.trials]
     for row, state in zip(memory.state, ws.state.state, strict=False):
         row[:] = np.asarray(state)[: ws.trials]
 
@@ -406,7 +449,7 @@ def run_rounds(
     first_trial: int,
     sums: Sums,
     trace: ModelNumbers,
-    contexts: F8,
+    memory: Memory,
 ) -> int:
     """Play rounds ``start <= t < stop`` of the open stage for every trial.
 
@@ -420,22 +463,19 @@ def run_rounds(
         Written: sums over these rounds, [trials].
     trace : ndarray of int, [stop - start, trials] or [0, 0]
         Written unless empty: the model pulled, -1 for none.
-    contexts : ndarray
-        Empty: there is no contextual estimator here.
+    memory : Memory
+        As given to :func:`open_stage`; not looked at.
 
     Returns
     -------
     int
         -1, as no such function can go wrong.
     """
-    del deployed, contexts
+    del deployed, memory
     program = round_.program
     if ws.tables_of is not program:
         everywhere = NamedSharding(ws.mesh, Spec())
-        law = program.reward
-        found: tuple[Any, ...] = law.table, program.cost.table, law.task_prob, law.task_alias
-        tables = Tables(*found)
-        ws.tables = jax.device_put(tables, everywhere)
+        ws.tables = jax.device_put(tables_of(program), everywhere)
         ws.tables_of = program
     _, playing = _compiled(ws.mesh, round_.form)
     numbers = numbers_of(program, ws.dtype)
@@ -445,8 +485,8 @@ def run_rounds(
         end = min(begin + rows, stop) if rows else stop
         played = ws.put(np.zeros((rows, ws.trials)), 0, trace.dtype)
         span = (np.int64(x) for x in (opened, begin, end, first_trial))
-        ws.state, added, played = playing(
-            ws.fixed, ws.state, added, played, numbers, ws.tables, *span
+        ws.state, added, played, ws.late = playing(
+            ws.fixed, ws.state, added, played, ws.late, numbers, ws.tables, *span
         )
         if rows:
             trace[begin - start : end - start] = np.asarray(played)[: end - begin, : ws.trials]

@@ -60,10 +60,10 @@ def elementwise(part: EstimatorKernel) -> EstimatorPasses:
     observe, bounds = formula(part.observe), formula(part.bounds)
     keep = built_in(observe, bounds)
     counts = len(part.first), len(part.parameters)
-    renewed = compile_pass(_renew, observe, bounds, *counts, keep=keep)
     opened = compile_pass(_open, bounds, *counts, keep=keep)
     counted = compile_pass(_only_observe, observe, *counts, keep=keep)
-    after = (Pass(compile_pass(_count_plays)),) if part.forgets else ()
+    renewed = compile_pass(_renew, observe, bounds, *counts, keep=keep)
+    after = (count_plays(),) if part.forgets else ()
     return EstimatorPasses(
         (Pass(opened, part.parameters),),
         (),
@@ -85,9 +85,9 @@ def by_task(part: EstimatorKernel) -> EstimatorPasses:
         compile_pass(_look_up_task, bounds, len(part.parameters), keep=built_in(bounds)),
         part.parameters,
     )
-    note = Pass(compile_pass(_note_task))
     found = elementwise(part)
-    return found._replace(prepare=(look_up,), observed=(note, *found.observed), reads_queries=True)
+    observed = (Pass(compile_pass(_note_task)), *found.observed)
+    return found._replace(prepare=(look_up,), observed=observed, reads_queries=True)
 
 
 def known_means(part: EstimatorKernel) -> EstimatorPasses:
@@ -101,6 +101,11 @@ def known_means(part: EstimatorKernel) -> EstimatorPasses:
         (Pass(observed, part.parameters),),
         fixed=True,
     )
+
+
+def count_plays() -> Pass:
+    """Pass that counts the pull where the observations do not."""
+    return Pass(compile_pass(_count_plays))
 
 
 def _renew(observe: Any, bounds: Any, seen_count: int, count: int) -> Any:
@@ -118,17 +123,8 @@ def _renew(observe: Any, bounds: Any, seen_count: int, count: int) -> Any:
                 seen = observe(seen, reward, cost, *parameters)
                 scatter_rows(w, pulled + SLOT.seen, seen, seen_count)
                 upper, lower = bounds(seen, *parameters)
-                scatter(w, pulled + SLOT.upper, upper)
-                scatter(w, pulled + SLOT.lower, lower)
-                is_i = load(w, LANE.i_slot + lane) == pick
-                is_j = load(w, LANE.j_slot + lane) == pick
-                i_upper, i_lower = load(w, LANE.i_upper + lane), load(w, LANE.i_lower + lane)
-                j_upper, j_lower = load(w, LANE.j_upper + lane), load(w, LANE.j_lower + lane)
-                store(w, LANE.i_upper + lane, where(is_i, upper, i_upper))
-                store(w, LANE.i_lower + lane, where(is_i, lower, i_lower))
-                store(w, LANE.j_upper + lane, where(is_j, upper, j_upper))
-                store(w, LANE.j_lower + lane, where(is_j, lower, j_lower))
-                _add_up(w, lane, reward, cost)
+                renew(w, lane, pick, pulled, upper, lower)
+                add_up(w, lane, reward, cost)
         return 0
 
     return estimate
@@ -147,14 +143,29 @@ def _only_observe(observe: Any, seen_count: int, count: int) -> Any:
                 seen = gather_rows(w, pulled + SLOT.seen, seen_count)
                 seen = observe(seen, reward, cost, *parameters)
                 scatter_rows(w, pulled + SLOT.seen, seen, seen_count)
-                _add_up(w, lane, reward, cost)
+                add_up(w, lane, reward, cost)
         return 0
 
     return estimate
 
 
 @register_jitable
-def _add_up(w, lane, reward, cost):
+def renew(w, lane, slot, place, upper, lower):
+    """Write the bounds of a slot of every lane, at its place, and let the basis know them."""
+    scatter(w, place + SLOT.upper, upper)
+    scatter(w, place + SLOT.lower, lower)
+    is_i = load(w, LANE.i_slot + lane) == slot
+    is_j = load(w, LANE.j_slot + lane) == slot
+    i_upper, i_lower = load(w, LANE.i_upper + lane), load(w, LANE.i_lower + lane)
+    j_upper, j_lower = load(w, LANE.j_upper + lane), load(w, LANE.j_lower + lane)
+    store(w, LANE.i_upper + lane, where(is_i, upper, i_upper))
+    store(w, LANE.i_lower + lane, where(is_i, lower, i_lower))
+    store(w, LANE.j_upper + lane, where(is_j, upper, j_upper))
+    store(w, LANE.j_lower + lane, where(is_j, lower, j_lower))
+
+
+@register_jitable
+def add_up(w, lane, reward, cost):
     """Add the round to the sums of the segment."""
     add(w, LANE.sum_expected_reward + lane, load(w, LANE.expected_reward + lane))
     add(w, LANE.sum_expected_cost + lane, load(w, LANE.expected_cost + lane))
@@ -200,7 +211,7 @@ def open_known() -> Any:
 
 
 def _count_plays() -> Any:
-    """Count the pull where forgetting keeps the observations from doing so."""
+    """Count the pull."""
 
     def estimate(ws, first, stop, now, numbers, at, scratch, tables):
         for b in range(first, stop):

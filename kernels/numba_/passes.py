@@ -55,6 +55,10 @@ class Tables(NamedTuple):
     cost: F8  #: of the law of the costs, [rows, N]
     tasks: F8  #: alias table: probability and alias of every task, [J, 2]
     contexts: F8  #: observations and sum of rewards by task, [trials, J * N * 2]; written
+    #: What is known of all models and what is yet to be learnt, see :mod:`.feedback`; written.
+    pending: F8
+    reward_delay: F8  #: law of the delays of the rewards, [delays, 3]
+    cost_delay: F8
 
 
 class Pass(NamedTuple):

@@ -13,7 +13,7 @@ from numba import types
 
 from fastroute.kernels.codes import NO_CAPACITY, OVER_BUDGET, STREAM_ROUND
 from fastroute.kernels.formulas.names import where
-from fastroute.kernels.numba_ import estimators, outcomes, routers
+from fastroute.kernels.numba_ import estimators, feedback, outcomes, routers
 from fastroute.kernels.numba_.compile import compile_for, compiled
 from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, NEXT, SLOT, STEP, STRIDE, WIDTH
 from fastroute.kernels.numba_.layout import workspace as blocks_of
@@ -42,7 +42,7 @@ from fastroute.kernels.numba_.vectors import (
     store,
     unit,
 )
-from fastroute.kernels.types import F8, I8, STATES, Memory, ModelNumbers, Program, Sums
+from fastroute.kernels.types import F8, I8, STATES, Feedback, Memory, ModelNumbers, Program, Sums
 
 _MASK = np.uint64(0xFFFFFFFF)
 _STREAM = np.uint64(STREAM_ROUND)
@@ -60,10 +60,12 @@ class Round(NamedTuple):
     setting: tuple[Pass, ...]  #: what then comes first
     playing: tuple[Pass, ...]  #: every round
     seen: int  #: numbers that the estimator keeps of a model
-    forgets: bool
+    counts_plays: bool  #: whether pulls are counted apart from the observations
     reward: F8
     cost: F8
     tasks: F8
+    reward_delay: F8
+    cost_delay: F8
     seed: int
 
 
@@ -92,9 +94,20 @@ def compose(program: Program) -> Round:
         plain = estimators.elementwise(part) if estimator.reads_queries else estimator
         estimator = plain._replace(prepare=(*plain.open, *plain.prepare), observed=plain.counted)
     draw = Pass(compile_pass(_draw))
+    late = program.feedback
+    delays = NO_TABLE, NO_TABLE
+    if late is None:
+        observed = estimator.observed
+    else:
+        bounded = not (estimator.fixed or router.held)
+        learn = feedback.passes(late, part, program.models, bounded)
+        observed = (estimators.count_plays(), *learn)
+        delays = feedback.table_of(late.reward), feedback.table_of(late.cost)
     forced: tuple[Pass, ...] = ()
     if part.forced_pulls:
-        forced = (Pass(compile_pass(_force), (part.forced_pulls,)),)
+        # Where outcomes are learnt late, it is the pulls that count and not what was seen of them.
+        counted = SLOT.seen if late is None else SLOT.plays
+        forced = (Pass(compile_pass(_force, counted), (part.forced_pulls,)),)
     prepare = estimator.prepare
     if estimator.reads_queries:
         prepare = (draw, *prepare)
@@ -111,20 +124,26 @@ def compose(program: Program) -> Round:
             *router.after_choice,
             *forced,
             *outcomes.passes(program.reward, program.cost),
-            *estimator.observed,
+            *observed,
             *router.learn,
         ),
         len(part.first),
-        part.forgets,
+        part.forgets or late is not None,
         # Copies: tables of a scenario are read-only, which would be another type.
         np.array(program.reward.table, order="C"),
         np.array(program.cost.table, order="C"),
         np.array(tasks, order="C"),
+        *delays,
         int(program.seed),
     )
     # Before anything runs, so that a formula that cannot be compiled is refused here.
     _addresses((*round_.opening, round_.due, *round_.setting, *round_.playing))
     return round_
+
+
+def pending(feedback_: Feedback, models: int, trials: int) -> F8:
+    """Room for the outcomes that are yet to be learnt, as ``Memory.pending`` has it."""
+    return feedback.pending(feedback_, models, trials)
 
 
 def workspace(trials: int, slots: int) -> Workspace:
@@ -166,8 +185,10 @@ def open_stage(
     blocks = ws.blocks
     _load(blocks, deployed, memory.seen, memory.plays, memory.state, limit)
     _load_means(blocks, deployed, reward_mean, cost_mean)
+    if memory.pending is not None:
+        feedback.load_known(memory.pending, memory.seen)
     span = opened, opened, opened + 1, first_trial
-    _run(ws, round_, (routers.always(), round_.opening, ()), span, memory.contexts, NO_TRACE)
+    _run(ws, round_, (routers.always(), round_.opening, ()), span, memory, NO_TRACE)
 
 
 def load_means(ws: Workspace, deployed: I8, reward_mean: F8, cost_mean: F8) -> None:
@@ -181,7 +202,9 @@ def load_means(ws: Workspace, deployed: I8, reward_mean: F8, cost_mean: F8) -> N
 
 def close_stage(ws: Workspace, round_: Round, deployed: I8, memory: Memory) -> None:
     """Write what was learned in the stage back to ``memory``, in place."""
-    _store(ws.blocks, deployed, memory.seen, memory.plays, memory.state, round_.forgets)
+    _store(ws.blocks, deployed, memory.seen, memory.plays, memory.state, round_.counts_plays)
+    if memory.pending is not None:
+        feedback.store_known(memory.pending, memory.seen)
 
 
 def run_rounds(
@@ -194,7 +217,7 @@ def run_rounds(
     first_trial: int,
     sums: Sums,
     trace: ModelNumbers,
-    contexts: F8,
+    memory: Memory,
 ) -> int:
     """Play rounds ``start <= t < stop`` of the open stage for every trial.
 
@@ -208,8 +231,8 @@ def run_rounds(
         Written: sums over these rounds, [trials].
     trace : i4 [stop - start, trials] or [0, 0]
         Written unless empty: the model pulled, -1 for none.
-    contexts : f8 [trials, J, N, 2]
-        As in ``Memory``; written.
+    memory : Memory
+        As given to :func:`open_stage`; ``contexts`` and ``pending`` are written.
 
     Returns
     -------
@@ -218,7 +241,7 @@ def run_rounds(
         none.
     """
     passes = round_.due, round_.setting, round_.playing
-    refused = _run(ws, round_, passes, (opened, start, stop, first_trial), contexts, trace)
+    refused = _run(ws, round_, passes, (opened, start, stop, first_trial), memory, trace)
     for k, sum_ in enumerate(sums):
         row = int(LANE.sum_expected_reward) + k * STRIDE
         sum_[:] = ws.blocks[:, row : row + WIDTH].reshape(-1)[: ws.trials]
@@ -230,7 +253,7 @@ def _run(
     round_: Round,
     passes: tuple[Pass, tuple[Pass, ...], tuple[Pass, ...]],
     span: tuple[int, int, int, int],
-    contexts: F8,
+    memory: Memory,
     trace: ModelNumbers,
 ) -> int:
     """Play rounds of given passes: whether shares are due, what sets them, what plays the round."""
@@ -248,7 +271,7 @@ def _run(
         np.array(places, np.int64),
         np.array([*common, *numbers]),
         ws.scratch,
-        _tables(round_, contexts),
+        _tables(round_, memory),
         trace,
     )
     return refused
@@ -260,9 +283,17 @@ def _addresses(passes: tuple[Pass, ...]) -> Any:
     return np.array(found, np.int64 if compiled_all else object)
 
 
-def _tables(round_: Round, contexts: F8) -> Tables:
-    flat = contexts.reshape(len(contexts), -1) if contexts.size else NO_TABLE
-    return Tables(round_.reward, round_.cost, round_.tasks, flat)
+def _tables(round_: Round, memory: Memory) -> Tables:
+    contexts = memory.contexts
+    return Tables(
+        reward=round_.reward,
+        cost=round_.cost,
+        tasks=round_.tasks,
+        contexts=contexts.reshape(len(contexts), -1) if contexts.size else NO_TABLE,
+        pending=NO_TABLE if memory.pending is None else memory.pending,
+        reward_delay=round_.reward_delay,
+        cost_delay=round_.cost_delay,
+    )
 
 
 @cache
@@ -382,8 +413,11 @@ def _choose() -> Any:
     return choose
 
 
-def _force() -> Any:
-    """Give the round to a deployed model that still needs forced pulls, fewest pulls first."""
+def _force(counted: Any) -> Any:
+    """Give the round to a deployed model that still needs forced pulls, fewest pulls first.
+
+    Pulls are counted in the row ``counted`` of a slot.
+    """
 
     def force(ws, first, stop, now, numbers, at, scratch, tables):
         forced_pulls = numbers[at]
@@ -397,9 +431,9 @@ def _force() -> Any:
                 cost = load(w, LANE.expected_cost + lane)
                 for m in range(slots):
                     o = HEAD + m * STEP + lane
-                    seen = load(w, o + SLOT.seen)
-                    needs = (load(w, o + SLOT.limit) > 0.0) & (seen < fewest)
-                    fewest = where(needs, seen, fewest)
+                    pulls = load(w, o + counted)
+                    needs = (load(w, o + SLOT.limit) > 0.0) & (pulls < fewest)
+                    fewest = where(needs, pulls, fewest)
                     pick = where(needs, np.float64(m), pick)
                     reward = where(needs, load(w, o + SLOT.mean_reward), reward)
                     cost = where(needs, load(w, o + SLOT.mean_cost), cost)
@@ -476,7 +510,7 @@ def _expect_anew(ws, trials, slots):
 
 
 @compiled
-def _store(ws, deployed, seen, plays, state, forgets):
+def _store(ws, deployed, seen, plays, state, counts_plays):
     """Write what was learned back."""
     trials, slots = deployed.shape
     for t in range(trials):
@@ -488,7 +522,7 @@ def _store(ws, deployed, seen, plays, state, forgets):
             m = deployed[t, s]
             if m >= 0:
                 o = HEAD + np.uint64(s) * STEP + lane
-                if forgets:
+                if counts_plays:
                     plays[m, t] = w[o + SLOT.plays]
                 else:
                     plays[m, t] += w[o + SLOT.seen] - seen[0, m, t]

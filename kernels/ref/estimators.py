@@ -3,6 +3,7 @@
 A function here makes the passes of an estimator; ``EstimatorKernel.kernel`` is its name.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,8 @@ class EstimatorPasses(NamedTuple):
     read_query: tuple[Pass, ...] = ()
     #: Whether bounds never change, so that what was solved once stays solved.
     fixed: bool = False
+    #: Renew the bounds of a slot; None where they never change.
+    renew: Callable[[Trial, int], None] | None = None
 
 
 def elementwise(program: Program) -> EstimatorPasses:
@@ -44,7 +47,7 @@ def elementwise(program: Program) -> EstimatorPasses:
     def renew_pulled(trial: Trial, now: int) -> None:
         renew(trial, trial.slot)
 
-    return EstimatorPasses((open_,), (_observe(program), renew_pulled))
+    return EstimatorPasses((open_,), (_observe(program), renew_pulled), renew=renew)
 
 
 def sampled(program: Program) -> EstimatorPasses:

@@ -21,8 +21,8 @@ def observe(reward: Outcome, cost: Outcome) -> Pass:
 
     def draw(trial: Trial, now: int) -> None:
         slot = trial.slot
-        trial.reward = of_reward(trial, trial.u_reward, trial.mean_reward[slot], now)
-        trial.cost = of_cost(trial, trial.u_cost, trial.mean_cost[slot], now)
+        trial.earned = of_reward(trial, trial.u_reward, trial.mean_reward[slot], now)
+        trial.paid = of_cost(trial, trial.u_cost, trial.mean_cost[slot], now)
 
     return draw
 

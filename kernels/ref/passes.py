@@ -6,6 +6,7 @@ A round is a list of passes (:mod:`.rounds` plays it): those of the policy come 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -47,8 +48,14 @@ class Trial:
     u_task: float = 0.0
     played: list[float] = field(default_factory=list)
     slot: int = -1  #: of the pulled model, -1 for none
+    earned: float = 0.0
+    paid: float = 0.0
+
+    # What is learnt in the round: of its own outcome, or in a world with delays of what is due.
     reward: float = 0.0
     cost: float = 0.0
+    pending: Any = None  #: outcomes that are yet to be learnt, see :mod:`.feedback`
+    known: F8 = field(default_factory=lambda: np.empty((0, 0)))  #: seen of every model, [.., N]
 
 
 #: ``(trial, now)``: one step of round ``now``; changes the trial.

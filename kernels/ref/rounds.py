@@ -4,10 +4,11 @@ import math
 from typing import NamedTuple
 
 from fastroute.kernels.codes import NO_CAPACITY, OVER_BUDGET, STREAM_ROUND
-from fastroute.kernels.ref import estimators, outcomes, routers
+from fastroute.kernels.ref import estimators, feedback, outcomes, routers
+from fastroute.kernels.ref.feedback import Pending
 from fastroute.kernels.ref.passes import Due, Pass, Trial
 from fastroute.kernels.ref.rng import uniforms
-from fastroute.kernels.types import F8, I8, Memory, ModelNumbers, Program, Sums
+from fastroute.kernels.types import F8, I8, Feedback, Memory, ModelNumbers, Program, Sums
 
 
 class Round(NamedTuple):
@@ -21,6 +22,7 @@ class Round(NamedTuple):
     choose: tuple[Pass, ...]
     observe: Pass  #: where a model was pulled
     estimate: tuple[Pass, ...]  #: where a model was pulled
+    learn_due: tuple[Pass, ...]  #: in a world that teaches late
     learn: tuple[Pass, ...]
 
 
@@ -30,17 +32,30 @@ def compose(program: Program) -> Round:
     router = getattr(routers, program.router.kernel)(program, estimator)
     read_query = () if router.held else estimator.read_query
     forced = program.estimator.forced_pulls
+    estimate: tuple[Pass, ...] = (_learn_at_once, *estimator.observed)
+    learn_due: tuple[Pass, ...] = ()
+    if program.feedback is not None:
+        estimate = (feedback.put_aside(program),)
+        learn_due = (feedback.learn_due(program, estimator.renew),)
+    late = program.feedback is not None
     return Round(
         (*estimator.open, *router.open),
         _draw(program.seed),
         router.due,
         (*read_query, *estimator.resample),
         router.route,
-        (router.choose, _force(forced)) if forced else (router.choose,),
+        (router.choose, _force(forced, late)) if forced else (router.choose,),
         outcomes.observe(program.reward, program.cost),
-        estimator.observed,
+        estimate,
+        learn_due,
         router.learn,
     )
+
+
+def pending(feedback_: Feedback, models: int, trials: int) -> list[Pending]:
+    """Room for the outcomes that are yet to be learnt, as ``Memory.pending`` has them."""
+    del feedback_, models
+    return [Pending() for _ in range(trials)]
 
 
 def workspace(trials: int, slots: int) -> list[Trial]:
@@ -94,7 +109,10 @@ def open_stage(
             lower=[math.nan] * len(models),
             reward=ws[t].reward,
             cost=ws[t].cost,
+            known=memory.seen[:, :, t],
         )
+        if memory.pending is not None:
+            ws[t].pending = memory.pending[t]
         if len(memory.contexts):
             ws[t].contexts = memory.contexts[t]
     load_means(ws, deployed, reward_mean, cost_mean)
@@ -135,7 +153,7 @@ def run_rounds(
     first_trial: int,
     sums: Sums,
     trace: ModelNumbers,
-    contexts: F8,
+    memory: Memory,
 ) -> int:
     """Play rounds ``start <= t < stop`` of the open stage for every trial.
 
@@ -149,8 +167,8 @@ def run_rounds(
         Written: sums over these rounds, [trials].
     trace : ndarray of int, [stop - start, trials] or [0, 0]
         Written unless empty: the model pulled, -1 for none.
-    contexts : ndarray, [trials, J, N, 2]
-        As in ``Memory``; trials hold views of it since the stage opened.
+    memory : Memory
+        As given to :func:`open_stage`; trials hold views of it since then.
 
     Returns
     -------
@@ -158,7 +176,7 @@ def run_rounds(
         A round in which a function of the user gave no distribution within the limits; -1 for
         none.
     """
-    del deployed, opened, first_trial, contexts
+    del deployed, opened, first_trial, memory
     for total in sums:
         total[:] = 0.0
     for t, trial in enumerate(ws):
@@ -178,12 +196,12 @@ def _play(trial: Trial, now: int, round_: Round) -> None:
             one(trial, now)
     for one in round_.choose:
         one(trial, now)
-    trial.reward = trial.cost = 0.0
+    trial.earned = trial.paid = trial.reward = trial.cost = 0.0
     if trial.slot >= 0:
         trial.plays[trial.slot] += 1.0
         for one in (round_.observe, *round_.estimate):
             one(trial, now)
-    for one in round_.learn:
+    for one in (*round_.learn_due, *round_.learn):
         one(trial, now)
 
 
@@ -191,8 +209,8 @@ def _account(trial: Trial, t: int, sums: Sums) -> None:
     """Add a round to the sums."""
     sums.expected_reward[t] += _expected(trial.played, trial.mean_reward)
     sums.expected_cost[t] += _expected(trial.played, trial.mean_cost)
-    sums.reward[t] += trial.reward
-    sums.cost[t] += trial.cost
+    sums.reward[t] += trial.earned
+    sums.cost[t] += trial.paid
     sums.over_budget[t] += trial.status == OVER_BUDGET
     sums.no_capacity[t] += trial.status == NO_CAPACITY
 
@@ -212,15 +230,21 @@ def _draw(seed: int) -> Pass:
     return draw
 
 
-def _force(forced_pulls: float) -> Pass:
-    """Pass that gives the round to a model that still needs forced pulls, fewest first."""
+def _learn_at_once(trial: Trial, now: int) -> None:
+    """Learn the outcome of the round itself."""
+    trial.reward, trial.cost = trial.earned, trial.paid
+
+
+def _force(forced_pulls: float, late: bool) -> Pass:
+    """Pass that gives the round to a model that still needs forced pulls, fewest first.
+
+    Where outcomes are learnt late, it is the pulls that count and not what was seen of them.
+    """
 
     def force(trial: Trial, now: int) -> None:
+        counts = trial.plays if late else [seen[0] for seen in trial.seen]
         # What was dropped is not pulled again.
-        pulls = [
-            seen[0] if a > 0.0 else math.inf
-            for seen, a in zip(trial.seen, trial.limit, strict=True)
-        ]
+        pulls = [n if a > 0.0 else math.inf for n, a in zip(counts, trial.limit, strict=True)]
         if min(pulls, default=math.inf) < forced_pulls:
             trial.slot = pulls.index(min(pulls))
             trial.played = [1.0 if m == trial.slot else 0.0 for m in range(len(pulls))]

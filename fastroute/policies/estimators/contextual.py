@@ -12,7 +12,8 @@ class Contextual(Bounded):
     The task is known before the query is routed, as a classifier in front of the router would
     tell; deployers, and routers that hold their shares for many rounds, see the bounds of ``ucb``.
     The regret is still against the optimum that does not look at the query, and may be negative.
-    Needs rewards by task, ``fr.ByTask``, and a router that decides every round.
+    Needs rewards by task, ``fr.ByTask``, a router that decides every round, and outcomes that are
+    learnt in their own round.
 
     Attributes
     ----------
@@ -23,4 +24,5 @@ class Contextual(Bounded):
     name: ClassVar[str] = "contextual"
     backends: ClassVar[tuple[str, ...]] = ("numba", "ref")
     needs_tasks: ClassVar[bool] = True
+    learns_late: ClassVar[bool] = False
     passes: ClassVar[str] = "by_task"

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastroute import checks
 from fastroute.references import import_reference, is_reference
+from fastroute.scenarios.feedback import EquallyLikelyDelays, GeometricDelay, delay_table
 from fastroute.scenarios.laws.base import CostLaw, Law, RewardLaw
 from fastroute.scenarios.laws.bernoulli import Bernoulli
 from fastroute.scenarios.laws.beta import Beta
@@ -72,12 +73,14 @@ def law_table(law: Law) -> dict[str, Any]:
 
 
 def plain_laws(value: Any) -> Any:
-    """Return a value with laws, also those in its lists and tables, as tables of plain values."""
+    """Return a value with laws and delays, also those in its lists and tables, as plain tables."""
     if isinstance(value, Law):
         return {
             key: part.tolist() if isinstance(part, np.ndarray) else part
             for key, part in law_table(value).items()
         }
+    if isinstance(value, GeometricDelay | EquallyLikelyDelays):
+        return delay_table(value)
     if isinstance(value, list | tuple):
         return [plain_laws(part) for part in value]
     if isinstance(value, Mapping):
