@@ -21,6 +21,8 @@ from fastroute.words import closest
 
 #: Rounds between two decisions.
 Rounds = Annotated[int, Field(ge=1, lt=2**32)]
+#: Observations that are halved.
+EvenRounds = Annotated[int, Field(ge=2, lt=2**32, multiple_of=2)]
 #: A share of something, or a probability, ends included.
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 #: A number above 0 and below infinity.

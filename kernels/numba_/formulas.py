@@ -24,6 +24,8 @@ from fastroute.kernels.formulas import (
     schedules,
     scores,
     shares,
+    spread,
+    windows,
 )
 from fastroute.kernels.numba_.vectors import select
 
@@ -47,6 +49,11 @@ def _exp(x):
 @overload(names.log, inline="always")
 def _log(x):
     return lambda x: math.log(x)
+
+
+@overload(names.frexp, inline="always")
+def _frexp(x):
+    return lambda x: math.frexp(x)
 
 
 @overload(names.minimum, inline="always")
@@ -128,7 +135,17 @@ def _read_only(array):
     return lambda array: view(array)
 
 
-for _module in (constraints, divergence, estimates, outcomes, schedules, scores, shares):
+for _module in (
+    constraints,
+    divergence,
+    estimates,
+    outcomes,
+    schedules,
+    scores,
+    shares,
+    spread,
+    windows,
+):
     for _name, _function in vars(_module).items():
         if isinstance(_function, FunctionType) and _function.__module__ == _module.__name__:
             formula(_function)

@@ -232,6 +232,42 @@ _define(abs, 1, _unary("llvm.fabs"), _vector_of, None)
 _define(math.sqrt, 1, _unary("llvm.sqrt"), _vector_of, None)
 
 
+# Bits of the mantissa of a double, those of 0.5, and those of 2**52.
+_MANTISSA: Final = 0x000FFFFFFFFFFFFF
+_HALF: Final = 0x3FE0000000000000
+_UNIT_52: Final = 0x4330000000000000
+
+
+@intrinsic
+def _split(context, x):
+    """Return m in [0.5, 1) and e as doubles, with ``x = m 2^e``, for normal numbers above 0."""
+
+    def build(context, builder, signature, values):
+        def words(number):
+            return ir.Constant(ir.VectorType(_WORD, VECTOR), [number] * VECTOR)
+
+        bits = builder.bitcast(values[0], ir.VectorType(_WORD, VECTOR))
+        mantissa = builder.or_(builder.and_(bits, words(_MANTISSA)), words(_HALF))
+        # The exponent as the fraction of a double between 2**52 and 2**53.
+        power = builder.or_(builder.lshr(bits, words(52)), words(_UNIT_52))
+        bias = ir.Constant(_F8S, [2.0**52 + 1022.0] * VECTOR)
+        parts = (
+            builder.bitcast(mantissa, _F8S),
+            builder.fsub(builder.bitcast(power, _F8S), bias),
+        )
+        return context.make_tuple(builder, signature.return_type, parts)
+
+    return types.UniTuple(DOUBLES, 2)(DOUBLES), build
+
+
+@overload(math.frexp, inline="always")
+def _frexp_of_vector(x):
+    if x != DOUBLES:
+        return None
+    parts: Any = _split
+    return lambda x: parts(x)
+
+
 # --- Masks ------------------------------------------------------------------------------------
 
 
