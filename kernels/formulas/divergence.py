@@ -14,51 +14,56 @@ _STEPS: Final = 1.0, 0.0
 
 _LOG_2: Final = 0.6931471805599453
 _ROOT_2: Final = 1.4142135623730951
-# Coefficients of (log((1 + s) / (1 - s)) - 2 s) / s as a polynomial in s^2, for |s| up to
-# (sqrt 2 - 1) / (sqrt 2 + 1): those of the logarithm in FreeBSD's msun, exact to 2^-58.
-_LOG_1: Final = 6.666666666666735130e-01
-_LOG_2ND: Final = 3.999999999940941908e-01
-_LOG_3: Final = 2.857142874366239149e-01
-_LOG_4: Final = 2.222219843214978396e-01
-_LOG_5: Final = 1.818357216161805012e-01
-_LOG_6: Final = 1.531383769920937332e-01
-_LOG_7: Final = 1.479819860511658591e-01
 
 
-def log_ratio(x: Any, y: Any) -> Any:
-    """``log(x / y)`` of two numbers above 0, with a relative error of at most 4e-15.
+def reduced(x: Any, y: Any) -> Any:
+    """Return a, b in [0.5, 2) and a whole number e with ``x / y = (a / b) 2^e``.
 
-    With the mantissas brought within a factor of the root of 2 of each other,
-    ``log(a / b) = 2 artanh(s)`` with ``s = (a - b) / (a + b)``.
+    ``a / b`` is between the root of 1/2 and that of 2.
     """
     a, power = frexp(x)
     b, other = frexp(y)
-    high, low = a > _ROOT_2 * b, b > _ROOT_2 * a
-    power = power - other + where(high, 1.0, where(low, -1.0, 0.0))
-    a = where(high, 0.5 * a, where(low, 2.0 * a, a))
-    s = (a - b) / (a + b)
+    high, low = where(a > _ROOT_2 * b, 1.0, 0.0), where(b > _ROOT_2 * a, 1.0, 0.0)
+    return a * (1.0 - 0.5 * high + low), b, power - other + (high - low)
+
+
+def log_quotient(s: Any, power: Any) -> Any:
+    """``log(2^e (1 + s) / (1 - s))`` for |s| up to 0.1716, to 1e-9 where s is not small.
+
+    The series ``2 s + (2/3) s^3 + ...`` up to s^9, with a relative error of at most s^10.
+    """
     z = rounded(s * s)
-    tail = _LOG_5 + rounded(z * (_LOG_6 + rounded(z * _LOG_7)))
-    tail = _LOG_3 + rounded(z * (_LOG_4 + rounded(z * tail)))
-    tail = z * (_LOG_1 + rounded(z * (_LOG_2ND + rounded(z * tail))))
-    return rounded(power * _LOG_2) + (2.0 * s + rounded(s * tail))
+    tail = rounded(z * (2.0 / 5.0 + rounded(z * (2.0 / 7.0 + rounded(z * (2.0 / 9.0))))))
+    return rounded(power * _LOG_2) + rounded(s * (2.0 + rounded(z * (2.0 / 3.0 + tail))))
+
+
+def divergence(mean: Any, rest: Any, other: Any, other_rest: Any) -> Any:
+    """``m log(m / q) + (1 - m) log((1 - m) / (1 - q))`` of two Bernoulli laws.
+
+    The logarithms are ``2 artanh((a - b) / (a + b))`` of mantissas a and b, besides powers of 2.
+    """
+    a, b, power = reduced(maximum(mean, _TINY), other)
+    c, d, power_of_rest = reduced(rest, other_rest)
+    near, far = a + b, c + d
+    inverse = 1.0 / (near * far)
+    s, t = (a - b) * (far * inverse), (c - d) * (near * inverse)
+    return rounded(mean * log_quotient(s, power)) + rounded(rest * log_quotient(t, power_of_rest))
 
 
 def divergence_bound(mean: Any, level: Any) -> Any:
     """Largest q whose Kullback-Leibler divergence ``kl(mean, q)`` is at most ``level``.
 
-    ``kl(m, q) = m log(m / q) + (1 - m) log((1 - m) / (1 - q))`` is that of two Bernoulli laws.  As
-    a function of q it is convex and rises above m, so that a step of Newton's, from wherever,
+    As a function of q it is convex and rises above m, so that a step of Newton's, from wherever,
     ends right of the end that is looked for: what is returned is a bound, up to rounding, and at
     most 4e-7 too large.
     """
-    rest, some = maximum(1.0 - mean, _TINY), maximum(mean, _TINY)
+    rest = maximum(1.0 - mean, _TINY)
     spread = 0.5 * (mean * (1.0 - mean))
     bound = first_bound(mean, rest, level)
     for curved in _STEPS:
         left, right = maximum(1.0 - bound, _TINY), maximum(bound, _TINY)
-        excess = rounded(mean * log_ratio(some, right)) + rounded(rest * log_ratio(rest, left))
-        excess, gap = excess - level, maximum(bound - mean, _TINY)
+        excess = divergence(mean, rest, right, left) - level
+        gap = maximum(bound - mean, _TINY)
         square = rounded(gap * gap)
         bend = rounded(curved * excess * (0.5 * square + spread))
         step = excess * gap * (right * left) / maximum(square - bend, 0.5 * square)
@@ -71,15 +76,16 @@ def first_bound(mean: Any, rest: Any, level: Any) -> Any:
 
     Near the mean, from ``kl(m, m + x) >= x^2 / (2 (v + (2/3) (1 - 2 m) x))`` with
     ``v = m (1 - m)``, because the variance at m + x is at most ``v + (1 - 2 m) x``.  Far from it,
-    from ``kl(m, q) >= m log m + (1 - m) log((1 - m) / (1 - q))`` and
-    ``m log m >= -2 r (1 - r)`` with ``r = sqrt(m)``; there, ``exp(-y)`` is
-    ``(1 - z + z^2 / 2 - z^3 / 6)^64`` with ``z = y / 64``, which is less.
+    from ``kl(m, q) >= m log m + (1 - m) log((1 - m) / (1 - q))``, where three tangents are above
+    ``-m log m / (1 - m)``, which is concave, and ``(1 - z + z^2 / 2 - z^3 / 6)^64`` with
+    ``z = y / 64`` is below ``exp(-y)``.
     """
     lean = level * (1.0 - 2.0 * mean) * (2.0 / 3.0)
     variance = mean * (1.0 - mean)
     near = mean + (lean + sqrt(rounded(lean * lean) + rounded(2.0 * level * variance)))
-    root = sqrt(mean)
-    z = (level + rounded(2.0 * root * (1.0 - root))) / (64.0 * rest)
+    tangent = minimum(0.045 + rounded(2.267 * mean), 0.208 + rounded(1.029 * mean))
+    tangent = minimum(tangent, 0.5 + rounded(0.5 * mean))
+    z = (level / rest + tangent) * (1.0 / 64.0)
     power = 1.0 - rounded(z * (1.0 - rounded(z * (0.5 - rounded(z * (1.0 / 6.0))))))
     power = maximum(power, 0.0)
     for _ in range(6):
