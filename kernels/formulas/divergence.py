@@ -9,8 +9,6 @@ from fastroute.kernels.formulas.names import frexp, maximum, minimum, rounded, s
 
 # The least distance from 0 and from 1 at which logarithms are taken.
 _TINY: Final = 1e-12
-# Steps towards a bound: one of Halley's, which follows the curvature, and one of Newton's.
-_STEPS: Final = 1.0, 0.0
 
 _LOG_2: Final = 0.6931471805599453
 _ROOT_2: Final = 1.4142135623730951
@@ -53,39 +51,43 @@ def divergence(mean: Any, rest: Any, other: Any, other_rest: Any) -> Any:
 def divergence_bound(mean: Any, level: Any) -> Any:
     """Largest q whose Kullback-Leibler divergence ``kl(mean, q)`` is at most ``level``.
 
-    As a function of q it is convex and rises above m, so that a step of Newton's, from wherever,
-    ends right of the end that is looked for: what is returned is a bound, up to rounding, and at
-    most 4e-7 too large.
+    One step of Householder's method of order 4 from a bound near it.  On a fine grid of means and
+    levels, what is returned is at most 1e-9 too small and 2e-6 too large.
     """
-    rest = maximum(1.0 - mean, _TINY)
-    spread = 0.5 * (mean * (1.0 - mean))
-    bound = first_bound(mean, rest, level)
-    for curved in _STEPS:
-        left, right = maximum(1.0 - bound, _TINY), maximum(bound, _TINY)
-        excess = divergence(mean, rest, right, left) - level
-        gap = maximum(bound - mean, _TINY)
-        square = rounded(gap * gap)
-        bend = rounded(curved * excess * (0.5 * square + spread))
-        step = excess * gap * (right * left) / maximum(square - bend, 0.5 * square)
-        bound = minimum(maximum(bound - step, mean), 1.0)
-    return bound
+    rest, variance = maximum(1.0 - mean, _TINY), mean * (1.0 - mean)
+    bound = first_bound(mean, rest, variance, level)
+    left, right = maximum(1.0 - bound, _TINY), maximum(bound, _TINY)
+    excess = divergence(mean, rest, right, left) - level
+    gap = maximum(bound - mean, _TINY)
+    # The derivatives of the divergence at q are gap / w, (gap^2 + v) / w^2 and 2 third / w^3 with
+    # w = q (1 - q).
+    square = rounded(gap * gap)
+    bend = rounded(0.5 * excess * (square + variance))
+    third = rounded(rest * (right * right * right)) - rounded(mean * (left * left * left))
+    above = excess * (square - bend)
+    below = rounded(gap * (square - 2.0 * bend)) + rounded(excess * excess * third * (1.0 / 3.0))
+    step = above / maximum(below, 0.5 * gap * square) * (right * left)
+    return minimum(maximum(bound - rounded(step), mean), 1.0)
 
 
-def first_bound(mean: Any, rest: Any, level: Any) -> Any:
-    """Bound from which Newton's steps start: the smaller of two, without logarithms.
+def first_bound(mean: Any, rest: Any, variance: Any, level: Any) -> Any:
+    """Bound from which the step starts: the smaller of two, without logarithms.
 
-    Near the mean, from ``kl(m, m + x) >= x^2 / (2 (v + (2/3) (1 - 2 m) x))`` with
-    ``v = m (1 - m)``, because the variance at m + x is at most ``v + (1 - 2 m) x``.  Far from it,
-    from ``kl(m, q) >= m log m + (1 - m) log((1 - m) / (1 - q))``, where three tangents are above
+    Near the mean, from ``kl(m, m + x) >= x^2 / (2 v + (4/3) (1 - 2 m) x - x^2)``, v the variance
+    at m; the two sides agree up to x^3.  Far from it, from
+    ``kl(m, q) >= m log m + (1 - m) log((1 - m) / (1 - q))``, where three tangents are above
     ``-m log m / (1 - m)``, which is concave, and ``(1 - z + z^2 / 2 - z^3 / 6)^64`` with
     ``z = y / 64`` is below ``exp(-y)``.
     """
     lean = level * (1.0 - 2.0 * mean) * (2.0 / 3.0)
-    variance = mean * (1.0 - mean)
-    near = mean + (lean + sqrt(rounded(lean * lean) + rounded(2.0 * level * variance)))
+    more = 1.0 + level
+    # One division for both.
+    inverse = 1.0 / (more * rest)
+    root = sqrt(rounded(lean * lean) + rounded(2.0 * level * more * variance))
+    near = mean + rounded((lean + root) * (rest * inverse))
     tangent = minimum(0.045 + rounded(2.267 * mean), 0.208 + rounded(1.029 * mean))
     tangent = minimum(tangent, 0.5 + rounded(0.5 * mean))
-    z = (level / rest + tangent) * (1.0 / 64.0)
+    z = (rounded(level * (more * inverse)) + tangent) * (1.0 / 64.0)
     power = 1.0 - rounded(z * (1.0 - rounded(z * (0.5 - rounded(z * (1.0 / 6.0))))))
     power = maximum(power, 0.0)
     for _ in range(6):
