@@ -10,7 +10,9 @@ from fastroute.kernels.formulas.names import frexp, maximum, minimum, rounded, s
 # The least distance from 0 and from 1 at which logarithms are taken.
 _TINY: Final = 1e-12
 
-_LOG_2: Final = 0.6931471805599453
+# To 40 binary places: products with whole numbers are exact, which compilers know not to be nan,
+# so that ``rounded`` would not keep them apart from a sum.
+_LOG_2: Final = 0.6931471805601177
 _ROOT_2: Final = 1.4142135623730951
 
 
@@ -32,7 +34,7 @@ def log_quotient(s: Any, power: Any) -> Any:
     """
     z = rounded(s * s)
     tail = rounded(z * (2.0 / 5.0 + rounded(z * (2.0 / 7.0 + rounded(z * (2.0 / 9.0))))))
-    return rounded(power * _LOG_2) + rounded(s * (2.0 + rounded(z * (2.0 / 3.0 + tail))))
+    return power * _LOG_2 + rounded(s * (2.0 + rounded(z * (2.0 / 3.0 + tail))))
 
 
 def divergence(mean: Any, rest: Any, other: Any, other_rest: Any) -> Any:
@@ -54,7 +56,7 @@ def divergence_bound(mean: Any, level: Any) -> Any:
     One step of Householder's method of order 4 from a bound near it.  On a fine grid of means and
     levels, what is returned is at most 1e-9 too small and 2e-6 too large.
     """
-    rest, variance = maximum(1.0 - mean, _TINY), mean * (1.0 - mean)
+    rest, variance = maximum(1.0 - mean, _TINY), rounded(mean * (1.0 - mean))
     bound = first_bound(mean, rest, variance, level)
     left, right = maximum(1.0 - bound, _TINY), maximum(bound, _TINY)
     excess = divergence(mean, rest, right, left) - level
@@ -79,7 +81,7 @@ def first_bound(mean: Any, rest: Any, variance: Any, level: Any) -> Any:
     ``-m log m / (1 - m)``, which is concave, and ``(1 - z + z^2 / 2 - z^3 / 6)^64`` with
     ``z = y / 64`` is below ``exp(-y)``.
     """
-    lean = level * (1.0 - 2.0 * mean) * (2.0 / 3.0)
+    lean = rounded(level * (1.0 - 2.0 * mean) * (2.0 / 3.0))
     more = 1.0 + level
     # One division for both.
     inverse = 1.0 / (more * rest)
