@@ -27,6 +27,8 @@ EvenRounds = Annotated[int, Field(ge=2, lt=2**32, multiple_of=2)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 #: A number above 0 and below infinity.
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+#: A weight, 0 included.
+Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 _PACKAGE: Final = f"{__name__.rpartition('.')[0]}."
 

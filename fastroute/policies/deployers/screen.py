@@ -31,6 +31,8 @@ class Screen(MIP):
         not count.
     fill : {"reduced_cost", "none", "ucb", "least_pulled"}
         Use of slots that the optimum over the rest leaves empty, by models of the rest.
+    deploy_weight : float
+        As :class:`~fastroute.policies.deployers.mip.MIP` has it.
     """
 
     name: ClassVar[str] = "screen"
