@@ -100,6 +100,9 @@ MIXED = (
     "epsilon_greedy, always",
     "ratio, truth",
     "pacer, low ceiling",
+    "change_detector, forced, screen",
+    "kl_ucb",
+    "bernstein, prior, elimination",
 )
 
 

@@ -15,17 +15,30 @@ from numba import njit
 
 from fastroute.kernels.formulas import (
     constraints,
+    divergence,
     estimates,
     names,
     outcomes,
     schedules,
     scores,
     shares,
+    spread,
+    windows,
 )
 from fastroute.kernels.numba_.formulas import formula
 from fastroute.kernels.ref import formulas as plain
 
-MODULES = (constraints, estimates, outcomes, schedules, scores, shares)
+MODULES = (
+    constraints,
+    divergence,
+    estimates,
+    outcomes,
+    schedules,
+    scores,
+    shares,
+    spread,
+    windows,
+)
 #: Rows of a table.
 SIZE = 400
 
@@ -74,6 +87,37 @@ def of_radius(rng: np.random.Generator) -> tuple[float, ...]:
     )
 
 
+def positive(rng: np.random.Generator) -> Any:
+    """Numbers above 0, as logarithms are taken of."""
+    return rng.random(SIZE) * rng.choice([1e-12, 1e-6, 1.0, 1.0 + 2.0**-52], SIZE) + 1e-12
+
+
+def of_level(rng: np.random.Generator) -> tuple[float, ...]:
+    """Parameters of an estimator with a level: this, the range of costs, observations."""
+    _, low, top, _, below, _ = of_radius(rng)
+    return float(rng.choice([0.0, 0.3, 14.0])), low, top, below
+
+
+def with_squares(rng: np.random.Generator) -> tuple[Any, ...]:
+    count, reward, cost = seen(rng)
+    return count, reward, cost, reward * unit(rng), cost * costs(rng)
+
+
+def with_block(rng: np.random.Generator) -> tuple[Any, ...]:
+    """What is seen of all observations, and of the newest block."""
+    count, reward, cost = seen(rng)
+    share = unit(rng)
+    newest = np.minimum(np.floor(count * share), rng.choice([0.0, 1.0, 7.0], SIZE))
+    return count, reward, cost, newest, reward * share, cost * share
+
+
+def of_test(rng: np.random.Generator) -> tuple[float, ...]:
+    """Parameters of a block, a level and what a model begins with."""
+    block, level = float(rng.choice([1.0, 2.0, 8.0])), float(rng.choice([1e-4, 1.0, 30.0]))
+    first = float(rng.choice([0.0, 3.0]))
+    return (*of_radius(rng)[:5], block, level, first, 0.7 * first, 0.3 * first)
+
+
 def of_price(rng: np.random.Generator) -> tuple[float, float, float]:
     """Step or weight, pace and scale of a router with a price."""
     dearest = float(rng.choice([1e-9, 0.7, 3.0, 1e9]))
@@ -95,6 +139,18 @@ ARGUMENTS: dict[Callable[..., Any], Draw] = {
     constraints.proportional: lambda rng: (unit(rng), unit(rng)),
     constraints.counted_cost: lambda rng: (costs(rng), costs(rng)),
     constraints.budget_tolerance: lambda rng: (costs(rng), costs(rng)),
+    divergence.reduced: lambda rng: (positive(rng), positive(rng)),
+    divergence.log_quotient: lambda rng: (
+        0.34 * (unit(rng) - 0.5),
+        rng.integers(-40, 40, SIZE).astype(float),
+    ),
+    divergence.divergence: lambda rng: (unit(rng), *(positive(rng) for _ in range(3))),
+    divergence.divergence_bound: lambda rng: (unit(rng), costs(rng)),
+    divergence.first_bound: lambda rng: (unit(rng), positive(rng), unit(rng), costs(rng)),
+    divergence.divergence_bounds: lambda rng: (seen(rng), *of_level(rng)),
+    divergence.divergence_interval: lambda rng: (seen(rng), *of_level(rng)),
+    divergence.wider_side: lambda rng: (unit(rng), unit(rng)),
+    divergence.means: lambda rng: (signed(rng), signed(rng)),
     estimates.radius: lambda rng: (unit(rng), 1.0 / (counts(rng) + 1.0), of_radius(rng)[0]),
     estimates.count_observation: lambda rng: (seen(rng), unit(rng), costs(rng), *of_radius(rng)),
     estimates.bounds: lambda rng: (seen(rng), *of_radius(rng)),
@@ -160,6 +216,25 @@ ARGUMENTS: dict[Callable[..., Any], Draw] = {
     shares.explored: lambda rng: (rounds(rng),),
     shares.within: lambda rng: (signed(rng), unit(rng)),
     shares.whole: lambda rng: (1.0 + signed(rng) * 1e-9,),
+    spread.squared_observation: lambda rng: (with_squares(rng), unit(rng), costs(rng)),
+    spread.spread_bounds: lambda rng: (with_squares(rng), *of_level(rng)),
+    spread.spread_interval: lambda rng: (with_squares(rng), *of_level(rng)),
+    spread.half_width: lambda rng: (
+        unit(rng),
+        counts(rng),
+        1.0,
+        1.0 / (counts(rng) + 1.0),
+        of_level(rng)[0],
+    ),
+    windows.windowed_observation: lambda rng: (
+        with_block(rng),
+        unit(rng),
+        costs(rng),
+        *of_test(rng)[:6],
+    ),
+    windows.tested_observation: lambda rng: (with_block(rng), unit(rng), costs(rng), *of_test(rng)),
+    windows.added: lambda rng: (with_block(rng), unit(rng), costs(rng)),
+    windows.distance: lambda rng: (signed(rng), unit(rng), signed(rng), unit(rng)),
 }
 
 

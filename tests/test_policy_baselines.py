@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 import fastroute as fr
 from fastroute.kernels.normal import NORMAL
@@ -59,6 +60,9 @@ class Naive:
     def spent(self, cost: float) -> None:
         pass
 
+    def observed(self, m: int, reward: float, cost: float) -> None:
+        pass
+
     def play(self) -> list[int]:
         picks = []
         for now in range(HORIZON):
@@ -68,6 +72,7 @@ class Naive:
             cost = COST[m] * (0.5 + u_cost)
             new = (1.0, reward, cost)
             self.known[m] = [self.forget * x + y for x, y in zip(self.known[m], new, strict=True)]
+            self.observed(m, reward, cost)
             self.spent(cost)
             picks.append(m)
         return picks
@@ -82,6 +87,78 @@ class Discounted(Naive):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.forget = 0.9
+
+
+class Remembering(Naive):
+    """Keeps the observations of every model one by one."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.rewards: list[list[float]] = [[] for _ in REWARD]
+        self.costs: list[list[float]] = [[] for _ in REWARD]
+        self.level = 0.2 * math.log(HORIZON)
+
+    def observed(self, m: int, reward: float, cost: float) -> None:
+        self.rewards[m].append(reward)
+        self.costs[m].append(cost)
+        self.forget_some(m)
+
+    def forget_some(self, m: int) -> None:
+        pass
+
+    def believed(self, now: int) -> list[tuple[float, float]]:
+        return [
+            self.bounds(np.array(r), np.array(c)) if r else (1.0, C_MIN)
+            for r, c in zip(self.rewards, self.costs, strict=True)
+        ]
+
+    def bounds(self, r: Any, c: Any) -> tuple[float, float]:
+        return bounds(len(r), r.sum(), c.sum(), self.gamma)
+
+
+class Bernstein(Remembering):
+    def bounds(self, r: Any, c: Any) -> tuple[float, float]:
+        x = self.level / len(r)
+        upper = r.mean() + math.sqrt(2 * r.var() * x) + 3 * x
+        lower = c.mean() - math.sqrt(2 * c.var() * x) - 3 * C_MAX * x
+        return min(upper, 1.0), min(max(lower, C_MIN), C_MAX)
+
+
+class KLUCB(Remembering):
+    def bounds(self, r: Any, c: Any) -> tuple[float, float]:
+        x = self.level / len(r)
+        lower = (1 - self.end(1 - c.mean() / C_MAX, x)) * C_MAX
+        return self.end(r.mean(), x), min(max(lower, C_MIN), C_MAX)
+
+    def end(self, p: float, level: float) -> float:
+        def beyond(q: float) -> float:
+            pairs = ((p, q), (1 - p, 1 - q))
+            return sum(a * math.log(a / b) for a, b in pairs if a > 0) - level
+
+        return 1.0 if beyond(1 - 1e-15) < 0 else float(brentq(beyond, p, 1 - 1e-15))
+
+
+class Window(Remembering):
+    def forget_some(self, m: int) -> None:
+        # Two blocks of 10: when the newer is complete, the older goes.
+        if len(self.rewards[m]) % 10 == 0:
+            self.rewards[m], self.costs[m] = self.rewards[m][-10:], self.costs[m][-10:]
+
+
+class Detector(Remembering):
+    alarms = 0
+
+    def forget_some(self, m: int) -> None:
+        r, c = self.rewards[m], self.costs[m]
+        n = len(r) - 5
+        if n >= 5 and n % 5 == 0:
+            level = 0.3**2 * math.log(2 * len(REWARD) * HORIZON**2)
+            wide = math.sqrt(level / 2 * (1 / 5 + 1 / n))
+            moved = abs(np.mean(r[-5:]) - np.mean(r[:-5]))
+            cost_moved = abs(np.mean(c[-5:]) - np.mean(c[:-5])) / C_MAX
+            if moved > wide or cost_moved > wide:
+                self.rewards[m], self.costs[m] = [], []
+                Detector.alarms += 1
 
 
 class Thompson(Naive):
@@ -154,6 +231,15 @@ CASES: dict[str, tuple[type[Naive], float, float, dict[str, Any]]] = {
     "ucb": (Naive, SLACK, 0.05, {}),
     "pessimistic": (Pessimistic, SLACK, 0.05, {"estimator": "pessimistic"}),
     "discounted": (Discounted, SLACK, 0.05, {"estimator": "discounted", "discount": 0.9}),
+    "bernstein": (Bernstein, SLACK, 0.0, {"estimator": "bernstein", "scale": 0.2}),
+    "kl_ucb": (KLUCB, SLACK, 0.0, {"estimator": "kl_ucb", "scale": 0.2}),
+    "sliding_window": (Window, SLACK, 0.05, {"estimator": "sliding_window", "window": 20}),
+    "change_detector": (
+        Detector,
+        SLACK,
+        0.05,
+        {"estimator": "change_detector", "window": 10, "threshold": 0.3},
+    ),
     "thompson": (Thompson, SLACK, 0.0, {"estimator": "thompson"}),
     "epsilon_greedy": (EpsilonGreedy, SLACK, 0.0, {"router": "epsilon_greedy"}),
     "explore_then_commit": (Commit, SLACK, 0.0, {"router": "explore_then_commit"}),
@@ -168,7 +254,8 @@ CASES: dict[str, tuple[type[Naive], float, float, dict[str, Any]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_formulas(case: str, backend: str) -> None:
     naive, budget, gamma, options = CASES[case]
-    radius = {} if case == "thompson" else {"gamma": gamma}
+    estimator = fr.policy("stageroute", **options).estimator
+    radius = {"gamma": gamma} if hasattr(estimator, "gamma") else {}
     run = fr.simulate(
         fr.Scenario(REWARD, COST, cost_range=(C_MIN, C_MAX)),
         fr.policy("stageroute", **radius, **options),
@@ -186,6 +273,7 @@ def test_formulas(case: str, backend: str) -> None:
         assert run.picks[trial].tolist() == picks
         # The case is worth something only where the policy has a choice to make.
         assert len(set(picks)) > 1
+    assert case != "change_detector" or Detector.alarms > 5
 
 
 def last_tenth(router: Any, **options: Any) -> Any:

@@ -188,7 +188,7 @@ PLAIN = ("retirement", "tasks")
 def test_estimator_of_the_page_in_every_world(pages: ModuleType, world: str, backend: str) -> None:
     others = ("lp",) if backend == "jax" else (n for n in ROUTERS if n != "elimination")
     for router in (pages.SquareRootPrice(), *others):
-        estimator = pages.EmpiricalBernstein()
+        estimator = pages.TunedUCB()
         run = play(fr.Policy(estimator=estimator, router=router), world, backend=backend)
         assert np.isfinite(run.finals["regret"]).all()
         assert (run.finals["reward"] > 0.0).all()
@@ -198,18 +198,18 @@ def test_bounds_of_the_page(pages: ModuleType) -> None:
     rng = np.random.default_rng(3)
     rewards, costs = rng.beta(8.0, 2.0, 50), rng.uniform(0.2, 0.6, 50)
     seen: Any = (0.0, 0.0, 0.0, 0.0)
-    numbers = np.log(40.0), 0.1, 2.0
+    numbers = 0.4, 0.1, 2.0
     for k in range(50):
-        upper, lower = pages.EmpiricalBernstein.bounds(seen, *numbers)
-        if k < 2:
+        upper, lower = pages.TunedUCB.bounds(seen, *numbers)
+        if k < 1:
             assert (upper, lower) == (1.0, 0.1)
         else:
-            spread = np.sqrt(2.0 * rewards[:k].var(ddof=1) * numbers[0] / k)
-            wide = rewards[:k].mean() + spread + 7.0 * numbers[0] / (3.0 * (k - 1))
-            low = costs[:k].mean() - 2.0 * np.sqrt(numbers[0] / (2.0 * k))
+            spread = rewards[:k].var() + np.sqrt(0.8 / k)
+            wide = rewards[:k].mean() + np.sqrt(0.4 / k * min(spread, 0.25))
+            low = costs[:k].mean() - 2.0 * np.sqrt(0.2 / k)
             assert upper == pytest.approx(min(wide, 1.0), rel=1e-9)
             assert lower == pytest.approx(max(low, 0.1), rel=1e-9)
-        seen = pages.EmpiricalBernstein.observe(seen, rewards[k], costs[k], *numbers)
+        seen = pages.TunedUCB.observe(seen, rewards[k], costs[k], *numbers)
 
 
 def test_router_of_the_page_follows_the_spending(pages: ModuleType) -> None:
@@ -240,13 +240,13 @@ cost = { name = "mine:CutPareto", k = 0.9 }
 [[policy]]
 name = "stageroute"
 label = "mine"
-estimator = { name = "mine:EmpiricalBernstein", delta = 0.5 }
+estimator = { name = "mine:TunedUCB", scale = 0.5 }
 deployer = { name = "mine:NewestAndBest", newest = 2 }
 router = { name = "mine:SquareRootPrice", weight = 8.0 }
 [[policy]]
 name = "stageroute"
 label = "the estimator alone"
-estimator = "mine:EmpiricalBernstein"
+estimator = "mine:TunedUCB"
 [setting]
 horizon = 90
 budget = "1.2 * cheapest"
@@ -268,7 +268,7 @@ def stored(pages: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Store
 
 def test_study_is_the_simulation(pages: ModuleType, stored: StoredStudy) -> None:
     policy = fr.Policy(
-        estimator=pages.EmpiricalBernstein(delta=0.5),
+        estimator=pages.TunedUCB(scale=0.5),
         deployer=pages.NewestAndBest(newest=2),
         router=pages.SquareRootPrice(weight=8.0),
     )
@@ -285,7 +285,7 @@ def test_study_is_the_simulation(pages: ModuleType, stored: StoredStudy) -> None
     )
     mine = stored.trials.filter(cell=0).collect()
     np.testing.assert_array_equal(mine["regret"].to_numpy(), run.finals["regret"])
-    assert cells["estimator"].to_list() == ["mine:EmpiricalBernstein"] * 2
+    assert cells["estimator"].to_list() == ["mine:TunedUCB"] * 2
     study = Study.from_toml_text(STUDY)
     assert Study.from_toml_text(study.resolved().to_toml()) == study.resolved()
 
@@ -424,7 +424,7 @@ def test_too_many_numbers_to_remember() -> None:
 
 def test_elimination_needs_an_interval(pages: ModuleType) -> None:
     with pytest.raises(ValueError, match='"elimination" needs confidence intervals'):
-        fr.Policy(estimator=pages.EmpiricalBernstein(), router="elimination")
+        fr.Policy(estimator=pages.TunedUCB(), router="elimination")
 
 
 @dataclass(frozen=True)

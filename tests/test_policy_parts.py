@@ -33,7 +33,12 @@ OTHERS: dict[str, Any] = {
     "prior_reward": 0.5,
     "prior_cost": 0.25,
     "discount": 0.9,
+    "window": 40,
+    "threshold": 0.5,
     "fill": "ucb",
+    "deploy_weight": 0.5,
+    "slots": 2,
+    "observations": 30,
     "explore": 0.125,
     "weight": 3.5,
     "scale": 0.5,
@@ -98,9 +103,20 @@ def test_options_of_a_named_policy_stay_where_its_part_does() -> None:
         ("stageroute", {"step": 0.5}, ["step=0.5", "option of: router pacer, router primal_dual."]),
         ("thompson", {"gamma": 1}, ["gamma=1", "'init_pulls'", "option of: estimator ucb, "]),
         ("static", {"router": "uniform", "resolve_every": 2}, ["resolve_every=2", "router lp"]),
-        ("uniform", {"fill": "ucb"}, ["fill='ucb'", "option of: deployer mip, deployer static."]),
+        (
+            "uniform",
+            {"fill": "ucb"},
+            ["fill='ucb'", "deployer mip, deployer screen, deployer static."],
+        ),
         ("pacer", {"router": {"name": "pacer", "stp": 1}}, ["router.stp=1", "mean 'step'?"]),
         ("pacer", {"router": {"name": "pacer", "step": 0}}, ["router.step=0: must be greater"]),
+        ("stageroute", {"estimator": "sliding_window", "window": 7}, ["window=7", "multiple of 2"]),
+        ("stageroute", {"estimator": "change_detector", "window": 0}, ["window=0", "than or eq"]),
+        ("stageroute", {"estimator": "change_detector", "threshold": 0}, ["threshold=0", "than 0"]),
+        ("stageroute", {"estimator": "bernstein", "scale": 0}, ["scale=0", "greater than 0"]),
+        ("stageroute", {"deployer": "screen", "slots": 0}, ["slots=0", "than or equal to 1"]),
+        ("stageroute", {"deployer": "screen", "observations": 0}, ["observations=0", "equal to 1"]),
+        ("stageroute", {"deploy_weight": -1}, ["deploy_weight=-1", "than or equal to 0"]),
         ("pacer", {"router": {"step": 0.5}}, ['add name = "lp"']),
         ("pacer", {"router": fr.UCB()}, ["is of kind estimator, no router"]),
         ("pacer", {"router": fr.Pacer}, ["give an object, Pacer(...)"]),
@@ -144,7 +160,15 @@ def test_numbers_of_a_run() -> None:
     assert fr.Discounted(gamma="paper").parameters(RUN) == (0.1, *radius, 1.0, 0.997)
     assert fr.KnownMeans().parameters(RUN) == ()
     assert fr.KLUCB(scale=0.5).parameters(RUN) == (0.5 * np.log(8_000), 0.125, 2.0, 1.0)
+    assert fr.Bernstein(scale=0.5).parameters(RUN) == (0.5 * np.log(8_000), 0.125, 2.0, 1.0)
+    assert fr.SlidingWindow(window=40).parameters(RUN) == (0.1, *radius, 1.0, 20.0)
     prior: dict[str, Any] = {"init": "prior", "init_pulls": 4, "prior_reward": 0.25}
+    detector = fr.ChangeDetector(window=40, threshold=0.5, **prior)
+    level = 0.25 * np.log(2.0 * 6 * 8_000**2)
+    assert detector.parameters(RUN) == pytest.approx((0.1, *radius, 0.0, 20.0, level, 4, 1, 0.5))
+    assert detector.first(RUN) == fr.SlidingWindow(**prior).first(RUN) == (4, 1, 0.5, 0, 0, 0)
+    assert fr.Bernstein(**prior).first(RUN) == (4.0, 1.0, 0.5, 0.25, 0.0625)
+    assert fr.Bernstein().first(RUN) == (0.0, 0.0, 0.0, 0.0, 0.0)
     assert fr.Thompson(**prior).first(RUN) == (4.0, 1.0, 0.5)
     assert fr.Thompson(**prior, prior_cost=1.5).first(RUN) == (4.0, 1.0, 6.0)
     assert fr.Thompson(prior_reward=0.25).first(RUN) == (0.0, 0.0, 0.0)
@@ -178,6 +202,69 @@ def test_a_deployer_of_ones_own() -> None:
         trials=3,
     )
     assert ((one.stage_sets >= 0).sum(axis=-1) == 1).all()
+
+
+def stage(pulls: Any, upper: Any, limit: Any = 1.0, **given: Any) -> fr.StageProblem:
+    """Three trials of a stage in which all models cost the same."""
+    upper = np.array(np.broadcast_to(upper, (3, np.shape(upper)[-1])), float)
+    size = upper.shape[1]
+    return fr.StageProblem(
+        **{
+            "upper": upper,
+            "lower": np.full(upper.shape, 0.5),
+            "reward_mean": upper[:1],
+            "cost_mean": np.full((1, size), 0.5),
+            "limit": np.broadcast_to(limit, size),
+            "arrival": np.zeros(size, np.int64),
+            "pulls": np.array(np.broadcast_to(pulls, upper.shape), float),
+            "previous": np.zeros(upper.shape, np.bool_),
+            "first": False,
+            "uniforms": lambda: upper,
+            "budget": 1.0,
+            "charge": 0.0,
+            "max_deployed": 3,
+            "backend": "numba",
+            **given,
+        }
+    )
+
+
+def sets_of(deployed: Any) -> list[list[int]]:
+    return [np.flatnonzero(row).tolist() for row in deployed]
+
+
+def test_screen_gives_newcomers_their_slots_and_no_more() -> None:
+    upper = [0.5, 0.6, 0.7, 1.0, 0.9, 0.95]
+    pulls = [
+        [50, 50, 50, 2, 9, 0],  # three newcomers
+        [50, 9, 50, 10, 50, 50],  # one, and one that is just none any more
+        [50, 0, 0, 0, 0, 0],  # too few others
+    ]
+    one = fr.Screen(slots=1, observations=10)
+    # Of the newcomers 3, 4 and 5 the one of highest U; of the others what `mip` and its fill take.
+    assert sets_of(one.choose(stage(pulls, upper)).deployed) == [[1, 2, 3], [1, 3, 5], [0, 3, 5]]
+    two = fr.Screen(slots=2, observations=10)
+    assert sets_of(two.choose(stage(pulls, upper)).deployed) == [[2, 3, 5], [1, 3, 5], [0, 3, 5]]
+    # As many newcomers as slots, and nobody new: `mip`.
+    many = fr.Screen(slots=9, observations=10)
+    assert sets_of(many.choose(stage(pulls, upper)).deployed)[0] == [3, 4, 5]
+    known = stage(50.0, upper)
+    np.testing.assert_array_equal(one.choose(known).deployed, fr.MIP().choose(known).deployed)
+    # A model that is not there is no newcomer.
+    away = stage(pulls, upper, limit=[1, 1, 1, 0, 1, 1])
+    assert sets_of(one.choose(away).deployed) == [[1, 2, 5], [1, 4, 5], [0, 4, 5]]
+    assert sets_of(fr.Screen(fill="none", observations=10).choose(stage(pulls, upper)).deployed)[
+        0
+    ] == [2, 3]
+
+
+def test_screen_has_capacity_with_its_newcomers() -> None:
+    # Two known models of limit 0.4 are too few alone.
+    choice = fr.Screen(observations=10).choose(stage([50, 50, 50, 0], [0.5, 0.6, 0.7, 0.8], 0.4))
+    assert sets_of(choice.deployed) == [[1, 2, 3]] * 3
+    assert choice.status.tolist() == [0, 0, 0]
+    short = fr.Screen(observations=10).choose(stage([50, 50, 50, 0], [0.5, 0.6, 0.7, 0.8], 0.3))
+    assert (short.status != 0).all()
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,7 @@ from fastroute.simulation import Run, api
 from fastroute.simulation.engine import run_chunk
 from fastroute.simulation.settings import Settings
 
-#: Those that use logarithms, whose last bit depends on the backend.
-INEXACT = {"kl_ucb"}
-PRODUCT = list(itertools.product(sorted(ESTIMATORS.keys() - INEXACT), DEPLOYERS, ROUTERS))
+PRODUCT = list(itertools.product(sorted(ESTIMATORS), DEPLOYERS, ROUTERS))
 
 
 def play(parts: tuple[str, str, str], backend: str = "numba", **settings: Any) -> Run:

@@ -42,6 +42,28 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "pessimistic": {"estimator": "pessimistic", "gamma": 0.02},
     "discounted": {"estimator": "discounted", "discount": 0.97},
     "discounted, least_pulled": {"estimator": "discounted", "fill": "least_pulled"},
+    "kl_ucb": {"estimator": "kl_ucb", "scale": 0.3},
+    "kl_ucb, elimination": {"estimator": "kl_ucb", "router": "elimination"},
+    "bernstein": {"estimator": "bernstein", "scale": 0.1},
+    "bernstein, prior, elimination": {
+        "estimator": "bernstein",
+        "scale": 0.1,
+        "init": "prior",
+        "init_pulls": 3,
+        "router": "elimination",
+    },
+    "sliding_window": {"estimator": "sliding_window", "window": 20, "gamma": 0.05},
+    "change_detector": {"estimator": "change_detector", "window": 10, "threshold": 0.3},
+    "change_detector, forced, screen": {
+        "estimator": "change_detector",
+        "window": 10,
+        "threshold": 0.3,
+        "init": "forced",
+        "init_pulls": 2,
+        "deployer": "screen",
+        "observations": 5,
+    },
+    "screen": {"deployer": "screen", "slots": 2, "observations": 15},
     "epsilon_greedy": {"router": "epsilon_greedy", "explore": 0.3},
     "epsilon_greedy, always": {"router": "epsilon_greedy", "explore": 1.0},
     "epsilon_greedy, never": {"router": "epsilon_greedy", "explore": 0.0},
@@ -175,6 +197,22 @@ def test_deploy_cost(deploy_cost: float) -> None:
         scenario, fr.policy("stageroute"), budget=budget, max_deployed=3, deploy_cost=deploy_cost
     )
     assert fast.finals["deploy_cost"][0] == deploy_cost * fast.finals["deployments"][0] > 0.0
+
+
+@pytest.mark.parametrize("deployer", ["mip", "static", "screen"])
+def test_deploy_cost_is_weighed(deployer: str) -> None:
+    scenario, budget, _ = SMALL_WORLDS["fixed"]()
+    settings: dict[str, Any] = {"budget": budget, "max_deployed": 3}
+
+    def play(deploy_cost: float, weight: float) -> Run:
+        options = {"deployer": deployer, "fill": "none", "deploy_weight": weight}
+        policy = fr.policy("stageroute", **options)
+        return run(scenario, policy, "numba", deploy_cost=deploy_cost, **settings)
+
+    # A weight of 0 does not look at the cost; half of twice the cost is the cost.
+    np.testing.assert_array_equal(play(20.0, 0.0).picks, play(0.0, 1.0).picks)
+    np.testing.assert_array_equal(play(20.0, 0.5).picks, play(10.0, 1.0).picks)
+    assert play(20.0, 1.0).finals["deployments"] <= play(20.0, 0.0).finals["deployments"]
 
 
 def test_tight_world_is_tight() -> None:

@@ -22,10 +22,14 @@ from fastroute.words import closest
 
 #: Rounds between two decisions.
 Rounds = Annotated[int, Field(ge=1, lt=2**32)]
+#: Observations that are halved.
+EvenRounds = Annotated[int, Field(ge=2, lt=2**32, multiple_of=2)]
 #: A share of something, or a probability, ends included.
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 #: A number above 0 and below infinity.
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+#: A weight, 0 included.
+Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 _PACKAGE: Final = f"{__name__.rpartition('.')[0]}."
 

@@ -12,6 +12,7 @@ backend.
 
 from fastroute.kernels.formulas.names import (
     exp,
+    frexp,
     log,
     maximum,
     minimum,
@@ -21,4 +22,4 @@ from fastroute.kernels.formulas.names import (
     where,
 )
 
-__all__ = ["exp", "log", "maximum", "minimum", "quotient", "rounded", "sqrt", "where"]
+__all__ = ["exp", "frexp", "log", "maximum", "minimum", "quotient", "rounded", "sqrt", "where"]

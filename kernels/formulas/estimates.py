@@ -64,7 +64,7 @@ def bounds(
     with means shrunk to ``sum / (n + 1)`` (Li & Li 2025, arXiv 2506.17254, section 4).  The radius
     is meant for values in [0, 1], so costs are divided by ``cost_max`` before and multiplied after.
     """
-    count, sum_reward, sum_cost = seen
+    count, sum_reward, sum_cost = seen[:3]
     inverse = 1.0 / (count + 1.0)
     reward = rounded(sum_reward * inverse)
     upper = reward + 2.0 * radius(reward, inverse, gamma)
@@ -97,7 +97,7 @@ def interval(
 
     The width of the reward is infinite for a model that counts as unobserved.
     """
-    count, sum_reward, sum_cost = seen
+    count, sum_reward, sum_cost = seen[:3]
     inverse = 1.0 / (count + 1.0)
     reward, cost = rounded(sum_reward * inverse), rounded(sum_cost * inverse)
     scaled = rounded(cost * (1.0 / cost_max))

@@ -33,6 +33,12 @@ def log(x: Any) -> Any:
     return math.log(x) if library is None else library.log(x)
 
 
+def frexp(x: Any) -> Any:
+    """Return m in [0.5, 1) and a whole number e with ``x = m 2^e``, for a number above 0."""
+    library = _library(x)
+    return math.frexp(x) if library is None else library.frexp(x)
+
+
 def minimum(x: Any, y: Any) -> Any:
     """Return the smaller of two numbers, elementwise."""
     library = _library(x, y)

@@ -23,6 +23,8 @@ from fastroute.kernels.formulas import (
     schedules,
     scores,
     shares,
+    spread,
+    windows,
 )
 
 
@@ -84,7 +86,17 @@ def _read_only(array):
     return lambda array: view(array)
 
 
-for _module in (constraints, divergence, estimates, outcomes, schedules, scores, shares):
+for _module in (
+    constraints,
+    divergence,
+    estimates,
+    outcomes,
+    schedules,
+    scores,
+    shares,
+    spread,
+    windows,
+):
     for _name, _function in vars(_module).items():
         if isinstance(_function, FunctionType) and _function.__module__ == _module.__name__:
             formula(_function)

@@ -43,6 +43,10 @@ _F8S: Final = ir.VectorType(_F8, VECTOR)
 _U8S: Final = ir.VectorType(_WORD, VECTOR)
 #: Bits of 2**20, whose last binary place is 2**-32.
 _UNIT: Final = 0x4130000000000000
+# Bits of the fraction of a double, those of 0.5, and those of 2**52.
+_FRACTION: Final = 0x000FFFFFFFFFFFFF
+_HALF: Final = 0x3FE0000000000000
+_WHOLE: Final = 0x4330000000000000
 
 
 class Vector(types.Type):
@@ -328,6 +332,37 @@ def _select(context, builder, signature, values):
 
 
 _register(names.where, 3, _chosen, _select)
+
+
+def _parts(context, builder, signature, values):
+    """Split normal numbers above 0 into a fraction in [0.5, 1) and a power of 2, as doubles."""
+    kind = signature.return_type.dtype
+    doubles = context.get_value_type(kind)
+
+    def bits(number):
+        whole = WORDS if kind == DOUBLES else types.uint64
+        return _spread(context, builder, _WORD(number), types.uint64, whole)
+
+    x = _spread(context, builder, values[0], signature.args[0], kind)
+    mine = builder.bitcast(x, _U8S if kind == DOUBLES else _WORD)
+    fraction = builder.or_(builder.and_(mine, bits(_FRACTION)), bits(_HALF))
+    # The exponent as the fraction of a double between 2**52 and 2**53.
+    power = builder.bitcast(builder.or_(builder.lshr(mine, bits(52)), bits(_WHOLE)), doubles)
+    offset = _spread(context, builder, _F8(2.0**52 + 1022.0), types.float64, kind)
+    parts = builder.bitcast(fraction, doubles), builder.fsub(power, offset)
+    return context.make_tuple(builder, signature.return_type, parts)
+
+
+def _pair(of: Callable[..., Any]) -> Callable[..., Any]:
+    def result(x):
+        kind = of(x)
+        return None if kind is None else types.UniTuple(kind, 2)
+
+    return result
+
+
+_register(names.frexp, 1, _pair(_doubles), _parts)
+_register(math.frexp, 1, _pair(_of_vectors), _parts)
 
 
 # --- Memory -----------------------------------------------------------------------------------

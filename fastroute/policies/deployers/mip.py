@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from fastroute.policies.deployers.common import Fill, make_batch
-from fastroute.policies.part import Deployer
+from fastroute.policies.part import Deployer, Weight
 from fastroute.policies.stage import Choice, StageProblem
 from fastroute.solve.deployment import FILL_RULES, deploy, fill_slots
 
@@ -20,16 +20,22 @@ class MIP(Deployer):
     fill : {"reduced_cost", "none", "ucb", "least_pulled"}
         Use of slots that the deployment optimum leaves empty.  It explores at no cost in the
         objective, and moves regret by a factor.
+    deploy_weight : float
+        Weight of what deployments cost: a model that was not deployed in the last stage is charged
+        ``deploy_weight * deploy_cost / L``, L the rounds of the stage.  1 pays it off within the
+        stage, less counts on later stages, 0 does not look at it.  What ``fill`` adds costs as
+        much and is not weighed.
     """
 
     name: ClassVar[str] = "mip"
 
     fill: Fill = "reduced_cost"
+    deploy_weight: Weight = 1.0
 
     def choose(self, problem: StageProblem) -> Choice:
         """Return the sets to deploy, for a batch of trials at once."""
         batch = make_batch(problem, problem.upper, problem.lower)
-        charge = np.where(problem.previous, 0.0, problem.charge)
+        charge = np.where(problem.previous, 0.0, self.deploy_weight * problem.charge)
         answer = deploy(batch, charge, problem.max_deployed, backend=problem.backend)
         deployed = fill_slots(
             answer.deployed,

@@ -13,6 +13,8 @@ class Static(MIP):
     ----------
     fill : {"reduced_cost", "none", "ucb", "least_pulled"}
         Use of slots that the optimum of the first stage leaves empty.
+    deploy_weight : float
+        As :class:`~fastroute.policies.deployers.mip.MIP` has it.
     """
 
     name: ClassVar[str] = "static"

@@ -19,8 +19,7 @@ class KLUCB(Learner):
         kl(p, q) = p log(p / q) + (1 - p) log((1 - p) / (1 - q)),   level = scale log T
 
     with the plain means r and c; they hold for any rewards in [0, 1].  U is narrower than that of
-    ``ucb`` where rewards are near 0 or 1.  Logarithms may differ in the last bit between backends,
-    and so may results.
+    ``ucb`` where rewards are near 0 or 1.  The two ends q are found to 2e-6.
 
     Attributes
     ----------
