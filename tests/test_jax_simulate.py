@@ -1,5 +1,7 @@
 """The JAX backend follows the trajectories of the others, on any devices, compiled once."""
 
+import functools
+import gc
 import json
 import os
 import subprocess
@@ -193,6 +195,32 @@ def test_instance_per_trial(policy: str) -> None:
 
 
 # --- Compilations -----------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_programs_that_are_no_longer_kept_free_their_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        pytest.skip("this system does not say how many regions of memory are mapped")
+
+    def mapped() -> int:
+        gc.collect()
+        return len(maps.read_text().splitlines())
+
+    assert rounds._compiled.cache_info().maxsize == 64
+    few = functools.lru_cache(maxsize=2)(rounds._compiled.__wrapped__)
+    monkeypatch.setattr(rounds, "_compiled", few)
+    scenario, settings = world("retirement")
+    counts = []
+    for policy in ("uniform", "greedy", "pacer", "elimination", "ratio", "primal_dual"):
+        before = mapped()
+        run(scenario, fr.policy(policy), **settings)
+        counts.append(mapped() - before)
+    # The first two stay, and each one after them takes the place of another.
+    assert min(counts[:2]) > 100
+    assert sum(counts[2:]) < sum(counts[:2])
 
 
 def test_compiled_once_per_shape() -> None:

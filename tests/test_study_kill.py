@@ -84,7 +84,7 @@ def kill_again_and_again(
             path,
             executors[lives % len(executors)],
             flushes=0 if by_clock else draw.randrange(1, 12 + 6 * total // kills),
-            seconds=draw.uniform(0.0, 5.0),
+            seconds=draw.uniform(0.0, 3.0),
         )
         killed += was_killed
         if not (path / "manifest.json").exists():
@@ -124,7 +124,7 @@ def test_three_kills(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_twenty_five_kills(tmp_path: Path) -> None:
     found = kill_again_and_again(
-        tmp_path, 25, [60_000, 90_000], ("threads", "processes"), trials=16_000
+        tmp_path, 25, [60_000, 90_000], ("threads", "processes"), trials=20_000
     )
     print(found)
     assert found["kills"] == 25

@@ -328,7 +328,9 @@ def _play(
     return lax.fori_loop(start, stop, step, (lanes, sums, trace, late))
 
 
-@functools.cache
+# A program is hundreds of mapped regions of memory, of which Linux gives a process 65,530: if all
+# were kept, compiling would kill the process after about 150 policies.
+@functools.lru_cache(maxsize=64)
 def _compiled(mesh: Mesh, form: Program) -> tuple[Any, Any]:
     """Open a stage, and play its rounds, on the devices of a mesh."""
     steps = _steps_of(form)
