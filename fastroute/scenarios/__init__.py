@@ -5,6 +5,7 @@ from fastroute.scenarios.check import DataSource, Report, check_table, list_data
 from fastroute.scenarios.laws import (
     Bernoulli,
     Beta,
+    ByFeatures,
     ByTask,
     CostLaw,
     FixedCost,
@@ -21,6 +22,7 @@ __all__ = [
     "SCENARIOS",
     "Bernoulli",
     "Beta",
+    "ByFeatures",
     "ByTask",
     "CostLaw",
     "DataSource",

@@ -8,6 +8,7 @@ from fastroute import checks
 from fastroute.references import import_reference, is_reference
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.discovery import discovery
+from fastroute.scenarios.linear import linear
 from fastroute.scenarios.means import means
 from fastroute.scenarios.minimax import minimax
 from fastroute.scenarios.paretobandit import paretobandit
@@ -30,6 +31,7 @@ SCENARIOS: Final[dict[str, Callable[..., Scenario]]] = {
     "minimax": minimax,
     "discovery": discovery,
     "random": random_instances,
+    "linear": linear,
     "saved": saved,
 }
 """Builder of each registered scenario; its arguments are the scenario's options."""

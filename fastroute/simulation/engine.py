@@ -66,9 +66,9 @@ def budget_of(policy: Policy, budget: float) -> float:
     return (1.0 - policy.margin) * budget
 
 
-def make_program(world: World, policy: Policy, budget: float, seed: int, plan: Plan) -> Program:
-    """Say what stays the same in a run, as the kernels see it."""
-    run = RunNumbers(
+def run_numbers(world: World, policy: Policy, budget: float, plan: Plan) -> RunNumbers:
+    """Return the numbers of a run that the parts of a policy ask for."""
+    return RunNumbers(
         plan.horizon,
         plan.stage_length,
         len(world.limit),
@@ -76,6 +76,11 @@ def make_program(world: World, policy: Policy, budget: float, seed: int, plan: P
         world.cost_min,
         world.cost_max,
     )
+
+
+def make_program(world: World, policy: Policy, budget: float, seed: int, plan: Plan) -> Program:
+    """Say what stays the same in a run, as the kernels see it."""
+    run = run_numbers(world, policy, budget, plan)
     return Program(
         seed=np.uint64(seed),  # type: ignore[arg-type]  # kernels need the full unsigned range
         estimator=policy.estimator.kernel(run),
@@ -99,6 +104,11 @@ def refuse_policy(policy: Policy, world: World, backend: str) -> None:
         raise ValueError(
             f'policy {policy.name!r}: estimator="{policy.estimator.label}" needs a scenario whose '
             'queries have tasks, reward=fr.ByTask(...), such as fr.scenario("routerbench").'
+        )
+    if policy.estimator.needs_features and not world.reward.features.size:
+        raise ValueError(
+            f'policy {policy.name!r}: estimator="{policy.estimator.label}" needs a scenario whose '
+            'queries have features, such as fr.scenario("linear"), or "replay" with features=[...].'
         )
 
 
@@ -260,11 +270,10 @@ def _fresh_memory(task: Task, trials: int) -> Memory:
     seen[:] = np.array(estimator.first)[:, None, None]
     state = np.zeros((STATES, trials))
     state[: len(router.first)] = np.array(router.first)[:, None]
-    reading = task.policy.estimator.needs_tasks
-    tasks = len(task.program.reward.task_prob)
-    contexts = np.zeros((trials, tasks, size, 2) if reading else (0,) * 4)
-    if reading:
-        contexts[:] = estimator.first[:2]
+    run = run_numbers(task.world, task.policy, task.budget, task.plan)
+    first = task.policy.estimator.first_contexts(run, task.program.reward)
+    # Nothing for any trial where nothing is kept.
+    contexts = np.tile(first, (trials if first.size else 0, *[1] * first.ndim))
     return Memory(seen, np.zeros((size, trials)), state, contexts)
 
 

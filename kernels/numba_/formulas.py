@@ -21,6 +21,7 @@ from fastroute.kernels.formulas import (
     estimates,
     names,
     outcomes,
+    ridge,
     schedules,
     scores,
     shares,
@@ -128,7 +129,7 @@ def _read_only(array):
     return lambda array: view(array)
 
 
-for _module in (constraints, divergence, estimates, outcomes, schedules, scores, shares):
+for _module in (constraints, divergence, estimates, outcomes, ridge, schedules, scores, shares):
     for _name, _function in vars(_module).items():
         if isinstance(_function, FunctionType) and _function.__module__ == _module.__name__:
             formula(_function)

@@ -53,7 +53,8 @@ class Tables(NamedTuple):
     reward: F8  #: of the law of the rewards, [rows, N]
     cost: F8  #: of the law of the costs, [rows, N]
     tasks: F8  #: alias table: probability and alias of every task, [J, 2]
-    contexts: F8  #: observations and sum of rewards by task, [trials, J * N * 2]; written
+    contexts: F8  #: as in ``Memory``, flat for every trial; written
+    features: F8  #: of the queries, [rows, d]
 
 
 class Pass(NamedTuple):

@@ -19,7 +19,6 @@ from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, NEXT, SLOT, STEP,
 from fastroute.kernels.numba_.layout import workspace as blocks_of
 from fastroute.kernels.numba_.passes import (
     COMMON,
-    GROUP,
     NO_TABLE,
     TABLES,
     Pass,
@@ -64,7 +63,9 @@ class Round(NamedTuple):
     reward: F8
     cost: F8
     tasks: F8
+    features: F8
     seed: int
+    group: int  #: blocks that play together
 
 
 class Workspace(NamedTuple):
@@ -96,7 +97,7 @@ def compose(program: Program) -> Round:
         forced = (Pass(compile_pass(_force), (part.forced_pulls,)),)
     prepare = estimator.prepare
     if estimator.reads_queries:
-        prepare = (draw, *prepare)
+        prepare = (draw, outcomes.read_query(program.reward, program.cost), *prepare)
     law = program.reward
     tasks = np.stack([law.task_prob, law.task_alias], axis=1) if len(law.task_prob) else NO_TABLE
     return Round(
@@ -119,7 +120,9 @@ def compose(program: Program) -> Round:
         np.array(program.reward.table, order="C"),
         np.array(program.cost.table, order="C"),
         np.array(tasks, order="C"),
+        np.array(program.reward.features, order="C"),
         int(program.seed),
+        estimator.group,
     )
 
 
@@ -203,7 +206,7 @@ def run_rounds(
         Written: sums over these rounds, [trials].
     trace : i4 [stop - start, trials] or [0, 0]
         Written unless empty: the model pulled, -1 for none.
-    contexts : f8 [trials, J, N, 2]
+    contexts : f8 [trials, ...]
         As in ``Memory``; written.
 
     Returns
@@ -237,6 +240,7 @@ def _run(
         ws.blocks,
         start,
         stop,
+        round_.group,
         _addresses((due,)),
         _addresses(setting),
         _addresses(playing),
@@ -257,7 +261,7 @@ def _addresses(passes: tuple[Pass, ...]) -> Any:
 
 def _tables(round_: Round, contexts: F8) -> Tables:
     flat = contexts.reshape(len(contexts), -1) if contexts.size else NO_TABLE
-    return Tables(round_.reward, round_.cost, round_.tasks, flat)
+    return Tables(round_.reward, round_.cost, round_.tasks, flat, round_.features)
 
 
 @cache
@@ -267,8 +271,7 @@ def _play_compiled() -> Any:
     numbers = types.Array(types.float64, 1, "C")
     signature = types.int64(
         types.Array(types.float64, 2, "C"),
-        whole,
-        whole,
+        *[whole] * 3,
         *[pointers] * 4,
         numbers,
         numbers,
@@ -278,14 +281,14 @@ def _play_compiled() -> Any:
     return compile_for(signature, _play)
 
 
-def _play(ws, start, stop, due, setting, playing, places, numbers, scratch, tables, trace):
+def _play(ws, start, stop, group, due, setting, playing, places, numbers, scratch, tables, trace):
     """Play rounds: a group of blocks plays all of them before the next group."""
     trials, slots = np.int64(numbers[COMMON.trials]), np.int64(numbers[COMMON.slots])
     opened = np.int64(numbers[COMMON.opened])
     traced = trace.shape[0] > 0
     refused = -1
-    for first in range(0, ws.shape[0], GROUP):
-        last = min(first + GROUP, ws.shape[0])
+    for first in range(0, ws.shape[0], group):
+        last = min(first + group, ws.shape[0])
         for b in range(first, last):
             ws[b, LANE.sum_expected_reward : LANE.sum_no_capacity + LANES] = 0.0
         for now in range(start, stop):

@@ -28,7 +28,9 @@ def compose(program: Program) -> Round:
     """Choose the passes of a program."""
     estimator = getattr(estimators, program.estimator.kernel)(program)
     router = getattr(routers, program.router.kernel)(program, estimator)
-    read_query = () if router.held else estimator.read_query
+    read_query: tuple[Pass, ...] = ()
+    if estimator.read_query and not router.held:
+        read_query = (outcomes.read_query(program.reward, program.cost), *estimator.read_query)
     forced = program.estimator.forced_pulls
     return Round(
         (*estimator.open, *router.open),
@@ -149,7 +151,7 @@ def run_rounds(
         Written: sums over these rounds, [trials].
     trace : ndarray of int, [stop - start, trials] or [0, 0]
         Written unless empty: the model pulled, -1 for none.
-    contexts : ndarray, [trials, J, N, 2]
+    contexts : ndarray, [trials, ...]
         As in ``Memory``; trials hold views of it since the stage opened.
 
     Returns

@@ -6,6 +6,8 @@ from fastroute.policies.estimators.contextual import Contextual
 from fastroute.policies.estimators.discounted import Discounted
 from fastroute.policies.estimators.kl_ucb import KLUCB
 from fastroute.policies.estimators.learner import Bounded, Learner, resolve_gamma
+from fastroute.policies.estimators.linear import Linear
+from fastroute.policies.estimators.linear_thompson import LinearThompson
 from fastroute.policies.estimators.mean import Mean
 from fastroute.policies.estimators.pessimistic import Pessimistic
 from fastroute.policies.estimators.thompson import Thompson
@@ -22,6 +24,8 @@ __all__ = [
     "Discounted",
     "KnownMeans",
     "Learner",
+    "Linear",
+    "LinearThompson",
     "Mean",
     "Pessimistic",
     "Thompson",
@@ -31,5 +35,16 @@ __all__ = [
 #: Word in a table -> class.
 ESTIMATORS: Final[dict[str, type[Estimator]]] = {
     cls.name: cls
-    for cls in (UCB, Mean, Pessimistic, Discounted, KLUCB, Contextual, Thompson, KnownMeans)
+    for cls in (
+        UCB,
+        Mean,
+        Pessimistic,
+        Discounted,
+        KLUCB,
+        Contextual,
+        Linear,
+        Thompson,
+        LinearThompson,
+        KnownMeans,
+    )
 }
