@@ -1,7 +1,8 @@
 """The stage loop for one chunk of trials: deploy, play the rounds, keep the accounts."""
 
+import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from fastroute.solve.routing import route
 from fastroute.solve.validate import Batch
 
 F8 = NDArray[np.float64]
+
+#: Doubles in a cache line.
+_LINE: Final = 8
 
 
 class Task(NamedTuple):
@@ -273,8 +277,17 @@ def _fresh_memory(task: Task, trials: int) -> Memory:
     run = run_numbers(task.world, task.policy, task.budget, task.plan)
     first = task.policy.estimator.first_contexts(run, task.program.reward)
     # Nothing for any trial where nothing is kept.
-    contexts = np.tile(first, (trials if first.size else 0, *[1] * first.ndim))
+    contexts = _on_lines((trials if first.size else 0, *first.shape))
+    contexts[:] = first
     return Memory(seen, np.zeros((size, trials)), state, contexts)
+
+
+def _on_lines(shape: tuple[int, ...]) -> F8:
+    """Return an array that begins with a cache line, so that vectors lie in one each."""
+    size = math.prod(shape)
+    raw = np.zeros(size + _LINE)
+    start = -(raw.ctypes.data // raw.itemsize) % _LINE
+    return raw[start : start + size].reshape(shape)
 
 
 def _problem(
