@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from fastroute.checks import check_type, integer
 from fastroute.policies import Policy
 from fastroute.scenarios import Scenario
+from fastroute.scenarios.contextual import contextual_optimum
 from fastroute.scenarios.optimum import optimum, refuse_infeasible
 from fastroute.simulation.blocks import BLOCK
 from fastroute.simulation.engine import (
@@ -245,6 +246,7 @@ def _prepare(
         first_trial=first,
         names=scenario.models,
         optimum=best,
+        contextual=contextual_optimum(world, plan.pools, budget, max_deployed, best),
         program=program,
         passes=compose(policy, program, backend),
         budget=budget,

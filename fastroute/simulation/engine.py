@@ -12,6 +12,7 @@ from fastroute.kernels.types import STATES, Memory, ModelNumbers, Program, Routi
 from fastroute.policies import Choice, Policy, RunNumbers, StageProblem
 from fastroute.policies.stage import check_choice
 from fastroute.scenarios import World
+from fastroute.scenarios.contextual import Contextual
 from fastroute.scenarios.optimum import Optimum
 from fastroute.simulation.blocks import Moments, block_curves, block_models, block_stages
 from fastroute.simulation.ledger import Ledger
@@ -35,6 +36,7 @@ class Task(NamedTuple):
     first_trial: int  #: trial of the first row, where every trial has an instance of its own
     names: tuple[str, ...]  #: of the models
     optimum: Optimum
+    contextual: Contextual | None  #: None where queries have neither tasks nor features
     program: Program
     passes: Any  #: the program, compiled by the backend
     budget: float
@@ -45,6 +47,12 @@ class Task(NamedTuple):
     keep_curves: bool  #: else moments over trials
     keep_stages: bool  #: with the deployed sets; else sums over trials
     trace: bool
+
+    def contextual_of(self, pool: int) -> tuple[float, float]:
+        """Return the value of the contextual optimum of a pool, and whether it is exact."""
+        if self.contextual is None:
+            return math.nan, math.nan
+        return float(self.contextual.value[pool]), float(self.contextual.exact[pool])
 
     def instances(self, first_trial: int, trials: int) -> slice:
         """Return the rows of means of some trials; the only row where all trials share it."""
@@ -224,6 +232,7 @@ def run_chunk(
                 task.optimum.value[piece.pool, mine],
                 task.optimum.budget_price[piece.pool, mine],
                 sums,
+                task.contextual_of(piece.pool),
             )
             if piece.checkpoint >= 0:
                 ledger.record_checkpoint(piece.checkpoint)

@@ -219,4 +219,6 @@ def summary_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
         half = student_quantile(count) * se
         columns |= {"se": se, "low": mean - half, "high": mean + half}
     levels = np.quantile(values, [0.05, 0.5, 0.95], axis=1)
-    return pl.DataFrame({**columns, **dict(zip(STATISTICS[-3:], levels, strict=True))})
+    frame = pl.DataFrame({**columns, **dict(zip(STATISTICS[-3:], levels, strict=True))})
+    # Of columns that are null in this world.
+    return frame.fill_nan(None)

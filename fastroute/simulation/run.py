@@ -93,7 +93,9 @@ class Run:
         """One row per trial: regret and its parts, reward, cost, violations, diagnostics."""
         import polars as pl
 
-        return pl.DataFrame(self.finals)
+        return pl.DataFrame(
+            [pl.Series(name, x, nan_to_null=True) for name, x in self.finals.items()]
+        )
 
     @cached_property
     def curves(self) -> "pl.DataFrame":
