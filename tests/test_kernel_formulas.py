@@ -18,6 +18,7 @@ from fastroute.kernels.formulas import (
     estimates,
     names,
     outcomes,
+    ridge,
     schedules,
     scores,
     shares,
@@ -25,7 +26,7 @@ from fastroute.kernels.formulas import (
 from fastroute.kernels.numba_.formulas import formula
 from fastroute.kernels.ref import formulas as plain
 
-MODULES = (constraints, estimates, outcomes, schedules, scores, shares)
+MODULES = (constraints, estimates, outcomes, ridge, schedules, scores, shares)
 #: Rows of a table.
 SIZE = 400
 
@@ -116,6 +117,15 @@ ARGUMENTS: dict[Callable[..., Any], Draw] = {
     outcomes.uniform_cost: lambda rng: (unit(rng), costs(rng)),
     outcomes.always: lambda rng: (unit(rng), costs(rng)),
     outcomes.aliased: lambda rng: (unit(rng), rounds(rng), unit(rng), rounds(rng)),
+    ridge.ridge_upper: lambda rng: (
+        signed(rng),
+        signed(rng),
+        counts(rng),
+        float(rng.choice([-0.4, 0.0, 0.5, 30.0])),
+        float(rng.choice([0.0, 1.0, 5.0])),
+    ),
+    ridge.ridge_inverse: lambda rng: (signed(rng), signed(rng), signed(rng), unit(rng)),
+    ridge.ridge_theta: lambda rng: (signed(rng), signed(rng), signed(rng), unit(rng)),
     schedules.at_intervals: lambda rng: (rounds(rng), int(rng.choice([1, 2, 7]))),
     schedules.once: lambda rng: (rounds(rng), float(rng.choice([0.0, 5.0]))),
     schedules.doubling: lambda rng: (rounds(rng), int(rng.choice([0, 1, 3, 5]))),
