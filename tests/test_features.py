@@ -259,12 +259,20 @@ def test_dropped_queries_take_their_features_along() -> None:
         ({}, ["score"], "finds column 'score', which is no feature"),
         ({}, ["*"], "which is no feature"),
         ({"emb_0": pl.lit("a")}, ["emb_*"], "column 'emb_0' holds 'a' in row 1"),
-        ({"emb_0": pl.lit(float("nan"))}, ["emb_*"], "column 'emb_0' has no finite number in row 1"),
+        (
+            {"emb_0": pl.lit(float("nan"))},
+            ["emb_*"],
+            "column 'emb_0' has no finite number in row 1",
+        ),
         ({"emb_0": pl.lit(None)}, ["emb_*"], "has no finite number"),
         ({"emb_0": pl.lit(float("inf"))}, ["emb_*"], "has no finite number"),
         ({"emb_0": pl.concat_list("cost")}, ["emb_*"], "convert it to numbers"),
         ({"emb_0": pl.col("cost")}, ["emb_*"], "the features of query 'q0' differ"),
-        ({f"x{k}": pl.lit(1.0) for k in range(64)}, ["x*"], "finds 64 columns and the constant one"),
+        (
+            {f"x{k}": pl.lit(1.0) for k in range(64)},
+            ["x*"],
+            "finds 64 columns and the constant one",
+        ),
     ],
 )
 def test_what_is_no_feature_is_refused(columns: Any, features: Any, words: str) -> None:

@@ -201,6 +201,13 @@ def student_quantile(count: int) -> float:
     return float(stdtrit(count - 1, 0.975))
 
 
+def trials_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
+    """One row per trial; null where a column has no number in this world."""
+    import polars as pl
+
+    return pl.DataFrame(finals).fill_nan(None)
+
+
 def summary_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
     """Mean, standard error, 95 % Student interval and quantiles of every column of `finals`."""
     import polars as pl

@@ -97,10 +97,7 @@ def to_parquet(accounts: Accounts, about: Mapping[str, Any] | None = None) -> by
         for name, values in zip(_SKETCH, accounts.curves.sketch, strict=True):
             lists[name] = [values]
     # All columns at once: to add or to lengthen one later takes as long as to write a small shard.
-    series = [
-        pl.Series(name, values, nan_to_null=name in accounts.finals)
-        for name, values in columns.items()
-    ]
+    series = [pl.Series(name, values) for name, values in columns.items()]
     for name, rows in lists.items():
         entries = [pl.Series(row) for row in rows]
         padded = [*entries, *[None] * (count - len(entries))]

@@ -50,7 +50,9 @@ def by_task(law: Outcome) -> Value:
 
 def by_row(law: Outcome) -> Value:
     """1 with the mean of the query's row as probability, else 0."""
-    return lambda trial, u, mean, now: 1.0 if u < _entry(trial, law, row_of(trial, law, now)) else 0.0
+    return lambda trial, u, mean, now: (
+        1.0 if u < _entry(trial, law, row_of(trial, law, now)) else 0.0
+    )
 
 
 def replay(law: Outcome) -> Value:
