@@ -1,4 +1,4 @@
-"""Queries with features: ridge updates, trajectories, the scenario `linear`, `replay` with features."""
+"""Queries with features: ridge updates, trajectories, `linear`, `replay` with features."""
 
 import math
 import re
@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 import fastroute as fr
+from fastroute.kernels import codes
 from fastroute.kernels.normal import normal
 from fastroute.kernels.numba_.compile import compiled
 from fastroute.kernels.numba_.ridge import _follow
 from fastroute.kernels.ref.estimators import learn_ridge
 from fastroute.kernels.ref.rng import uniforms
-from fastroute.kernels import codes
 from fastroute.scenarios import SCENARIOS, save_scenario
 
 DATES = {"new": "2024-06-01", "old": "2023-01-01", "mid": "2023-05-01"}

@@ -48,8 +48,8 @@ def world_of(kind: str, seed: int) -> Any:
     cost = draw.uniform(0.1, 2.0, models)
     rows = int(draw.integers(2, 12))
     if kind == "tasks":
-        law = fr.ByTask(draw.random(rows), draw.random((rows, models)))
-        return fr.Scenario(None, cost, limit, reward=law)
+        tasks = fr.ByTask(draw.random(rows), draw.random((rows, models)))
+        return fr.Scenario(None, cost, limit, reward=tasks)
     if kind == "features":
         law = fr.ByFeatures(draw.random((rows, 3)), draw.normal(size=(models, 3)))
         return fr.Scenario(None, cost, limit, reward=law)
@@ -110,7 +110,7 @@ def test_columns_by_hand() -> None:
     np.testing.assert_allclose(
         captured.to_numpy(), -run.trials["regret"].to_numpy() / 5_000 / 0.4, atol=1e-9
     )
-    assert 0.8 < captured.mean() < 1.0
+    assert ((captured > 0.8) & (captured < 1.0)).all()
     assert (run.trials["contextual_exact"] == 1.0).all()
     assert run.summary().filter(quantity="captured")["mean"][0] == pytest.approx(captured.mean())
 

@@ -236,7 +236,7 @@ def _mix(
             _Point(
                 float(queries.weight @ queries.reward[rows, choice]),
                 float(queries.weight @ queries.cost[rows, choice]),
-                np.bincount(choice, queries.weight, len(limit)),
+                np.bincount(choice, queries.weight, len(limit)).astype(np.float64),
             )
         )
         add(points[-1])

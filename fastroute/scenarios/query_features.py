@@ -79,8 +79,8 @@ def read_features(
     lost = wanted.join(found, on="query", how="anti", maintain_order="left")
     if lost.height:
         raise ValueError(
-            f"{field}: query {checks.quoted(lost['query'][0])} has no row, so that its features are "
-            "not known; add it, or drop its outcomes"
+            f"{field}: query {checks.quoted(lost['query'][0])} has no row, so that its features "
+            "are not known; add it, or drop its outcomes"
         )
     table = joined.drop("query").to_numpy().astype(np.float64).reshape(len(names), len(chosen))
     return np.column_stack([np.ones(len(names)), table]) if intercept else table

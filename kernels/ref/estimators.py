@@ -114,7 +114,7 @@ def sampled_by_features(program: Program) -> EstimatorPasses:
 
 
 def _by_ridge(program: Program, look_up: Pass) -> EstimatorPasses:
-    """Passes of an estimator that regresses rewards on the features of queries."""
+    """Return the passes of an estimator that regresses rewards on the features of queries."""
     law = program.reward
 
     def note(trial: Trial, now: int) -> None:

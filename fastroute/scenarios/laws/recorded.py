@@ -79,8 +79,7 @@ class Recorded:
             and self.order == other.order
             and np.array_equal(self.score, other.score)
             and np.array_equal(self.cost, other.cost)
-            and (self.features is None) == (other.features is None)
-            and (self.features is None or np.array_equal(self.features, other.features))
+            and np.array_equal(padded(self.features), padded(other.features))
         )
 
     def __hash__(self) -> int:
