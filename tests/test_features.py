@@ -17,6 +17,7 @@ from fastroute.kernels.numba_.ridge import _follow
 from fastroute.kernels.ref.estimators import learn_ridge
 from fastroute.kernels.ref.rng import uniforms
 from fastroute.scenarios import SCENARIOS, save_scenario
+from fastroute.study.build import with_full_paths
 
 DATES = {"new": "2024-06-01", "old": "2023-01-01", "mid": "2023-05-01"}
 DOCS = Path(__file__).parent.parent / "docs"
@@ -310,3 +311,10 @@ def test_thompson_draws_one_normal_number_a_model() -> None:
     # theta is 0 at first, so that U is the larger the larger the draw is, and ||x|| is 1.
     upper = np.clip([0.2 * float(normal(np.array(u))) for u in words[:3]], 0.0, 1.0)
     assert run.picks[0, 0] == deployed[int(np.argmax(upper))]
+
+
+def test_studies_know_tables_of_queries_from_anywhere(tmp_path: Path) -> None:
+    options = {"outcomes": "o.csv", "models": "m.csv", "queries": "q.csv", "features": ["emb_*"]}
+    full = with_full_paths("replay", options, tmp_path)
+    assert full["queries"] == str(tmp_path / "q.csv")
+    assert full["features"] == ["emb_*"]
