@@ -71,7 +71,7 @@ def _program(models: int) -> Program:
         cost_min=0.0,
         cost_max=_COST_MAX,
     )
-    none, no_tasks = NO_TABLE, (np.zeros(0), np.zeros(0, np.int64))
+    none, no_tasks = NO_TABLE, (np.zeros(0), np.zeros(0, np.int64), NO_TABLE)
     return Program(
         seed=0,
         estimator=UCB().kernel(run),

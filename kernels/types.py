@@ -15,7 +15,12 @@ ModelNumbers = NDArray[np.signedinteger[Any]]
 STATES: Final = 8
 #: Numbers that an estimator may keep for each model: observations, sum of rewards, sum of costs,
 #: and others of its own.
-STATISTICS: Final = 6
+STATISTICS: Final = 8
+#: Features come in blocks of so many, and sums over them have so many parts: the sum of every
+#: eighth term first, then that of the eight sums.
+FEATURE_BLOCK: Final = 8
+#: Features that a query may have.
+MOST_FEATURES: Final = 64
 
 Formula = Callable[..., Any]
 
@@ -57,13 +62,18 @@ class Outcome(NamedTuple):
     """Law of the rewards or of the costs, as the kernels see it."""
 
     #: Function of each room's ``outcomes`` that makes its pass: "elementwise", "atoms", "by_task",
-    #: "replay" or "replay_in_order".
+    #: "by_row", "replay" or "replay_in_order".
     kernel: str
     draw: Formula | None  #: formula of an elementwise law: (uniform, mean, *parameters) -> value
     parameters: tuple[float, ...]
-    table: F8  #: atoms [S, N], means of the tasks [J, N], recorded outcomes [Q, N]; [0, 0] if none
+    #: Atoms [S, N], means of the tasks [J, N] or of the rows [Q, N], recorded outcomes [Q, N];
+    #: [0, 0] if none.
+    table: F8
     task_prob: F8  #: alias table of the tasks, [J]; [0] if none
     task_alias: I8  #: [J]
+    #: Features of the query of every row of the table, [Q, d], with columns of zeros up to a
+    #: multiple of ``FEATURE_BLOCK``; [0, 0] if none.
+    features: F8
 
 
 class Delay(NamedTuple):
@@ -118,8 +128,9 @@ class Memory(NamedTuple):
     seen: F8
     plays: F8  #: rounds in which the model was pulled, [N, trials]
     state: F8  #: what the router keeps from round to round, [STATES, trials]
-    #: Observations and sum of rewards of every model on the queries of every task,
-    #: [trials, J, N, 2]; [0, 0, 0, 0] unless the estimator reads tasks.
+    #: What an estimator that reads queries keeps, [trials, ...]: observations and sum of rewards of
+    #: every model on the queries of every task, [J, N, 2], or the rows of P and theta of every
+    #: model, [N, d + 1, d]; [0, 0, 0, 0] for one that does not.
     contexts: F8
     #: Outcomes that are yet to be learnt, as the backend's ``pending`` makes them; None where
     #: every outcome is learnt in its own round.

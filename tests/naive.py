@@ -346,7 +346,7 @@ CHANGING_WORLDS: dict[str, Callable[[], SmallWorld]] = {
 }
 
 #: Policies that run in any world; the others need queries with tasks.
-ANYWHERE = tuple(name for name in POLICIES if not policy(name).estimator.needs_tasks)
+ANYWHERE = tuple(name for name in POLICIES if not policy(name).estimator.reads_queries)
 
 
 def can_play(name: str, world: str) -> bool:

@@ -19,6 +19,7 @@ from fastroute.kernels.formulas import (
     estimates,
     names,
     outcomes,
+    ridge,
     schedules,
     scores,
     shares,
@@ -33,6 +34,7 @@ MODULES = (
     divergence,
     estimates,
     outcomes,
+    ridge,
     schedules,
     scores,
     shares,
@@ -111,6 +113,16 @@ def with_block(rng: np.random.Generator) -> tuple[Any, ...]:
     return count, reward, cost, newest, reward * share, cost * share
 
 
+def with_squares_apart(rng: np.random.Generator) -> tuple[Any, ...]:
+    return (*with_squares(rng), counts(rng))
+
+
+def with_blocks_apart(rng: np.random.Generator) -> tuple[Any, ...]:
+    count, reward, _, newest, new_reward, _ = with_block(rng)
+    cost_count, _, cost, new_costs, _, new_cost = with_block(rng)
+    return count, reward, cost, newest, new_reward, new_cost, cost_count, new_costs
+
+
 def of_test(rng: np.random.Generator) -> tuple[float, ...]:
     """Parameters of a block, a level and what a model begins with."""
     block, level = float(rng.choice([1.0, 2.0, 8.0])), float(rng.choice([1e-4, 1.0, 30.0]))
@@ -149,6 +161,8 @@ ARGUMENTS: dict[Callable[..., Any], Draw] = {
     divergence.first_bound: lambda rng: (unit(rng), positive(rng), unit(rng), costs(rng)),
     divergence.divergence_bounds: lambda rng: (seen(rng), *of_level(rng)),
     divergence.divergence_interval: lambda rng: (seen(rng), *of_level(rng)),
+    divergence.divergence_bounds_apart: lambda rng: (seen_apart(rng), *of_level(rng)),
+    divergence.divergence_interval_apart: lambda rng: (seen_apart(rng), *of_level(rng)),
     divergence.wider_side: lambda rng: (unit(rng), unit(rng)),
     divergence.means: lambda rng: (signed(rng), signed(rng)),
     estimates.radius: lambda rng: (unit(rng), 1.0 / (counts(rng) + 1.0), of_radius(rng)[0]),
@@ -185,6 +199,15 @@ ARGUMENTS: dict[Callable[..., Any], Draw] = {
     outcomes.uniform_cost: lambda rng: (unit(rng), costs(rng)),
     outcomes.always: lambda rng: (unit(rng), costs(rng)),
     outcomes.aliased: lambda rng: (unit(rng), rounds(rng), unit(rng), rounds(rng)),
+    ridge.ridge_upper: lambda rng: (
+        signed(rng),
+        signed(rng),
+        counts(rng),
+        float(rng.choice([-0.4, 0.0, 0.5, 30.0])),
+        float(rng.choice([0.0, 1.0, 5.0])),
+    ),
+    ridge.ridge_inverse: lambda rng: (signed(rng), signed(rng), signed(rng), unit(rng)),
+    ridge.ridge_theta: lambda rng: (signed(rng), signed(rng), signed(rng), unit(rng)),
     schedules.at_intervals: lambda rng: (rounds(rng), int(rng.choice([1, 2, 7]))),
     schedules.once: lambda rng: (rounds(rng), float(rng.choice([0.0, 5.0]))),
     schedules.doubling: lambda rng: (rounds(rng), int(rng.choice([0, 1, 3, 5]))),
@@ -219,6 +242,10 @@ ARGUMENTS: dict[Callable[..., Any], Draw] = {
     spread.squared_observation: lambda rng: (with_squares(rng), unit(rng), costs(rng)),
     spread.spread_bounds: lambda rng: (with_squares(rng), *of_level(rng)),
     spread.spread_interval: lambda rng: (with_squares(rng), *of_level(rng)),
+    spread.squared_reward: lambda rng: (with_squares_apart(rng), unit(rng)),
+    spread.squared_cost: lambda rng: (with_squares_apart(rng), costs(rng)),
+    spread.spread_bounds_apart: lambda rng: (with_squares_apart(rng), *of_level(rng)),
+    spread.spread_interval_apart: lambda rng: (with_squares_apart(rng), *of_level(rng)),
     spread.half_width: lambda rng: (
         unit(rng),
         counts(rng),
@@ -233,6 +260,15 @@ ARGUMENTS: dict[Callable[..., Any], Draw] = {
         *of_test(rng)[:6],
     ),
     windows.tested_observation: lambda rng: (with_block(rng), unit(rng), costs(rng), *of_test(rng)),
+    windows.windowed_reward: lambda rng: (with_blocks_apart(rng), unit(rng), *of_test(rng)[:6]),
+    windows.windowed_cost: lambda rng: (with_blocks_apart(rng), costs(rng), *of_test(rng)[:6]),
+    windows.tested_reward: lambda rng: (with_blocks_apart(rng), unit(rng), *of_test(rng)),
+    windows.tested_cost: lambda rng: (with_blocks_apart(rng), costs(rng), *of_test(rng)),
+    windows.of_rewards: lambda rng: (with_blocks_apart(rng), costs(rng)),
+    windows.of_costs: lambda rng: (with_blocks_apart(rng), unit(rng)),
+    windows.joined: lambda rng: (with_block(rng), with_block(rng)),
+    windows.window_bounds_apart: lambda rng: (with_blocks_apart(rng), *of_radius(rng)),
+    windows.window_interval_apart: lambda rng: (with_blocks_apart(rng), *of_radius(rng)),
     windows.added: lambda rng: (with_block(rng), unit(rng), costs(rng)),
     windows.distance: lambda rng: (signed(rng), unit(rng), signed(rng), unit(rng)),
 }

@@ -15,6 +15,7 @@ from fastroute.kernels.formulas import names
 from fastroute.kernels.numba_ import vectors
 from fastroute.kernels.numba_.formulas import formula
 from fastroute.kernels.numba_.vectors import VECTOR, WIDE, ZERO
+from fastroute.kernels.types import STATISTICS
 from test_kernel_formulas import ARGUMENTS, UNUSUAL, WHOLE, one_by_one
 
 COMPILE: Any = njit(error_model="numpy")
@@ -234,7 +235,7 @@ def test_formulas_give_the_same_to_the_bit(function: Callable[..., Any]) -> None
 
     arguments = _as_floats(ARGUMENTS[function](np.random.default_rng(11)))
     expected = one_by_one(function, arguments)
-    out = np.zeros((4, len(expected)))
+    out = np.zeros((STATISTICS, len(expected)))
     play(arguments, out)
     found = out[: expected.shape[1]].T if expected.ndim == 2 else out[0]
     np.testing.assert_array_equal(found, expected)

@@ -46,6 +46,9 @@ OTHERS: dict[str, Any] = {
     "smoothing": 0.5,
     "ceiling": 2.0,
     "resolve_every": 7,
+    "beta": 0.75,
+    "ridge": 2.0,
+    "deviation": 0.75,
 }
 RUN = RunNumbers(8_000, 400, 6, 0.5, 0.125, 2.0)
 SETTINGS: dict[str, Any] = {"horizon": 200, "budget": 1.0, "max_deployed": 3, "stages": 5}
@@ -77,7 +80,7 @@ def test_a_part_has_a_file_and_a_public_name(cls: Any) -> None:
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: f"{cls.kind}-{cls.name}")
 def test_an_option_goes_to_the_part_that_has_it(cls: Any) -> None:
     options = {option: OTHERS[option] for option in cls.model_fields}
-    if cls.kind == "estimator" and cls.needs_tasks:
+    if cls.kind == "estimator" and (cls.needs_tasks or cls.needs_features):
         options.pop("resolve_every", None)
     made = fr.policy("stageroute", **{cls.kind: cls.name}, **options)
     assert getattr(made, cls.kind) == cls(**options)

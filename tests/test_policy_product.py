@@ -14,6 +14,11 @@ from fastroute.simulation.engine import run_chunk
 from fastroute.simulation.settings import Settings
 
 PRODUCT = list(itertools.product(sorted(ESTIMATORS), DEPLOYERS, ROUTERS))
+TASKS = fr.ByTask(weight=[0.7, 0.3], mean=[[0.3, 0.5, 0.7, 0.8, 0.9], [0.7, 0.6, 0.5, 0.4, 0.6]])
+FEATURES = fr.ByFeatures(
+    features=[[1.0, 0.0], [1.0, 0.5], [1.0, -0.5]],
+    theta=[[0.4, 0.4], [0.5, 0.2], [0.6, 0.0], [0.7, -0.2], [0.8, -0.4]],
+)
 
 
 def play(parts: tuple[str, str, str], backend: str = "numba", **settings: Any) -> Run:
@@ -24,9 +29,7 @@ def play(parts: tuple[str, str, str], backend: str = "numba", **settings: Any) -
         limit=[0.6, 0.5, 0.7, 0.4, 0.6],
         arrival=[0, 0, 0, 0, 31],
         retirement=[None, 62, None, None, None],
-        reward=fr.ByTask(
-            weight=[0.7, 0.3], mean=[[0.3, 0.5, 0.7, 0.8, 0.9], [0.7, 0.6, 0.5, 0.4, 0.6]]
-        ),
+        reward=FEATURES if ESTIMATORS[estimator].needs_features else TASKS,
     )
     policy = Policy(estimator=estimator, deployer=deployer, router=router)
     given: dict[str, Any] = {"horizon": 120, "budget": 0.8, "max_deployed": 3, "stages": 5}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import fastroute as fr
 from fastroute.kernels.formulas import estimates
 from fastroute.policies import Policy
+from fastroute.policies.part import RunNumbers
 from fastroute.scenarios import Scenario
 from fastroute.scenarios.feedback import Feedback, delay_of, delay_table
 from fastroute.simulation import Run, api
@@ -40,6 +41,12 @@ POLICIES: dict[str, Policy] = {
     "elimination": fr.policy("elimination"),
     "epsilon_greedy": fr.policy("epsilon_greedy"),
     "drift_plus_penalty": fr.policy("drift_plus_penalty", gamma=0.05),
+    "kl_ucb": fr.policy("stageroute", estimator="kl_ucb"),
+    "bernstein": fr.policy("stageroute", estimator="bernstein"),
+    "sliding_window": fr.policy("stageroute", estimator="sliding_window", window=8, gamma=0.05),
+    "change_detector": fr.policy(
+        "stageroute", estimator="change_detector", window=4, threshold=0.2, gamma=0.05
+    ),
     "least_pulled": fr.policy("stageroute", deployer="least_pulled"),
 }
 SETTING: dict[str, Any] = {"horizon": 240, "budget": 0.8, "max_deployed": 4, "stages": 6}
@@ -90,7 +97,8 @@ def test_without_delay_and_with_all_feedback_nothing_changes(backend: str) -> No
         assert_same_bits(mine, run(plain, POLICIES["stageroute"], backend, **SETTING))
 
 
-@pytest.mark.parametrize("policy", [p for p in POLICIES if p != "forced"])
+# Pulls are forced by another count, and alarms forget rewards and costs apart.
+@pytest.mark.parametrize("policy", sorted(POLICIES.keys() - {"forced", "change_detector"}))
 def test_counting_apart_changes_nothing_where_all_is_learnt_at_once(policy: str) -> None:
     # Uniform numbers are multiples of 2**-32 below 1: every reward is learnt.
     late = world(feedback=1.0 - 2.0**-33)
@@ -360,3 +368,41 @@ def test_the_example_of_the_page(root: Path) -> None:
     names: dict[str, Any] = {}
     exec(source[1], names)
     assert names["late"].finals["regret"].mean() > names["at_once"].finals["regret"].mean()
+
+
+# --- Rewards and costs apart ------------------------------------------------------------------
+
+
+def test_a_change_of_costs_forgets_no_rewards_where_they_are_learnt_apart() -> None:
+    kernel = fr.ChangeDetector(window=8, threshold=0.5).kernel(
+        RunNumbers(1_000, 100, 5, 0.8, 0.1, 2.0), apart=True
+    )
+    assert kernel.observe_reward is not None
+    assert kernel.observe_cost is not None
+    seen = kernel.first
+    for now in range(40):
+        seen = kernel.observe_reward(seen, 0.5, *kernel.parameters)
+        seen = kernel.observe_cost(seen, 0.1 if now < 20 else 2.0, *kernel.parameters)
+    assert seen[0] == 40.0
+    assert seen[6] < 40.0
+    assert seen[2] / seen[6] == pytest.approx(2.0)
+
+
+# --- Changes meanwhile ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["stageroute", "pacer"])
+def test_outcomes_of_before_a_change_are_learnt_after_it(policy: str) -> None:
+    changes = [
+        fr.Change("model-2", at=100, reward=0.1, cost=0.2),
+        fr.Change("model-6", at=120, cost_factor=0.5, over=60, steps=4),
+        fr.Outage("model-3", 130, 170),
+    ]
+    scenario = world(changes=changes, **WORLDS["both drawn"])
+    mine = assert_same(scenario, POLICIES[policy], **SETTING, seed=4)
+    calm = run(scenario.with_changes(severity=0.0), POLICIES[policy], "numba", **SETTING, seed=4)
+    plain = run(world(**WORLDS["both drawn"]), POLICIES[policy], "numba", **SETTING, seed=4)
+    assert_same_bits(calm, plain)
+    # Nothing of the changes is known before the first of them.
+    np.testing.assert_array_equal(mine.picks[:, :100], plain.picks[:, :100])
+    assert (mine.picks != plain.picks).any()

@@ -8,12 +8,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer
 from pydantic_core import to_jsonable_python
 
 from fastroute.kernels.formulas.estimates import count_observation
 from fastroute.kernels.types import F8 as Array
-from fastroute.kernels.types import EstimatorKernel, Formula, RouterKernel
+from fastroute.kernels.types import EstimatorKernel, Formula, Outcome, RouterKernel
 from fastroute.policies.apart import counts_apart
 from fastroute.policies.check import check_estimator, check_router
 from fastroute.policies.stage import Choice, Mask, StageProblem
@@ -28,8 +29,8 @@ EvenRounds = Annotated[int, Field(ge=2, lt=2**32, multiple_of=2)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 #: A number above 0 and below infinity.
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-#: A weight, 0 included.
-Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+#: A number from 0 on and below infinity.
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 _PACKAGE: Final = f"{__name__.rpartition('.')[0]}."
 
@@ -261,6 +262,8 @@ class Estimator(Part):
     needs_tasks : bool
         Class variable: whether it reads the task of every query, so that the scenario must have
         tasks, and the router must decide every round.
+    needs_features : bool
+        Class variable: the same for the features of every query.
     learns_late : bool
         Class variable: whether it can learn what a query brought in a later round.
     passes : str
@@ -283,6 +286,7 @@ class Estimator(Part):
 
     kind: ClassVar[str] = "estimator"
     needs_tasks: ClassVar[bool] = False
+    needs_features: ClassVar[bool] = False
     learns_late: ClassVar[bool] = True
     passes: ClassVar[str] = "elementwise"
     forgets: ClassVar[bool] = False
@@ -322,6 +326,23 @@ class Estimator(Part):
         """Return what is seen of a model at first: count, sums of rewards and costs, and others."""
         del run
         return 0.0, 0.0, 0.0
+
+    @property
+    def reads_queries(self) -> bool:
+        """Whether it looks at every query, so that the router must decide every round."""
+        return self.needs_tasks or self.needs_features
+
+    def first_contexts(self, run: RunNumbers, queries: Outcome) -> Array:
+        """Return what is kept of the queries of a trial at first; an empty array for nothing.
+
+        Parameters
+        ----------
+        run : RunNumbers
+        queries : Outcome
+            Law of the rewards, which says what queries there are.
+        """
+        del run, queries
+        return np.zeros((0, 0, 0))
 
     def bounds_of_all(
         self,

@@ -69,7 +69,7 @@ class Policy(BaseModel):
     @model_validator(mode="after")
     def _validate_resolve_every(self) -> Self:
         every = getattr(self.router, "resolve_every", 1)
-        if self.estimator.needs_tasks and every != 1:
+        if self.estimator.reads_queries and every != 1:
             raise ValueError(
                 f'estimator="{self.estimator.label}" reads every query, but resolve_every='
                 f"{every}; leave resolve_every at 1"

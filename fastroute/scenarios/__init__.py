@@ -7,6 +7,7 @@ from fastroute.scenarios.feedback import EquallyLikelyDelays, GeometricDelay
 from fastroute.scenarios.laws import (
     Bernoulli,
     Beta,
+    ByFeatures,
     ByTask,
     CostLaw,
     FixedCost,
@@ -24,6 +25,7 @@ __all__ = [
     "SCENARIOS",
     "Bernoulli",
     "Beta",
+    "ByFeatures",
     "ByTask",
     "Calendar",
     "Change",

@@ -112,7 +112,7 @@ class Scenario:
         the costs. A law without an upper end is truncated at ``c_max``.
     reward : RewardLaw, str or mapping, optional
         Law of a reward around its mean: :class:`Bernoulli` (the default), :class:`Beta`,
-        :class:`ByTask` or one of your own; or its name, with parameters
+        :class:`ByTask`, :class:`ByFeatures` or one of your own; or its name, with parameters
         ``{"name": "beta", "concentration": 5}``.
     cost : CostLaw, str or mapping, optional
         Law of a cost around its mean: :class:`UniformCost` (the default), :class:`FixedCost`,

@@ -314,7 +314,7 @@ def list_data() -> list[DataSource]:
                 available=True,
                 remedy="",
             )
-            for name in ("static", "minimax", "discovery", "random")
+            for name in ("static", "minimax", "discovery", "random", "linear")
         ),
         DataSource(
             scenario="saved",

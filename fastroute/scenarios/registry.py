@@ -10,6 +10,7 @@ from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.changes import Event
 from fastroute.scenarios.discovery import discovery
 from fastroute.scenarios.feedback import FEEDBACK_OPTIONS
+from fastroute.scenarios.linear import linear
 from fastroute.scenarios.means import means
 from fastroute.scenarios.minimax import minimax
 from fastroute.scenarios.paretobandit import paretobandit
@@ -33,6 +34,7 @@ SCENARIOS: Final[dict[str, Callable[..., Scenario]]] = {
     "minimax": minimax,
     "discovery": discovery,
     "random": random_instances,
+    "linear": linear,
     "saved": saved,
 }
 """Builder of each registered scenario; its arguments are the scenario's options."""

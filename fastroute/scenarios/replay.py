@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from fastroute import checks
 from fastroute.scenarios.arrivals import arrivals_by_release, release_calendar, release_order
 from fastroute.scenarios.base import Scenario
+from fastroute.scenarios.frames import Frame
 from fastroute.scenarios.laws import Recorded
 from fastroute.scenarios.problems import find_problems, missing_remedies, refuse
+from fastroute.scenarios.query_features import read_features
 from fastroute.scenarios.tables import (
     ModelTable,
     Outcomes,
@@ -38,6 +40,9 @@ def replay(
     tasks: str | Sequence[str] | None = None,
     exclude: str | Sequence[str] | None = None,
     order: Literal["iid", "table"] = "iid",
+    features: str | Sequence[str] | None = None,
+    queries: "Frame | None" = None,
+    intercept: bool = True,
     limit: float = 0.4,
     initial: int = 5,
     spread: float = 0.8,
@@ -73,6 +78,13 @@ def replay(
         Models to leave out, with all their outcomes.
     order : {"iid", "table"}
         Draw queries with replacement, or in the order of their first row, again and again.
+    features : str or sequence of str, optional
+        Columns that hold features of the query, or patterns such as ``"emb_*"``: numbers, the same
+        in every row of a query. At most 64 with the constant one.
+    queries : str, Path, frame, array, mapping or sequence, optional
+        A table of queries with these columns; default the outcomes.
+    intercept : bool
+        Put a feature that is always 1 in front of the others.
     limit : float
         Throughput limit of every model, in (0, 1].
     initial : int
@@ -125,7 +137,12 @@ def replay(
     dates = {m: r.day for m, r in released.items() if r.day is not None and m in recorded}
     listed = list(dates)
     names = [listed[index] for index in release_order(list(dates.values()))]
-    score, cost, dropped = _matrices(table.frame, names)
+    score, cost, kept, dropped = _matrices(table.frame, names)
+    about = None
+    if features is not None:
+        about = _features(outcomes, queries, features, kept, columns, intercept)
+    elif queries is not None:
+        raise ValueError("queries without features; name the columns, features=[...]")
     source = f" from {Path(outcomes).name}" if isinstance(outcomes, str | Path) else ""
     note = f"recorded outcomes of {score.shape[0]} queries{source}{dropped}"
     return Scenario(
@@ -137,12 +154,30 @@ def replay(
         calendar=release_calendar(
             [dates[model] for model in names], initial=initial, spread=spread
         ),
-        outcomes=Recorded(score, cost, order),
+        outcomes=Recorded(score, cost, order, about),
         models=names,
         name=name,
         note=note,
         cost_unit=cost_unit,
     )
+
+
+def _features(
+    outcomes: Outcomes,
+    queries: "Frame | None",
+    features: str | Sequence[str],
+    kept: Sequence[str],
+    columns: Mapping[str, str] | None,
+    intercept: bool,
+) -> NDArray[np.float64]:
+    """Return the features of the queries that are replayed."""
+    if queries is None and is_pickle(outcomes):
+        raise ValueError(
+            f"features={features!r}: a RouterBench pickle has none; pass a table of queries that "
+            "has, queries=..."
+        )
+    field, source = ("outcomes", outcomes) if queries is None else ("queries", queries)
+    return read_features(field, source, features, kept, columns, intercept)
 
 
 def _released(outcomes: Outcomes, models: "ModelTable | None") -> Mapping[str, Release]:
@@ -162,8 +197,8 @@ def _released(outcomes: Outcomes, models: "ModelTable | None") -> Mapping[str, R
 
 def _matrices(
     table: "pl.DataFrame", names: Sequence[str]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
-    """Return scores and costs [Q, N] of the complete queries, and what to note of the others."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str], str]:
+    """Return scores and costs [Q, N] of the complete queries, these, and what to note of others."""
     import polars as pl
 
     cells = table.group_by("query", "model", maintain_order=True).agg(
@@ -188,11 +223,12 @@ def _matrices(
             f"model; {'; or '.join(remedies)}"
         )
     score, cost = matrices[:, complete]
+    whole = queries.filter(complete)["query"].to_list()
     if complete.all():
-        return score, cost, ""
+        return score, cost, whole, ""
     note = f"; {int((~complete).sum())} queries with a missing cell dropped"
     kept = queries.filter(complete)["task"]
     lost = [task for task in queries["task"].unique(maintain_order=True) if task not in set(kept)]
     if lost:
         note += f", and with them every query of task {checks.first_names(lost)}"
-    return score, cost, note
+    return score, cost, whole, note

@@ -181,7 +181,8 @@ def _parts(scenario: Scenario) -> tuple[dict[str, NDArray[Any]], str]:
 
 def _law_table(law: RewardLaw | CostLaw | Recorded | None) -> dict[str, Any] | None:
     if isinstance(law, Recorded):
-        return {"score": law.score, "cost": law.cost, "order": law.order}
+        table = {"score": law.score, "cost": law.cost, "order": law.order}
+        return table if law.features is None else {**table, "features": law.features}
     return None if law is None else law_table(law)
 
 

@@ -15,6 +15,7 @@ from fastroute.checks import check_type, integer
 from fastroute.kernels.types import pending_bytes
 from fastroute.policies import Policy
 from fastroute.scenarios import Scenario, World
+from fastroute.scenarios.contextual import contextual_optimum
 from fastroute.scenarios.optimum import optimum, refuse_infeasible
 from fastroute.simulation.blocks import BLOCK
 from fastroute.simulation.engine import (
@@ -252,6 +253,7 @@ def _prepare(
         first_trial=first,
         names=scenario.models,
         optimum=best,
+        contextual=contextual_optimum(world, plan.pools, budget, max_deployed, best, plan.regimes),
         programs=programs,
         passes=compose(policy, programs, backend),
         budget=budget,

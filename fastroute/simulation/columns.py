@@ -221,6 +221,33 @@ TRIAL_COLUMNS: Final = (
         Reduce.NONE,
         lambda book: book.deployments * book.deploy_cost,
     ),
+    Column(
+        "contextual_value",
+        np.float64,
+        _REWARD,
+        "mean value of the contextual optimum, which looks at every query; null where queries have "
+        "neither tasks nor features",
+        Reduce.NONE,
+        lambda book: book.contextual_value / book.rounds,
+    ),
+    Column(
+        "contextual_exact",
+        np.float64,
+        _SHARE,
+        "share of the rounds in which it is exact, and not an upper bound over more than "
+        "`max_deployed` models; null as before",
+        Reduce.NONE,
+        lambda book: book.contextual_exact / book.rounds,
+    ),
+    Column(
+        "captured",
+        np.float64,
+        _SHARE,
+        "share of what knowing the query is worth, the contextual optimum minus the optimum, that "
+        "the expected reward is above the optimum; null as before, or where it is worth nothing",
+        Reduce.NONE,
+        lambda book: book.captured,
+    ),
 )
 
 _AT_CHECKPOINTS: Final = (

@@ -1,7 +1,8 @@
 """The stage loop for one chunk of trials: deploy, play the rounds, keep the accounts."""
 
+import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from fastroute.kernels.types import STATES, Memory, ModelNumbers, Program, Routi
 from fastroute.policies import Choice, Policy, RunNumbers, StageProblem
 from fastroute.policies.stage import check_choice
 from fastroute.scenarios import World
+from fastroute.scenarios.contextual import Contextual
 from fastroute.scenarios.optimum import Optimum
 from fastroute.simulation.blocks import Moments, block_curves, block_models, block_stages
 from fastroute.simulation.ledger import Ledger
@@ -20,6 +22,9 @@ from fastroute.solve.routing import route
 from fastroute.solve.validate import Batch
 
 F8 = NDArray[np.float64]
+
+#: Doubles in a cache line.
+_LINE: Final = 8
 
 
 class Task(NamedTuple):
@@ -31,6 +36,7 @@ class Task(NamedTuple):
     first_trial: int  #: trial of the first row, where every trial has an instance of its own
     names: tuple[str, ...]  #: of the models
     optimum: Optimum
+    contextual: Contextual | None  #: None where queries have neither tasks nor features
     programs: tuple[Program, ...]  #: of every regime of the world
     passes: tuple[Any, ...]  #: the programs, compiled by the backend
     budget: float
@@ -52,6 +58,12 @@ class Task(NamedTuple):
         """Whether the policy looks at the true means while it routes."""
         program = self.program
         return program.estimator.kernel == "known_means" or program.router.kernel == "known_lp"
+
+    def contextual_of(self, pool: int) -> tuple[float, float]:
+        """Return the value of the contextual optimum of a pool, and whether it is exact."""
+        if self.contextual is None:
+            return math.nan, math.nan
+        return float(self.contextual.value[pool]), float(self.contextual.exact[pool])
 
     def instances(self, first_trial: int, trials: int) -> slice:
         """Return the rows of means of some trials; the only row where all trials share it."""
@@ -77,11 +89,9 @@ def budget_of(policy: Policy, budget: float) -> float:
     return (1.0 - policy.margin) * budget
 
 
-def make_programs(
-    world: World, policy: Policy, budget: float, seed: int, plan: Plan
-) -> tuple[Program, ...]:
-    """Say what stays the same in every regime of a run, as the kernels see it."""
-    run = RunNumbers(
+def run_numbers(world: World, policy: Policy, budget: float, plan: Plan) -> RunNumbers:
+    """Return the numbers of a run that the parts of a policy ask for."""
+    return RunNumbers(
         plan.horizon,
         plan.stage_length,
         len(world.limit),
@@ -89,6 +99,13 @@ def make_programs(
         world.cost_min,
         world.cost_max,
     )
+
+
+def make_programs(
+    world: World, policy: Policy, budget: float, seed: int, plan: Plan
+) -> tuple[Program, ...]:
+    """Say what stays the same in every regime of a run, as the kernels see it."""
+    run = run_numbers(world, policy, budget, plan)
     feedback = world.feedback
     apart = feedback is not None and not feedback.together
     first = Program(
@@ -117,6 +134,11 @@ def refuse_policy(policy: Policy, world: World, backend: str) -> None:
         raise ValueError(
             f'policy {policy.name!r}: estimator="{policy.estimator.label}" needs a scenario whose '
             'queries have tasks, reward=fr.ByTask(...), such as fr.scenario("routerbench").'
+        )
+    if policy.estimator.needs_features and not world.reward.features.size:
+        raise ValueError(
+            f'policy {policy.name!r}: estimator="{policy.estimator.label}" needs a scenario whose '
+            'queries have features, such as fr.scenario("linear"), or "replay" with features=[...].'
         )
     if world.feedback is not None and not policy.estimator.learns_late:
         raise ValueError(
@@ -254,6 +276,7 @@ def run_chunk(
                 task.optimum.value[piece.opening, mine],
                 inside.value,
                 sums,
+                task.contextual_of(piece.pool),
             )
             if piece.checkpoint >= 0:
                 ledger.record_checkpoint(piece.checkpoint)
@@ -333,15 +356,23 @@ def _fresh_memory(task: Task, trials: int) -> Memory:
     seen[:] = np.array(estimator.first)[:, None, None]
     state = np.zeros((STATES, trials))
     state[: len(router.first)] = np.array(router.first)[:, None]
-    reading = task.policy.estimator.needs_tasks
-    tasks = len(task.program.reward.task_prob)
-    contexts = np.zeros((trials, tasks, size, 2) if reading else (0,) * 4)
-    if reading:
-        contexts[:] = estimator.first[:2]
+    run = run_numbers(task.world, task.policy, task.budget, task.plan)
+    first = task.policy.estimator.first_contexts(run, task.program.reward)
+    # Nothing for any trial where nothing is kept.
+    contexts = _on_lines((trials if first.size else 0, *first.shape))
+    contexts[:] = first
     feedback, pending = task.program.feedback, None
     if feedback is not None:
         pending = load_kernel("rounds", task.backend).pending(feedback, size, trials)
     return Memory(seen, np.zeros((size, trials)), state, contexts, pending)
+
+
+def _on_lines(shape: tuple[int, ...]) -> F8:
+    """Return an array that begins with a cache line, so that vectors lie in one each."""
+    size = math.prod(shape)
+    raw = np.zeros(size + _LINE)
+    start = -(raw.ctypes.data // raw.itemsize) % _LINE
+    return raw[start : start + size].reshape(shape)
 
 
 def _problem(

@@ -201,6 +201,13 @@ def student_quantile(count: int) -> float:
     return float(stdtrit(count - 1, 0.975))
 
 
+def trials_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
+    """One row per trial; null where a column has no number in this world."""
+    import polars as pl
+
+    return pl.DataFrame(finals).fill_nan(None)
+
+
 def summary_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
     """Mean, standard error, 95 % Student interval and quantiles of every column of `finals`."""
     import polars as pl
@@ -219,4 +226,6 @@ def summary_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
         half = student_quantile(count) * se
         columns |= {"se": se, "low": mean - half, "high": mean + half}
     levels = np.quantile(values, [0.05, 0.5, 0.95], axis=1)
-    return pl.DataFrame({**columns, **dict(zip(STATISTICS[-3:], levels, strict=True))})
+    frame = pl.DataFrame({**columns, **dict(zip(STATISTICS[-3:], levels, strict=True))})
+    # Of columns that are null in this world.
+    return frame.fill_nan(None)

@@ -11,6 +11,7 @@ from fastroute.policies import Choice
 from fastroute.simulation.columns import (
     CURVE_COLUMNS,
     MODEL_COLUMNS,
+    NEAR_ZERO,
     STAGE_COLUMNS,
     TRIAL_COLUMNS,
 )
@@ -60,6 +61,11 @@ class Ledger:
     #: Sums over rounds of c . p_t, and of the budget price over M_t.
     expected_cost: PerTrial = field(init=False)
     budget_price: PerTrial = field(init=False)
+    #: Sums over rounds of V(M_t), of the value of the contextual optimum (NaN where queries have
+    #: neither tasks nor features), and of whether that is exact.
+    value: PerTrial = field(init=False)
+    contextual_value: PerTrial = field(init=False)
+    contextual_exact: PerTrial = field(init=False)
     reward: PerTrial = field(init=False)
     cost: PerTrial = field(init=False)
     over_budget: PerTrial = field(init=False)
@@ -134,7 +140,14 @@ class Ledger:
             self.stage_sets[stage] = slots
 
     def add(
-        self, rounds: int, value: F8, price: F8, pool_value: F8, deployed_value: F8, sums: Sums
+        self,
+        rounds: int,
+        value: F8,
+        price: F8,
+        pool_value: F8,
+        deployed_value: F8,
+        sums: Sums,
+        contextual: tuple[float, float] = (np.nan, np.nan),
     ) -> None:
         """Add a piece of the stage.
 
@@ -149,6 +162,8 @@ class Ledger:
             V(M_tau) and V(A_k) under the means of the piece.
         sums : Sums
             What the round loop added up.
+        contextual : (float, float)
+            Value of the contextual optimum over M_t, and 1 where it is exact, 0 for a bound.
         """
         self.rounds += rounds
         self.discovery += rounds * (value - pool_value)
@@ -157,6 +172,9 @@ class Ledger:
         self.noise += sums.expected_reward - sums.reward
         self.expected_cost += sums.expected_cost
         self.budget_price += rounds * price
+        self.value += rounds * value
+        self.contextual_value += rounds * contextual[0]
+        self.contextual_exact += rounds * contextual[1]
         self.reward += sums.reward
         self.cost += sums.cost
         self.over_budget += sums.over_budget
@@ -178,6 +196,16 @@ class Ledger:
         """
         over = np.maximum(self.expected_cost - self.budget * self.rounds, 0.0)
         return self.regret + self.budget_price / self.rounds * over
+
+    @property
+    def captured(self) -> F8:
+        """Share of what knowing the query is worth that the policy has earned, [trials].
+
+        NaN where it is worth nothing.
+        """
+        worth = self.contextual_value - self.value
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(worth > NEAR_ZERO * self.rounds, -self.regret / worth, np.nan)
 
     @property
     def stage_violation(self) -> F8:

@@ -19,6 +19,7 @@ from fastroute.simulation.frames import (
     models_frame,
     stages_frame,
     summary_frame,
+    trials_frame,
 )
 from fastroute.simulation.plan import Plan
 
@@ -91,9 +92,7 @@ class Run:
     @cached_property
     def trials(self) -> "pl.DataFrame":
         """One row per trial: regret and its parts, reward, cost, violations, diagnostics."""
-        import polars as pl
-
-        return pl.DataFrame(self.finals)
+        return trials_frame(self.finals)
 
     @cached_property
     def curves(self) -> "pl.DataFrame":

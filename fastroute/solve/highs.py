@@ -414,3 +414,55 @@ def _fallback_set(one: _DeploymentProblem) -> _ChosenSet:
     chosen = np.zeros(2 * len(one.limit))
     chosen[len(one.limit) + widest] = 1.0
     return _exact_weights(one, chosen)._replace(status=codes.TIME_LIMIT, gap=np.inf)
+
+
+class Mixtures:
+    """LP over mixtures of points, whose number grows; solved from the last basis.
+
+    Maximises the value of a mixture, within limits on what it needs.
+
+    Parameters
+    ----------
+    limit : ndarray, [R]
+        Largest need of each kind; infinite for none.
+    """
+
+    def __init__(self, limit: F8) -> None:
+        import highspy
+
+        self._rows = len(limit)
+        lp = highspy.HighsLp()
+        lp.num_col_ = 0
+        lp.num_row_ = self._rows + 1
+        lp.sense_ = highspy.ObjSense.kMaximize
+        lp.row_lower_ = np.append(np.full(self._rows, -np.inf), 1.0)
+        lp.row_upper_ = np.append(limit, 1.0)
+        lp.a_matrix_.start_ = np.zeros(1, np.int32)
+        self._solver = _solver()
+        self._solver.setOptionValue("primal_feasibility_tolerance", 1e-10)
+        self._solver.setOptionValue("time_limit", np.inf)
+        self._solver.passModel(lp)
+
+    def add(self, value: float, need: F8) -> None:
+        """Add a point with its value and its needs, [R]."""
+        entries = np.append(need, 1.0)
+        rows = np.arange(self._rows + 1, dtype=np.int32)
+        self._solver.addCol(value, 0.0, np.inf, len(rows), rows, entries)
+
+    def solve(self) -> tuple[float, F8, F8]:
+        """Return the value of the best mixture, the weights of the points, and the prices, [R].
+
+        Raises
+        ------
+        RuntimeError
+            When HiGHS finds none.
+        """
+        import highspy
+
+        self._solver.run()
+        state = self._solver.getModelStatus()
+        if state != highspy.HighsModelStatus.kOptimal:
+            raise RuntimeError(f"HiGHS finds no mixture of points: {state}")
+        solution = self._solver.getSolution()
+        prices = np.maximum(np.array(solution.row_dual)[:-1], 0.0)
+        return self._solver.getObjectiveValue(), np.array(solution.col_value), prices

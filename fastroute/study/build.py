@@ -28,7 +28,7 @@ SCENARIO_FOLDER: Final = "scenarios"
 # Parts of an annotation that take a list as one value.
 _LISTS: Final = ("Sequence", "ArrayLike", "list", "tuple")
 # Parts of an annotation that take the name of a file.
-_FILES: Final = ("Path", "Outcomes", "ModelTable", "Prices")
+_FILES: Final = ("Path", "Outcomes", "ModelTable", "Prices", "Frame")
 
 
 def build_scenario(name: str, options: Mapping[str, Any]) -> "Scenario":

@@ -29,6 +29,7 @@ from fastroute.simulation.frames import (
     models_frame,
     stages_frame,
     summary_frame,
+    trials_frame,
 )
 from fastroute.simulation.merge import Accounts, merge_trials, warnings
 from fastroute.simulation.plan import log_spaced
@@ -157,9 +158,7 @@ def read_shard(directory: Path, record: Record, kept: StorageMode) -> Accounts:
 
 def trials_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":
     """One row per trial."""
-    import polars as pl
-
-    return pl.DataFrame(accounts.finals)
+    return trials_frame(accounts.finals)
 
 
 def curves_table(row: Mapping[str, Any], accounts: Accounts) -> "pl.DataFrame":

@@ -1,6 +1,7 @@
 """Bounds that are as wide as the observations are spread.
 
-``seen`` holds the observations n, the sums of rewards and of costs, and the sums of their squares.
+``seen`` holds the observations n, the sums of rewards and of costs, and the sums of their squares;
+where rewards and costs are learnt apart, also the number of costs, and n is that of the rewards.
 """
 
 from typing import Any
@@ -45,6 +46,38 @@ def spread_interval(
     width = half_width(reward, square_reward, 1.0, share, level)
     cost_width = half_width(cost, square_cost, cost_max, share, level)
     return reward, cost, where(count < unobserved_below, float("inf"), width), cost_width
+
+
+def squared_reward(seen: Any, reward: Any, *parameters: Any) -> Any:
+    """As :func:`squared_observation`, for a reward that is learnt apart from its cost."""
+    count, sum_reward, sum_cost, square_reward, square_cost, cost_count = seen
+    square_reward = square_reward + rounded(reward * reward)
+    return count + 1.0, sum_reward + reward, sum_cost, square_reward, square_cost, cost_count
+
+
+def squared_cost(seen: Any, cost: Any, *parameters: Any) -> Any:
+    """As :func:`squared_observation`, for a cost that is learnt apart from its reward."""
+    count, sum_reward, sum_cost, square_reward, square_cost, cost_count = seen
+    square_cost = square_cost + rounded(cost * cost)
+    return count, sum_reward, sum_cost + cost, square_reward, square_cost, cost_count + 1.0
+
+
+def spread_bounds_apart(seen: Any, *parameters: Any) -> Any:
+    """As :func:`spread_bounds`, where rewards and costs have been counted apart."""
+    count, sum_reward, sum_cost, square_reward, square_cost, cost_count = seen
+    upper, _ = spread_bounds((count, sum_reward, 0.0, square_reward, 0.0), *parameters)
+    _, lower = spread_bounds((cost_count, 0.0, sum_cost, 0.0, square_cost), *parameters)
+    return upper, lower
+
+
+def spread_interval_apart(seen: Any, *parameters: Any) -> Any:
+    """As :func:`spread_interval`, where rewards and costs have been counted apart."""
+    count, sum_reward, sum_cost, square_reward, square_cost, cost_count = seen
+    rewards = count, sum_reward, 0.0, square_reward, 0.0
+    costs = cost_count, 0.0, sum_cost, 0.0, square_cost
+    reward, _, reward_width, _ = spread_interval(rewards, *parameters)
+    _, cost, _, cost_width = spread_interval(costs, *parameters)
+    return reward, cost, reward_width, cost_width
 
 
 def half_width(mean: Any, squares: Any, most: Any, share: Any, level: Any) -> Any:

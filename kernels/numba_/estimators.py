@@ -12,11 +12,12 @@ from fastroute.kernels.codes import STREAM_POSTERIOR
 from fastroute.kernels.formulas.estimates import posterior
 from fastroute.kernels.formulas.names import where
 from fastroute.kernels.normal import BITS, NORMAL
+from fastroute.kernels.numba_ import ridge
 from fastroute.kernels.numba_.formulas import formula, numbers_at
 from fastroute.kernels.numba_.layout import HEAD, LANE, SLOT, STEP, WIDTH, place_of
-from fastroute.kernels.numba_.outcomes import task_of
 from fastroute.kernels.numba_.passes import (
     COMMON,
+    GROUP,
     Pass,
     built_in,
     compile_pass,
@@ -53,6 +54,8 @@ class EstimatorPasses(NamedTuple):
     reads_queries: bool = False
     #: Whether bounds never change, so that what was solved once stays solved.
     fixed: bool = False
+    #: Blocks that play together.
+    group: int = GROUP
 
 
 def elementwise(part: EstimatorKernel) -> EstimatorPasses:
@@ -74,7 +77,7 @@ def elementwise(part: EstimatorKernel) -> EstimatorPasses:
 
 def sampled(part: EstimatorKernel) -> EstimatorPasses:
     """As :func:`elementwise`, but rewards are drawn from their posterior for each decision."""
-    sample = Pass(compile_pass(_sample), (part.unobserved_below,))
+    sample = Pass(compile_pass(_sample, _sample_one), (part.unobserved_below,))
     return elementwise(part)._replace(prepare=(sample, Pass(compile_pass(_refresh_basis))))
 
 
@@ -88,6 +91,30 @@ def by_task(part: EstimatorKernel) -> EstimatorPasses:
     found = elementwise(part)
     observed = (Pass(compile_pass(_note_task)), *found.observed)
     return found._replace(prepare=(look_up,), observed=observed, reads_queries=True)
+
+
+def by_features(part: EstimatorKernel) -> EstimatorPasses:
+    """As :func:`elementwise`, but rewards are bounded for the features of the query."""
+    return _by_ridge(part, ())
+
+
+def sampled_by_features(part: EstimatorKernel) -> EstimatorPasses:
+    """As :func:`by_features`, but rewards are drawn from the normal law of the regression."""
+    return _by_ridge(part, (Pass(compile_pass(_sample, _keep_normal), (0.0,)),))
+
+
+def _by_ridge(part: EstimatorKernel, draw: tuple[Pass, ...]) -> EstimatorPasses:
+    numbers = part.parameters[-1], part.unobserved_below
+    look_up = Pass(compile_pass(ridge.look_up, bool(draw)), numbers)
+    note = Pass(compile_pass(ridge.note))
+    found = elementwise(part)
+    return found._replace(
+        prepare=(*draw, look_up),
+        observed=(note, *found.observed),
+        reads_queries=True,
+        # What is kept of a model is large: that of one block stays in the cache.
+        group=1,
+    )
 
 
 def known_means(part: EstimatorKernel) -> EstimatorPasses:
@@ -224,8 +251,8 @@ def _count_plays() -> Any:
     return estimate
 
 
-def _sample() -> Any:
-    """Posterior samples of all rewards."""
+def _sample(sample_one: Any) -> Any:
+    """Do something with a standard normal number for every slot."""
 
     def prepare(ws, first, stop, now, numbers, at, scratch, tables):
         unobserved_below = numbers[at]
@@ -241,13 +268,20 @@ def _sample() -> Any:
                 # Each draw has four words, for four slots.
                 for m in range(ZERO, slots, _FOUR):
                     words = philox4x32(this, m // _FOUR, trial, _STREAM, k0, k1)
-                    _sample_one(w, slots, m, lane, words[0], unobserved_below)
-                    _sample_one(w, slots, m + _ONE, lane, words[1], unobserved_below)
-                    _sample_one(w, slots, m + _TWO, lane, words[2], unobserved_below)
-                    _sample_one(w, slots, m + _THREE, lane, words[3], unobserved_below)
+                    sample_one(w, slots, m, lane, words[0], unobserved_below)
+                    sample_one(w, slots, m + _ONE, lane, words[1], unobserved_below)
+                    sample_one(w, slots, m + _TWO, lane, words[2], unobserved_below)
+                    sample_one(w, slots, m + _THREE, lane, words[3], unobserved_below)
         return 0
 
     return prepare
+
+
+@register_jitable
+def _keep_normal(w, slots, m, lane, word, _):
+    """Keep the normal number in the place of the bound that it is for."""
+    if m < slots:
+        store(w, HEAD + m * STEP + lane + SLOT.upper, gather(NORMAL, word >> _DROP))
 
 
 @register_jitable
@@ -279,7 +313,7 @@ def _refresh_basis() -> Any:
 
 
 def _look_up_task(bounds: Any, count: int) -> Any:
-    """Look up the bounds, and the true means, for the task of every lane's query."""
+    """Look up the bounds for the task of every lane's query."""
 
     def prepare(ws, first, stop, now, numbers, at, scratch, tables):
         parameters = numbers_at(numbers, at, count)
@@ -289,9 +323,7 @@ def _look_up_task(bounds: Any, count: int) -> Any:
             w = ws[b]
             for k in range(lanes_in_use(numbers, b)):
                 lane = np.uint64(k)
-                task = task_of(w[LANE.u_task + lane], tables.tasks)
-                w[LANE.task + lane] = task
-                w[LANE.even_reward + lane] = 0.0
+                task = np.int64(w[LANE.row + lane])
                 for s in range(slots):
                     o = HEAD + s * STEP + lane
                     m = np.int64(w[o + SLOT.model])
@@ -301,8 +333,6 @@ def _look_up_task(bounds: Any, count: int) -> Any:
                     kept = tables.contexts[b * WIDTH + k]
                     upper, _ = bounds((kept[seen], kept[seen + 1], 0.0), *parameters)
                     w[o + SLOT.upper] = upper
-                    w[o + SLOT.mean_reward] = tables.reward[task, m]
-                    w[LANE.even_reward + lane] += w[o + SLOT.even] * w[o + SLOT.mean_reward]
         return 0
 
     return prepare
@@ -321,7 +351,7 @@ def _note_task() -> Any:
                 slot = np.int64(w[LANE.pick + lane])
                 if slot < slots:
                     m = np.int64(w[HEAD + np.uint64(slot) * STEP + lane + SLOT.model])
-                    seen = (np.int64(w[LANE.task + lane]) * size + m) * 2
+                    seen = (np.int64(w[LANE.row + lane]) * size + m) * 2
                     tables.contexts[b * WIDTH + k, seen] += 1.0
                     tables.contexts[b * WIDTH + k, seen + 1] += w[LANE.reward + lane]
         return 0

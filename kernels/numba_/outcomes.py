@@ -42,6 +42,44 @@ def task_of(u, tasks):
     return aliased(scaled - k, k, tasks[k, 0], np.int64(tasks[k, 1]))
 
 
+def read_query(reward: Outcome, cost: Outcome) -> Pass:
+    """Return the pass that looks up the row of every query, and the true means of its row."""
+    # What was recorded of the query, both of it.
+    return Pass(compile_pass(_read_query, _ROW[reward.kernel], cost.kernel == reward.kernel))
+
+
+def _read_query(find_row: Any, costs_too: bool) -> Any:
+    def prepare(ws, first, stop, now, numbers, at, scratch, tables):
+        slots = np.uint64(numbers[COMMON.slots])
+        for b in range(first, stop):
+            w = ws[b]
+            for k in range(lanes_in_use(numbers, b)):
+                lane = np.uint64(k)
+                row = find_row(w[LANE.u_task + lane], now, tables.reward, tables.tasks)
+                w[LANE.row + lane] = row
+                even_reward = 0.0
+                even_cost = 0.0
+                for s in range(slots):
+                    o = HEAD + s * STEP + lane
+                    m = np.int64(w[o + SLOT.model])
+                    if m < 0:
+                        continue
+                    even = w[o + SLOT.even]
+                    mean = tables.reward[row, m]
+                    w[o + SLOT.mean_reward] = mean
+                    even_reward += even * mean
+                    if costs_too:
+                        cost = tables.cost[row, m]
+                        w[o + SLOT.mean_cost] = cost
+                        even_cost += even * cost
+                w[LANE.even_reward + lane] = even_reward
+                if costs_too:
+                    w[LANE.even_cost + lane] = even_cost
+        return 0
+
+    return prepare
+
+
 def _elementwise(draw_reward: Any, draw_cost: Any, reward_count: int, cost_count: int) -> Any:
     """Draw rewards and costs around the means of the pulled models."""
 
@@ -99,6 +137,11 @@ def _by_task(own, query, m, now, table, tasks):
 
 
 @formula
+def _by_row(own, query, m, now, table, tasks):
+    return bernoulli(own, table[np.int64(query * table.shape[0]), m])
+
+
+@formula
 def _replay(own, query, m, now, table, tasks):
     return table[np.int64(query * table.shape[0]), m]
 
@@ -111,6 +154,31 @@ def _replay_in_order(own, query, m, now, table, tasks):
 _FIND = {
     "atoms": _atoms,
     "by_task": _by_task,
+    "by_row": _by_row,
     "replay": _replay,
     "replay_in_order": _replay_in_order,
+}
+
+
+# Where the query stands in the table of the rewards.
+@formula
+def _task_row(query, now, table, tasks):
+    return task_of(query, tasks)
+
+
+@formula
+def _drawn_row(query, now, table, tasks):
+    return np.int64(query * table.shape[0])
+
+
+@formula
+def _next_row(query, now, table, tasks):
+    return now % table.shape[0]
+
+
+_ROW = {
+    "by_task": _task_row,
+    "by_row": _drawn_row,
+    "replay": _drawn_row,
+    "replay_in_order": _next_row,
 }

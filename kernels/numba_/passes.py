@@ -54,7 +54,8 @@ class Tables(NamedTuple):
     reward: F8  #: of the law of the rewards, [rows, N]
     cost: F8  #: of the law of the costs, [rows, N]
     tasks: F8  #: alias table: probability and alias of every task, [J, 2]
-    contexts: F8  #: observations and sum of rewards by task, [trials, J * N * 2]; written
+    contexts: F8  #: as in ``Memory``, flat for every trial; written
+    features: F8  #: of the queries, [rows, d]
     #: What is known of all models and what is yet to be learnt, see :mod:`.feedback`; written.
     pending: F8
     reward_delay: F8  #: law of the delays of the rewards, [delays, 3]

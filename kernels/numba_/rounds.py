@@ -19,7 +19,6 @@ from fastroute.kernels.numba_.layout import HEAD, LANE, LANES, NEXT, SLOT, STEP,
 from fastroute.kernels.numba_.layout import workspace as blocks_of
 from fastroute.kernels.numba_.passes import (
     COMMON,
-    GROUP,
     NO_TABLE,
     TABLES,
     Pass,
@@ -64,9 +63,11 @@ class Round(NamedTuple):
     reward: F8
     cost: F8
     tasks: F8
+    features: F8
     reward_delay: F8
     cost_delay: F8
     seed: int
+    group: int  #: blocks that play together
 
 
 class Workspace(NamedTuple):
@@ -110,7 +111,7 @@ def compose(program: Program) -> Round:
         forced = (Pass(compile_pass(_force, counted), (part.forced_pulls,)),)
     prepare = estimator.prepare
     if estimator.reads_queries:
-        prepare = (draw, *prepare)
+        prepare = (draw, outcomes.read_query(program.reward, program.cost), *prepare)
     law = program.reward
     tasks = np.stack([law.task_prob, law.task_alias], axis=1) if len(law.task_prob) else NO_TABLE
     round_ = Round(
@@ -133,8 +134,10 @@ def compose(program: Program) -> Round:
         np.array(program.reward.table, order="C"),
         np.array(program.cost.table, order="C"),
         np.array(tasks, order="C"),
+        np.array(program.reward.features, order="C"),
         *delays,
         int(program.seed),
+        estimator.group,
     )
     # Before anything runs, so that a formula that cannot be compiled is refused here.
     _addresses((*round_.opening, round_.due, *round_.setting, *round_.playing))
@@ -265,6 +268,7 @@ def _run(
         ws.blocks,
         start,
         stop,
+        round_.group,
         _addresses((due,)),
         _addresses(setting),
         _addresses(playing),
@@ -290,6 +294,7 @@ def _tables(round_: Round, memory: Memory) -> Tables:
         cost=round_.cost,
         tasks=round_.tasks,
         contexts=contexts.reshape(len(contexts), -1) if contexts.size else NO_TABLE,
+        features=round_.features,
         pending=NO_TABLE if memory.pending is None else memory.pending,
         reward_delay=round_.reward_delay,
         cost_delay=round_.cost_delay,
@@ -303,8 +308,7 @@ def _play_compiled() -> Any:
     numbers = types.Array(types.float64, 1, "C")
     signature = types.int64(
         types.Array(types.float64, 2, "C"),
-        whole,
-        whole,
+        *[whole] * 3,
         *[pointers] * 4,
         numbers,
         numbers,
@@ -314,14 +318,14 @@ def _play_compiled() -> Any:
     return compile_for(signature, _play)
 
 
-def _play(ws, start, stop, due, setting, playing, places, numbers, scratch, tables, trace):
+def _play(ws, start, stop, group, due, setting, playing, places, numbers, scratch, tables, trace):
     """Play rounds: a group of blocks plays all of them before the next group."""
     trials, slots = np.int64(numbers[COMMON.trials]), np.int64(numbers[COMMON.slots])
     opened = np.int64(numbers[COMMON.opened])
     traced = trace.shape[0] > 0
     refused = -1
-    for first in range(0, ws.shape[0], GROUP):
-        last = min(first + GROUP, ws.shape[0])
+    for first in range(0, ws.shape[0], group):
+        last = min(first + group, ws.shape[0])
         for b in range(first, last):
             ws[b, LANE.sum_expected_reward : LANE.sum_no_capacity + LANES] = 0.0
         for now in range(start, stop):

@@ -43,19 +43,48 @@ def by_task(law: Outcome) -> Value:
     """1 with the mean of the query's task as probability, else 0."""
 
     def value(trial: Trial, u: float, mean: float, now: int) -> float:
-        return 1.0 if u < _entry(trial, law, task_of(trial.u_task, law)) else 0.0
+        return 1.0 if u < _entry(trial, law, row_of(trial, law, now)) else 0.0
 
     return value
 
 
+def by_row(law: Outcome) -> Value:
+    """1 with the mean of the query's row as probability, else 0."""
+    return lambda trial, u, mean, now: (
+        1.0 if u < _entry(trial, law, row_of(trial, law, now)) else 0.0
+    )
+
+
 def replay(law: Outcome) -> Value:
     """Look up the recorded outcome of a query drawn uniformly."""
-    return lambda trial, u, mean, now: _entry(trial, law, int(trial.u_task * len(law.table)))
+    return lambda trial, u, mean, now: _entry(trial, law, row_of(trial, law, now))
 
 
 def replay_in_order(law: Outcome) -> Value:
     """Look up the recorded outcome of the next query of the table."""
-    return lambda trial, u, mean, now: _entry(trial, law, now % len(law.table))
+    return lambda trial, u, mean, now: _entry(trial, law, row_of(trial, law, now))
+
+
+def read_query(reward: Outcome, cost: Outcome) -> Pass:
+    """Pass that looks up the row of the query, and its true means for every deployed model."""
+
+    def read(trial: Trial, now: int) -> None:
+        trial.row = row_of(trial, reward, now)
+        trial.mean_reward = reward.table[trial.row, trial.models].tolist()
+        # What was recorded of the query, both of it.
+        if cost.kernel == reward.kernel:
+            trial.mean_cost = cost.table[trial.row, trial.models].tolist()
+
+    return read
+
+
+def row_of(trial: Trial, law: Outcome, now: int) -> int:
+    """Row of the query in a law's table."""
+    if law.kernel == "by_task":
+        return task_of(trial.u_task, law)
+    if law.kernel == "replay_in_order":
+        return now % len(law.table)
+    return int(trial.u_task * len(law.table))
 
 
 def task_of(u: float, law: Outcome) -> int:
@@ -71,7 +100,9 @@ def _entry(trial: Trial, law: Outcome, row: int) -> float:
     return float(law.table[row, trial.models[trial.slot]])
 
 
-_LAWS: Final = {law.__name__: law for law in (elementwise, atoms, by_task, replay, replay_in_order)}
+_LAWS: Final = {
+    law.__name__: law for law in (elementwise, atoms, by_task, by_row, replay, replay_in_order)
+}
 
 
 def _law(law: Outcome) -> Value:

@@ -33,7 +33,7 @@ class Trial:
     # What the policy remembers, and believes.
     seen: list[Numbers] = field(default_factory=list)  #: by the estimator, of each model
     plays: list[float] = field(default_factory=list)
-    contexts: F8 = field(default_factory=lambda: np.empty((0, 0, 2)))  #: by task, [J, N, 2]
+    contexts: F8 = field(default_factory=lambda: np.empty((0, 0, 2)))  #: as in ``Memory``
     state: Numbers = ()  #: what the router keeps
     upper: list[float] = field(default_factory=list)
     lower: list[float] = field(default_factory=list)
@@ -46,6 +46,7 @@ class Trial:
     u_reward: float = 0.0
     u_cost: float = 0.0
     u_task: float = 0.0
+    row: int = 0  #: of the query, in the table of the law of the rewards
     played: list[float] = field(default_factory=list)
     slot: int = -1  #: of the pulled model, -1 for none
     earned: float = 0.0

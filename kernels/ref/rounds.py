@@ -30,7 +30,9 @@ def compose(program: Program) -> Round:
     """Choose the passes of a program."""
     estimator = getattr(estimators, program.estimator.kernel)(program)
     router = getattr(routers, program.router.kernel)(program, estimator)
-    read_query = () if router.held else estimator.read_query
+    read_query: tuple[Pass, ...] = ()
+    if estimator.read_query and not router.held:
+        read_query = (outcomes.read_query(program.reward, program.cost), *estimator.read_query)
     forced = program.estimator.forced_pulls
     estimate: tuple[Pass, ...] = (_learn_at_once, *estimator.observed)
     learn_due: tuple[Pass, ...] = ()

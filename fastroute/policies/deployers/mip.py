@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from fastroute.policies.deployers.common import Fill, make_batch
-from fastroute.policies.part import Deployer, Weight
+from fastroute.policies.part import Deployer, NotNegative
 from fastroute.policies.stage import Choice, StageProblem
 from fastroute.solve.deployment import FILL_RULES, deploy, fill_slots
 
@@ -30,7 +30,7 @@ class MIP(Deployer):
     name: ClassVar[str] = "mip"
 
     fill: Fill = "reduced_cost"
-    deploy_weight: Weight = 1.0
+    deploy_weight: NotNegative = 1.0
 
     def choose(self, problem: StageProblem) -> Choice:
         """Return the sets to deploy, for a batch of trials at once."""

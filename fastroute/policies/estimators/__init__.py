@@ -8,6 +8,8 @@ from fastroute.policies.estimators.contextual import Contextual
 from fastroute.policies.estimators.discounted import Discounted
 from fastroute.policies.estimators.kl_ucb import KLUCB
 from fastroute.policies.estimators.learner import Bounded, Learner, resolve_gamma
+from fastroute.policies.estimators.linear import Linear
+from fastroute.policies.estimators.linear_thompson import LinearThompson
 from fastroute.policies.estimators.mean import Mean
 from fastroute.policies.estimators.pessimistic import Pessimistic
 from fastroute.policies.estimators.sliding_window import SlidingWindow
@@ -27,6 +29,8 @@ __all__ = [
     "Discounted",
     "KnownMeans",
     "Learner",
+    "Linear",
+    "LinearThompson",
     "Mean",
     "Pessimistic",
     "SlidingWindow",
@@ -47,7 +51,9 @@ ESTIMATORS: Final[dict[str, type[Estimator]]] = {
         KLUCB,
         Bernstein,
         Contextual,
+        Linear,
         Thompson,
+        LinearThompson,
         KnownMeans,
     )
 }

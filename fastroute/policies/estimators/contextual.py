@@ -2,7 +2,12 @@
 
 from typing import ClassVar
 
+import numpy as np
+
+from fastroute.kernels.types import F8 as Array
+from fastroute.kernels.types import Outcome
 from fastroute.policies.estimators.learner import Bounded
+from fastroute.policies.part import RunNumbers
 
 
 class Contextual(Bounded):
@@ -26,3 +31,9 @@ class Contextual(Bounded):
     needs_tasks: ClassVar[bool] = True
     learns_late: ClassVar[bool] = False
     passes: ClassVar[str] = "by_task"
+
+    def first_contexts(self, run: RunNumbers, queries: Outcome) -> Array:
+        """Return observations and sum of rewards of every task and model, [J, N, 2]."""
+        kept = np.empty((len(queries.task_prob), run.n_models, 2))
+        kept[:] = self.first(run)[:2]
+        return kept

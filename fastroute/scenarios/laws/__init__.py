@@ -3,6 +3,7 @@
 from fastroute.scenarios.laws.base import CostLaw, RewardLaw
 from fastroute.scenarios.laws.bernoulli import Bernoulli
 from fastroute.scenarios.laws.beta import Beta
+from fastroute.scenarios.laws.by_features import ByFeatures
 from fastroute.scenarios.laws.by_task import ByTask
 from fastroute.scenarios.laws.fixed import FixedCost
 from fastroute.scenarios.laws.lognormal import Lognormal
@@ -12,6 +13,7 @@ from fastroute.scenarios.laws.uniform import UniformCost
 __all__ = [
     "Bernoulli",
     "Beta",
+    "ByFeatures",
     "ByTask",
     "CostLaw",
     "FixedCost",

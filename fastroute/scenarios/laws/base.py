@@ -242,6 +242,7 @@ def outcome(
     parameters: tuple[float, ...] = (),
     task_prob: Array | None = None,
     task_alias: NDArray[np.int64] | None = None,
+    features: Array | None = None,
 ) -> Outcome:
     """Return an outcome with empty arrays in the place of those that the law does not have."""
     return Outcome(
@@ -251,6 +252,7 @@ def outcome(
         table=np.zeros((0, 0)) if table is None else np.ascontiguousarray(table),
         task_prob=np.zeros(0) if task_prob is None else task_prob,
         task_alias=np.zeros(0, np.int64) if task_alias is None else task_alias,
+        features=np.zeros((0, 0)) if features is None else features,
     )
 
 

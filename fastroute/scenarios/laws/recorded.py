@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastroute import checks
 from fastroute.kernels.types import Outcome
 from fastroute.scenarios.laws.base import CostLaw, RewardLaw, outcome, unit_interval
+from fastroute.scenarios.laws.features import feature_table, padded
 
 __all__ = ["Recorded"]
 
@@ -30,6 +31,8 @@ class Recorded:
     order : {"iid", "table"}
         Replay queries drawn uniformly with replacement, or in the order of the table (and again
         from its start).
+    features : [Q, d], optional
+        What is known of each query before it is routed, d at most 64.
 
     Raises
     ------
@@ -42,9 +45,14 @@ class Recorded:
     score: Array
     cost: Array
     order: Literal["iid", "table"]
+    features: Array | None
 
     def __init__(
-        self, score: ArrayLike, cost: ArrayLike, order: Literal["iid", "table"] = "iid"
+        self,
+        score: ArrayLike,
+        cost: ArrayLike,
+        order: Literal["iid", "table"] = "iid",
+        features: ArrayLike | None = None,
     ) -> None:
         checks.choice("order", order, self.ORDERS)
         scores = checks.number_array("score", score, (2,))
@@ -56,7 +64,9 @@ class Recorded:
             )
         unit_interval("score", scores)
         checks.refuse_entries("cost", costs, costs < 0.0, "is negative", "use costs >= 0")
-        for field, value in {"score": scores, "cost": costs, "order": order}.items():
+        known = None if features is None else feature_table(features, len(scores))
+        values = {"score": scores, "cost": costs, "order": order, "features": known}
+        for field, value in values.items():
             if isinstance(value, np.ndarray):
                 checks.freeze(value)
             # The dataclass is frozen; its own construction is the one place that may write.
@@ -69,6 +79,7 @@ class Recorded:
             and self.order == other.order
             and np.array_equal(self.score, other.score)
             and np.array_equal(self.cost, other.cost)
+            and np.array_equal(padded(self.features), padded(other.features))
         )
 
     def __hash__(self) -> int:
@@ -78,7 +89,8 @@ class Recorded:
     def __repr__(self) -> str:
         """Return one line: the size and the order."""
         queries, models = self.score.shape
-        return f"Recorded({queries} queries, {models} models, order={self.order!r})"
+        known = "" if self.features is None else f"{self.features.shape[1]} features, "
+        return f"Recorded({queries} queries, {known}{models} models, order={self.order!r})"
 
     @property
     def laws(self) -> tuple[RewardLaw, CostLaw]:
@@ -87,7 +99,8 @@ class Recorded:
 
     def outcome(self, table: Array) -> Outcome:
         """Return one of the tables as kernels see it."""
-        return outcome("replay_in_order" if self.order == "table" else "replay", table)
+        kernel = "replay_in_order" if self.order == "table" else "replay"
+        return outcome(kernel, table, features=padded(self.features))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

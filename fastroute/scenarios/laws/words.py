@@ -13,6 +13,7 @@ from fastroute.scenarios.feedback import EquallyLikelyDelays, GeometricDelay, de
 from fastroute.scenarios.laws.base import CostLaw, Law, RewardLaw
 from fastroute.scenarios.laws.bernoulli import Bernoulli
 from fastroute.scenarios.laws.beta import Beta
+from fastroute.scenarios.laws.by_features import ByFeatures
 from fastroute.scenarios.laws.by_task import ByTask
 from fastroute.scenarios.laws.fixed import FixedCost
 from fastroute.scenarios.laws.lognormal import Lognormal
@@ -21,7 +22,7 @@ from fastroute.scenarios.laws.uniform import UniformCost
 __all__ = ["COST_LAWS", "REWARD_LAWS", "cost_law", "law_table", "plain_laws", "reward_law"]
 
 REWARD_LAWS: Final[dict[str, type[RewardLaw]]] = {
-    law.name: law for law in (Bernoulli, Beta, ByTask)
+    law.name: law for law in (Bernoulli, Beta, ByTask, ByFeatures)
 }
 """Built-in laws of the rewards."""
 

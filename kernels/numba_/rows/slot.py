@@ -2,7 +2,7 @@
 
 from fastroute.kernels.numba_.rows.place import STRIDE, offsets
 
-COUNT = 17
+COUNT = 19
 (
     upper,
     lower,
@@ -26,4 +26,6 @@ COUNT = 17
     seen_3,
     seen_4,
     seen_5,
+    seen_6,
+    seen_7,
 ) = offsets(COUNT, STRIDE)

@@ -49,8 +49,8 @@ COUNT = 47
     exploring,
     even_reward,
     even_cost,
-    # Task of the query.
-    task,
+    # Row of the query in the table of the rewards: its task, where there are tasks.
+    row,
     # What the router keeps from round to round: ``STATES`` rows.
     state,
     state_1,
