@@ -359,7 +359,7 @@ class KeepsMuch(own_parts.CopiedUCB):
     name = "keeps_much"
 
     def first(self, run: Any) -> tuple[float, ...]:
-        return (0.0,) * 7
+        return (0.0,) * 9
 
 
 class HalfInterval(own_parts.CopiedUCB):
@@ -402,7 +402,7 @@ REFUSED = [
     (Branches, "estimator branches: bounds fails on columns of trials"),
     (NoNumber, "estimator no_number: bounds returned a value that is no number; it must return"),
     (Forgets, "estimator forgets: observe returned 2 values; it must be observe(seen, reward, "),
-    (KeepsMuch, "estimator keeps_much: first returned 7 numbers; it must return the count, the "),
+    (KeepsMuch, "estimator keeps_much: first returned 9 numbers; it must return the count, the "),
     (HalfInterval, "estimator half_interval: interval returned 2 values; it must be interval("),
     (NoScore, "router no_score has no formula score; define score(upper, lower, state, *param"),
     (TwoScores, "router two_scores: score returned 2 values; it must be score(upper, lower, "),

@@ -149,5 +149,9 @@ def _form_of_law(law: Outcome) -> Outcome:
     # Tables are arguments, too; without them a law is a key.
     none: Any = None
     return law._replace(
-        parameters=(0.0,) * len(law.parameters), table=none, task_prob=none, task_alias=none
+        parameters=(0.0,) * len(law.parameters),
+        table=none,
+        task_prob=none,
+        task_alias=none,
+        features=none,
     )
