@@ -209,10 +209,13 @@ def trials_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
 
 
 def summary_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
-    """Mean, standard error, 95 % Student interval and quantiles of every column of `finals`."""
+    """Mean, standard error, 95 % Student interval and quantiles of every column of `finals`.
+
+    Columns that have no number in this world are left out.
+    """
     import polars as pl
 
-    names = [name for name in finals if name != "trial"]
+    names = [name for name, x in finals.items() if name != "trial" and not np.isnan(x).all()]
     values = np.stack([np.asarray(finals[name], dtype=np.float64) for name in names])
     mean = values.mean(axis=1)
     count = values.shape[1]
@@ -227,5 +230,5 @@ def summary_frame(finals: dict[str, NDArray[Any]]) -> "pl.DataFrame":
         columns |= {"se": se, "low": mean - half, "high": mean + half}
     levels = np.quantile(values, [0.05, 0.5, 0.95], axis=1)
     frame = pl.DataFrame({**columns, **dict(zip(STATISTICS[-3:], levels, strict=True))})
-    # Of columns that are null in this world.
+    # Of columns that are null in some trials.
     return frame.fill_nan(None)
