@@ -7,7 +7,7 @@ as plain arrays that kernels can index.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,9 +17,17 @@ from fastroute.kernels import types
 from fastroute.kernels.types import Outcome
 from fastroute.scenarios.changes import Calendar, Event, read_calendar, read_events
 from fastroute.scenarios.feedback import Delay, Feedback
-from fastroute.scenarios.laws.base import TOLERANCE, CostLaw, RewardLaw, unit_interval
+from fastroute.scenarios.fields import (
+    check_cost_range,
+    check_limits,
+    check_means,
+    check_times,
+    computed_mean,
+    read_laws,
+    refuse_tables,
+)
+from fastroute.scenarios.laws.base import TOLERANCE, CostLaw, RewardLaw
 from fastroute.scenarios.laws.recorded import Recorded
-from fastroute.scenarios.laws.words import cost_law, reward_law
 from fastroute.scenarios.regimes import (
     Values,
     by_event,
@@ -33,8 +41,6 @@ from fastroute.scenarios.regimes import (
 __all__ = ["Scenario", "World"]
 
 Array = NDArray[np.float64]
-
-_NEVER: Final = np.iinfo(np.int64).max
 
 
 class World(NamedTuple):
@@ -207,21 +213,21 @@ class Scenario:
         feedback: float = 1.0,
     ) -> None:
         checks.choice("arrival_unit", arrival_unit, ("round", "horizon"))
-        rewards_by, costs_by = _laws(reward, cost, outcomes)
-        rewards, prices = _means(
-            _computed_mean("reward_mean", reward_mean, rewards_by),
-            _computed_mean("cost_mean", cost_mean, costs_by),
+        rewards_by, costs_by = read_laws(reward, cost, outcomes)
+        rewards, prices = check_means(
+            computed_mean("reward_mean", reward_mean, rewards_by),
+            computed_mean("cost_mean", cost_mean, costs_by),
         )
         if rewards.ndim == 2 or prices.ndim == 2:
-            _refuse_tables(rewards_by, costs_by)
+            refuse_tables(rewards_by, costs_by)
         size = rewards.shape[-1]
-        limits = _limits(limit, size)
-        arrivals, retirements = _times(arrival, retirement, arrival_unit, size)
+        limits = check_limits(limit, size)
+        arrivals, retirements = check_times(arrival, retirement, arrival_unit, size)
         names = checks.unique_names("models", models, size)
         events = read_events(changes, names)
         severity = checks.not_negative("severity", severity)
         base = _values(rewards, prices, limits)
-        first_range = _cost_range(cost_range, *costs_by.support(prices))
+        first_range = check_cost_range(cost_range, *costs_by.support(prices))
         rewards_by.check(rewards)
         costs_by.check(prices, first_range)
         span = widened(first_range, costs_by, base, by_event(events, severity, base, names))
@@ -369,7 +375,7 @@ class Scenario:
             )
         arrival, retirement = self._rounds(horizon)
         shape = (self.instances, self.n_models)
-        reward, cost = _laws(self.reward, self.cost, self.outcomes)
+        reward, cost = read_laws(self.reward, self.cost, self.outcomes)
         mine = part if self.instances > 1 else slice(None)
 
         def means(array: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -391,7 +397,7 @@ class Scenario:
 
     def _later(self, world: World, horizon: int) -> tuple[Regime, ...]:
         """Return what a world of this horizon is after each change."""
-        reward, cost = _laws(self.reward, self.cost, self.outcomes)
+        reward, cost = read_laws(self.reward, self.cost, self.outcomes)
         base = Values(world.reward_mean, world.cost_mean, world.limit)
         found: list[Regime] = []
         for start, now in regimes(
@@ -437,167 +443,8 @@ class Scenario:
         return arrival, retirement
 
 
-def _laws(
-    reward: RewardLaw | str | Mapping[str, Any] | None,
-    cost: CostLaw | str | Mapping[str, Any] | None,
-    outcomes: Recorded | None,
-) -> tuple[RewardLaw, CostLaw]:
-    """Return both laws: each by itself, or what was recorded of the same queries."""
-    if outcomes is None:
-        return (
-            reward_law("bernoulli" if reward is None else reward),
-            cost_law("uniform" if cost is None else cost),
-        )
-    if not isinstance(outcomes, Recorded):
-        raise checks.refused("outcomes", outcomes, "a Recorded", "pass Recorded(score, cost)")
-    for field, law in (("reward", reward), ("cost", cost)):
-        if law is not None:
-            raise ValueError(
-                f"{field}={law!r} with outcomes={outcomes!r}: recorded rewards and costs belong to "
-                f"the same query and stand for both laws; drop {field} or outcomes"
-            )
-    return outcomes.laws
-
-
 def _values(reward: Array, cost: Array, limit: Array) -> Values:
     """Return means and limits of round 0, with a row for every instance of any of the means."""
     rows = max(array.shape[0] if array.ndim == 2 else 1 for array in (reward, cost))
     shape = (rows, limit.size)
     return Values(np.broadcast_to(reward, shape), np.broadcast_to(cost, shape), limit)
-
-
-def _refuse_tables(reward: RewardLaw, cost: CostLaw) -> None:
-    """Raise ValueError when a law cannot have other means in every trial."""
-    for field, law in (("reward", reward), ("cost", cost)):
-        if not law.elementwise:
-            raise ValueError(
-                f"{field}={law!r} has one table for all trials, but the means have one row per "
-                "trial; pass means of shape [N], or use 'bernoulli' rewards with 'uniform' or "
-                "'fixed' costs, or a law with a formula"
-            )
-
-
-def _computed_mean(
-    field: str, given: ArrayLike | None, law: RewardLaw | CostLaw
-) -> ArrayLike | None:
-    """Return the means that a law itself says, after comparing them with those given."""
-    computed = law.implied_mean()
-    if computed is None or given is None:
-        return given if computed is None else computed
-    stated = np.asarray(given, dtype=np.float64)
-    scale = max(float(np.abs(computed).max()), np.finfo(np.float64).tiny)
-    if stated.shape != computed.shape or not np.allclose(
-        stated, computed, rtol=TOLERANCE, atol=TOLERANCE * scale
-    ):
-        raise ValueError(
-            f"{field}={given!r} is not the mean of {law!r}; omit {field}, it is computed"
-        )
-    return computed
-
-
-def _means(reward_mean: ArrayLike | None, cost_mean: ArrayLike | None) -> tuple[Array, Array]:
-    """Return checked means of rewards and costs."""
-    if reward_mean is None or cost_mean is None:
-        field = "reward_mean" if reward_mean is None else "cost_mean"
-        raise ValueError(f"{field}=None; pass one mean per model")
-    rewards = checks.number_array("reward_mean", reward_mean, (1, 2))
-    costs = checks.number_array("cost_mean", cost_mean, (1, 2))
-    if rewards.shape[-1] != costs.shape[-1]:
-        raise ValueError(
-            f"cost_mean has {costs.shape[-1]} models but reward_mean has {rewards.shape[-1]}; "
-            "pass one cost per model"
-        )
-    if rewards.ndim == costs.ndim == 2 and rewards.shape != costs.shape:
-        raise ValueError(
-            f"cost_mean has {costs.shape[0]} trials but reward_mean has {rewards.shape[0]}; "
-            "pass the same number of rows"
-        )
-    unit_interval("reward_mean", rewards)
-    checks.refuse_entries("cost_mean", costs, costs < 0.0, "is negative", "use costs >= 0")
-    return rewards, costs
-
-
-def _limits(limit: ArrayLike, size: int) -> Array:
-    """Return checked throughput limits [N]."""
-    limits = checks.number_array("limit", limit, (0, 1))
-    if limits.ndim == 0:
-        limits = np.full(size, float(limits))
-    if limits.size != size:
-        raise ValueError(
-            f"limit has {limits.size} entries for {size} models; pass one number or one per model"
-        )
-    bad = (limits <= 0.0) | (limits > 1.0)
-    checks.refuse_entries(
-        "limit", limits, bad, "is outside (0, 1]", "use 1 for a model without a limit"
-    )
-    return limits
-
-
-def _times(
-    arrival: ArrayLike | None,
-    retirement: ArrayLike | Sequence[float | None] | None,
-    unit: str,
-    size: int,
-) -> tuple[NDArray[np.int64] | Array, NDArray[np.int64] | Array | None]:
-    """Return checked arrival and retirement in their unit."""
-    arrivals = _time_array("arrival", np.zeros(size) if arrival is None else arrival, unit, size)
-    if arrivals.min() > 0:
-        raise ValueError(
-            f"arrival: no model is available at 0, the first one arrives at {arrivals.min():g}; "
-            "let at least one model arrive at 0"
-        )
-    if retirement is None:
-        return arrivals, None
-    if isinstance(retirement, Sequence):
-        never = 1.0 if unit == "horizon" else np.inf
-        retirement = [never if value is None else value for value in retirement]
-    retirements = _time_array("retirement", retirement, unit, size)
-    bad = np.flatnonzero(retirements <= arrivals)
-    if bad.size:
-        model = int(bad[0])
-        raise ValueError(
-            f"retirement[{model}] = {retirements[model]:g} is not after arrival[{model}] = "
-            f"{arrivals[model]:g}; retire a model after it arrived, or use None for never"
-        )
-    return arrivals, retirements
-
-
-def _time_array(field: str, value: ArrayLike, unit: str, size: int) -> NDArray[np.int64] | Array:
-    """Return one checked array of rounds (i8) or of fractions of the horizon (f8)."""
-    times = np.array(value, dtype=np.float64)
-    if times.shape != (size,):
-        raise ValueError(f"{field} has shape {times.shape}; pass one entry per model, ({size},)")
-    checks.refuse_entries(
-        field, times, np.isnan(times), "is not a time", "use None for a model that stays"
-    )
-    checks.refuse_entries(field, times, times < 0, "is negative", "count rounds from 0")
-    if unit == "horizon":
-        bad = times > 1.0
-        remedy = "use fractions of the horizon, or arrival_unit='round'"
-        checks.refuse_entries(field, times, bad, "is above 1", remedy)
-        return times
-    bad = np.isfinite(times) & (times != np.floor(times))
-    checks.refuse_entries(
-        field, times, bad, "is not a whole round", "set arrival_unit='horizon' for fractions"
-    )
-    if field == "arrival":
-        checks.refuse_entries(field, times, np.isinf(times), "never comes", "drop the model")
-    late = times >= _NEVER
-    return np.where(late, _NEVER, np.where(late, 0.0, times).astype(np.int64))
-
-
-def _cost_range(
-    cost_range: tuple[float, float] | None, low: Array, high: Array
-) -> tuple[float, float]:
-    """Return the range of costs: as given, or the support of the law of the costs."""
-    if cost_range is None:
-        c_min, c_max = float(low.min()), float(high.max())
-        # Policies divide by c_max, so a world where everything is free gets a unit range.
-        return (c_min, c_max) if c_max > 0.0 else (0.0, 1.0)
-    try:
-        c_min, c_max = (float(x) for x in cost_range)
-    except (TypeError, ValueError):
-        raise ValueError(f"cost_range={cost_range!r}; pass a pair (c_min, c_max)") from None
-    if not (0.0 <= c_min <= c_max < np.inf and c_max > 0.0):
-        raise ValueError(f"cost_range={cost_range!r}; pass 0 <= c_min <= c_max with c_max > 0")
-    return c_min, c_max
