@@ -130,3 +130,16 @@ def test_knowing_the_query_may_be_worth_nothing() -> None:
     run = fr.simulate(scenario, fr.policy("oracle"), horizon=50, budget=1.0, max_deployed=2)
     np.testing.assert_allclose(run.trials["contextual_value"].to_numpy(), 0.85, atol=1e-9)
     assert run.trials["captured"].null_count() == run.trials.height
+
+
+def test_a_change_has_a_contextual_optimum_of_its_own() -> None:
+    law = fr.ByTask([1.0, 1.0], [[0.9, 0.2], [0.3, 0.8]])
+
+    def run(*changes: fr.Change) -> fr.Run:
+        scenario = fr.Scenario(None, [1.0, 1.0], reward=law, changes=changes)
+        return fr.simulate(scenario, fr.policy("oracle"), horizon=100, budget=1.0, max_deployed=2)
+
+    # Looking at the task earns (0.9 + 0.8) / 2 first; then the second model is half as good.
+    value = run(fr.Change("model-1", at=40, reward=0.25)).trials["contextual_value"].to_numpy()
+    np.testing.assert_allclose(value, 0.4 * 0.85 + 0.6 * (0.9 + 0.4) / 2, atol=1e-9)
+    np.testing.assert_allclose(run().trials["contextual_value"].to_numpy(), 0.85, atol=1e-9)
