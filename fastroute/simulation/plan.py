@@ -130,8 +130,8 @@ def make_plan(
     """Cut the horizon where something happens.
 
     That is where a stage opens, its new models are loaded, the pool, a mean or a limit changes, or
-    a checkpoint is due.  Retirements take effect when the next stage opens, arrivals at once for the optimum (a policy
-    can deploy them from the next stage on).
+    a checkpoint is due.  Retirements take effect when the next stage opens, arrivals at once for
+    the optimum (a policy can deploy them from the next stage on).
     """
     length = -(-horizon // stages)
     changed = [regime.start for regime in world.later]
