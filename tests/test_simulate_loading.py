@@ -160,7 +160,7 @@ def test_only_newly_deployed_models_load() -> None:
 @pytest.mark.parametrize(
     ("policy", "world"),
     [
-        pytest.param(p, w, marks=[] if p in CORE or w == "tasks" else pytest.mark.slow)
+        pytest.param(p, w, marks=[] if w == "tasks" or p in CORE[:2] else pytest.mark.slow)
         for p in fr.policies.POLICIES
         for w in ("retirement", "tasks", "instances")
         if can_play(p, w)
@@ -175,10 +175,7 @@ def test_every_policy(policy: str, world: str) -> None:
 
 @pytest.mark.parametrize(
     "option",
-    [
-        pytest.param(o, marks=[] if "forced" in o or "lazy" in o else pytest.mark.slow)
-        for o in OPTIONS
-    ],
+    [pytest.param(o, marks=[] if "forced" in o else pytest.mark.slow) for o in OPTIONS],
 )
 def test_options(option: str) -> None:
     scenario, budget, max_deployed = SMALL_WORLDS["retirement"]()
@@ -189,7 +186,7 @@ def test_options(option: str) -> None:
 @pytest.mark.parametrize(
     ("policy", "world"),
     [
-        pytest.param(p, w, marks=[] if (p, w) == ("stageroute", "table") else pytest.mark.slow)
+        pytest.param(p, w, marks=[] if (p, w) == ("stageroute", "retirement") else pytest.mark.slow)
         for p in fr.policies.POLICIES
         for w in CHANGING_WORLDS
         if can_play(p, w)

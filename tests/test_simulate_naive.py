@@ -65,7 +65,7 @@ def test_new_models_that_have_to_load() -> None:
     scenario = Scenario(
         [0.43, 0.71, 0.58, 0.86, 0.64],
         [0.37, 1.13, 0.71, 1.64, 0.52],
-        limit=[0.7, 0.6, 0.5, 0.45, 0.55],
+        limit=[0.7, 0.6, 0.45, 0.4, 0.5],
         arrival=[0, 0, 0, 101, 180],
         retirement=[None, 210, None, None, None],
     )
