@@ -118,7 +118,7 @@ def test_changes_while_models_load(backend: str) -> None:
     # In the second stage (round 10 on) model 0 serves until model 1 is loaded in round 16.
     # Meanwhile it gets worse (12), is down (13 and 14) and comes back: the limit of the loading
     # model stays 0 all the while, and so it does when its own changes.
-    changes = [
+    changes: list[fr.Change | fr.Outage] = [
         fr.Change("model-0", at=12, reward=0.4),
         fr.Outage("model-0", 13, 15),
         fr.Change("model-1", at=15, limit=0.8),

@@ -103,8 +103,8 @@ def simulate(
         One-time charge per newly deployed model, in units of reward; charged in the ``mip``
         deployer and reported beside the regret.
     load_rounds : int
-        Rounds of its stage after which a newly deployed model takes traffic, from the first stage
-        on; at most a stage.
+        Rounds of its stage after which a newly deployed model takes traffic; at most a stage.  In
+        the first stage all models are new.
     trace : bool
         Keep the model pulled in every round (``run.picks``).
     progress : bool or callable, optional
