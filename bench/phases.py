@@ -47,7 +47,7 @@ def round_passes(slots: int) -> dict[str, float]:
     )
     round_ = rounds.compose(_program(slots))
     ws = rounds.workspace(trials, slots)
-    limit = np.full(slots, LIMIT)
+    limit = np.full((1, slots), LIMIT)
     rounds.open_stage(ws, round_, deployed, memory, reward, cost, limit, 0, 0)
     w, size = ws.blocks[0], np.uint64(slots)
     numbers, places = lay_out(round_.playing, len(COMMON))

@@ -57,7 +57,7 @@ RULE_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "budget": ("T", "N", "M_max", "slack", "cheapest"),
     "stages": ("T", "N", "M_max", "slack", "cheapest", "b"),
     **dict.fromkeys(
-        ("trials", "checkpoints", "deploy_cost"),
+        ("trials", "checkpoints", "deploy_cost", "load_rounds"),
         ("T", "N", "M_max", "slack", "cheapest", "b", "K"),
     ),
 }

@@ -164,11 +164,13 @@ def naive_stageroute(
     seed: int,
     trial: int,
     means: Callable[[int], tuple[F8, F8, F8]] | None = None,
+    load_rounds: int = 0,
 ) -> NaiveRun:
     """Play one trial of StageRoute (fill by reduced cost, optimistic start).
 
     Rewards are Bernoulli, costs uniform on [0.5, 1.5] times their mean.  ``means`` gives the mean
-    rewards, mean costs and limits of a round, where they change.
+    rewards, mean costs and limits of a round, where they change.  Where nothing serves, the pick is
+    -1.
     """
     size = world.n_models
     reward_mean, cost_mean, limit = world.reward_mean, world.cost_mean, world.limit
@@ -176,6 +178,7 @@ def naive_stageroute(
     cost_min, cost_max = world.cost_range
     known = [Model() for _ in range(size)]
     run = NaiveRun([], [], [], [])
+    deployed: list[int] = []
     for t in range(horizon):
         if means is not None:
             reward_mean, cost_mean, limit = means(t)
@@ -187,6 +190,7 @@ def naive_stageroute(
                 m for m in range(size) if world.arrival[m] <= t < retirement[m] and limit[m] > 0.0
             ]
             found, capped, price = best_set(u[here], c[here], limit[here], budget, max_deployed)
+            before = deployed
             deployed = [here[k] for k in found]
             free = sorted(
                 (m for m in here if m not in deployed),
@@ -196,8 +200,16 @@ def naive_stageroute(
             run.sets.append(deployed)
             run.capped.append(capped)
             run.prices.append(price)
-        serving = [m for m in deployed if limit[m] > 0.0]
-        share, _ = best_shares(u[serving], c[serving], limit[serving], budget)
+        loaded = deployed if t % stage_length >= load_rounds else before
+        serving = [m for m in deployed if limit[m] > 0.0 and m in loaded]
+        if not serving:
+            run.picks.append(-1)
+            continue
+        share, capacity = limit[serving], sum(limit[serving])
+        if capacity < 1.0:
+            share = share / capacity
+        else:
+            share, _ = best_shares(u[serving], c[serving], share, budget)
         u_choice, u_reward, u_cost, _ = uniforms(seed, t, 0, trial, 0)
         pick = serving[int(np.searchsorted(np.cumsum(share), u_choice, side="right"))]
         run.picks.append(pick)

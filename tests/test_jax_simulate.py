@@ -427,6 +427,35 @@ def test_changing_worlds(policy: str, name: str) -> None:
     )
 
 
+# By default one router whose schedule begins again when the models are loaded.
+@pytest.mark.parametrize(
+    ("policy", "name"),
+    [
+        (policy, name)
+        if (policy, name) == ("etc", "retirement")
+        else pytest.param(policy, name, marks=pytest.mark.slow)
+        for policy in ANYWHERE
+        for name in ("retirement", "instances")
+    ],
+)
+@pytest.mark.parametrize("changing", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_models_that_load(policy: str, name: str, changing: bool) -> None:
+    worlds = CHANGING_WORLDS if changing else SMALL_WORLDS
+    scenario, budget, max_deployed = worlds[name]()
+    settings: dict[str, Any] = {
+        "budget": budget,
+        "max_deployed": max_deployed,
+        "horizon": 800,
+        "stages": 5,
+        "load_rounds": 30,
+    }
+    mine, theirs = (
+        run(scenario, fr.policy(policy), backend, **settings) for backend in ("jax", "numba")
+    )
+    assert_same(mine, theirs)
+    assert (mine.finals["no_capacity_rounds"] >= 30).all()
+
+
 # By default one world, in which both delays are drawn and apart.
 @pytest.mark.parametrize(
     ("policy", "options"),

@@ -1,5 +1,7 @@
 """`simulate` against StageRoute written again from its definition, on the same draws."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from naive import NaiveRun, naive_stageroute, naive_ucb
 def check(scenario: Scenario, *, trial: int = 0, **settings: int | float) -> NaiveRun:
     """Play both, compare deployed sets and picks, and return the naive run."""
     length = -(-int(settings["horizon"]) // int(settings["stages"]))
+    load_rounds = int(settings.get("load_rounds", 0))
     mine = naive_stageroute(
         scenario,
         horizon=int(settings["horizon"]),
@@ -20,6 +23,7 @@ def check(scenario: Scenario, *, trial: int = 0, **settings: int | float) -> Nai
         gamma=float(settings["gamma"]),
         seed=int(settings["seed"]),
         trial=trial,
+        load_rounds=load_rounds,
     )
     for backend in ("numba", "ref"):
         theirs = fr.simulate(
@@ -33,6 +37,7 @@ def check(scenario: Scenario, *, trial: int = 0, **settings: int | float) -> Nai
             trials=trial + 1,
             backend=backend,
             trace=True,
+            load_rounds=load_rounds,
         )
         sets = [[m for m in row if m >= 0] for row in theirs.stage_sets[:, trial].tolist()]
         assert sets == mine.sets, backend
@@ -54,6 +59,33 @@ def test_binding_budget_and_arrivals() -> None:
     # The instance is worth the time only if the budget binds and sets change.
     assert max(mine.prices) > 0.1
     assert len({tuple(s) for s in mine.sets}) > 2
+
+
+def test_new_models_that_have_to_load() -> None:
+    scenario = Scenario(
+        [0.43, 0.71, 0.58, 0.86, 0.64],
+        [0.37, 1.13, 0.71, 1.64, 0.52],
+        limit=[0.7, 0.6, 0.45, 0.4, 0.5],
+        arrival=[0, 0, 0, 101, 180],
+        retirement=[None, 210, None, None, None],
+    )
+    mine = check(
+        scenario,
+        horizon=360,
+        stages=9,
+        budget=0.75,
+        max_deployed=3,
+        gamma=0.05,
+        seed=11,
+        load_rounds=12,
+    )
+    assert [t for t, pick in enumerate(mine.picks) if pick < 0] == list(range(12))
+    # Models are left behind and come back, and what serves meanwhile does so within its limits or
+    # beyond them.
+    assert len({tuple(s) for s in mine.sets}) > 2
+    kept = [set(a) & set(b) for a, b in pairwise(mine.sets) if a != b]
+    capacity = [scenario.limit[sorted(both)].sum() for both in kept]
+    assert min(capacity) < 1.0 < max(capacity)
 
 
 def test_cap_that_cuts_the_relaxation() -> None:

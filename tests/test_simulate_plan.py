@@ -177,13 +177,14 @@ def plan_of(
     arrival: list[int] | None = None,
     retirement: list[int | None] | None = None,
     checkpoints: tuple[int, ...] = (),
+    load_rounds: int = 0,
 ) -> Plan:
     size = len(arrival or [0, 0])
     scenario = Scenario(
         np.full(size, 0.5), np.ones(size), arrival=arrival or [0, 0], retirement=retirement
     )
     points = np.unique(np.array([*checkpoints, horizon], dtype=np.int64))
-    return make_plan(scenario.resolve(horizon, 1), horizon, stages, points)
+    return make_plan(scenario.resolve(horizon, 1), horizon, stages, points, load_rounds)
 
 
 @pytest.mark.parametrize(
@@ -214,6 +215,24 @@ def test_stage_lengths(horizon: int, stages: int, rounds: list[int]) -> None:
     )
     assert run.settings["stages"] == len(rounds)
     assert run.stages["rounds"].to_list() == rounds
+
+
+@pytest.mark.parametrize(
+    ("load_rounds", "loaded", "starts"),
+    [
+        (0, [0, 4, 8], [0, 4, 5, 8]),
+        (1, [1, 5, 9], [0, 1, 4, 5, 8, 9]),
+        (3, [3, 7, 10], [0, 3, 4, 5, 7, 8]),  # the last stage ends before
+        (4, [4, 8, 10], [0, 4, 5, 8]),
+    ],
+)
+def test_rounds_in_which_models_load(
+    load_rounds: int, loaded: list[int], starts: list[int]
+) -> None:
+    plan = plan_of(10, 3, arrival=[0, 5], load_rounds=load_rounds)
+    assert [stage.loaded for stage in plan.stages] == loaded
+    assert [piece.start for stage in plan.stages for piece in stage.pieces] == starts
+    assert_whole(plan)
 
 
 def assert_whole(plan: Plan) -> None:

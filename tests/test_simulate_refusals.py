@@ -26,6 +26,7 @@ BAD: dict[str, list[Any]] = {
     "threads": [0, -1, "a", 1.5, math.inf],
     "checkpoints": [0, -3, [0], [], [51], [-2], [1.5], [math.nan], [math.inf], None, "many"],
     "deploy_cost": [-1, math.nan, math.inf, None, "x", [0.0]],
+    "load_rounds": [-1, 1.5, math.nan, None, "x", [0], True, 14],  # a stage has 13 rounds
     "dtype": ["float16", None, "float32"],
     "trace": ["yes", 1, None],
     "stages": [0, 51, -1, None, 2.5, "T^x", "T^(1/0)", "thoery"],

@@ -144,6 +144,7 @@ def test_formulas_are_worked_out_for_every_cell() -> None:
             "stages": ["T^(1/3)", "theory", "2 * T"],
             "trials": "max(ceil(1e5 / T), K)",
             "deploy_cost": "b / 10",
+            "load_rounds": "0.1 * T / K",
         },
     )
     assert len(cells) == 12
@@ -162,6 +163,7 @@ def test_formulas_are_worked_out_for_every_cell() -> None:
         assert settings.stages == math.ceil(horizon / math.ceil(horizon / asked))
         assert cell.trials == max(math.ceil(1e5 / horizon), asked)
         assert settings.deploy_cost == float(settings.budget) / 10
+        assert settings.load_rounds == round(0.1 * horizon / asked)
         assert cell.gamma == 0.5 * math.log(24 * horizon)
         assert cell.policy_options["estimator"]["init_pulls"] == 5
 
@@ -209,6 +211,12 @@ def test_slack_never_binds_and_cheapest_just_does() -> None:
         ({"budget": "1 / (T - 60)"}, "position 3, '/': has no value for 1, 0"),
         ({"stages": 61}, "stages=61 is more than horizon=60"),
         ({"backend": "nunba"}, "nunba"),
+        (
+            {"load_rounds": "2 * T / K", "stages": 6, "horizon": 60},
+            "load_rounds=20 is longer than a stage, 10 rounds with horizon=60 and stages=6; use at "
+            "most 10, or fewer stages",
+        ),
+        ({"load_rounds": "-K"}, 'load_rounds = "-K": comes to -4, but must be a whole number >= 0'),
         ({"stages": [31, 32], "horizon": 61}, "have the same numbers"),
         ({"trials": [64, 128]}, "trials alone are not an axis"),
     ],
@@ -276,6 +284,7 @@ def test_the_key_is_of_what_the_results_depend_on() -> None:
         {"setting": {"seed": 6}},
         {"setting": {"checkpoints": 6}},
         {"setting": {"deploy_cost": 0.1}},
+        {"setting": {"load_rounds": 1}},
         {"setting": {"budget": "1.3 * cheapest"}},
         {"scenario": {"name": "static", "n_models": 4, "gap": 0.2}},
         {"policy": [{"name": "stageroute", "gamma": 0.2}, {"name": "uniform", "gamma": 0.2}]},

@@ -120,6 +120,23 @@ def test_axes_have_columns_in_every_frame(tmp_path: Path) -> None:
     assert set(found["policy_gamma"]) == {"0.1", "theory", "paper"}
 
 
+def test_rounds_of_loading_are_an_axis(tmp_path: Path) -> None:
+    study = mini(setting={"horizon": 60, "stages": 6, "load_rounds": [0, 4, 10]})
+    assert Study.from_toml_text(study.to_toml()) == study
+    stored = run_study(study, tmp_path / "run", progress=False)
+    assert stored.axes == ["setting_load_rounds"]
+    assert stored.study == study.resolved()
+    assert stored.cells.collect()["load_rounds"].to_list() == [0, 0, 4, 4, 10, 10]
+    # Nothing serves while the first models load.
+    unserved = (
+        stored.trials.group_by("setting_load_rounds")
+        .agg(pl.col("no_capacity_rounds").min())
+        .sort("setting_load_rounds")
+        .collect()
+    )
+    assert unserved.rows() == [(0, 0), (4, 4), (10, 10)]
+
+
 def test_other_directories_are_refused(stored: StoredStudy, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RunDirectoryError, match="not empty; choose another"):

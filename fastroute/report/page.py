@@ -247,6 +247,7 @@ _HEADS: Final = {
     "seed": "Seed",
     "checkpoints": "Points of a curve",
     "deploy_cost": "Cost of a deployment",
+    "load_rounds": "Rounds to load a model",
     "backend": "Backend",
 }
 

@@ -60,6 +60,7 @@ def simulate(
     checkpoints: int | ArrayLike = 64,
     threads: int | None = None,
     deploy_cost: float = 0.0,
+    load_rounds: int = 0,
     trace: bool = False,
     progress: bool | Callable[[int, int], None] | None = None,
 ) -> Run:
@@ -101,6 +102,9 @@ def simulate(
     deploy_cost : float
         One-time charge per newly deployed model, in units of reward; charged in the ``mip``
         deployer and reported beside the regret.
+    load_rounds : int
+        Rounds of its stage after which a newly deployed model takes traffic; at most a stage.  In
+        the first stage all models are new.
     trace : bool
         Keep the model pulled in every round (``run.picks``).
     progress : bool or callable, optional
@@ -136,6 +140,7 @@ def simulate(
         dtype=dtype,
         checkpoints=checkpoints,
         deploy_cost=deploy_cost,
+        load_rounds=load_rounds,
         trace=trace,
     )
     task, settings, compile_seconds = _prepare(scenario, policy, given)
@@ -235,7 +240,10 @@ def _prepare(
     rules = isinstance(settings.budget, str) or isinstance(settings.stages, str)
     world_of_run = scenario.resolve(horizon, trials) if rules and part is not None else world
     budget, count = resolve_rules(settings, world_of_run)
-    plan = make_plan(world, horizon, count, checkpoint_rounds(settings.checkpoints, horizon))
+    # What depends on the number of stages is checked again where that was a rule.
+    settings = replace(settings, budget=budget, stages=count)
+    points = checkpoint_rounds(settings.checkpoints, horizon)
+    plan = make_plan(world, horizon, count, points, settings.load_rounds)
     # Solved once on the host, whatever the device: not worth a compilation.
     asked = time.perf_counter()
     solver = "ref" if backend == "ref" else "numba"
@@ -277,6 +285,7 @@ def _prepare(
         "backend": backend,
         "dtype": settings.dtype,
         "deploy_cost": settings.deploy_cost,
+        "load_rounds": settings.load_rounds,
     }
     return task, resolved, 0.0 if backend in _warm else solved - asked
 

@@ -233,23 +233,29 @@ def run_chunk(
         pool_value = task.optimum.value[stage.pool, mine]
         ledger.open_stage(k, stage.rounds, choice, filled, previous, pool_value, inside.value)
         opened = stage.opened
-        where = filled, memory, *means
+        loading = choice.deployed & ~previous if stage.loaded > opened else None
+        where = filled, memory, *means.while_loading(loading)
         kernel.open_stage(workspace, task.passes[regime], *where, opened, first_trial)
         for piece in stage.pieces:
+            # In every trial, also where nothing was loading: a chunk has one schedule.
+            anew = loading is not None and piece.start == stage.loaded
+            if anew:
+                loading = None
             if plan.regimes[piece.pool] != regime:
                 before, regime = means, int(plan.regimes[piece.pool])
                 means = regimes[regime]
                 inside = _best_routing(filled, means, task)
                 over_budget |= inside.status == codes.OVER_BUDGET
-                if task.knows_means or not np.array_equal(before.limit, means.limit):
-                    # What the router knows is another: it begins as when a stage opens, and what
-                    # was learned stays.
-                    opened = piece.start
-                    kernel.close_stage(workspace, task.passes[regime], filled, memory)
-                    where = filled, memory, *means
-                    kernel.open_stage(workspace, task.passes[regime], *where, opened, first_trial)
-                else:
+                anew |= task.knows_means or not np.array_equal(before.limit, means.limit)
+                if not anew:
                     kernel.load_means(workspace, filled, means.reward, means.cost)
+            if anew:
+                # What the router knows is another: it begins as when a stage opens, and what was
+                # learned stays.
+                opened = piece.start
+                kernel.close_stage(workspace, task.passes[regime], filled, memory)
+                where = filled, memory, *means.while_loading(loading)
+                kernel.open_stage(workspace, task.passes[regime], *where, opened, first_trial)
             refused = kernel.run_rounds(
                 workspace,
                 task.passes[regime],
@@ -302,7 +308,7 @@ def run_chunk(
 
 
 class _Means(NamedTuple):
-    """What holds in a regime, for the trials of a chunk, in the order that kernels take it."""
+    """What holds in a regime, for the trials of a chunk."""
 
     reward: F8  #: true means, [trials or 1, N]
     cost: F8
@@ -314,8 +320,14 @@ class _Means(NamedTuple):
         return cls(
             np.ascontiguousarray(world.reward_mean[mine]),
             np.ascontiguousarray(world.cost_mean[mine]),
-            world.limit,
+            # A copy: what is read-only would be another type for kernels.
+            np.array(world.limit),
         )
+
+    def while_loading(self, loading: NDArray[np.bool_] | None) -> tuple[F8, F8, F8]:
+        """Return what kernels take: the limit is 0 where a model is loading, [trials, N]."""
+        limit = self.limit[None] if loading is None else np.where(loading, 0.0, self.limit)
+        return self.reward, self.cost, limit
 
 
 def _over_the_run(task: Task, mine: slice, regimes: list[_Means]) -> tuple[F8, F8, F8]:

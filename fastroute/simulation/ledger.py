@@ -40,7 +40,8 @@ class Ledger:
 
     The regret of round t is ``V(M_t) - mu . p_t`` and splits into discovery
     ``V(M_t) - V(M_tau)``, deployment ``V(M_tau) - V(A_k)`` and routing ``V(A_k) - mu . p_t``, all
-    under the means and limits of round t; the realised regret adds the noise ``mu . p_t - r_t``.
+    under the means and limits of round t, as if no model had to load; the realised regret adds the
+    noise ``mu . p_t - r_t``.
     The priced regret adds to the regret what was spent beyond the budget, see
     :attr:`priced_regret`.
     """

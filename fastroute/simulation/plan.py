@@ -37,6 +37,7 @@ class Stage(NamedTuple):
     """One stage and its pieces."""
 
     opened: int
+    loaded: int  #: first round in which all deployed models take traffic
     rounds: int
     pool: int  #: row of ``Plan.pools`` available when the stage opens
     pieces: tuple[Piece, ...]
@@ -123,11 +124,14 @@ def checkpoint_rounds(checkpoints: Any, horizon: int) -> I8:
     return np.unique(np.append(np.array(checkpoints, dtype=np.int64), horizon))
 
 
-def make_plan(world: World, horizon: int, stages: int, checkpoints: I8) -> Plan:
-    """Cut the horizon where a stage opens, the pool or a mean changes, or a checkpoint is due.
+def make_plan(
+    world: World, horizon: int, stages: int, checkpoints: I8, load_rounds: int = 0
+) -> Plan:
+    """Cut the horizon where something happens.
 
-    Retirements take effect when the next stage opens, arrivals at once for the optimum (a policy
-    can deploy them from the next stage on).
+    That is where a stage opens, its new models are loaded, the pool, a mean or a limit changes, or
+    a checkpoint is due.  Retirements take effect when the next stage opens, arrivals at once for
+    the optimum (a policy can deploy them from the next stage on).
     """
     length = -(-horizon // stages)
     changed = [regime.start for regime in world.later]
@@ -145,8 +149,9 @@ def make_plan(world: World, horizon: int, stages: int, checkpoints: I8) -> Plan:
     planned: list[Stage] = []
     for opened in range(0, horizon, length):
         end = min(opened + length, horizon)
+        loaded = min(opened + load_rounds, end)
         kept = world.retirement > opened
-        cuts = {opened, end, *range(opened, end, LONGEST_PIECE)}
+        cuts = {opened, loaded, end, *range(opened, end, LONGEST_PIECE)}
         cuts.update(int(a) for a in world.arrival if opened < a < end)
         cuts.update(start for start in changed if opened < start < end)
         cuts.update(int(r) for r in checkpoints[(checkpoints > opened) & (checkpoints < end)])
@@ -161,6 +166,6 @@ def make_plan(world: World, horizon: int, stages: int, checkpoints: I8) -> Plan:
             )
             for start, stop in pairwise(sorted(cuts))
         )
-        planned.append(Stage(opened, end - opened, pieces[0].pool, pieces))
+        planned.append(Stage(opened, loaded, end - opened, pieces[0].pool, pieces))
     regimes = np.array([regime for _, regime in pools], np.int64)
     return Plan(horizon, length, tuple(planned), np.array(rows), regimes, checkpoints)

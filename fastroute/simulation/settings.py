@@ -76,6 +76,7 @@ _CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "dtype": lambda field, value: choice(field, value, PRECISIONS),
     "checkpoints": _checkpoints,
     "deploy_cost": not_negative,
+    "load_rounds": lambda field, value: integer(field, value, 0, MOST),
     "trace": _trace,
 }
 
@@ -118,6 +119,7 @@ class Settings:
     dtype: str = "float64"
     checkpoints: Any = 64  #: how many, or the rounds themselves, a tuple of int
     deploy_cost: float = 0.0
+    load_rounds: int = 0
     trace: bool = False
 
     def __post_init__(self) -> None:
@@ -130,6 +132,14 @@ class Settings:
                 f"stages={self.stages} is more than horizon={self.horizon}; use at most one "
                 "stage per round"
             )
+        if not isinstance(self.stages, str):
+            length = -(-self.horizon // self.stages)
+            if self.load_rounds > length:
+                raise ValueError(
+                    f"load_rounds={self.load_rounds} is longer than a stage, {length} rounds with "
+                    f"horizon={self.horizon} and stages={self.stages}; use at most {length}, or "
+                    "fewer stages"
+                )
         if isinstance(self.checkpoints, tuple) and self.checkpoints[-1] > self.horizon:
             raise ValueError(
                 f"checkpoints reach {self.checkpoints[-1]}, beyond horizon={self.horizon}; leave "

@@ -435,7 +435,7 @@ class _CellBuilder:
             names |= marks._asdict()
         names["b"] = evaluate("budget")
         names["K"] = evaluate("stages")
-        for setting in ("trials", "checkpoints", "deploy_cost", "seed", "backend"):
+        for setting in ("trials", "checkpoints", "deploy_cost", "load_rounds", "seed", "backend"):
             evaluate(setting)
         settings = Settings(**found)
         if scenario.instances > 1:
@@ -496,7 +496,7 @@ def _column(name: str, axis: Sequence[Any]) -> tuple[str, str, str] | None:
         return f"{kind}_{option}", kind, option
     if any(isinstance(value, str) for value in axis) and option != "backend":
         return f"{option}_rule", "rule", option
-    if option in ("checkpoints", "deploy_cost", "backend"):
+    if option in ("checkpoints", "deploy_cost", "load_rounds", "backend"):
         return f"setting_{option}", "setting", option
     return None
 

@@ -93,6 +93,9 @@ class Setting(BaseModel):
     deploy_cost: Annotated[Number, _setting("deploy_cost")] = Field(
         default=0.0, description="one-time cost per newly deployed model"
     )
+    load_rounds: Annotated[Whole, _setting("load_rounds")] = Field(
+        default=0, description="rounds before a newly deployed model takes traffic"
+    )
     backend: Annotated[str | tuple[str, ...], _setting("backend")] = Field(
         default="auto", description="backend of the simulation"
     )

@@ -8,7 +8,15 @@ from fastroute.rules import RULE_NAMES, FormulaError, rule, stages_of
 from fastroute.simulation.settings import check_setting
 
 # Settings that are whole numbers.
-_WHOLE: Final = ("horizon", "max_deployed", "stages", "trials", "seed", "checkpoints")
+_WHOLE: Final = (
+    "horizon",
+    "max_deployed",
+    "stages",
+    "trials",
+    "seed",
+    "checkpoints",
+    "load_rounds",
+)
 # What a study does not take although a run does: frames hold seeds as signed words of 64 bits, and
 # pages divide by the budget.
 _NARROWER: Final[dict[str, Callable[[Any], Any]]] = {

@@ -371,10 +371,8 @@ def open_stage(
         Models in increasing order, then -1 for empty slots.
     memory : Memory
         What was seen of every model, [..., N, trials].
-    reward_mean, cost_mean : ndarray, [R, N]
-        True means; R is 1 or the number of trials.
-    limit : ndarray, [N]
-        Throughput limits.
+    reward_mean, cost_mean, limit : ndarray, [R, N]
+        True means, and throughput limits; R is 1 or the number of trials.
     opened : int
         First round of the stage.
     first_trial : int
@@ -387,8 +385,9 @@ def open_stage(
     opening, _ = _compiled(ws.mesh, round_.form)
     ws.fixed, ws.state = opening(
         ws.put(model, -1, np.int32),
-        ws.put_known(model, limit[model], ws.dtype),
-        *_means(ws, model, reward_mean, cost_mean),
+        _put_numbers(ws, model, limit, ws.dtype),
+        _put_numbers(ws, model, reward_mean),
+        _put_numbers(ws, model, cost_mean),
         (
             tuple(ws.put_known(model, x[model, trial]) for x in memory.seen),
             ws.put_known(model, memory.plays[model, trial]),
@@ -409,16 +408,15 @@ def load_means(ws: Workspace, deployed: I8, reward_mean: F8, cost_mean: F8) -> N
 
     Arguments as in :func:`open_stage`.
     """
-    rewards, costs = _means(ws, deployed.T, reward_mean, cost_mean)
+    rewards = _put_numbers(ws, deployed.T, reward_mean)
+    costs = _put_numbers(ws, deployed.T, cost_mean)
     ws.fixed = ws.fixed._replace(mean_reward=rewards, mean_cost=costs)
 
 
-def _means(ws: Workspace, model: I8, reward_mean: F8, cost_mean: F8) -> tuple[Any, Any]:
-    row = np.arange(ws.trials) if len(reward_mean) > 1 else 0
-    return (
-        ws.put_known(model, reward_mean[row, model]),
-        ws.put_known(model, cost_mean[row, model]),
-    )
+def _put_numbers(ws: Workspace, model: I8, numbers: F8, dtype: Any = np.float64) -> Any:
+    """Put numbers of all models ``[R, N]`` for the deployed ones ``[slots, trials]``."""
+    row = np.arange(ws.trials) if len(numbers) > 1 else 0
+    return ws.put_known(model, numbers[row, model], dtype)
 
 
 def close_stage(ws: Workspace, round_: Round, deployed: I8, memory: Memory) -> None:

@@ -176,10 +176,8 @@ def open_stage(
         Models in increasing order, then -1 for empty slots.
     memory : Memory
         What was seen of every model, [..., N, trials].
-    reward_mean, cost_mean : f8 [R, N]
-        True means; R is 1 or the number of trials.
-    limit : f8 [N]
-        Throughput limits.
+    reward_mean, cost_mean, limit : f8 [R, N]
+        True means, and throughput limits; R is 1 or the number of trials.
     opened : int
         First round of the stage.
     first_trial : int
@@ -456,6 +454,7 @@ def _load(ws, deployed, seen, plays, state, limit):
     for t in range(ws.shape[0] * WIDTH):
         w = ws[t // WIDTH]
         lane = np.uint64(t % WIDTH)
+        r = t if limit.shape[0] > 1 else 0
         if t < trials:
             for k in range(STATES):
                 w[LANE.state + np.uint64(k) * NEXT + lane] = state[k, t]
@@ -468,7 +467,7 @@ def _load(ws, deployed, seen, plays, state, limit):
                     row = np.uint64(k) * NEXT
                     w[o + row] = 0.0 if row != SLOT.model else -1.0
                 continue
-            w[o + SLOT.limit] = limit[m]
+            w[o + SLOT.limit] = limit[r, m]
             w[o + SLOT.plays] = plays[m, t]
             for k in range(seen.shape[0]):
                 w[o + SLOT.seen + np.uint64(k) * NEXT] = seen[k, m, t]

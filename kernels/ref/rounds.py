@@ -87,23 +87,22 @@ def open_stage(
         Models in increasing order, then -1 for empty slots.
     memory : Memory
         What was seen of every model, [..., N, trials].
-    reward_mean, cost_mean : ndarray, [R, N]
-        True means; R is 1 or the number of trials.
-    limit : ndarray, [N]
-        Throughput limits.
+    reward_mean, cost_mean, limit : ndarray, [R, N]
+        True means, and throughput limits; R is 1 or the number of trials.
     opened : int
         First round of the stage.
     first_trial : int
         Number of the trial in row 0 of ``deployed``; the others follow.
     """
     for t, row in enumerate(deployed):
+        r = t if len(limit) > 1 else 0
         models = [int(m) for m in row if m >= 0]
         ws[t] = Trial(
             number=first_trial + t,
             slots=len(row),
             opened=opened,
             models=models,
-            limit=[float(limit[m]) for m in models],
+            limit=limit[r, models].tolist(),
             seen=[tuple(memory.seen[:, m, t].tolist()) for m in models],
             plays=[float(memory.plays[m, t]) for m in models],
             state=tuple(memory.state[:, t].tolist()),

@@ -156,8 +156,8 @@ def overspending(stored: "StoredStudy") -> list[int]:
 
 
 def deployments_are_free(cells: "pl.DataFrame") -> list[str]:
-    """Say that a deployment costs nothing in these cells; nothing where it does."""
-    if (cells.get_column("deploy_cost") > 0.0).any():
+    """Say that a deployment costs nothing in these cells; nothing where it takes money or time."""
+    if any((cells.get_column(name) > 0.0).any() for name in ("deploy_cost", "load_rounds")):
         return []
     return [
         "A deployment costs nothing in this study (deploy_cost = 0), which favours many stages."
