@@ -23,7 +23,7 @@ from fastroute.simulation import Run
 from fastroute.solve import backend as backends
 from naive import ANYWHERE, CHANGING_WORLDS, HORIZON, SMALL_WORLDS
 from record import of_run
-from test_simulate_backends import OPTIONS
+from test_simulate_backends import CONTEXTUAL, OPTIONS
 
 #: Worlds of the default run; all of them are run with the mark ``slow``.
 FEW = ("routerbench", "retirement", "table")
@@ -286,11 +286,12 @@ print(json.dumps([memory_per_device(), on_devices(*sys.argv[2:])]))
 
 def on_devices(*policies: str) -> list[dict[str, str]]:
     """Digests of runs that use what differs from lane to lane."""
-    scenario, settings = world("retirement")
-    return [
-        dict(of_run(run(scenario, fr.policy(name), **settings, **MANY, horizon=700)))
-        for name in policies
-    ]
+    found = []
+    for name in policies:
+        policy = fr.policy(name)
+        scenario, settings = world("tasks" if policy.estimator.needs_tasks else "retirement")
+        found.append(dict(of_run(run(scenario, policy, **settings, **MANY, horizon=700))))
+    return found
 
 
 def memory_per_device() -> list[int]:
@@ -305,8 +306,8 @@ def memory_per_device() -> list[int]:
     ("count", "policies"),
     [
         (4, ["stageroute"]),
-        pytest.param(2, [*DIFFERENT, "elimination"], marks=pytest.mark.slow),
-        pytest.param(4, [*DIFFERENT, "elimination"], marks=pytest.mark.slow),
+        pytest.param(2, [*DIFFERENT, "elimination", "contextual"], marks=pytest.mark.slow),
+        pytest.param(4, [*DIFFERENT, "elimination", "contextual"], marks=pytest.mark.slow),
     ],
 )
 def test_results_do_not_depend_on_the_number_of_devices(
@@ -425,6 +426,43 @@ def test_changing_worlds(policy: str, name: str) -> None:
         run(scenario, fr.policy(policy), **settings),
         run(scenario, fr.policy(policy), "numba", **settings),
     )
+
+
+# --- Estimators that read the query -----------------------------------------------------------
+
+
+# By default in a world where stages are cut short and limits change.
+@pytest.mark.parametrize(
+    ("option", "place"),
+    [
+        ("pacer", "changing"),
+        *(
+            pytest.param(name, "changing", marks=pytest.mark.slow)
+            for name in CONTEXTUAL
+            if name != "pacer"
+        ),
+        *(pytest.param(name, "tasks", marks=pytest.mark.slow) for name in CONTEXTUAL),
+        pytest.param("formula", "routerbench", marks=pytest.mark.slow),
+    ],
+)
+def test_by_task(option: str, place: str) -> None:
+    made = CHANGING_WORLDS["tasks"] if place == "changing" else SMALL_WORLDS[place]
+    scenario, budget, max_deployed = made()
+    policy = fr.policy("contextual", **CONTEXTUAL[option])
+    settings: dict[str, Any] = {"budget": budget, "max_deployed": max_deployed, "horizon": 900}
+    mine, theirs = (
+        run(scenario, policy, backend, **settings, seed=6) for backend in ("jax", "numba")
+    )
+    assert_same(mine, theirs)
+
+
+@pytest.mark.slow
+def test_by_task_in_single_precision() -> None:
+    scenario, settings = world("tasks")
+    single = run(scenario, fr.policy("contextual"), **settings, **MANY, dtype="float32")
+    double = run(scenario, fr.policy("contextual"), **settings, **MANY)
+    assert (single.picks == double.picks).mean() > 0.99
+    assert_near(single, double)
 
 
 # By default one world, in which both delays are drawn and apart.

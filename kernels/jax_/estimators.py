@@ -10,12 +10,33 @@ import jax.numpy as jnp
 
 from fastroute.kernels.codes import STREAM_POSTERIOR
 from fastroute.kernels.formulas.estimates import posterior
-from fastroute.kernels.jax_.layout import Fixed, Lanes, Numbers
+from fastroute.kernels.jax_.layout import Fixed, Lanes, Numbers, Tables
 from fastroute.kernels.jax_.rng import uniforms
 from fastroute.kernels.normal import BITS, NORMAL
-from fastroute.kernels.types import EstimatorKernel
+from fastroute.kernels.types import F8, EstimatorKernel
 
 Pair = tuple[Any, Any]
+
+
+class Asked(NamedTuple):
+    """A round of every lane, as an estimator that reads queries sees it."""
+
+    row: Any  #: of the query in the tables, [lanes]
+    now: Any
+    trial: Any  #: [lanes]
+    numbers: Numbers
+    tables: Tables
+
+
+class QuerySteps(NamedTuple):
+    """Steps of an estimator that reads the query before it is routed."""
+
+    #: Parts of ``Memory.contexts`` as views [trials, N, ...], as ``Lanes.contexts`` has them.
+    parts: Callable[[F8], tuple[F8, ...]]
+    #: Upper bounds for the query, and what ``note`` needs of it, from lanes and query.
+    look_up: Callable[[Lanes, Asked], tuple[Any, Any]]
+    #: The contexts after the rewards: lanes, what was looked up, slots of the pulls, rewards.
+    note: Callable[[Lanes, Any, Any, Any], tuple[Any, ...]]
 
 
 class EstimatorSteps(NamedTuple):
@@ -27,6 +48,7 @@ class EstimatorSteps(NamedTuple):
     renew: Callable[[tuple[Any, ...], Numbers, Any], Pair] | None
     #: Upper bounds for a decision of the router, from lanes, numbers, round and trials.
     prepare: Callable[[Lanes, Numbers, Any, Any], Any] | None = None
+    queries: QuerySteps | None = None  #: None for one that does not read them
 
 
 def elementwise(part: EstimatorKernel) -> EstimatorSteps:
@@ -50,15 +72,56 @@ def sampled(part: EstimatorKernel) -> EstimatorSteps:
     """As :func:`elementwise`, but rewards are drawn from their posterior for each decision."""
 
     def prepare(lanes: Lanes, numbers: Numbers, now: Any, trial: Any) -> Any:
-        slots, dtype = len(lanes.upper), lanes.upper.dtype
-        index = jnp.arange(-(-slots // 4))[:, None]
-        four = uniforms(numbers.key, now, index, trial, STREAM_POSTERIOR)
-        table = jnp.stack(four, axis=1).reshape(-1, len(trial))[:slots]
-        normal = jnp.asarray(NORMAL)[(table * (1 << BITS)).astype(jnp.int32)]
+        dtype = lanes.upper.dtype
+        normal = _normal(len(lanes.upper), numbers, now, trial)
         count, sum_reward, normal = (x.astype(dtype) for x in (*lanes.seen[:2], normal))
         return posterior(count, sum_reward, normal, numbers.unobserved_below)
 
     return elementwise(part)._replace(prepare=prepare)
+
+
+def _normal(slots: int, numbers: Numbers, now: Any, trial: Any) -> Any:
+    """Return a standard normal number for every slot, [slots, lanes]."""
+    index = jnp.arange(-(-slots // 4))[:, None]
+    four = uniforms(numbers.key, now, index, trial, STREAM_POSTERIOR)
+    table = jnp.stack(four, axis=1).reshape(-1, len(trial))[:slots]
+    return jnp.asarray(NORMAL)[(table * (1 << BITS)).astype(jnp.int32)]
+
+
+def by_task(part: EstimatorKernel) -> EstimatorSteps:
+    """As :func:`elementwise`, but rewards are bounded for the task of the query."""
+
+    def parts(contexts: F8) -> tuple[F8, ...]:
+        by_model = contexts.swapaxes(1, 2)
+        return by_model[..., 0], by_model[..., 1]
+
+    def look_up(lanes: Lanes, asked: Asked) -> tuple[Any, Any]:
+        dtype = lanes.upper.dtype
+        seen = (
+            jnp.take_along_axis(x, asked.row[None, None], axis=1, mode="clip")[:, 0]
+            for x in _by_slot(lanes)
+        )
+        count, sum_reward = (x.astype(dtype) for x in seen)
+        none = jnp.zeros_like(count)
+        upper, _ = part.bounds((count, sum_reward, none), *asked.numbers.bounds)
+        return upper, asked.row
+
+    def note(lanes: Lanes, row: Any, slot: Any, reward: Any) -> tuple[Any, ...]:
+        counts, rewards = _by_slot(lanes)
+        # Where nothing is pulled, the slot is one too many and what is added is dropped.
+        pulled = slot.astype(row.dtype), row, jnp.arange(len(row))
+        return (
+            counts.at[pulled].add(1.0, mode="drop", unique_indices=True),
+            rewards.at[pulled].add(reward, mode="drop", unique_indices=True),
+        )
+
+    return elementwise(part)._replace(queries=QuerySteps(parts, look_up, note))
+
+
+def _by_slot(lanes: Lanes) -> tuple[Any, ...]:
+    """Return the contexts as [slots, rows of a slot, lanes]."""
+    slots = len(lanes.upper)
+    return tuple(x.reshape(slots, -1, x.shape[-1]) for x in lanes.contexts)
 
 
 def known_means(part: EstimatorKernel) -> EstimatorSteps:
