@@ -10,6 +10,8 @@ import jax.numpy as jnp
 
 from fastroute.kernels.codes import STREAM_POSTERIOR
 from fastroute.kernels.formulas.estimates import posterior
+from fastroute.kernels.formulas.ridge import ridge_upper
+from fastroute.kernels.jax_ import ridge
 from fastroute.kernels.jax_.layout import Fixed, Lanes, Numbers, Tables
 from fastroute.kernels.jax_.rng import uniforms
 from fastroute.kernels.normal import BITS, NORMAL
@@ -96,20 +98,19 @@ def by_task(part: EstimatorKernel) -> EstimatorSteps:
         return by_model[..., 0], by_model[..., 1]
 
     def look_up(lanes: Lanes, asked: Asked) -> tuple[Any, Any]:
-        dtype = lanes.upper.dtype
-        seen = (
-            jnp.take_along_axis(x, asked.row[None, None], axis=1, mode="clip")[:, 0]
-            for x in _by_slot(lanes)
+        row = asked.row[None, :, None]
+        count, sum_reward = (
+            jnp.take_along_axis(x, row, axis=2, mode="clip")[:, :, 0].astype(lanes.upper.dtype)
+            for x in lanes.contexts
         )
-        count, sum_reward = (x.astype(dtype) for x in seen)
         none = jnp.zeros_like(count)
         upper, _ = part.bounds((count, sum_reward, none), *asked.numbers.bounds)
         return upper, asked.row
 
     def note(lanes: Lanes, row: Any, slot: Any, reward: Any) -> tuple[Any, ...]:
-        counts, rewards = _by_slot(lanes)
-        # Where nothing is pulled, the slot is one too many and what is added is dropped.
-        pulled = slot.astype(row.dtype), row, jnp.arange(len(row))
+        counts, rewards = lanes.contexts
+        # Where nothing is pulled, the slot is one too many, and what is added there is dropped.
+        pulled = slot, jnp.arange(len(slot)), row
         return (
             counts.at[pulled].add(1.0, mode="drop", unique_indices=True),
             rewards.at[pulled].add(reward, mode="drop", unique_indices=True),
@@ -118,10 +119,41 @@ def by_task(part: EstimatorKernel) -> EstimatorSteps:
     return elementwise(part)._replace(queries=QuerySteps(parts, look_up, note))
 
 
-def _by_slot(lanes: Lanes) -> tuple[Any, ...]:
-    """Return the contexts as [slots, rows of a slot, lanes]."""
-    slots = len(lanes.upper)
-    return tuple(x.reshape(slots, -1, x.shape[-1]) for x in lanes.contexts)
+def by_features(part: EstimatorKernel) -> EstimatorSteps:
+    """As :func:`elementwise`, but rewards are bounded for the features of the query."""
+
+    def width(lanes: Lanes, asked: Asked) -> Any:
+        return asked.numbers.seen[-1]
+
+    return _by_ridge(part, width)
+
+
+def sampled_by_features(part: EstimatorKernel) -> EstimatorSteps:
+    """As :func:`by_features`, but rewards are drawn from the normal law of the regression."""
+
+    def width(lanes: Lanes, asked: Asked) -> Any:
+        normal = _normal(len(lanes.upper), asked.numbers, asked.now, asked.trial)
+        return asked.numbers.seen[-1] * normal
+
+    return _by_ridge(part, width)
+
+
+def _by_ridge(part: EstimatorKernel, width: Callable[[Lanes, Asked], Any]) -> EstimatorSteps:
+    """Return the steps of an estimator that regresses rewards on the features of queries."""
+
+    def parts(contexts: F8) -> tuple[F8, ...]:
+        return contexts[:, :, :-1], contexts[:, :, -1]
+
+    def look_up(lanes: Lanes, asked: Asked) -> tuple[Any, Any]:
+        found = ridge.predict(*lanes.contexts, asked.tables.features[asked.row])
+        below = asked.numbers.unobserved_below
+        upper = ridge_upper(found.mean, found.square, lanes.seen[0], width(lanes, asked), below)
+        return upper.astype(lanes.upper.dtype), found
+
+    def note(lanes: Lanes, found: Any, slot: Any, reward: Any) -> tuple[Any, ...]:
+        return ridge.follow(*lanes.contexts, found, slot, reward)
+
+    return elementwise(part)._replace(queries=QuerySteps(parts, look_up, note))
 
 
 def known_means(part: EstimatorKernel) -> EstimatorSteps:

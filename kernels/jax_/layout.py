@@ -36,9 +36,8 @@ class Lanes(NamedTuple):
     limit: "Float[Array, 'slots lanes']"
     side: "Float[Array, 'slots lanes']"  #: the basis, as in ``routing.Answer``
     share: "Float[Array, 'slots lanes']"  #: of the last routing decision
-    #: What an estimator that reads queries keeps of every model, double precision: parts of
-    #: ``Memory.contexts``, each with all rows of a slot before those of the next one.
-    contexts: "tuple[Float[Array, 'rows lanes'], ...]"
+    #: What an estimator that reads queries keeps of every model: parts of ``Memory.contexts``.
+    contexts: "tuple[Float[Array, 'slots lanes ...'], ...]"
     i: "Float[Array, ' lanes']"
     j: "Float[Array, ' lanes']"
     status: "Int32[Array, ' lanes']"  #: of the last routing decision

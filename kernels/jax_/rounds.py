@@ -55,7 +55,7 @@ CHUNK = 1024
 CHUNK_ACCELERATOR = 1 << 16
 
 
-# How the arrays of a stage are divided among the devices: by lanes, the last axis.
+# How the arrays of a stage are divided among the devices: by lanes, the only or the second axis.
 _LANES = Spec("trials")
 _TABLE = Spec(None, "trials")
 _FIXED = Fixed(*[_TABLE] * 4)  # type: ignore[arg-type]
@@ -81,8 +81,9 @@ class Workspace:
         self.late: Any = ()
 
     def put(self, array: NDArray[Any], fill: Any, dtype: Any) -> Any:
-        """Fill up an array ``[..., trials]`` to all lanes and divide it among the devices."""
-        missing = [*[(0, 0)] * (array.ndim - 1), (0, self.lanes - self.trials)]
+        """Fill up an array ``[trials]`` or ``[rows, trials, ...]`` to all lanes and divide it."""
+        missing = [(0, 0)] * array.ndim
+        missing[min(array.ndim - 1, 1)] = (0, self.lanes - self.trials)
         full = np.pad(array.astype(dtype), missing, constant_values=fill)
         spec = _LANES if array.ndim == 1 else _TABLE
         return jax.device_put(full, NamedSharding(self.mesh, spec))
@@ -93,9 +94,9 @@ class Workspace:
 
     def put_contexts(self, model: I8, part: F8) -> Any:
         """Put what is kept of deployed models, from ``[trials, N, ...]``; 0 in empty slots."""
-        values = np.moveaxis(part[np.arange(self.trials), model], 1, -1)
-        here = np.expand_dims(model >= 0, tuple(range(1, values.ndim - 1)))
-        return self.put(np.where(here, values, 0.0).reshape(-1, self.trials), 0.0, np.float64)
+        values = part[np.arange(self.trials), model]
+        values[model < 0] = 0.0
+        return self.put(values, 0.0, np.float64)
 
 
 def chunk_trials() -> int:
@@ -315,9 +316,8 @@ def _learn(
     """Learn the outcome of the round itself."""
     one = indices(lanes.seen[0]) == slot
     if steps.estimator.queries is not None:
-        contexts = steps.estimator.queries.note(lanes, looked_up, slot, reward)
-        shapes = (x.shape for x in lanes.contexts)
-        contexts = tuple(x.reshape(shape) for x, shape in zip(contexts, shapes, strict=True))
+        pulled = slot.astype(jnp.int64)
+        contexts = steps.estimator.queries.note(lanes, looked_up, pulled, reward)
         lanes = lanes._replace(contexts=contexts)
     pulled = entries(one, *lanes.seen)
     seen = tuple(steps.form.estimator.observe(pulled, reward, cost, *numbers.seen))
@@ -498,8 +498,7 @@ def close_stage(ws: Workspace, round_: Round, deployed: I8, memory: Memory) -> N
         for values, known in zip(memory.seen, ws.late.seen, strict=True):
             values[:] = np.asarray(known)[:, : ws.trials]
     for part, known in zip(_contexts_of(round_, memory), ws.state.contexts, strict=True):
-        rows = np.asarray(known)[:, : ws.trials].reshape(len(model), *part.shape[2:], ws.trials)
-        part[trial, model[slot, trial]] = np.moveaxis(rows, -1, 1)[slot, trial]
+        part[trial, model[slot, trial]] = np.asarray(known)[slot, trial]
     for row, state in zip(memory.state, ws.state.state, strict=False):
         row[:] = np.asarray(state)[: ws.trials]
 
