@@ -5,12 +5,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
 
 import fastroute as fr
 from fastroute.kernels import codes
+from fastroute.kernels.jax_ import ridge
 from fastroute.kernels.normal import normal
 from fastroute.kernels.numba_.compile import compiled
 from fastroute.kernels.numba_.ridge import _follow
@@ -56,6 +58,28 @@ def test_updates_of_both_rooms_are_the_same_to_the_bit() -> None:
     for row, reward in zip(x, rewards, strict=True):
         learn_ridge(kept[1], row, float(reward))
     np.testing.assert_array_equal(kept[0], kept[1])
+
+
+def test_updates_on_jax_are_the_same_to_the_bit() -> None:
+    draw = np.random.default_rng(1)
+    x, rewards = draw.normal(size=(100, 3, 16)), draw.random((100, 3))
+    kept = np.zeros((2, 3, 17, 16))
+    kept[:, :, :-1] = np.eye(16)
+    slots = draw.integers(0, 3, size=(100, 3))  # of two, so that 2 is for no pull
+
+    @jax.jit
+    def follow(inverse: Any, theta: Any, x: Any, slot: Any, reward: Any) -> Any:
+        return ridge.follow(inverse, theta, ridge.predict(inverse, theta, x), slot, reward)
+
+    with jax.enable_x64(True):
+        learned: Any = kept[..., :-1, :], kept[..., -1, :]
+        for now in range(100):
+            learned = follow(*learned, x[now], slots[now], rewards[now])
+    for now, lane in np.ndindex(100, 3):
+        if slots[now, lane] < 2:
+            learn_ridge(kept[slots[now, lane], lane], x[now, lane], float(rewards[now, lane]))
+    np.testing.assert_array_equal(learned[0], kept[..., :-1, :])
+    np.testing.assert_array_equal(learned[1], kept[..., -1, :])
 
 
 def small_linear() -> fr.Scenario:
