@@ -19,6 +19,7 @@ from fastroute.kernels.numba_.ridge import _follow
 from fastroute.kernels.ref.estimators import learn_ridge
 from fastroute.kernels.ref.rng import uniforms
 from fastroute.scenarios import SCENARIOS, save_scenario
+from fastroute.simulation import api, engine
 from fastroute.study.build import with_full_paths
 
 DATES = {"new": "2024-06-01", "old": "2023-01-01", "mid": "2023-05-01"}
@@ -216,6 +217,24 @@ def test_too_much_to_remember_is_refused() -> None:
         fr.simulate(
             scenario, fr.Policy(estimator="linear"), horizon=2, budget=9.0, max_deployed=3, trials=1
         )
+
+
+def test_much_to_remember_makes_small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = fr.Policy(estimator="linear")
+    settings: Any = {"horizon": 40, "budget": 3.0, "max_deployed": 4, "trials": 200, "threads": 1}
+    whole = fr.simulate(small_linear(), policy, **settings)
+    sizes: list[int] = []
+
+    def run_chunk(task: Any, first: int, trials: int, report: Any) -> Any:
+        sizes.append(trials)
+        return engine.run_chunk(task, first, trials, report)
+
+    monkeypatch.setattr(api, "run_chunk", run_chunk)
+    # Six models with 11 features, which take the room of 16.
+    monkeypatch.setattr(api, "CONTEXTS", 6 * 17 * 16 * 8 * 130)
+    parts = fr.simulate(small_linear(), policy, **settings)
+    assert sizes[-2:] == [128, 72]
+    np.testing.assert_array_equal(parts.finals["regret"], whole.finals["regret"])
 
 
 def test_saved_scenarios_keep_features(tmp_path: Path) -> None:

@@ -145,13 +145,15 @@ def _by_ridge(part: EstimatorKernel, width: Callable[[Lanes, Asked], Any]) -> Es
         return contexts[:, :, :-1], contexts[:, :, -1]
 
     def look_up(lanes: Lanes, asked: Asked) -> tuple[Any, Any]:
-        found = ridge.predict(*lanes.contexts, asked.tables.features[asked.row])
+        inverse, theta = lanes.contexts
+        found = ridge.predict(inverse, theta, asked.tables.features[asked.row])
         below = asked.numbers.unobserved_below
         upper = ridge_upper(found.mean, found.square, lanes.seen[0], width(lanes, asked), below)
         return upper.astype(lanes.upper.dtype), found
 
     def note(lanes: Lanes, found: Any, slot: Any, reward: Any) -> tuple[Any, ...]:
-        return ridge.follow(*lanes.contexts, found, slot, reward)
+        inverse, theta = lanes.contexts
+        return ridge.follow(inverse, theta, found, slot, reward)
 
     return elementwise(part)._replace(queries=QuerySteps(parts, look_up, note))
 
