@@ -18,6 +18,7 @@ from typing import Final
 
 import numpy as np
 
+from fastroute.bench import worlds
 from fastroute.bench.against import compare
 from fastroute.bench.figures import GROWTH, growth_rows, save_figures
 from fastroute.bench.headline import headline, headline_columns
@@ -48,6 +49,8 @@ GROUPS: Final = (
     "startup",
     "memory",
 )
+#: What a run holds only since it is measured; saved runs from before stand without it.
+LATER: Final = (worlds.GROUP,)
 #: File -> name of the markers between which its generated text stands.
 MARKERS: Final = {README: "speed", DOCS: "generated"}
 
@@ -84,6 +87,7 @@ def docs_section(results: Results) -> str:
         _section("Deployment problem", _deployment(results)),
         _section("Simulation", _simulation(results)),
         _section("Parts of one's own", _own_parts(results)),
+        _section("Estimators and worlds", _estimators_and_worlds(results)),
         _section("Growth", _growth(results)),
         _section("Start-up", _startup(results)),
         _section("Memory", _memory(results)),
@@ -266,6 +270,36 @@ def _own_parts(results: Results) -> str:
             lines.append((mine.case, _time(theirs), _time(mine), f"{mine.ns / theirs.ns:.2f}"))
     head = ("part", "built-in", "its copy outside the package", "times as long")
     return _table(head, lines, range(1, 4)) if lines else ""
+
+
+def _estimators_and_worlds(results: Results) -> str:
+    """Compare every case with StageRoute in the plain world."""
+    rows = results.of(worlds.GROUP)
+    if not rows:
+        return ""
+    plain = results.find(worlds.GROUP, worlds.PLAIN, "fastroute, StageRoute")
+    also = results.find("simulation", "rivals", "paretobandit")
+    lines = []
+    for row in (*rows, *([also] if also else [])):
+        compared = plain is not None and not (plain.failure or row.failure)
+        told = "" if row.facts["ours"] else f": {row.facts['what']}"
+        lines.append(
+            (
+                row.case,
+                row.solver + told + (f"; raised {row.failure}" if row.failure else ""),
+                f"{power_text(row.facts['trials'])} x {power_text(row.facts['horizon'])}",
+                _time(row),
+                number_text(row.ns / plain.ns) if plain is not None and compared else "",
+            )
+        )
+    head = ("world", "policy", "trials x rounds", "time per trial-round", "times as long")
+    return "\n\n".join(
+        [
+            "The last column is the time divided by that of StageRoute in the plain world, which "
+            "is the one of the simulation with 5 of 15 models:",
+            _table(head, lines, right=(2, 3, 4)),
+        ]
+    )
 
 
 def exponent(rows: Sequence[Measurement]) -> float:

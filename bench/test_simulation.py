@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import fastroute as fr
-from fastroute.bench import own_parts
+from fastroute.bench import own_parts, worlds
 from fastroute.bench.machine import all_cores
 from fastroute.bench.measure import Measure, skip_if_refused
-from fastroute.bench.rivals import bandits, stageroute, ucb1
+from fastroute.bench.rivals import bandits, linucb, stageroute, ucb1
 from fastroute.bench.rivals.base import Player, missing, versions
 from fastroute.bench.workloads import HORIZON, TRIALS, Workload, draw_workload
 
@@ -30,8 +30,8 @@ POLICIES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 }
 #: Rounds of the run before one that is timed.
 WARM_UP: Final = 1000
-#: Rounds of every run in which trials grow.
-GROWTH_ROUNDS: Final = 10_000
+#: Rounds of every run in which trials grow, and of those of other estimators and worlds.
+SHORTER: Final = 10_000
 FULL: Final = [pytest.mark.full]
 SMOKE: Final = [pytest.mark.smoke]
 
@@ -176,6 +176,45 @@ def test_own_parts(kind: str, whose: str, measure: Measure) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.parametrize(
+    ("world", "label", "policy"),
+    [pytest.param(*case, id=f"{case[0]}-{case[1]}") for case in worlds.CASES],
+)
+def test_estimators_and_worlds(world: str, label: str, policy: fr.Policy, measure: Measure) -> None:
+    """Simulate 1024 trials of 10,000 rounds with another estimator, or in another world."""
+    place = worlds.WORLDS[world]()
+
+    def run(horizon: int) -> Callable[[], fr.Run]:
+        return lambda: fr.simulate(
+            place.scenario,
+            policy,
+            horizon=horizon,
+            budget=place.budget,
+            max_deployed=place.max_deployed,
+            trials=TRIALS,
+            threads=1,
+        )
+
+    found = measure(
+        lambda: run(SHORTER),
+        group=worlds.GROUP,
+        case=world,
+        solver=f"fastroute, {label}",
+        unit="trial-round",
+        units=SHORTER * TRIALS,
+        warm_up=run(WARM_UP),
+        rounds=measure.least,
+        horizon=SHORTER,
+        trials=TRIALS,
+        what="whole call of fastroute.simulate",
+        ours=True,
+        versions=versions(("numba",)),
+    )
+    if found is not None:
+        measure.keep(_facts(found))
+
+
+@pytest.mark.full
 @pytest.mark.each_set
 @pytest.mark.parametrize("label", ["StageRoute", "uniform"])
 def test_jax(label: str, measure: Measure) -> None:
@@ -219,13 +258,24 @@ def _players() -> list[Any]:
 @pytest.mark.parametrize("player", _players())
 def test_rivals(player: Player, measure: Measure) -> None:
     """Play what the rival plays, as often as it can in reasonable time."""
+    _time_player(player, measure, "simulation", "rivals")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("player", linucb.PLAYERS, ids=lambda player: player.name)
+def test_rivals_with_features(player: Player, measure: Measure) -> None:
+    """Play in the world of the rows on features."""
+    _time_player(player, measure, worlds.GROUP, "features")
+
+
+def _time_player(player: Player, measure: Measure, group: str, case: str) -> None:
     if reason := missing(player.imports):
         pytest.skip(reason)
     rounds = measure.size(player.rounds)
     reward = measure(
         lambda: player.prepare(player.trials, rounds),
-        group="simulation",
-        case="rivals",
+        group=group,
+        case=case,
         solver=player.name,
         unit="trial-round",
         units=player.trials * rounds,
@@ -267,10 +317,8 @@ def _growth() -> list[Any]:
     # With two models deployed, limits of 0.4 would leave no distribution.
     rows += [("M_max", m, 64, m, 0.6, 10_000, 1024, None) for m in (2, 4, 8, 16, 32, 64)]
     rows += [("N", n, n, 5, 0.4, 10_000, 1024, None) for n in (8, 16, 32, 64, 128, 256, 512)]
-    rows += [
-        ("trials", n, 15, 5, 0.4, GROWTH_ROUNDS, n, None) for n in (1, 4, 16, 64, 256, 1024, 10_000)
-    ]
-    rows += [("trials", 10**5, 15, 5, 0.4, GROWTH_ROUNDS, 10**5, 2)]
+    rows += [("trials", n, 15, 5, 0.4, SHORTER, n, None) for n in (1, 4, 16, 64, 256, 1024, 10_000)]
+    rows += [("trials", 10**5, 15, 5, 0.4, SHORTER, 10**5, 2)]
     rows += [("T", 10**k, 15, 5, 0.4, 10**k, 64, None) for k in range(3, 8)]
     rows += [("T", 10**8, 15, 5, 0.4, 10**8, 64, 1)]
     return [pytest.param(*row, id=f"{row[0]}={row[1]}", marks=FULL) for row in rows]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import fastroute as fr
-from fastroute.bench import workloads
+from fastroute.bench import workloads, worlds
 from fastroute.bench.measure import Measure, answer_errors, skip_if_refused
-from fastroute.bench.rivals import deployment, routing, stageroute, ucb1
+from fastroute.bench.rivals import deployment, linucb, routing, stageroute, ucb1
 from fastroute.bench.rivals.base import Player, Solver, missing
 from fastroute.bench.workloads import Problems
 
@@ -57,6 +57,13 @@ def test_ucb1_learns(player: Player) -> None:
     # A uniform choice earns 0.5; the best arm 0.9.
     reward = player.prepare(8, 500)()
     assert 0.6 < reward < 0.9
+
+
+@pytest.mark.parametrize("player", linucb.PLAYERS, ids=lambda player: player.name)
+def test_linucb_learns(player: Player) -> None:
+    law: Any = fr.scenario("linear", d=16, n_models=10).reward
+    # More than the best model for all queries earns, less than the best one for each.
+    assert law.mean.mean(axis=0).max() < player.prepare(16, 1500)() < law.mean.max(axis=1).mean()
 
 
 @pytest.mark.parametrize("player", stageroute.PLAYERS, ids=lambda player: player.name)
@@ -113,6 +120,18 @@ def test_budget_of_the_world_is_felt(deployed: int, models: int) -> None:
         found = fr.solve_routing(mean[pool], price[pool], workloads.LIMIT, place.budget)
         assert found.feasible
         assert found.budget_price > 0.0
+
+
+def test_worlds_beside_the_plain_one_are_what_they_are_called() -> None:
+    found = {name: make().scenario.resolve(1000, 1) for name, make in worlds.WORLDS.items()}
+    assert len(found["five changes"].regimes) == 6
+    delays = [found[name].feedback for name in ("fixed delay", "drawn delay")]
+    assert [x is not None and len(x.reward.rounds) > 1 for x in delays] == [False, True]
+    assert len(found["tasks"].reward.task_prob) == 86
+    assert found["features"].reward.features.shape[1] == 16
+    plain = found[worlds.PLAIN]
+    assert (len(plain.regimes), plain.feedback) == (1, None)
+    assert {world for world, _, _ in worlds.CASES} == set(worlds.WORLDS)
 
 
 def test_answers_are_held_to_objective_and_constraints() -> None:

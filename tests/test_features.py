@@ -5,18 +5,21 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import polars as pl
 import pytest
 
 import fastroute as fr
 from fastroute.kernels import codes
+from fastroute.kernels.jax_ import ridge
 from fastroute.kernels.normal import normal
 from fastroute.kernels.numba_.compile import compiled
 from fastroute.kernels.numba_.ridge import _follow
 from fastroute.kernels.ref.estimators import learn_ridge
 from fastroute.kernels.ref.rng import uniforms
 from fastroute.scenarios import SCENARIOS, save_scenario
+from fastroute.simulation import api, engine
 from fastroute.study.build import with_full_paths
 
 DATES = {"new": "2024-06-01", "old": "2023-01-01", "mid": "2023-05-01"}
@@ -56,6 +59,28 @@ def test_updates_of_both_rooms_are_the_same_to_the_bit() -> None:
     for row, reward in zip(x, rewards, strict=True):
         learn_ridge(kept[1], row, float(reward))
     np.testing.assert_array_equal(kept[0], kept[1])
+
+
+def test_updates_on_jax_are_the_same_to_the_bit() -> None:
+    draw = np.random.default_rng(1)
+    x, rewards = draw.normal(size=(100, 3, 16)), draw.random((100, 3))
+    kept = np.zeros((2, 3, 17, 16))
+    kept[:, :, :-1] = np.eye(16)
+    slots = draw.integers(0, 3, size=(100, 3))  # of two, so that 2 is for no pull
+
+    @jax.jit
+    def follow(inverse: Any, theta: Any, x: Any, slot: Any, reward: Any) -> Any:
+        return ridge.follow(inverse, theta, ridge.predict(inverse, theta, x), slot, reward)
+
+    with jax.enable_x64(True):
+        learned: Any = kept[..., :-1, :], kept[..., -1, :]
+        for now in range(100):
+            learned = follow(*learned, x[now], slots[now], rewards[now])
+    for now, lane in np.ndindex(100, 3):
+        if slots[now, lane] < 2:
+            learn_ridge(kept[slots[now, lane], lane], x[now, lane], float(rewards[now, lane]))
+    np.testing.assert_array_equal(learned[0], kept[..., :-1, :])
+    np.testing.assert_array_equal(learned[1], kept[..., -1, :])
 
 
 def small_linear() -> fr.Scenario:
@@ -192,6 +217,24 @@ def test_too_much_to_remember_is_refused() -> None:
         fr.simulate(
             scenario, fr.Policy(estimator="linear"), horizon=2, budget=9.0, max_deployed=3, trials=1
         )
+
+
+def test_much_to_remember_makes_small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = fr.Policy(estimator="linear")
+    settings: Any = {"horizon": 40, "budget": 3.0, "max_deployed": 4, "trials": 200, "threads": 1}
+    whole = fr.simulate(small_linear(), policy, **settings)
+    sizes: list[int] = []
+
+    def run_chunk(task: Any, first: int, trials: int, report: Any) -> Any:
+        sizes.append(trials)
+        return engine.run_chunk(task, first, trials, report)
+
+    monkeypatch.setattr(api, "run_chunk", run_chunk)
+    # Six models with 11 features, which take the room of 16.
+    monkeypatch.setattr(api, "CONTEXTS", 6 * 17 * 16 * 8 * 130)
+    parts = fr.simulate(small_linear(), policy, **settings)
+    assert sizes[-2:] == [128, 72]
+    np.testing.assert_array_equal(parts.finals["regret"], whole.finals["regret"])
 
 
 def test_saved_scenarios_keep_features(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import itertools
 import json
 import os
 import subprocess
@@ -17,13 +18,14 @@ import pytest
 import fastroute as fr
 import test_simulate_feedback as late
 from fastroute.kernels.jax_ import rounds
-from fastroute.policies import Policy
+from fastroute.policies import POLICIES, Policy
 from fastroute.scenarios import Scenario
 from fastroute.simulation import Run
 from fastroute.solve import backend as backends
 from naive import ANYWHERE, CHANGING_WORLDS, HORIZON, SMALL_WORLDS
 from record import of_run
-from test_simulate_backends import OPTIONS
+from test_features import arriving, small_linear
+from test_simulate_backends import CONTEXTUAL, OPTIONS
 
 #: Worlds of the default run; all of them are run with the mark ``slow``.
 FEW = ("routerbench", "retirement", "table")
@@ -276,6 +278,8 @@ def test_configuration_of_jax_is_kept() -> None:
 
 # --- Devices ----------------------------------------------------------------------------------
 
+OTHERS = [*DIFFERENT, "elimination", "contextual", "linear"]
+
 _CHILD = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
@@ -284,13 +288,16 @@ print(json.dumps([memory_per_device(), on_devices(*sys.argv[2:])]))
 """
 
 
-def on_devices(*policies: str) -> list[dict[str, str]]:
-    """Digests of runs that use what differs from lane to lane."""
-    scenario, settings = world("retirement")
-    return [
-        dict(of_run(run(scenario, fr.policy(name), **settings, **MANY, horizon=700)))
-        for name in policies
-    ]
+def on_devices(*names: str) -> list[dict[str, str]]:
+    """Digests of runs that use what differs from lane to lane, of policies or estimators."""
+    found = []
+    for name in names:
+        policy = fr.policy(name) if name in POLICIES else fr.Policy(estimator=name)
+        scenario, settings = world("tasks" if policy.estimator.needs_tasks else "retirement")
+        if policy.estimator.needs_features:
+            scenario, settings = small_linear(), {"budget": 3.0, "max_deployed": 4}
+        found.append(dict(of_run(run(scenario, policy, **settings, **MANY, horizon=700))))
+    return found
 
 
 def memory_per_device() -> list[int]:
@@ -305,8 +312,8 @@ def memory_per_device() -> list[int]:
     ("count", "policies"),
     [
         (4, ["stageroute"]),
-        pytest.param(2, [*DIFFERENT, "elimination"], marks=pytest.mark.slow),
-        pytest.param(4, [*DIFFERENT, "elimination"], marks=pytest.mark.slow),
+        pytest.param(2, OTHERS, marks=pytest.mark.slow),
+        pytest.param(4, OTHERS, marks=pytest.mark.slow),
     ],
 )
 def test_results_do_not_depend_on_the_number_of_devices(
@@ -454,6 +461,88 @@ def test_models_that_load(policy: str, name: str, changing: bool) -> None:
     )
     assert_same(mine, theirs)
     assert (mine.finals["no_capacity_rounds"] >= 30).all()
+
+
+# --- Estimators that read the query -----------------------------------------------------------
+
+
+# By default in a world where stages are cut short and limits change.
+@pytest.mark.parametrize(
+    ("option", "place"),
+    [
+        ("pacer", "changing"),
+        *(
+            pytest.param(name, "changing", marks=pytest.mark.slow)
+            for name in CONTEXTUAL
+            if name != "pacer"
+        ),
+        *(pytest.param(name, "tasks", marks=pytest.mark.slow) for name in CONTEXTUAL),
+        pytest.param("formula", "routerbench", marks=pytest.mark.slow),
+    ],
+)
+def test_by_task(option: str, place: str) -> None:
+    made = CHANGING_WORLDS["tasks"] if place == "changing" else SMALL_WORLDS[place]
+    scenario, budget, max_deployed = made()
+    policy = fr.policy("contextual", **CONTEXTUAL[option])
+    settings: dict[str, Any] = {"budget": budget, "max_deployed": max_deployed, "horizon": 900}
+    mine, theirs = (
+        run(scenario, policy, backend, **settings, seed=6) for backend in ("jax", "numba")
+    )
+    assert_same(mine, theirs)
+
+
+@pytest.mark.slow
+def test_by_task_in_single_precision() -> None:
+    scenario, settings = world("tasks")
+    single = run(scenario, fr.policy("contextual"), **settings, **MANY, dtype="float32")
+    double = run(scenario, fr.policy("contextual"), **settings, **MANY)
+    assert (single.picks == double.picks).mean() > 0.99
+    assert_near(single, double)
+
+
+# By default with draws, where the costs go with the queries.
+@pytest.mark.parametrize(
+    ("estimator", "place", "router"),
+    [
+        chosen
+        if chosen == ("linear_thompson", "iid", "lp")
+        else pytest.param(*chosen, marks=pytest.mark.slow)
+        for chosen in itertools.product(
+            ("linear", "linear_thompson"),
+            ("linear", "iid", "table"),
+            ("lp", "drift_plus_penalty", "epsilon_greedy", "elimination"),
+        )
+    ],
+)
+def test_by_features(estimator: str, place: str, router: str) -> None:
+    scenario = small_linear() if place == "linear" else arriving(place)
+    policy = fr.policy("stageroute", estimator=estimator, router=router, init="forced")
+    settings: dict[str, Any] = {"budget": 3.0, "max_deployed": 4, "horizon": 600, "trials": 5}
+    mine, theirs = (
+        run(scenario, policy, backend, **settings, seed=8) for backend in ("jax", "numba")
+    )
+    assert_same(mine, theirs)
+
+
+@pytest.mark.slow
+def test_policies_that_do_not_look_at_features() -> None:
+    settings: dict[str, Any] = {"budget": 3.0, "max_deployed": 4, "horizon": 600}
+    mine, theirs = (
+        run(small_linear(), fr.policy("stageroute"), backend, **settings)
+        for backend in ("jax", "numba")
+    )
+    assert_same(mine, theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", ["linear", "linear_thompson"])
+def test_by_features_in_single_precision(estimator: str) -> None:
+    policy = fr.policy("stageroute", estimator=estimator)
+    settings: dict[str, Any] = {"budget": 3.0, "max_deployed": 4, **MANY}
+    single = run(small_linear(), policy, **settings, dtype="float32")
+    double = run(small_linear(), policy, **settings)
+    assert (single.picks == double.picks).mean() > 0.99
+    assert_near(single, double)
 
 
 # By default one world, in which both delays are drawn and apart.

@@ -184,8 +184,6 @@ def test_contextual_policies_need_tasks() -> None:
     settings: dict[str, Any] = {"budget": budget, "max_deployed": max_deployed}
     with pytest.raises(ValueError, match=r"policy 'contextual'.*reward=fr.ByTask"):
         run(scenario, fr.policy("contextual"), "numba", **settings)
-    with pytest.raises(ValueError, match='backend="jax" has no estimator "contextual"'):
-        run(SMALL_WORLDS["tasks"]().scenario, fr.policy("contextual"), "jax", **settings)
     with pytest.raises(ValueError, match="leave resolve_every at 1"):
         fr.policy("contextual", resolve_every=3)
 

@@ -21,6 +21,7 @@ from fastroute.simulation.blocks import BLOCK
 from fastroute.simulation.engine import (
     Task,
     compose,
+    first_contexts,
     make_programs,
     refuse_policy,
     run_chunk,
@@ -39,6 +40,9 @@ CHUNK = 1024
 #: trials may take: chunks are smaller where delays are long.
 PENDING = 1 << 28
 MOST_PENDING = 1 << 31
+#: Room for what the trials of such a chunk keep of the queries, in bytes: chunks are smaller where
+#: it is much.
+CONTEXTS = 1 << 26
 #: Chunks whose accounts are held at once, before they are put together.
 TOGETHER = 64
 # Backends whose kernels this process has compiled or loaded.
@@ -315,6 +319,8 @@ def _chunks(first: int, trials: int, threads: int, task: Task) -> list[tuple[int
         # A device that is given more trials has more room.
         room = PENDING * most // CHUNK
         most = min(most, BLOCK * (room // pending_bytes(task.program.feedback, BLOCK)))
+    if kept := first_contexts(task).nbytes:
+        most = min(most, CONTEXTS * most // CHUNK // kept)
     # Small runs are cut finer, so that every thread has work; into whole blocks all the same.
     blocks = -(-trials // (threads * BLOCK))
     size = BLOCK * min(max(most // BLOCK, 1), blocks)

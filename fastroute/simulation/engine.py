@@ -368,8 +368,7 @@ def _fresh_memory(task: Task, trials: int) -> Memory:
     seen[:] = np.array(estimator.first)[:, None, None]
     state = np.zeros((STATES, trials))
     state[: len(router.first)] = np.array(router.first)[:, None]
-    run = run_numbers(task.world, task.policy, task.budget, task.plan)
-    first = task.policy.estimator.first_contexts(run, task.program.reward)
+    first = first_contexts(task)
     # Nothing for any trial where nothing is kept.
     contexts = _on_lines((trials if first.size else 0, *first.shape))
     contexts[:] = first
@@ -377,6 +376,12 @@ def _fresh_memory(task: Task, trials: int) -> Memory:
     if feedback is not None:
         pending = load_kernel("rounds", task.backend).pending(feedback, size, trials)
     return Memory(seen, np.zeros((size, trials)), state, contexts, pending)
+
+
+def first_contexts(task: Task) -> F8:
+    """Return what a trial keeps of the queries before the first round; empty for nothing."""
+    run = run_numbers(task.world, task.policy, task.budget, task.plan)
+    return task.policy.estimator.first_contexts(run, task.program.reward)
 
 
 def _on_lines(shape: tuple[int, ...]) -> F8:

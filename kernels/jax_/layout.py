@@ -36,6 +36,8 @@ class Lanes(NamedTuple):
     limit: "Float[Array, 'slots lanes']"
     side: "Float[Array, 'slots lanes']"  #: the basis, as in ``routing.Answer``
     share: "Float[Array, 'slots lanes']"  #: of the last routing decision
+    #: What an estimator that reads queries keeps of every model: parts of ``Memory.contexts``.
+    contexts: "tuple[Float[Array, 'slots lanes ...'], ...]"
     i: "Float[Array, ' lanes']"
     j: "Float[Array, ' lanes']"
     status: "Int32[Array, ' lanes']"  #: of the last routing decision
@@ -67,6 +69,7 @@ class Tables(NamedTuple):
     cost: "Float[Array, 'rows models']"
     task_prob: "Float[Array, ' tasks']"
     task_alias: "Int[Array, ' tasks']"
+    features: "Float[Array, 'rows features']"  #: of the queries; [0, 0] if they have none
     #: Laws of the delays: probability, alias and delay, [1, 3] where they are fixed.
     reward_delay: "Float[Array, 'delays 3']"
     cost_delay: "Float[Array, 'delays 3']"
@@ -135,7 +138,8 @@ def tables_of(program: Program) -> Tables:
             np.stack([delay.prob, delay.alias.astype(np.float64), delay.rounds], axis=1)
             for delay in (late.reward, late.cost)
         ]
-    found: tuple[Any, ...] = law.table, program.cost.table, law.task_prob, law.task_alias, *delays
+    tasks = law.task_prob, law.task_alias
+    found: tuple[Any, ...] = law.table, program.cost.table, *tasks, law.features, *delays
     return Tables(*found)
 
 

@@ -55,12 +55,12 @@ CHUNK = 1024
 CHUNK_ACCELERATOR = 1 << 16
 
 
-# How the arrays of a stage are divided among the devices: by lanes, the last axis.
+# How the arrays of a stage are divided among the devices: by lanes, the only or the second axis.
 _LANES = Spec("trials")
 _TABLE = Spec(None, "trials")
 _FIXED = Fixed(*[_TABLE] * 4)  # type: ignore[arg-type]
-_STATE = Lanes(*[_TABLE] * 7, *[_LANES] * 4)  # type: ignore[arg-type]
-_MEMORY = (_TABLE, _TABLE, _LANES)
+_STATE = Lanes(*[_TABLE] * 8, *[_LANES] * 4)  # type: ignore[arg-type]
+_MEMORY = (_TABLE, _TABLE, _TABLE, _LANES)
 _SUMS = Sums(*[_LANES] * 6)  # type: ignore[arg-type]
 
 
@@ -81,8 +81,9 @@ class Workspace:
         self.late: Any = ()
 
     def put(self, array: NDArray[Any], fill: Any, dtype: Any) -> Any:
-        """Fill up an array ``[..., trials]`` to all lanes and divide it among the devices."""
-        missing = [*[(0, 0)] * (array.ndim - 1), (0, self.lanes - self.trials)]
+        """Fill up an array ``[trials]`` or ``[rows, trials, ...]`` to all lanes and divide it."""
+        missing = [(0, 0)] * array.ndim
+        missing[min(array.ndim - 1, 1)] = (0, self.lanes - self.trials)
         full = np.pad(array.astype(dtype), missing, constant_values=fill)
         spec = _LANES if array.ndim == 1 else _TABLE
         return jax.device_put(full, NamedSharding(self.mesh, spec))
@@ -90,6 +91,12 @@ class Workspace:
     def put_known(self, model: I8, values: Any, dtype: Any = np.float64) -> Any:
         """Put numbers of deployed models ``[slots, trials]``; 0 in empty slots."""
         return self.put(np.where(model >= 0, values, 0.0), 0.0, dtype)
+
+    def put_contexts(self, model: I8, part: F8) -> Any:
+        """Put what is kept of deployed models, from ``[trials, N, ...]``; 0 in empty slots."""
+        values = part[np.arange(self.trials), model]
+        values[model < 0] = 0.0
+        return self.put(values, 0.0, np.float64)
 
 
 def chunk_trials() -> int:
@@ -141,10 +148,13 @@ def compose(program: Program) -> Round:
 def _steps_of(form: Program) -> Steps:
     part = form.estimator
     estimator = getattr(estimators, part.kernel)(part)
+    router = getattr(routers, form.router.kernel)(form.router, estimator, part)
+    if router.held and estimator.queries is not None:
+        estimator = estimators.elementwise(part)
     return Steps(
         form=form,
         estimator=estimator,
-        router=getattr(routers, form.router.kernel)(form.router, estimator, part),
+        router=router,
         reward=getattr(outcomes, form.reward.kernel)(form.reward),
         cost=getattr(outcomes, form.cost.kernel)(form.cost),
     )
@@ -159,7 +169,7 @@ def _open(
     memory: Any,
     numbers: Numbers,
 ) -> tuple[Fixed, Lanes]:
-    seen, plays, state = memory
+    seen, plays, contexts, state = memory
     even, short = routers.uniform_shares(limit)
     fixed = Fixed(model, mean_reward, mean_cost, even)
     upper, lower = steps.estimator.open(seen, fixed, numbers, limit.dtype)
@@ -172,6 +182,7 @@ def _open(
         limit=limit,
         side=jnp.zeros_like(limit),
         share=even,
+        contexts=contexts,
         i=none,
         j=none,
         status=short,
@@ -221,10 +232,36 @@ def _observe(
     )
 
 
+def _read_query(
+    steps: Steps,
+    fixed: Fixed,
+    lanes: Lanes,
+    numbers: Numbers,
+    tables: Tables,
+    u: Any,
+    now: Any,
+    trial: Any,
+) -> tuple[Fixed, Lanes, Any]:
+    """Load the true means of the query's row and the bounds for it; also what was looked up."""
+    if steps.estimator.queries is None:
+        return fixed, lanes, None
+    reward, cost = steps.form.reward, steps.form.cost
+    row = outcomes.row_of(reward)(u[3], now, tables, tables.reward)
+    here, model = fixed.model >= 0, jnp.maximum(fixed.model, 0)
+    fixed = fixed._replace(mean_reward=jnp.where(here, tables.reward[row, model], 0.0))
+    # What was recorded of the query, both of it.
+    if cost.kernel == reward.kernel:
+        fixed = fixed._replace(mean_cost=jnp.where(here, tables.cost[row, model], 0.0))
+    asked = estimators.Asked(row, now, trial, numbers, tables)
+    upper, looked_up = steps.estimator.queries.look_up(lanes, asked)
+    return fixed, lanes._replace(upper=upper), looked_up
+
+
 def _round(
     steps: Steps,
     fixed: Fixed,
     lanes: Lanes,
+    looked_up: Any,
     late: Any,
     numbers: Numbers,
     tables: Tables,
@@ -255,7 +292,7 @@ def _round(
         # Elsewhere the observations count the pulls.
         lanes = lanes._replace(plays=lanes.plays + one)
     if at_once:
-        lanes = _learn(steps, lanes, one, reward, cost, numbers)
+        lanes = _learn(steps, lanes, looked_up, slot, reward, cost, numbers)
     else:
         model = jnp.where(jnp.any(one, axis=0), at(one, fixed.model), -1)
         outcome = model, reward, cost
@@ -267,8 +304,21 @@ def _round(
     return lanes, late, slot, added
 
 
-def _learn(steps: Steps, lanes: Lanes, one: Any, reward: Any, cost: Any, numbers: Numbers) -> Lanes:
+def _learn(
+    steps: Steps,
+    lanes: Lanes,
+    looked_up: Any,
+    slot: Any,
+    reward: Any,
+    cost: Any,
+    numbers: Numbers,
+) -> Lanes:
     """Learn the outcome of the round itself."""
+    one = indices(lanes.seen[0]) == slot
+    if steps.estimator.queries is not None:
+        pulled = slot.astype(jnp.int64)
+        contexts = steps.estimator.queries.note(lanes, looked_up, pulled, reward)
+        lanes = lanes._replace(contexts=contexts)
     pulled = entries(one, *lanes.seen)
     seen = tuple(steps.form.estimator.observe(pulled, reward, cost, *numbers.seen))
     lanes = lanes._replace(
@@ -316,8 +366,11 @@ def _play(
     def step(now: Any, state: Any) -> Any:
         lanes, sums, trace, late = state
         u = kept(*uniforms(numbers.key, now, 0, trial, STREAM_ROUND))
+        here, lanes, looked_up = _read_query(steps, fixed, lanes, numbers, tables, u, now, trial)
         lanes = set_shares(lanes, now)
-        lanes, late, slot, added = _round(steps, fixed, lanes, late, numbers, tables, u, now, trial)
+        lanes, late, slot, added = _round(
+            steps, here, lanes, looked_up, late, numbers, tables, u, now, trial
+        )
         sums = Sums(*(x + y for x, y in zip(sums, added, strict=True)))
         if len(trace):
             one = indices(lanes.seen[0]) == slot
@@ -382,6 +435,7 @@ def open_stage(
     model = deployed.T
     trial = np.arange(ws.trials)
     kept = len(round_.program.router.first)
+    contexts = _contexts_of(round_, memory)
     opening, _ = _compiled(ws.mesh, round_.form)
     ws.fixed, ws.state = opening(
         ws.put(model, -1, np.int32),
@@ -391,6 +445,7 @@ def open_stage(
         (
             tuple(ws.put_known(model, x[model, trial]) for x in memory.seen),
             ws.put_known(model, memory.plays[model, trial]),
+            tuple(ws.put_contexts(model, part) for part in contexts),
             tuple(ws.put(x, 0.0, np.float64) for x in memory.state[:kept]),
         ),
         numbers_of(round_.program, ws.dtype),
@@ -419,6 +474,12 @@ def _put_numbers(ws: Workspace, model: I8, numbers: F8, dtype: Any = np.float64)
     return ws.put_known(model, numbers[row, model], dtype)
 
 
+def _contexts_of(round_: Round, memory: Memory) -> tuple[F8, ...]:
+    """Return views of what is kept of queries, [trials, N, ...]; none where they are not read."""
+    queries = _steps_of(round_.form).estimator.queries
+    return () if queries is None else queries.parts(memory.contexts)
+
+
 def close_stage(ws: Workspace, round_: Round, deployed: I8, memory: Memory) -> None:
     """Write what was learned in the stage back to ``memory``, in place."""
     model = deployed.T
@@ -434,6 +495,8 @@ def close_stage(ws: Workspace, round_: Round, deployed: I8, memory: Memory) -> N
     if memory.pending is not None:
         for values, known in zip(memory.seen, ws.late.seen, strict=True):
             values[:] = np.asarray(known)[:, : ws.trials]
+    for part, known in zip(_contexts_of(round_, memory), ws.state.contexts, strict=True):
+        part[trial, model[slot, trial]] = np.asarray(known)[slot, trial]
     for row, state in zip(memory.state, ws.state.state, strict=False):
         row[:] = np.asarray(state)[: ws.trials]
 

@@ -32,15 +32,18 @@ class RouterSteps(NamedTuple):
     #: The uniform that chooses the model, the shares it chooses from, those of the round.
     choice: Callable[[Fixed, Lanes, Any, Numbers], tuple[Any, Any, Any]]
     learn: Callable[[Any, Any, Any, Numbers], Any] | None = None  #: state, reward, cost -> state
+    #: Whether shares are held for many rounds, so that they cannot depend on the query.
+    held: bool = False
 
 
 def lp(part: RouterKernel, estimator: EstimatorSteps, _: EstimatorKernel) -> RouterSteps:
     """Solve the routing LP for every query."""
     del part
-    # What never changes has been solved when the stage opened.
-    return RouterSteps(
-        _open_solved, None if estimator.renew is None else _every, _solve, _by_shares
-    )
+    # What never changes has been solved when the stage opened; where every query has bounds of its
+    # own, no basis is worth checking.
+    due = None if estimator.renew is None else _every
+    solve = _solve if estimator.queries is None else _solve_anew
+    return RouterSteps(_open_solved, due, solve, _by_shares)
 
 
 def known_lp(part: RouterKernel, _: EstimatorSteps, __: EstimatorKernel) -> RouterSteps:
@@ -52,7 +55,7 @@ def known_lp(part: RouterKernel, _: EstimatorSteps, __: EstimatorKernel) -> Rout
         means = fixed.mean_reward.astype(dtype), fixed.mean_cost.astype(dtype)
         return _with_answer(lanes, _answer(*means, lanes.limit, numbers))
 
-    return RouterSteps(open_, None, _solve, _by_shares)
+    return RouterSteps(open_, None, _solve, _by_shares, held=True)
 
 
 def epsilon_greedy(
@@ -73,7 +76,7 @@ def epsilon_greedy(
 def uniform(part: RouterKernel, _: EstimatorSteps, __: EstimatorKernel) -> RouterSteps:
     """Equal shares within the limits."""
     del part
-    return RouterSteps(_open_uniform, None, _solve, _by_shares)
+    return RouterSteps(_open_uniform, None, _solve, _by_shares, held=True)
 
 
 def explore_then_commit(part: RouterKernel, _: EstimatorSteps, __: EstimatorKernel) -> RouterSteps:
@@ -87,7 +90,7 @@ def explore_then_commit(part: RouterKernel, _: EstimatorSteps, __: EstimatorKern
         # The basis is checked later, so there must be one.
         return _open_uniform(fixed, _open_solved(fixed, lanes, numbers), numbers)
 
-    return RouterSteps(open_, due, _solve, _by_shares)
+    return RouterSteps(open_, due, _solve, _by_shares, held=True)
 
 
 def elimination(
@@ -140,7 +143,7 @@ def elimination(
         limit, share, status = only_if(when, rule, (lanes.limit, lanes.share, lanes.status))
         return lanes._replace(limit=limit, share=share, status=status)
 
-    return RouterSteps(_open_uniform, due, route, _by_shares)
+    return RouterSteps(_open_uniform, due, route, _by_shares, held=True)
 
 
 def by_score(part: RouterKernel, _: EstimatorSteps, __: EstimatorKernel) -> RouterSteps:
@@ -220,6 +223,11 @@ def _by_shares(fixed: Fixed, lanes: Lanes, u: Any, numbers: Numbers) -> tuple[An
 def _solve(when: Any, fixed: Fixed, lanes: Lanes, numbers: Numbers, elapsed: Any) -> Lanes:
     found: Lanes = lax.cond(when, lambda: basis.route(lanes, *numbers.lp[:2]), lambda: lanes)
     return found
+
+
+def _solve_anew(when: Any, fixed: Fixed, lanes: Lanes, numbers: Numbers, elapsed: Any) -> Lanes:
+    # Shares are due in every round.
+    return _open_solved(fixed, lanes, numbers)
 
 
 def _open_solved(fixed: Fixed, lanes: Lanes, numbers: Numbers) -> Lanes:

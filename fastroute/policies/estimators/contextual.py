@@ -27,7 +27,6 @@ class Contextual(Bounded):
     """
 
     name: ClassVar[str] = "contextual"
-    backends: ClassVar[tuple[str, ...]] = ("numba", "ref")
     needs_tasks: ClassVar[bool] = True
     learns_late: ClassVar[bool] = False
     passes: ClassVar[str] = "by_task"

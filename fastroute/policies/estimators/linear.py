@@ -43,7 +43,6 @@ class Linear(Bounded):
     """
 
     name: ClassVar[str] = "linear"
-    backends: ClassVar[tuple[str, ...]] = ("numba", "ref")
     needs_features: ClassVar[bool] = True
     learns_late: ClassVar[bool] = False
     passes: ClassVar[str] = "by_features"

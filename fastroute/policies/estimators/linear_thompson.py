@@ -33,7 +33,6 @@ class LinearThompson(Thompson):
     """
 
     name: ClassVar[str] = "linear_thompson"
-    backends: ClassVar[tuple[str, ...]] = ("numba", "ref")
     needs_features: ClassVar[bool] = True
     learns_late: ClassVar[bool] = False
     passes: ClassVar[str] = "sampled_by_features"
