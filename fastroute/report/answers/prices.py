@@ -148,7 +148,8 @@ def answer(stored: StoredStudy) -> Answer:
                 "Recovered: rounds from the event to the first window in which it is at most 1.1 "
                 "times that of the window before; ∞: not before the end; -: not clearly above zero "
                 "before. Money and priced regret: of the rounds from the event to the end, as if "
-                "they were a run (what was overspent before is not netted), minus the same in the "
+                "they were a run (what was overspent before is not netted; from the last checkpoint "
+                "before the event), minus the same in the "
                 "world where nothing happens, paired by trial; money in percent of the budget of "
                 "these rounds. Intervals: 95 %. * knows true means.",
             ),
@@ -193,12 +194,17 @@ def _follow(stored: StoredStudy, moved: "pl.DataFrame", calm: "pl.DataFrame") ->
                 str(policy),
                 one.get_column("estimator")[0] == "truth",
                 _recover(with_event, event, budget, length),
-                paired_difference(*pairable_samples([percent * spend, percent * calm_spend])),
+                _paired(percent * spend, percent * calm_spend),
                 (over.estimate, over.low, over.high),
-                paired_difference(*pairable_samples([priced, calm_priced])),
+                _paired(priced, calm_priced),
             )
         )
     return found
+
+
+def _paired(moved: F8, calm: F8) -> PairedDifference:
+    a, b = pairable_samples([moved, calm])
+    return paired_difference(a, b)
 
 
 def _event(stored: StoredStudy, cell: int) -> _Event:
@@ -422,9 +428,7 @@ def _figure(shown: list[tuple[str, list[_Found]]]) -> "Figure":
 def _losses_figure(shown: list[tuple[str, list[_Found]]]) -> "Figure":
     import polars as pl
 
-    names = list(
-        dict.fromkeys(_row(one)["policy"] for _, found in shown for one in found)
-    )
+    names = list(dict.fromkeys(_row(one)["policy"] for _, found in shown for one in found))
     figure, axes = panels(2, columns=2, width=3.9, height=0.34 * len(names) + 1.1)
     for panel, quantity, label in (
         (axes[0], "money", "money, minus no event (% of the budget)"),
