@@ -303,7 +303,10 @@ def _feedback_verdict(lines: list[_Line]) -> list[str]:
         shares = f"a share of {line.at[0]:g} to {line.at[-1]:g} of the rewards learnt"
         fit = _power(line)
         if fit is None:
-            told = f"with {shares}, no power can be fitted: priced regret is not clearly above zero"
+            told = (
+                f"with {shares}, no power can be fitted, as priced regret is not clearly above "
+                "zero, or there is one trial only"
+            )
         else:
             told = f"with {shares}, priced regret goes as share^x with x = {_shown(fit.exponent)}"
             if fit.warnings:

@@ -131,11 +131,12 @@ def answer(stored: StoredStudy) -> Answer:
         for (severity,), moved in group.filter(pl.col(_SEVERITY) > 0.0).group_by(
             _SEVERITY, maintain_order=True
         ):
-            title = place if severity == 1.0 else f"{place}, severity {severity:g}".lstrip(", ")
+            title = place or str(moved.get_column("scenario")[0])
+            title += "" if severity == 1.0 else f", severity {severity:g}"
             found = _follow(stored, moved, calm)
             shown.append((title, found))
             verdict += _verdict(title, found)
-            rows += [({"event": title} if title else {}) | _row(one) for one in found]
+            rows += [{"event": title} | _row(one) for one in found]
     return Answer(
         _QUESTION,
         tuple(verdict),
@@ -148,8 +149,7 @@ def answer(stored: StoredStudy) -> Answer:
                 "Recovered: rounds from the event to the first window in which it is at most 1.1 "
                 "times that of the window before; ∞: not before the end; -: not clearly above zero "
                 "before. Money and priced regret: of the rounds from the event to the end, as if "
-                "they were a run (what was overspent before is not netted; from the last checkpoint "
-                "before the event), minus the same in the "
+                "they were a run (what was overspent before is not netted), minus the same in the "
                 "world where nothing happens, paired by trial; money in percent of the budget of "
                 "these rounds. Intervals: 95 %. * knows true means.",
             ),
@@ -307,10 +307,9 @@ def _wait(found: _Recovery) -> str:
 
 def _verdict(title: str, found: list[_Found]) -> list[str]:
     """Say who recovers and when, and what was lost, of the policies that learn."""
-    at = f"{title}: " if title else ""
     learners = [one for one in found if not one.knows]
     if not learners:
-        return [f"{at}no policy learns, so nothing can be said of recovery."]
+        return [f"{title}: no policy learns, so nothing can be said of recovery."]
     known = [one for one in learners if one.recovery.before_low > 0.0]
     known.sort(key=lambda one: one.recovery.rounds)
     kinds: dict[str, list[str]] = {}
@@ -321,8 +320,8 @@ def _verdict(title: str, found: list[_Found]) -> list[str]:
         rest = join_words([one.policy for one in learners if one not in known])
         parts.append(f"not clearly above zero before, so that 10 % of it mean nothing: {rest}")
     words = [
-        f"{at}rounds until the priced regret per round is at most 10 % above what it was before; "
-        f"{'; '.join(parts)}."
+        f"{title}: rounds until the priced regret per round is at most 10 % above what it was "
+        f"before; {'; '.join(parts)}."
     ]
     money = [
         f"{one.policy} "
@@ -332,12 +331,12 @@ def _verdict(title: str, found: list[_Found]) -> list[str]:
         for one in found
     ]
     words.append(
-        f"{at}spent from the event on, against what it would have been, in % of the budget: "
+        f"{title}: spent from the event on, against what it would have been, in % of the budget: "
         f"{join_words(money)}."
     )
     over = [one for one in learners if one.over[1] > 0.0]
     words.append(
-        f"{at}spent beyond the budget from the event on, in % of it: "
+        f"{title}: spent beyond the budget from the event on, in % of it: "
         f"{join_words([f'{one.policy} {format_estimate(*one.over)}' for one in over]) or 'nobody'}"
         f"{' (the others not clearly)' if 0 < len(over) < len(learners) else ''}."
     )
@@ -346,7 +345,7 @@ def _verdict(title: str, found: list[_Found]) -> list[str]:
         for one in sorted(found, key=lambda one: one.priced.mean)
     ]
     words.append(
-        f"{at}priced regret from the event on, against what it would have been, least first: "
+        f"{title}: priced regret from the event on, against what it would have been, least first: "
         f"{join_words(lost)}."
     )
     return words
