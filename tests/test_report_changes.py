@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from fastroute.report.answers import ANSWERS, Answer
+from fastroute.report.answers.prices import _money
 from fastroute.study import StoredStudy, Study, load, run_study
 from fastroute.study.build import build_scenario
 from fastroute.study.cells import lay_out
@@ -179,6 +180,17 @@ def test_a_price_event_leaves_what_policies_know_of_costs_as_it_was() -> None:
             for severity in (0.0, 1.0)
         }
         assert len(ranges) == 1
+
+
+def test_money_is_worth_what_the_oracle_finds(studies: Any) -> None:
+    stored = studies("prices")
+    stages = stored.stages.filter(pl.col("policy") == "oracle", SEVERITY == 1.0).collect()
+    money = _money(stored, stages.get_column("cell")[0])
+    assert money.event == 200
+    opened = stages.get_column("opened").to_numpy().astype(float)
+    found = money.between(opened, opened + 1.0)
+    np.testing.assert_allclose(found, stages.get_column("budget_price"), rtol=1e-9)
+    assert found.max() > 1.5 * found.min() > 0.0
 
 
 def _curves(stored: StoredStudy, rate: float, gone: int, spend: float = 0.0) -> str:

@@ -405,6 +405,7 @@ def _draw(panel: "Axes", line: _Line, along: str, number: int) -> None:
         )
         error_bars(panel, line.at[1:], frame, line.policy, style)
         log_ticks(panel, line.at[1:])
+        panel.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
         symmetric_log(panel, 100.0)
         return
     found = [mean_interval(sample) for sample in line.samples]

@@ -37,12 +37,25 @@ _STEPS: Final = 4
 _RESAMPLES: Final = 1999
 
 
-class _Event(NamedTuple):
-    """When the first change comes, and what money is worth before and after it."""
+class _Money(NamedTuple):
+    """When a world first changes, and what money is worth in it.
 
-    round: int
-    before: float  #: budget price, in reward per cost
-    after: float
+    Attributes
+    ----------
+    event : int
+        Round of the first change; the horizon where there is none.
+    round, price : f8 [points]
+        Rounds, and the sum of the budget prices of the rounds before: straight lines in between.
+    """
+
+    event: int
+    round: F8
+    price: F8
+
+    def between(self, start: F8 | float, stop: F8 | float) -> F8:
+        """Return the mean budget price over rounds ``start <= t < stop``."""
+        ends = [np.interp(at, self.round, self.price) for at in (start, stop)]
+        return np.asarray((ends[1] - ends[0]) / (stop - start))
 
 
 class _Curve(NamedTuple):
@@ -52,9 +65,10 @@ class _Curve(NamedTuple):
     regret: F8  #: [trials, points]
     spend: F8  #: [trials, points], in cost
 
-    def since(self, point: int, budget: float, price: float) -> tuple[F8, F8]:
+    def since(self, point: int, budget: float, money: _Money) -> tuple[F8, F8]:
         """Return spend, and priced regret as of a run of its own, from a checkpoint to the end."""
         rounds = self.round[-1] - self.round[point]
+        price = money.between(self.round[point], self.round[-1])
         regret, spend = (sums[:, -1] - sums[:, point] for sums in (self.regret, self.spend))
         return spend, regret + price * np.maximum(spend - budget * rounds, 0.0)
 
@@ -134,9 +148,14 @@ def answer(stored: StoredStudy) -> Answer:
             title = place or str(moved.get_column("scenario")[0])
             title += "" if severity == 1.0 else f", severity {severity:g}"
             found = _follow(stored, moved, calm)
+            if not found:
+                verdict.append(f"{title}: nothing changes, so there is nothing to recover from.")
+                continue
             shown.append((title, found))
             verdict += _verdict(title, found)
             rows += [{"event": title} | _row(one) for one in found]
+    if not shown:
+        return Answer(_QUESTION, tuple(verdict))
     return Answer(
         _QUESTION,
         tuple(verdict),
@@ -174,26 +193,32 @@ def answer(stored: StoredStudy) -> Answer:
 
 
 def _follow(stored: StoredStudy, moved: "pl.DataFrame", calm: "pl.DataFrame") -> list[_Found]:
-    """Compare every policy after the event with itself where nothing happens."""
-    event = _event(stored, moved.get_column("cell")[0])
+    """Compare every policy after the event with itself where nothing happens.
+
+    Nothing is returned where there is no event.
+    """
+    money = _money(stored, moved.get_column("cell")[0])
+    calm_money = _money(stored, calm.get_column("cell")[0])
     first = moved.row(0, named=True)
     horizon, budget = first["horizon"], first["budget"]
     length = -(-horizon // first["stages"])
-    found = []
+    found: list[_Found] = []
+    if money.event == horizon:
+        return found
     for (policy,), one in moved.group_by("policy", maintain_order=True):
-        with_event = _curve(stored, one.get_column("cell")[0])
+        curve = _curve(stored, one.get_column("cell")[0])
         other = calm.filter(policy=policy)
         without = _curve(stored, other.get_column("cell")[0])
-        start = int(np.searchsorted(with_event.round, event.round, side="right")) - 1
-        percent = 100.0 / (budget * (horizon - with_event.round[start]))
-        spend, priced = with_event.since(start, budget, event.after)
-        calm_spend, calm_priced = without.since(start, budget, event.before)
+        start = int(np.searchsorted(curve.round, money.event, side="right")) - 1
+        percent = 100.0 / (budget * (horizon - curve.round[start]))
+        spend, priced = curve.since(start, budget, money)
+        calm_spend, calm_priced = without.since(start, budget, calm_money)
         over = mean_interval(percent * spend - 100.0)
         found.append(
             _Found(
                 str(policy),
                 one.get_column("estimator")[0] == "truth",
-                _recover(with_event, event, budget, length),
+                _recover(curve, money, budget, length),
                 _paired(percent * spend, percent * calm_spend),
                 (over.estimate, over.low, over.high),
                 _paired(priced, calm_priced),
@@ -207,26 +232,21 @@ def _paired(moved: F8, calm: F8) -> PairedDifference:
     return paired_difference(a, b)
 
 
-def _event(stored: StoredStudy, cell: int) -> _Event:
-    """Return the first change of the world of a cell, and the budget prices around it.
-
-    They are those of the models that are there when it comes.
-    """
+def _money(stored: StoredStudy, cell: int) -> _Money:
+    """Work out the budget prices of the world of a cell; means where trials have their own."""
     row = stored.cells.filter(cell=cell).collect().row(0, named=True)
-    world = build_scenario(row["scenario_name"], json.loads(row["scenario_options"])).resolve(
-        row["horizon"], 1
-    )
-    start = world.later[0].start
-    pool = (world.arrival <= start) & (world.retirement > start)
-    price = optimum(
-        world,
-        np.stack([pool, pool]),
-        row["budget"],
-        row["max_deployed"],
-        "numba",
-        np.array([0, 1]),
-    ).budget_price.mean(axis=1)
-    return _Event(start, float(price[0]), float(price[1]))
+    horizon = row["horizon"]
+    scenario = build_scenario(row["scenario_name"], json.loads(row["scenario_options"]))
+    world = scenario.resolve(horizon, scenario.instances)
+    changes = [0, *(regime.start for regime in world.later)]
+    opened = np.unique(np.concatenate([changes, world.arrival, world.retirement]))
+    opened = opened[(opened >= 0) & (opened < horizon)]
+    pools = (world.arrival <= opened[:, None]) & (world.retirement > opened[:, None])
+    regimes = np.searchsorted(changes, opened, side="right") - 1
+    found = optimum(world, pools, row["budget"], row["max_deployed"], "numba", regimes)
+    ends = np.append(opened, horizon).astype(np.float64)
+    price = np.append(0.0, np.cumsum(found.budget_price.mean(axis=1) * np.diff(ends)))
+    return _Money(changes[1] if len(changes) > 1 else horizon, ends, price)
 
 
 def _curve(stored: StoredStudy, cell: int) -> _Curve:
@@ -243,16 +263,16 @@ def _curve(stored: StoredStudy, cell: int) -> _Curve:
     return _Curve(rounds, regret, cost * rounds)
 
 
-def _recover(curve: _Curve, event: _Event, budget: float, length: int) -> _Recovery:
+def _recover(curve: _Curve, money: _Money, budget: float, length: int) -> _Recovery:
     """Find when the priced regret per round is back near what it was before the event."""
     rounds, end = curve.round, curve.round[-1]
     # A checkpoint is rarely at the event: windows keep to their side of it.
-    last = rounds[rounds <= event.round][-1]
-    first = rounds[rounds >= event.round][0]
+    last = rounds[rounds <= money.event][-1]
+    first = rounds[rounds >= money.event][0]
     length = int(min(length, last - rounds[0], end - first))
     start = np.arange(first, end - length + 1.0, max(length / _STEPS, 1.0))
     opened = np.concatenate([[last - length], start])
-    price = np.where(opened < event.round, event.before, event.after)
+    price = money.between(opened, opened + length)
 
     def mean_rate(sums: F8) -> F8:
         """Return the sums of each trial per round of every window, [trials, windows]."""
@@ -273,7 +293,7 @@ def _recover(curve: _Curve, event: _Event, budget: float, length: int) -> _Recov
 
     rate, resampled = priced(np.full(len(regret), 1.0 / len(regret))), priced(draws)
     low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
-    waits = np.append(start - event.round, np.inf)
+    waits = np.append(start - money.event, np.inf)
     # The window that begins at the first checkpoint after the event begins with it.
     waits[0] = 0.0
 
@@ -284,7 +304,7 @@ def _recover(curve: _Curve, event: _Event, budget: float, length: int) -> _Recov
 
     ends = np.quantile(wait(resampled), [0.025, 0.975], method="closest_observation")
     return _Recovery(
-        start - event.round,
+        start - money.event,
         rate[1:],
         low[1:],
         high[1:],
