@@ -81,6 +81,9 @@ QUESTIONS: Final = (
     "concurrency",
     "baselines",
     "paper",
+    "drift",
+    "prices",
+    "delay",
 )
 #: Keys of a study on which none of its results depend.
 DESCRIPTIVE_KEYS: Final = ("description", "answer", "max_cells", "quick")
