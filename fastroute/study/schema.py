@@ -81,6 +81,7 @@ QUESTIONS: Final = (
     "concurrency",
     "baselines",
     "paper",
+    "successor",
 )
 #: Keys of a study on which none of its results depend.
 DESCRIPTIVE_KEYS: Final = ("description", "answer", "max_cells", "quick")
