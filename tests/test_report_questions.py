@@ -72,6 +72,16 @@ STUDIES: dict[str, dict[str, Any]] = {
             {"name": "oracle"},
         ],
     },
+    "features": {
+        "scenario": {"name": "linear", "d": [2, 3], "n_models": 4, "rows": 20},
+        "policy": [
+            STAGEROUTE,
+            {"name": "stageroute", "estimator": "linear", "label": "linear"},
+            {"name": "stageroute", "estimator": "linear", "router": "pacer", "label": "alone"},
+            {"name": "oracle"},
+        ],
+        "setting": {"horizon": [64, 216], "max_deployed": 3},
+    },
 }
 
 
@@ -442,6 +452,48 @@ def test_the_pareto_front_is_that_of_the_means(studies: Any) -> None:
     assert front.get_column("triple").to_list() == expected
     assert "has 2 triples per workload. StageRoute is on it on 0 of 2" in answer.verdict[3]
     assert "On 2 of 2 some triple has clearly less of both" in answer.verdict[3]
+
+
+def test_looking_is_worth_it_from_the_horizon_from_which_it_always_is(studies: Any) -> None:
+    stored = studies("features")
+    looks = pl.col("policy") == "linear"
+    late = looks & (pl.col("horizon") == 216)
+
+    def verdict(gain: pl.Expr) -> str:
+        return _verdict("features", stored, priced_regret=20.0 + NOISE - gain)
+
+    text = verdict(pl.when(late).then(9.0).otherwise(0.0))
+    assert "linear has clearly less priced regret than StageRoute at the longest horizon" in text
+    assert "in 2 of 2 settings and clearly more in 0 (where less, from T = 216 on)" in text
+    assert text.count("linear is clearly worth it from T = 216 on (at T = 216 -") == 2
+    assert "from T = 64 on" in verdict(pl.when(looks).then(9.0).otherwise(0.0))
+    # What is gained at a short horizon and lost at a longer one is not worth it from there on.
+    early = verdict(pl.when(looks & ~late).then(9.0).otherwise(0.0))
+    assert early.count("linear is not clearly worth it at the longest horizon") == 2
+    assert verdict(pl.when(late).then(-9.0).otherwise(0.0)).count("is clearly worse at the") == 2
+    # A policy whose deployer and router nobody shares has none to be compared with; nor the truth.
+    assert "alone is" not in text
+    assert "oracle" not in text
+
+
+def test_what_is_captured_is_charged_with_overspending(studies: Any) -> None:
+    stored = studies("features")
+    trials = stored.trials.collect()
+    answer = _answer("features", stored)
+    for row in answer.tables[0].frame.iter_rows(named=True):
+        budget = float(row["setting"].removeprefix("b = "))
+        one = trials.filter(
+            pl.col("policy") == row["policy"],
+            pl.col("horizon") == int(row["T"]),
+            (pl.col("budget") / budget - 1.0).abs() < 1e-3,
+        )
+        charged = one.get_column("captured") * one.get_column("priced_regret")
+        after = 100.0 * charged / one.get_column("regret")
+        assert float(row["after overspending, %"].split(" ±")[0].replace(",", "")) == pytest.approx(
+            after.mean(), rel=2e-3
+        )
+    worth = answer.tables[1].frame
+    assert worth.get_column("V_ctx is").to_list() == ["exact", "exact"]
 
 
 def test_sentences_on_the_best() -> None:

@@ -82,6 +82,7 @@ QUESTIONS: Final = (
     "baselines",
     "paper",
     "successor",
+    "features",
 )
 #: Keys of a study on which none of its results depend.
 DESCRIPTIVE_KEYS: Final = ("description", "answer", "max_cells", "quick")
