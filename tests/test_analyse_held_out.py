@@ -38,6 +38,20 @@ def test_losses_count_against_wins() -> None:
     assert choose_and_judge(noise + np.stack([both_ways, once])).chosen == 1
 
 
+def test_the_same_counts_for_who_wins_elsewhere() -> None:
+    noise = np.random.default_rng(5).normal(0.0, 0.1, (3, 2, 20))
+    noise[1:, 1] = 0.0
+    twin, winner = np.zeros(2)[:, None], np.array([-1.0, 0.0])[:, None]
+    noise[1] = 0.0
+    unsure = np.array([-5.0, 0.0])[:, None]
+    values = noise + np.stack([unsure, twin, winner])
+    values[0, 1] -= values[0, 1, :10].mean()
+    found = choose_and_judge(values)
+    assert found.chosen == 2
+    assert found.judged.less.tolist() == [True, False]
+    assert found.judged.same.tolist() == [False, True]
+
+
 def test_what_is_equal_in_every_trial_is_neither_less_nor_more() -> None:
     found = choose_and_judge(np.zeros((2, 2, 6)))
     assert (found.chosen, found.less, found.more) == (0, 0, 0)

@@ -38,6 +38,11 @@ class Comparisons(NamedTuple):
         """Where the difference is clearly above zero."""
         return np.asarray(self.low > 0.0)
 
+    @property
+    def same(self) -> NDArray[np.bool_]:
+        """Where the difference is zero in every trial."""
+        return np.asarray((self.low == 0.0) & (self.high == 0.0))
+
 
 class HeldOut(NamedTuple):
     """The alternative that was chosen on one half of the trials, judged on the other.
@@ -88,10 +93,11 @@ def compare_jointly(differences: ArrayLike, *, level: float = 0.95) -> Compariso
 def choose_and_judge(differences: ArrayLike, *, level: float = 0.95) -> HeldOut:
     """Choose the best of many alternatives on one half of the trials, and judge it on the other.
 
-    The alternative of most respects in which it is clearly below zero, less those in which it is
-    clearly above (intervals of `level` each), is chosen; of several the one with the lowest mean
-    of the differences over their standard errors. The other half knows nothing of the choice, so
-    its intervals need no correction for the number of alternatives.
+    Of the alternatives that are clearly below zero in some respect (intervals of `level` each), the
+    one of most respects in which it is that, or zero in every trial, less those in which it is
+    clearly above, is chosen; of several the one with the lowest mean of the differences over their
+    standard errors. The other half knows nothing of the choice, so its intervals need no
+    correction for the number of alternatives.
 
     Parameters
     ----------
@@ -127,7 +133,8 @@ def choose_and_judge(differences: ArrayLike, *, level: float = 0.95) -> HeldOut:
         )
     half = values.shape[-1] // 2
     first = _compare(values[..., :half], level, level)
-    surplus = first.less.sum(axis=1) - first.more.sum(axis=1)
+    surplus = (first.less | first.same).sum(axis=1) - first.more.sum(axis=1)
+    surplus[~first.less.any(axis=1)] = -first.mean.shape[1] - 1
     width = np.nan_to_num(0.5 * (first.high - first.low))
     score = np.divide(first.mean, width, out=np.zeros_like(width), where=width > 0.0).mean(axis=1)
     chosen = int(np.lexsort((score, -surplus))[0])

@@ -50,24 +50,7 @@ class _Pick(NamedTuple):
 
     by: str
     name: str
-    mean: NDArray[np.float64]  # [workloads, quantities]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-
-    @property
-    def less(self) -> NDArray[np.bool_]:
-        """Where it has clearly less."""
-        return np.asarray(self.high < 0.0)
-
-    @property
-    def more(self) -> NDArray[np.bool_]:
-        """Where it has clearly more."""
-        return np.asarray(self.low > 0.0)
-
-    @property
-    def same(self) -> NDArray[np.bool_]:
-        """Where it has the same in every trial: nobody overspends where no budget binds."""
-        return np.asarray((self.low == 0.0) & (self.high == 0.0))
+    judged: Comparisons  # [workloads, quantities]
 
 
 def answer(stored: StoredStudy) -> Answer:
@@ -208,14 +191,9 @@ def _field(trials: "pl.DataFrame", places: list[str]) -> _Field | None:
 
 def _pick(found: _Field, held: HeldOut, by: str) -> _Pick:
     shape = (len(found.places), -1)
-    judged = held.judged
-    return _Pick(
-        by,
-        found.names[1 + held.chosen],
-        judged.mean.reshape(shape),
-        judged.low.reshape(shape),
-        judged.high.reshape(shape),
-    )
+    mean, low, high = (side.reshape(shape) for side in held.judged[:3])
+    judged = held.judged._replace(mean=mean, low=low, high=high)
+    return _Pick(by, found.names[1 + held.chosen], judged)
 
 
 def _places(found: _Field, where: NDArray[np.bool_]) -> str:
@@ -226,7 +204,9 @@ def _places(found: _Field, where: NDArray[np.bool_]) -> str:
 
 
 def _counts(pick: _Pick, found: _Field, quantity: int) -> str:
-    less, more, same = (side[:, quantity] for side in (pick.less, pick.more, pick.same))
+    less, more, same = (
+        side[:, quantity] for side in (pick.judged.less, pick.judged.more, pick.judged.same)
+    )
     rest = len(found.places) - int(less.sum()) - int(more.sum()) - int(same.sum())
     return (
         f"clearly less {_WORDS[quantity]} on {_places(found, less)}, clearly more on "
@@ -243,27 +223,23 @@ def _headline(pick: _Pick, found: _Field, better: NDArray[np.bool_]) -> str:
         f"on the other half against StageRoute, it has {_counts(pick, found, 0)}; "
         f"{_counts(pick, found, 1)}."
     )
-    if _uniform(pick.less, pick.same):
+    less, more, same = pick.judged.less, pick.judged.more, pick.judged.same
+    if _uniform(less, same):
         return (
             f"{pick.name} is uniformly better than StageRoute: on {every} it has clearly less "
-            "priced regret, and clearly less overspending in the worst stage wherever there is "
-            f"any. {how}"
+            "priced regret and clearly less overspending in the worst stage"
+            f"{', or the same in every trial' if same.any() else ''}. {how}"
         )
     if better.any():
         return (
-            f"{_list(found, better)}: clearly better than StageRoute on {every} by both measures "
-            "where all trials and all triples are compared at once, but not confirmed by choosing "
-            f"on one half of the trials: the triple chosen is {pick.name}. {how}"
+            f"{_list(found, better)}: clearly better than StageRoute on {every} by both measures, "
+            "or the same, where all trials and all triples are compared at once, but not confirmed "
+            f"by choosing on one half of the trials: the triple chosen is {pick.name}. {how}"
         )
-    if pick.less[:, 0].all() and not pick.more[:, 1].any():
-        return (
-            f"{pick.name} has clearly less priced regret than StageRoute on {every}, and nowhere "
-            f"clearly more overspending in the worst stage. {how}"
-        )
-    if not pick.more.any():
+    if not more.any() and less.any():
         return (
             f"No triple was found that is clearly better than StageRoute on {every} by both "
-            f"measures, but {pick.name} is clearly worse nowhere. {how}"
+            f"measures, but {pick.name} is clearly better on some and clearly worse on none. {how}"
         )
     return (
         f"No triple was found that is clearly better than StageRoute on {every} by both measures. "
@@ -274,11 +250,10 @@ def _headline(pick: _Pick, found: _Field, better: NDArray[np.bool_]) -> str:
 def _uniform(less: NDArray[np.bool_], same: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell what is clearly less in all respects, [..., workloads, quantities].
 
-    Overspending may be the same in every trial on some workloads, but not on all.
+    It may be the same in every trial in some, such as overspending where no budget binds, but by
+    neither quantity on all workloads.
     """
-    return np.asarray(
-        less[..., 0].all(axis=-1) & (less | same)[..., 1].all(axis=-1) & less[..., 1].any(axis=-1)
-    )
+    return np.asarray((less | same).all(axis=(-1, -2)) & less.any(axis=-2).all(axis=-1))
 
 
 def _everyone(
@@ -295,7 +270,7 @@ def _everyone(
         words.append(f"the same as StageRoute in every trial: {_list(found, same)}")
     if better.any():
         words.append(
-            "clearly less priced regret everywhere, and less overspending wherever there is any: "
+            "clearly less of both on every workload, or the same in every trial: "
             f"{_list(found, better)}"
         )
     words.append(f"open: {_list(found, unknown)}" if unknown.any() else "none is left open")
@@ -349,9 +324,11 @@ def _pick_rows(picks: list[_Pick], found: _Field) -> list[dict[str, Any]]:
             row = {"chosen by": pick.by, "triple": pick.name}
             row |= {"workload": place} if place else {}
             for quantity, name in ((0, "Δ priced regret"), (1, "Δ overspending, %")):
-                if quantity < pick.mean.shape[1]:
+                if quantity < pick.judged.mean.shape[1]:
                     row[name] = format_estimate(
-                        pick.mean[w, quantity], pick.low[w, quantity], pick.high[w, quantity]
+                        pick.judged.mean[w, quantity],
+                        pick.judged.low[w, quantity],
+                        pick.judged.high[w, quantity],
                     )
                 else:
                     row[name] = "-"
@@ -515,14 +492,14 @@ def _chosen_figure(picks: list[_Pick], found: _Field) -> "Figure":
                 pl.DataFrame(
                     {
                         "workload": names,
-                        "mean": pick.mean[:, quantity] / scale,
-                        "low": pick.low[:, quantity] / scale,
-                        "high": pick.high[:, quantity] / scale,
+                        "mean": pick.judged.mean[:, quantity] / scale,
+                        "low": pick.judged.low[:, quantity] / scale,
+                        "high": pick.judged.high[:, quantity] / scale,
                     }
                 ),
             )
             for pick in picks
-            if quantity < pick.mean.shape[1]
+            if quantity < pick.judged.mean.shape[1]
         ]
         dots(panel, names, series, "workload")
         panel.axvline(0.0, color="black", linewidth=0.8)
