@@ -1,4 +1,4 @@
-"""The answers on gamma, initialisation, limits, budget, concurrency, baselines and the paper.
+"""The answers on gamma, initialisation, limits, budget, concurrency, baselines and others.
 
 Tiny studies are run once each; trials made up on their cells decide what the verdict must say.
 """
@@ -58,6 +58,29 @@ STUDIES: dict[str, dict[str, Any]] = {
     "paper": {
         "scenario": ROUTERBENCH,
         "policy": [STAGEROUTE, {"name": "oracle"}, {"name": "uniform"}],
+    },
+    "successor": {
+        "scenario": [{"name": "sota"}, {"name": "minimax"}],
+        "policy": [
+            {
+                "name": "stageroute",
+                "label": "triple",
+                "estimator": [{"name": "ucb", "gamma": "scaled:0.1"}, "mean"],
+                "deployer": ["mip", "random"],
+                "router": ["lp", "drift_plus_penalty"],
+            },
+            {"name": "oracle"},
+        ],
+    },
+    "features": {
+        "scenario": {"name": "linear", "d": [2, 3], "n_models": 4, "rows": 20},
+        "policy": [
+            STAGEROUTE,
+            {"name": "stageroute", "estimator": "linear", "label": "linear"},
+            {"name": "stageroute", "estimator": "linear", "router": "pacer", "label": "alone"},
+            {"name": "oracle"},
+        ],
+        "setting": {"horizon": [64, 216], "max_deployed": 3},
     },
 }
 
@@ -363,6 +386,122 @@ def test_deployment_shares_are_counts_of_the_stages(studies: Any) -> None:
         sets = stages.filter(stage=stage).get_column("deployed").to_list()
         counts = [sum(model in one for one in sets) / len(sets) for model in range(11)]
         np.testing.assert_allclose(share[:, stage], counts)
+
+
+def _triple(*parts: str) -> pl.Expr:
+    return pl.all_horizontal(
+        pl.col("policy").str.contains(f"={part}", literal=True) for part in parts
+    )
+
+
+def test_a_triple_that_is_better_everywhere_is_named(studies: Any) -> None:
+    stored = studies("successor")
+    winner = _triple("mean", "random", "lp")
+    binds = pl.col("scenario") == "sota"
+    regret = 20.0 + NOISE - pl.when(winner).then(10.0).otherwise(0.0)
+    spent = pl.when(binds).then(20.0 + NOISE - pl.when(winner).then(9.0).otherwise(0.0))
+    both = {"priced_regret": regret, "worst_stage_violation": spent.otherwise(0.0)}
+    found = _answer("successor", Doctored(stored, **both)).verdict
+    assert found[0].startswith("mean · random · lp is uniformly better than StageRoute: on every")
+    assert "out of 7 other triples" in found[0]
+    assert "clearly less priced regret on 2 (sota and minimax), clearly more on 0" in found[0]
+    assert "the same on 1 (minimax), not told on 0" in found[0]
+    assert "or the same in every trial: mean · random · lp" in found[1]
+    # The truth is no rival.
+    assert "truth" not in " ".join(found)
+
+    here = pl.when(winner & binds).then(10.0).otherwise(0.0)
+    lost = pl.when(winner & ~binds).then(10.0).otherwise(0.0)
+    mixed = _verdict("successor", stored, **{**both, "priced_regret": 20.0 + NOISE - here + lost})
+    assert mixed.startswith("No triple was found")
+    assert "clearly less of both on every" not in mixed
+    # Equal overspending is not a reason to be better by both measures.
+    half = _verdict("successor", stored, priced_regret=regret, worst_stage_violation=pl.lit(0.0))
+    assert half.startswith("No triple was found that is clearly better")
+    assert "but mean · random · lp is clearly better on some and clearly worse on none" in half
+    # Where the budget does not bind, it may do what StageRoute does.
+    base = 20.0 + pl.col("trial")
+    gain = pl.when(binds).then(10.0).otherwise(0.0)
+    rest = pl.when(_triple("ucb", "mip", "lp")).then(base).otherwise(base + 5.0)
+    equal = pl.when(winner).then(base - gain).otherwise(rest)
+    tied = _verdict("successor", stored, **{**both, "priced_regret": equal})
+    assert tied.startswith("mean · random · lp is uniformly better than StageRoute")
+    assert "clearly less priced regret on 1 (sota), clearly more on 0, the same on 1 (min" in tied
+
+
+def test_no_triple_is_better_where_all_are_equal(studies: Any) -> None:
+    stored = studies("successor")
+    equal = {"priced_regret": 20.0 + 0.0 * NOISE, "worst_stage_violation": pl.lit(1.0)}
+    text = _verdict("successor", stored, **equal)
+    assert text.startswith("No triple was found")
+    assert "the same as StageRoute in every trial: ucb · mip · drift_plus_penalty, " in text
+    assert "; none is left open." in text
+    noisy = _verdict("successor", stored, **{**equal, "priced_regret": 20.0 + NOISE})
+    assert "0 of the 7 other triples have clearly more" in noisy
+    assert "; open: ucb · mip · drift_plus_penalty, " in noisy
+    other = ~_triple("ucb", "mip", "lp")
+    worse = pl.when(other).then(90.0).otherwise(20.0) + NOISE
+    refuted = _verdict("successor", stored, **{**equal, "priced_regret": worse})
+    assert "7 of the 7 other triples have clearly more" in refuted
+    assert "; none is left open." in refuted
+
+
+def test_the_pareto_front_is_that_of_the_means(studies: Any) -> None:
+    stored = studies("successor")
+    fast = _triple("mean", "mip", "lp")
+    safe = _triple("mean", "random", "lp")
+    regret = pl.when(fast).then(1.0).when(safe).then(30.0).otherwise(20.0) + 0.1 * NOISE
+    spent = pl.when(fast).then(5.0).when(safe).then(1.0).otherwise(8.0) + 0.1 * NOISE
+    answer = _answer(
+        "successor", Doctored(stored, priced_regret=regret, worst_stage_violation=spent)
+    )
+    front = answer.tables[2].frame
+    expected = ["mean · mip · lp", "mean · random · lp"] * 2
+    assert front.get_column("triple").to_list() == expected
+    assert "has 2 triples per workload. StageRoute is on it on 0 of 2" in answer.verdict[3]
+    assert "On 2 of 2 some triple has clearly less of both" in answer.verdict[3]
+
+
+def test_looking_is_worth_it_from_the_horizon_from_which_it_always_is(studies: Any) -> None:
+    stored = studies("features")
+    looks = pl.col("policy") == "linear"
+    late = looks & (pl.col("horizon") == 216)
+
+    def verdict(gain: pl.Expr) -> str:
+        return _verdict("features", stored, priced_regret=20.0 + NOISE - gain)
+
+    text = verdict(pl.when(late).then(9.0).otherwise(0.0))
+    assert "linear has clearly less priced regret than StageRoute at the longest horizon" in text
+    assert "in 2 of 2 settings and clearly more in 0 (where less, from T = 216 on)" in text
+    assert text.count("linear is clearly worth it from T = 216 on (at T = 216 -") == 2
+    assert "from T = 64 on" in verdict(pl.when(looks).then(9.0).otherwise(0.0))
+    # What is gained at a short horizon and lost at a longer one is not worth it from there on.
+    early = verdict(pl.when(looks & ~late).then(9.0).otherwise(0.0))
+    assert early.count("linear is not clearly worth it at the longest horizon") == 2
+    assert verdict(pl.when(late).then(-9.0).otherwise(0.0)).count("is clearly worse at the") == 2
+    # A policy whose deployer and router nobody shares has none to be compared with; nor the truth.
+    assert "alone is" not in text
+    assert "oracle" not in text
+
+
+def test_what_is_captured_is_charged_with_overspending(studies: Any) -> None:
+    stored = studies("features")
+    trials = stored.trials.collect()
+    answer = _answer("features", stored)
+    for row in answer.tables[0].frame.iter_rows(named=True):
+        budget = float(row["setting"].removeprefix("b = "))
+        one = trials.filter(
+            pl.col("policy") == row["policy"],
+            pl.col("horizon") == int(row["T"]),
+            (pl.col("budget") / budget - 1.0).abs() < 1e-3,
+        )
+        charged = one.get_column("captured") * one.get_column("priced_regret")
+        after = 100.0 * charged / one.get_column("regret")
+        assert float(row["after overspending, %"].split(" ±")[0].replace(",", "")) == pytest.approx(
+            after.mean(), rel=2e-3
+        )
+    worth = answer.tables[1].frame
+    assert worth.get_column("V_ctx is").to_list() == ["exact", "exact"]
 
 
 def test_sentences_on_the_best() -> None:

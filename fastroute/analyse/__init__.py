@@ -12,6 +12,7 @@ from fastroute.analyse.diagnostics import (
     price_supremum,
     starvation_rate,
 )
+from fastroute.analyse.held_out import Comparisons, HeldOut, choose_and_judge, compare_jointly
 from fastroute.analyse.intervals import (
     Interval,
     bootstrap_interval,
@@ -41,6 +42,8 @@ from fastroute.analyse.violation import ViolationDecay, violation_decay, worst_v
 __all__ = [
     "BestOf",
     "BestPower",
+    "Comparisons",
+    "HeldOut",
     "Interval",
     "PairedDifference",
     "QuantileInterval",
@@ -53,6 +56,8 @@ __all__ = [
     "bootstrap_interval",
     "budget_adherence",
     "budget_prices",
+    "choose_and_judge",
+    "compare_jointly",
     "curve_intervals",
     "deployment_shares",
     "fit_scaling",

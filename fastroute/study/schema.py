@@ -84,6 +84,8 @@ QUESTIONS: Final = (
     "drift",
     "prices",
     "delay",
+    "successor",
+    "features",
 )
 #: Keys of a study on which none of its results depend.
 DESCRIPTIVE_KEYS: Final = ("description", "answer", "max_cells", "quick")

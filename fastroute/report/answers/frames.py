@@ -32,6 +32,7 @@ _SYMBOLS: Final = {
     "policy_gamma": "γ",
     "scenario_limit": "α",
     "scenario_n_models": "N",
+    "scenario_d": "d",
     "n_models": "N",
 }
 
