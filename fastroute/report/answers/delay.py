@@ -309,7 +309,8 @@ def _feedback_verdict(lines: list[_Line]) -> list[str]:
             )
         else:
             told = f"with {shares}, priced regret goes as share^x with x = {_shown(fit.exponent)}"
-            if fit.warnings:
+            # With two shares, or less than a decade of them, the fit warns of that as well.
+            if fit.warnings and len(line.at) > 2 and line.at[0] >= 10.0 * line.at[-1]:
                 local = fit.local
                 ends = [
                     format_estimate(*local.select("slope", "low", "high").row(place))
