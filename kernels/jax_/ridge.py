@@ -8,10 +8,10 @@ together: a pulled model is written as a whole.  Sums over features have the ter
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+from jax import lax
 
 from fastroute.kernels.formulas import rounded
 from fastroute.kernels.formulas.ridge import ridge_inverse, ridge_theta
-from fastroute.kernels.jax_.lanes import kept
 from fastroute.kernels.types import FEATURE_BLOCK
 
 
@@ -25,9 +25,9 @@ class Prediction(NamedTuple):
 
 def predict(inverse: Any, theta: Any, features: Any) -> Prediction:
     """Predict the rewards of all deployed models for the features of the queries, [lanes, d]."""
-    # Gathered once, and not for each of its uses.
-    (x,) = kept(features)
-    (z,) = kept(_times(inverse, x))
+    # Worked out once, and not for each of its uses.
+    x = lax.optimization_barrier(features)
+    z = lax.optimization_barrier(_times(inverse, x))
     return Prediction(_dot(theta, x), _dot(z, x), z)
 
 
@@ -40,7 +40,7 @@ def follow(
     """
     pulled = slot, jnp.arange(len(slot))
     mean, square, z = (x.at[pulled].get(mode="clip") for x in prediction)
-    (z,) = kept(z)
+    z = lax.optimization_barrier(z)
     share = 1.0 / (1.0 + square)
     entry, weight = (x.at[pulled].get(mode="clip") for x in (inverse, theta))
     after = (
