@@ -443,6 +443,7 @@ def test_no_triple_is_better_where_all_are_equal(studies: Any) -> None:
     worse = pl.when(other).then(90.0).otherwise(20.0) + NOISE
     refuted = _verdict("successor", stored, **{**equal, "priced_regret": worse})
     assert "7 of the 7 other triples have clearly more" in refuted
+    assert "; fewest such losses: 2 (ucb · mip · drift_plus_penalty, " in refuted
     assert "; none is left open." in refuted
 
 

@@ -266,6 +266,10 @@ def _everyone(
         f"{int(worse.sum())} of the {len(same)} other triples have clearly more of one of the two "
         "on at least one workload, so they are not uniformly better"
     ]
+    if worse.any():
+        losses = joint.more.sum(axis=(1, 2))
+        fewest = int(losses[worse].min())
+        words.append(f"fewest such losses: {fewest} ({_list(found, worse & (losses == fewest))})")
     if same.any():
         words.append(f"the same as StageRoute in every trial: {_list(found, same)}")
     if better.any():
