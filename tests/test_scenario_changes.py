@@ -373,3 +373,9 @@ def test_the_example_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     # What changes between two stages is regret of the oracle too.
     assert regret[3] > regret[1]
     assert starts(names["world"].resolve(2_000, 1))[-1] >= 1_000
+
+
+def test_no_changes_may_be_said() -> None:
+    assert fr.scenario("sota", changes=[]).changes == ()
+    with pytest.raises(ValueError, match="severity=0.5 but nothing changes"):
+        fr.scenario("sota", changes=[], severity=0.5)

@@ -146,8 +146,9 @@ def scenario(name: str, /, **options: Any) -> Scenario:
 def _changed(built: Scenario, changing: dict[str, Any]) -> Scenario:
     """Return a scenario with the changes that are asked for, or its own at another severity."""
     events, severity = change_options(**changing)
-    if not events and not built.changes:
+    given = events if changing.keys() - {"severity"} else built.changes
+    if not given and severity is not None:
         raise ValueError(
             f"severity={severity!r} but nothing changes; pass changes=[...] or prices=... too"
         )
-    return built.with_changes(events or None, severity)
+    return built.with_changes(given, severity)
