@@ -316,9 +316,8 @@ def _learn(
     """Learn the outcome of the round itself."""
     one = indices(lanes.seen[0]) == slot
     if steps.estimator.queries is not None:
-        pulled = slot.astype(jnp.int64)
-        contexts = steps.estimator.queries.note(lanes, looked_up, pulled, reward)
-        lanes = lanes._replace(contexts=contexts)
+        note = steps.estimator.queries.note
+        lanes = lanes._replace(contexts=note(lanes, looked_up, slot.astype(jnp.int64), reward))
     pulled = entries(one, *lanes.seen)
     seen = tuple(steps.form.estimator.observe(pulled, reward, cost, *numbers.seen))
     lanes = lanes._replace(
