@@ -377,5 +377,5 @@ def test_the_example_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_no_changes_may_be_said() -> None:
     assert fr.scenario("sota", changes=[]).changes == ()
-    with pytest.raises(ValueError, match="severity=0.5 but nothing changes"):
+    with pytest.raises(ValueError, match=r"severity=0\.5 but nothing changes"):
         fr.scenario("sota", changes=[], severity=0.5)
