@@ -475,7 +475,7 @@ def test_looking_is_worth_it_from_the_horizon_from_which_it_always_is(studies: A
     assert "linear has clearly less priced regret than StageRoute at the longest horizon" in text
     assert "in 2 of 2 settings and clearly more in 0 (where less, from T = 216 on)" in text
     assert text.count("linear is clearly worth it from T = 216 on (at T = 216 -") == 2
-    assert "from T = 64 on" in verdict(pl.when(looks).then(9.0).otherwise(0.0))
+    assert "from T = 64 on, the shortest played" in verdict(pl.when(looks).then(9.0).otherwise(0.0))
     # What is gained at a short horizon and lost at a longer one is not worth it from there on.
     early = verdict(pl.when(looks & ~late).then(9.0).otherwise(0.0))
     assert early.count("linear is not clearly worth it at the longest horizon") == 2

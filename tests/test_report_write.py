@@ -4,6 +4,7 @@ import pytest
 
 from fastroute.report import write_report
 from fastroute.study import RunDirectoryError, Study, load, run_study
+from studies import mini
 
 NAMES = ("regret", "priced_regret", "parts", "spend")
 
@@ -22,6 +23,15 @@ def test_a_report_is_drawn_into_the_run_directory(tmp_path: Path) -> None:
     assert "in USD." in readme
     for name in NAMES:
         assert f"- `figures/{name}.svg`: " in readme
+
+
+def test_worlds_of_too_many_policies_to_tell_apart_are_not_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastroute.report.write._POLICIES_DRAWN", 1)
+    run_study(mini(setting={"trials": 4}), tmp_path / "run", progress=False)
+    assert write_report(tmp_path / "run") == []
+    assert "2 of 2 worlds have no figures here." in (tmp_path / "run" / "README.md").read_text()
 
 
 def test_other_directories_are_refused(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Of a study of many worlds, this many get figures of their own.
 _WORLDS_DRAWN: Final = 4
+# No two of so many lines are alike; of several worlds, those of more policies are not drawn.
+_POLICIES_DRAWN: Final = 49
 
 
 def write_report(path: str | os.PathLike[str], *, answer: Answer | None = None) -> list[Path]:
@@ -39,7 +41,8 @@ def write_report(path: str | os.PathLike[str], *, answer: Answer | None = None) 
     -------
     list of pathlib.Path
         The figures, as SVG and PNG: of every world (a scenario and a setting), or of the first
-        few when there are many; and the answer with its figures.
+        few when there are many, without those of more policies than can be told apart; and the
+        answer with its figures.
 
     Raises
     ------
@@ -55,15 +58,16 @@ def write_report(path: str | os.PathLike[str], *, answer: Answer | None = None) 
     shown = []
     for prefix in worlds.values():
         shown += [f"![Regret](figures/{prefix}regret.svg)", f"![Spend](figures/{prefix}spend.svg)"]
-    if len(worlds) == 1:
+    count = cells.get_column("world").n_unique()
+    if count == 1:
         results = markdown_table(_rows(stored, cells), cost_unit=_cost_unit(cells))
         results += (
             f"\n### Models\n\n{markdown_models(stored.models.collect(), _cost_unit(cells))}\n"
         )
     else:
         results = markdown_overview(cells, stored.axes)
-        if left := cells.get_column("world").n_unique() - len(worlds):
-            shown.append(f"{left} more worlds have no figures here.")
+        if left := count - len(worlds):
+            shown.append(f"{left} of {count} worlds have no figures here.")
     first = []
     if (answer := answer or answer_of(stored)) is not None:
         text = markdown_answer(answer)
@@ -110,8 +114,13 @@ def stored_tables(path: str | os.PathLike[str]) -> "Group":
 
 def _drawn(cells: "pl.DataFrame") -> dict[int, str]:
     """Return the worlds that get figures, and how the names of their files begin."""
+    import polars as pl
+
     worlds = cells.get_column("world").unique(maintain_order=True).to_list()
     several = len(worlds) > 1
+    if several:
+        sizes = dict(cells.group_by("world").agg(pl.col("policy").n_unique()).iter_rows())
+        worlds = [world for world in worlds if sizes[world] <= _POLICIES_DRAWN]
     return {world: f"world-{world}-" if several else "" for world in worlds[:_WORLDS_DRAWN]}
 
 

@@ -23,6 +23,7 @@ _QUESTION: Final = (
     "features, and from which horizon on is looking worth it?"
 )
 _NEITHER: Final = "nothing"
+_SHORTEST: Final = ", the shortest played"
 
 
 class _Pair(NamedTuple):
@@ -200,7 +201,8 @@ def _headline(pairs: list[_Pair]) -> str:
         )
         if gains:
             span = f"{gains[0]:,}" if gains[0] == gains[-1] else f"{gains[0]:,} to {gains[-1]:,}"
-            text += f" (where less, from T = {span} on)"
+            least = min(pair.horizon for pair in pairs)
+            text += f" (where less, from T = {span} on{_SHORTEST * (gains[-1] == least)})"
         words.append(text)
     return f"Looking at the query, where deployer and router are the same: {'; '.join(words)}."
 
@@ -240,7 +242,8 @@ def _when(line: list[_Pair]) -> str:
     gap = format_estimate(*(1e3 * end for end in (last.mean, last.low, last.high)))
     told = f"at T = {line[-1].horizon:,} {gap} of priced regret per 1,000 queries"
     if start is not None:
-        return f"is clearly worth it from T = {start:,} on ({told})"
+        shortest = _SHORTEST * (start == line[0].horizon)
+        return f"is clearly worth it from T = {start:,} on{shortest} ({told})"
     if last.low > 0.0:
         return f"is clearly worse at the longest horizon ({told})"
     return f"is not clearly worth it at the longest horizon ({told})"
