@@ -20,7 +20,7 @@ from fastroute.kernels.numba_.passes import (
     GROUP,
     Pass,
     built_in,
-    compile_pass,
+    kernel_of,
     lanes_in_use,
     vectors_in_use,
 )
@@ -63,9 +63,9 @@ def elementwise(part: EstimatorKernel) -> EstimatorPasses:
     observe, bounds = formula(part.observe), formula(part.bounds)
     keep = built_in(observe, bounds)
     counts = len(part.first), len(part.parameters)
-    opened = compile_pass(_open, bounds, *counts, keep=keep)
-    counted = compile_pass(_only_observe, observe, *counts, keep=keep)
-    renewed = compile_pass(_renew, observe, bounds, *counts, keep=keep)
+    opened = kernel_of(_open, bounds, *counts, keep=keep)
+    counted = kernel_of(_only_observe, observe, *counts, keep=keep)
+    renewed = kernel_of(_renew, observe, bounds, *counts, keep=keep)
     after = (count_plays(),) if part.forgets else ()
     return EstimatorPasses(
         (Pass(opened, part.parameters),),
@@ -77,19 +77,19 @@ def elementwise(part: EstimatorKernel) -> EstimatorPasses:
 
 def sampled(part: EstimatorKernel) -> EstimatorPasses:
     """As :func:`elementwise`, but rewards are drawn from their posterior for each decision."""
-    sample = Pass(compile_pass(_sample, _sample_one), (part.unobserved_below,))
-    return elementwise(part)._replace(prepare=(sample, Pass(compile_pass(_refresh_basis))))
+    sample = Pass(kernel_of(_sample, _sample_one), (part.unobserved_below,))
+    return elementwise(part)._replace(prepare=(sample, Pass(kernel_of(_refresh_basis))))
 
 
 def by_task(part: EstimatorKernel) -> EstimatorPasses:
     """As :func:`elementwise`, but rewards are bounded for the task of the query."""
     bounds = formula(part.bounds)
     look_up = Pass(
-        compile_pass(_look_up_task, bounds, len(part.parameters), keep=built_in(bounds)),
+        kernel_of(_look_up_task, bounds, len(part.parameters), keep=built_in(bounds)),
         part.parameters,
     )
     found = elementwise(part)
-    observed = (Pass(compile_pass(_note_task)), *found.observed)
+    observed = (Pass(kernel_of(_note_task)), *found.observed)
     return found._replace(prepare=(look_up,), observed=observed, reads_queries=True)
 
 
@@ -100,13 +100,13 @@ def by_features(part: EstimatorKernel) -> EstimatorPasses:
 
 def sampled_by_features(part: EstimatorKernel) -> EstimatorPasses:
     """As :func:`by_features`, but rewards are drawn from the normal law of the regression."""
-    return _by_ridge(part, (Pass(compile_pass(_sample, _keep_normal), (0.0,)),))
+    return _by_ridge(part, (Pass(kernel_of(_sample, _keep_normal), (0.0,)),))
 
 
 def _by_ridge(part: EstimatorKernel, draw: tuple[Pass, ...]) -> EstimatorPasses:
     numbers = part.parameters[-1], part.unobserved_below
-    look_up = Pass(compile_pass(ridge.look_up, bool(draw)), numbers)
-    note = Pass(compile_pass(ridge.note))
+    look_up = Pass(kernel_of(ridge.look_up, bool(draw)), numbers)
+    note = Pass(kernel_of(ridge.note))
     found = elementwise(part)
     return found._replace(
         prepare=(*draw, look_up),
@@ -121,9 +121,9 @@ def known_means(part: EstimatorKernel) -> EstimatorPasses:
     """Make the true means the bounds, for good."""
     observe = formula(part.observe)
     counts = len(part.first), len(part.parameters)
-    observed = compile_pass(_only_observe, observe, *counts, keep=built_in(observe))
+    observed = kernel_of(_only_observe, observe, *counts, keep=built_in(observe))
     return EstimatorPasses(
-        (Pass(compile_pass(open_known)),),
+        (Pass(kernel_of(open_known)),),
         (),
         (Pass(observed, part.parameters),),
         fixed=True,
@@ -132,7 +132,7 @@ def known_means(part: EstimatorKernel) -> EstimatorPasses:
 
 def count_plays() -> Pass:
     """Pass that counts the pull where the observations do not."""
-    return Pass(compile_pass(_count_plays))
+    return Pass(kernel_of(_count_plays))
 
 
 def _renew(observe: Any, bounds: Any, seen_count: int, count: int) -> Any:

@@ -26,7 +26,7 @@ from fastroute.kernels.numba_.estimators import add_up, renew
 from fastroute.kernels.numba_.formulas import formula, numbers_at
 from fastroute.kernels.numba_.lanes import aligned_zeros
 from fastroute.kernels.numba_.layout import HEAD, LANE, NEXT, SLOT, STEP, STRIDE, WIDTH, place_of
-from fastroute.kernels.numba_.passes import COMMON, Pass, built_in, compile_pass, vectors_in_use
+from fastroute.kernels.numba_.passes import COMMON, Pass, built_in, kernel_of, vectors_in_use
 from fastroute.kernels.numba_.rng import philox4x32
 from fastroute.kernels.numba_.rows.place import LINE
 from fastroute.kernels.numba_.rows.tuples import gather_rows, scatter_rows
@@ -122,7 +122,7 @@ def passes(
     """
     ring = ring_of(feedback, models)
     missing = feedback.learnt < 1.0
-    put = compile_pass(_put, missing, ring.reward_drawn, ring.cost_drawn)
+    put = kernel_of(_put, missing, ring.reward_drawn, ring.cost_drawn)
     found = [Pass(put, (*ring.numbers, feedback.learnt))]
     sides: tuple[tuple[int, Any, bool, Delay], ...] = (
         (_REWARDS, part.observe_reward, ring.reward_drawn, feedback.reward),
@@ -135,7 +135,7 @@ def passes(
         counts = len(part.first), len(part.parameters)
         keep = built_in(observe, part.bounds)
         ways = drawn, ring.drawn
-        learn = compile_pass(_learn, formula(observe), bounds, side, *ways, *counts, keep=keep)
+        learn = kernel_of(_learn, formula(observe), bounds, side, *ways, *counts, keep=keep)
         found.append(Pass(learn, (*ring.numbers, float(delay.rounds[0]), *part.parameters)))
     return tuple(found)
 

@@ -13,7 +13,7 @@ from fastroute.kernels.numba_.passes import (
     COMMON,
     Pass,
     built_in,
-    compile_pass,
+    kernel_of,
     lanes_in_use,
     vectors_in_use,
 )
@@ -25,12 +25,12 @@ def passes(reward: Outcome, cost: Outcome) -> tuple[Pass, ...]:
     """Return the passes of the world's laws, in their order."""
     laws = [law.draw if law.draw is not None else always for law in (reward, cost)]
     counts = [len(law.parameters) if law.draw is not None else 0 for law in (reward, cost)]
-    drawn = compile_pass(_elementwise, *map(formula, laws), *counts, keep=built_in(*laws))
+    drawn = kernel_of(_elementwise, *map(formula, laws), *counts, keep=built_in(*laws))
     parameters = reward.parameters[: counts[0]] + cost.parameters[: counts[1]]
     found = [Pass(drawn, parameters)]
     for law, which in ((reward, 0), (cost, 1)):
         if law.draw is None:
-            found.append(Pass(compile_pass(_look_up, _FIND[law.kernel], which)))
+            found.append(Pass(kernel_of(_look_up, _FIND[law.kernel], which)))
     return tuple(found)
 
 
@@ -45,7 +45,7 @@ def task_of(u, tasks):
 def read_query(reward: Outcome, cost: Outcome) -> Pass:
     """Return the pass that looks up the row of every query, and the true means of its row."""
     # What was recorded of the query, both of it.
-    return Pass(compile_pass(_read_query, _ROW[reward.kernel], cost.kernel == reward.kernel))
+    return Pass(kernel_of(_read_query, _ROW[reward.kernel], cost.kernel == reward.kernel))
 
 
 def _read_query(find_row: Any, costs_too: bool) -> Any:

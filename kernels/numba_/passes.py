@@ -106,7 +106,7 @@ class Kernel:
 kernels: Final[dict[Any, Kernel]] = {}
 
 
-def compile_pass(
+def kernel_of(
     make: Callable[..., Callable[..., Any]],
     *arguments: Any,
     keep: bool = True,

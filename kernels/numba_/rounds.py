@@ -26,7 +26,7 @@ from fastroute.kernels.numba_.passes import (
     call_due,
     call_pass,
     common_numbers,
-    compile_pass,
+    kernel_of,
     lay_out,
     vectors_in_use,
 )
@@ -94,7 +94,7 @@ def compose(program: Program) -> Round:
         # Bounds are worked out when shares are set, which does not depend on the query.
         plain = estimators.elementwise(part) if estimator.reads_queries else estimator
         estimator = plain._replace(prepare=(*plain.open, *plain.prepare), observed=plain.counted)
-    draw = Pass(compile_pass(_draw))
+    draw = Pass(kernel_of(_draw))
     late = program.feedback
     delays = NO_TABLE, NO_TABLE
     if late is None:
@@ -108,7 +108,7 @@ def compose(program: Program) -> Round:
     if part.forced_pulls:
         # Where outcomes are learnt late, it is the pulls that count and not what was seen of them.
         counted = SLOT.seen if late is None else SLOT.plays
-        forced = (Pass(compile_pass(_force, counted), (part.forced_pulls,)),)
+        forced = (Pass(kernel_of(_force, counted), (part.forced_pulls,)),)
     prepare = estimator.prepare
     if estimator.reads_queries:
         prepare = (draw, outcomes.read_query(program.reward, program.cost), *prepare)
@@ -121,7 +121,7 @@ def compose(program: Program) -> Round:
         (
             draw,
             *router.before_choice,
-            Pass(compile_pass(_choose)),
+            Pass(kernel_of(_choose)),
             *router.after_choice,
             *forced,
             *outcomes.passes(program.reward, program.cost),

@@ -33,7 +33,7 @@ from fastroute.kernels.numba_.passes import (
     GROUP,
     Pass,
     built_in,
-    compile_pass,
+    kernel_of,
     lanes_in_use,
     vectors_in_use,
 )
@@ -66,7 +66,7 @@ def scratch(slots: int) -> np.ndarray:
 def lp(part: RouterKernel, estimator: EstimatorPasses, _: EstimatorKernel) -> RouterPasses:
     """Solve the routing LP for every query."""
     from_scratch = _solve_all(part.parameters)
-    checked = Pass(compile_pass(_list_lost), part.parameters), from_scratch[1]
+    checked = Pass(kernel_of(_list_lost), part.parameters), from_scratch[1]
     return RouterPasses(
         from_scratch,
         # What never changes has been solved when the stage opened.
@@ -78,7 +78,7 @@ def lp(part: RouterKernel, estimator: EstimatorPasses, _: EstimatorKernel) -> Ro
 
 def known_lp(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
     """Solve the routing LP on the true means, which never change in a stage."""
-    known = Pass(compile_pass(open_known))
+    known = Pass(kernel_of(open_known))
     return RouterPasses((known, *_solve_all(part.parameters)), _never(), (), held=True)
 
 
@@ -89,15 +89,15 @@ def epsilon_greedy(
     *of_lp, explore = part.parameters
     solved = lp(part._replace(parameters=tuple(of_lp)), estimator, kernel)
     return solved._replace(
-        open=(Pass(compile_pass(spread_all)), Pass(compile_pass(keep_even)), *solved.open),
-        before_choice=(Pass(compile_pass(_decide), (explore,)),),
-        after_choice=(Pass(compile_pass(_explore_evenly), (explore,)),),
+        open=(Pass(kernel_of(spread_all)), Pass(kernel_of(keep_even)), *solved.open),
+        before_choice=(Pass(kernel_of(_decide), (explore,)),),
+        after_choice=(Pass(kernel_of(_explore_evenly), (explore,)),),
     )
 
 
 def uniform(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
     """Equal shares within the limits."""
-    return RouterPasses((Pass(compile_pass(spread_all)),), _never(), (), held=True)
+    return RouterPasses((Pass(kernel_of(spread_all)),), _never(), (), held=True)
 
 
 def explore_then_commit(
@@ -106,7 +106,7 @@ def explore_then_commit(
     """Uniform at first, then the LP's solution; its last number is the round of the change."""
     *of_lp, change = part.parameters
     return RouterPasses(
-        (Pass(compile_pass(spread_all)),),
+        (Pass(kernel_of(spread_all)),),
         Pass(_compile_due(_once), (change,)),
         _solve_all(tuple(of_lp)),
         held=True,
@@ -123,7 +123,7 @@ def elimination(
     else:
         seen = estimator.interval, SLOT.seen, len(estimator.first)
     interval, row, size = seen
-    eliminate = compile_pass(
+    eliminate = kernel_of(
         _eliminate,
         formula(interval),
         row,
@@ -132,7 +132,7 @@ def elimination(
         keep=built_in(interval),
     )
     return RouterPasses(
-        (Pass(compile_pass(spread_all)),),
+        (Pass(kernel_of(spread_all)),),
         Pass(_compile_due(_doubling)),
         (Pass(eliminate, numbers),),
         held=True,
@@ -144,14 +144,14 @@ def by_score(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> Rou
     assert part.score is not None
     counts = len(part.first), len(part.parameters)
     score = formula(part.score)
-    route = compile_pass(_fill_by_score, score, *counts, keep=built_in(score))
+    route = kernel_of(_fill_by_score, score, *counts, keep=built_in(score))
     learn: tuple[Pass, ...] = ()
     if part.learn is not None:
         follow = formula(part.learn)
-        learnt = compile_pass(_learn, follow, *counts, keep=built_in(follow))
+        learnt = kernel_of(_learn, follow, *counts, keep=built_in(follow))
         learn = (Pass(learnt, part.parameters),)
     return RouterPasses(
-        (Pass(compile_pass(spread_all)),),
+        (Pass(kernel_of(spread_all)),),
         _every(part),
         (Pass(route, part.parameters),),
         learn=learn,
@@ -160,19 +160,19 @@ def by_score(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> Rou
 
 def custom_shares(part: RouterKernel, _: EstimatorPasses, __: EstimatorKernel) -> RouterPasses:
     """Shares written by a function of the user."""
-    route = compile_pass(_custom_shares, inlined(part.function), keep=False)
+    route = kernel_of(_custom_shares, inlined(part.function), keep=False)
     return RouterPasses(
-        (Pass(compile_pass(spread_all)),), _every(part), (Pass(route, part.parameters),)
+        (Pass(kernel_of(spread_all)),), _every(part), (Pass(route, part.parameters),)
     )
 
 
 def _solve_all(parameters: tuple[float, ...]) -> tuple[Pass, Pass]:
     """Return the passes that solve the LP of every trial."""
-    return Pass(compile_pass(_list_all)), Pass(compile_pass(_solve_listed), parameters)
+    return Pass(kernel_of(_list_all)), Pass(kernel_of(_solve_listed), parameters)
 
 
 def _compile_due(make: Any) -> Any:
-    return compile_pass(make, signature=DUE)
+    return kernel_of(make, signature=DUE)
 
 
 def _never() -> Pass:
