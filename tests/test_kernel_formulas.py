@@ -26,21 +26,9 @@ from fastroute.kernels.formulas import (
     spread,
     windows,
 )
-from fastroute.kernels.numba_.formulas import formula
+from fastroute.kernels.numba_.formulas import MODULES, formula
 from fastroute.kernels.ref import formulas as plain
 
-MODULES = (
-    constraints,
-    divergence,
-    estimates,
-    outcomes,
-    ridge,
-    schedules,
-    scores,
-    shares,
-    spread,
-    windows,
-)
 #: Rows of a table.
 SIZE = 400
 

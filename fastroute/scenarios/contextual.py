@@ -119,25 +119,29 @@ def contextual_optimum(
         None where queries have neither tasks nor features.  Where nothing serves a pool within the
         budget and the limits, the value is that of ``found``.
     """
-    if queries_of(world) is None:
-        return None
     held = np.zeros(len(pools), np.int64) if regimes is None else regimes
     value, exact = np.zeros(len(pools)), np.ones(len(pools), np.bool_)
     for number in np.unique(held):
-        rows = np.flatnonzero(held == number)
+        one, rows = world.regimes[number], np.flatnonzero(held == number)
+        queries = queries_of(one)
+        if queries is None:
+            return None
         plain = np.where(found.status[rows, 0] == codes.OPTIMAL, found.value[rows, 0], np.nan)
-        best = _of_regime(world.regimes[number], pools[rows], budget, max_deployed, plain)
+        best = _of_regime(queries, one, pools[rows], budget, max_deployed, plain)
         value[rows] = np.where(np.isnan(plain), found.value[rows, 0], best.value)
         exact[rows] = best.exact
     return Contextual(value, exact)
 
 
 def _of_regime(
-    world: World, pools: NDArray[np.bool_], budget: float, max_deployed: int, plain: F8
+    queries: Queries,
+    world: World,
+    pools: NDArray[np.bool_],
+    budget: float,
+    max_deployed: int,
+    plain: F8,
 ) -> Contextual:
     """Solve for the pools of one regime; ``plain`` is V, nan where nothing serves a pool."""
-    queries = queries_of(world)
-    assert queries is not None
     key = _digest(queries, world.limit, pools, budget, max_deployed)
     if key not in _known:
         value, exact = plain.copy(), np.ones(len(pools), np.bool_)

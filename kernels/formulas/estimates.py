@@ -134,36 +134,18 @@ def discounted_observation(
     )
 
 
-def discounted_reward(
-    seen: Any,
-    reward: Any,
-    gamma: Any,
-    cost_min: Any,
-    cost_max: Any,
-    cost_side: Any,
-    unobserved_below: Any,
-    discount: Any,
-) -> Any:
+def discounted_reward(seen: Any, reward: Any, *parameters: Any) -> Any:
     """As :func:`count_reward`, where earlier rewards lose weight at each new one."""
     count, sum_reward, sum_cost, cost_count = seen
-    count = rounded(discount * count) + 1.0
-    return count, rounded(discount * sum_reward) + reward, sum_cost, cost_count
+    mine = discounted_observation((count, sum_reward, 0.0), reward, 0.0, *parameters)
+    return mine[0], mine[1], sum_cost, cost_count
 
 
-def discounted_cost(
-    seen: Any,
-    cost: Any,
-    gamma: Any,
-    cost_min: Any,
-    cost_max: Any,
-    cost_side: Any,
-    unobserved_below: Any,
-    discount: Any,
-) -> Any:
+def discounted_cost(seen: Any, cost: Any, *parameters: Any) -> Any:
     """As :func:`count_cost`, where earlier costs lose weight at each new one."""
     count, sum_reward, sum_cost, cost_count = seen
-    cost_count = rounded(discount * cost_count) + 1.0
-    return count, sum_reward, rounded(discount * sum_cost) + cost, cost_count
+    mine = discounted_observation((cost_count, 0.0, sum_cost), 0.0, cost, *parameters)
+    return count, sum_reward, mine[2], mine[0]
 
 
 def exact_interval(seen: Any, *parameters: Any) -> Any:

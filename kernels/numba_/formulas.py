@@ -7,7 +7,7 @@ formulas themselves are compiled into the passes that call them.
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType
-from typing import Any
+from typing import Any, Final
 
 from numba import njit
 from numba.core.imputils import impl_ret_borrowed
@@ -87,7 +87,8 @@ def _read_only(array):
     return lambda array: view(array)
 
 
-for _module in (
+#: Modules of formulas, all of which kernels may call.
+MODULES: Final = (
     constraints,
     divergence,
     estimates,
@@ -98,7 +99,8 @@ for _module in (
     shares,
     spread,
     windows,
-):
+)
+for _module in MODULES:
     for _name, _function in vars(_module).items():
         if isinstance(_function, FunctionType) and _function.__module__ == _module.__name__:
             formula(_function)
