@@ -9,7 +9,7 @@ from matplotlib.collections import FillBetweenPolyCollection
 import factories
 from fastroute.analyse import student_halfwidth
 from fastroute.report import parts_figure, regret_figure, spend_figure
-from fastroute.report.figures import save_figure
+from fastroute.report.charts import save_figure
 from fastroute.report.style import format_number, line_style
 
 

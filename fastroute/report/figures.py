@@ -1,20 +1,30 @@
-"""The figures of a study.
+"""The figures of a study, drawn from its frames (lazy or not)."""
 
-Each function takes frames of the run directory (lazy or not) and returns a Matplotlib figure
-that belongs to no window and no global state; :func:`save_figure` writes it.
-"""
-
-import functools
 import math
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.analyse import curve_intervals, stage_spend
-from fastroute.report.style import PANEL_RATIO, PARTS, RC, line_style, needs_log_axis
+from fastroute.report.charts import (
+    band_line,
+    legend_below,
+    linear_axes,
+    mark_series,
+    new_figure,
+    with_report_style,
+)
+from fastroute.report.style import (
+    INK,
+    PANEL_RATIO,
+    PARTS,
+    RC,
+    line_style,
+    needs_log_axis,
+    wrapped,
+)
 from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
@@ -22,23 +32,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BAND: Final = 0.18
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def with_report_style(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a function under the settings of the house, and leave those of the caller alone."""
-
-    @functools.wraps(function)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> R:
-        import matplotlib as mpl
-
-        with mpl.rc_context(RC):
-            return function(*args, **kwargs)
-
-    return styled
+#: Lines in one chart; of more policies those with the lowest final values and the first are drawn.
+MOST_LINES: Final = 8
+# Rounds whose last step is this much longer than their first are on a logarithmic grid.
+_LOG_SPACED: Final = 4.0
+# Of longer curves this many points are drawn, evenly chosen, the last one always.
+_MOST_POINTS: Final = 128
+# Policies that a ranking shows, and the ratio from which on its axis is logarithmic.
+_MOST_RANKED: Final = 24
+_LOG_RANKED: Final = 25.0
+# Names beside a chart are broken at this width.
+_NAME_WIDTH: Final = 32
 
 
 class _Curve(NamedTuple):
@@ -57,41 +61,74 @@ def regret_figure(
     quantity: str = "regret",
     title: str = "",
     level: float = 0.95,
+    models: "pl.DataFrame | pl.LazyFrame | None" = None,
+    policies: Sequence[str] = (),
 ) -> "Figure":
     """Draw the cumulative pseudo-regret of each policy over rounds.
 
     Parameters
     ----------
     curves : polars.DataFrame or polars.LazyFrame
-        Curves of a study: ``policy, round, quantity, mean, se, trials``.
+        Curves of a study: ``policy, round, quantity, mean, se, trials``, or with ``low`` and
+        ``high`` what :func:`fastroute.analyse.curve_intervals` makes of them.
     quantity : {"regret", "priced_regret", "realised_regret"}
         Which regret.
     title : str
         Written above the axes.
     level : float
         Nominal coverage of the bands around the means.
+    models : polars.DataFrame or polars.LazyFrame, optional
+        Models of the same world: ``model, arrival, retirement``. Later arrivals and retirements are
+        marked at the top.
+    policies : sequence of str
+        The policies of the study, in its order, which gives each its colour; default: as in
+        `curves`.
 
     Returns
     -------
     matplotlib.figure.Figure
         Both axes are logarithmic, so that powers of the horizon are straight lines, when no
-        regret is negative and the final ones differ by more than a factor of 25; otherwise
-        both are linear.
+        regret is negative and the final ones differ by more than a factor of 25. Otherwise the
+        vertical axis is linear; the horizontal one is logarithmic where the rounds are spaced so,
+        for between two points far apart nothing is known. Of more than ``MOST_LINES`` policies the
+        best and the first are drawn.
     """
+    figure, (axes,) = new_figure(1, 1, width=5.8, height=4.2)
+    note = draw_regret(
+        axes,
+        curves,
+        quantity=quantity,
+        title=title,
+        level=level,
+        models=models,
+        policies=policies,
+    )
+    legend_below(figure, *axes.get_legend_handles_labels(), note=note)
+    return figure
+
+
+def draw_regret(
+    axes: "Axes",
+    curves: "pl.DataFrame | pl.LazyFrame",
+    *,
+    quantity: str = "regret",
+    title: str = "",
+    level: float = 0.95,
+    models: "pl.DataFrame | pl.LazyFrame | None" = None,
+    policies: Sequence[str] = (),
+) -> str:
+    """Draw what :func:`regret_figure` shows on given axes; returns the note for its legend."""
     frame = _collect(curves)
+    every = list(policies) or _policies(frame)
     lines = {policy: _curve(frame, policy, quantity, level) for policy in _policies(frame)}
-    figure, (axes,) = new_figure(1, 1, width=6.8, height=4.2)
+    shown = shown_policies({policy: float(line.mean[-1]) for policy, line in lines.items()})
+    lines = {policy: lines[policy] for policy in shown}
     logarithmic = needs_log_axis([line.mean for line in lines.values()])
-    for index, (policy, curve) in enumerate(lines.items()):
-        style = line_style(index)
-        rounds, mean, low, high = curve
+    for policy, (rounds, mean, low, high) in lines.items():
         if logarithmic:
-            # The axis has no place for a regret that is still zero, nor for a band that reaches
-            # below: the band is cut far under the line, where the axis has ended.
+            # The axis has no place for a regret that is still zero.
             mean = np.where(mean > NEAR_ZERO, mean, np.nan)
-            low = np.maximum(low, 1e-6 * mean)
-        axes.fill_between(rounds, low, high, color=style.colour, alpha=_BAND, linewidth=0)
-        axes.plot(rounds, mean, color=style.colour, linestyle=style.dashes, label=policy)
+        band_line(axes, rounds, mean, low, high, policy, line_style(every.index(policy)))
     if logarithmic:
         axes.set(xscale="log", yscale="log")
         means = np.concatenate([curve.mean for curve in lines.values()])
@@ -101,17 +138,72 @@ def regret_figure(
         axes.set_ylim(bottom=bottom)
         axes.set_xlim(left=0.8 * rounds[means >= bottom].min())
     else:
-        _linear_axes(axes)
+        linear_axes(axes)
+        if _log_spaced([curve.rounds for curve in lines.values()]):
+            _log_rounds(axes, min(float(curve.rounds[0]) for curve in lines.values()))
+    if models is not None:
+        _mark_events(axes, _collect(models))
     axes.set_xlabel("rounds")
     words = quantity.replace("_", " ")
     axes.set_ylabel(f"cumulative {words} (units of reward)")
-    axes.set_title(title or words.capitalize())
-    _legend(figure, axes, _band_text(level, [curve.low for curve in lines.values()]))
-    return figure
+    axes.set_title(wrapped(title or words.capitalize(), 70))
+    note = _band_text(level, [curve.low for curve in lines.values()])
+    left = len(_policies(frame)) - len(shown)
+    return note + (f"; {left} policies with higher final values are not drawn" if left else "")
+
+
+def shown_policies(finals: dict[str, float]) -> list[str]:
+    """Return the policies that are drawn, in their order: those with the lowest values, the first.
+
+    Parameters
+    ----------
+    finals : dict of str to float
+        What each policy came to, of all policies in the order of the study.
+    """
+    first, *others = finals
+    best = sorted(others, key=finals.__getitem__)[: MOST_LINES - 1]
+    return [policy for policy in finals if policy == first or policy in best]
+
+
+def _log_spaced(rounds: Sequence[NDArray[np.float64]]) -> bool:
+    """Tell whether points are spaced by a factor, and not by a step."""
+    return any(
+        one.size > 2 and one[-1] - one[-2] > _LOG_SPACED * (one[1] - one[0]) for one in rounds
+    )
+
+
+def _log_rounds(axes: "Axes", first: float) -> None:
+    """Make the axis of rounds logarithmic."""
+    axes.set_xscale("log")
+    axes.set_xlim(left=first)
+
+
+def _mark_events(axes: "Axes", models: "pl.DataFrame") -> None:
+    """Mark at the top of the axes when models arrive and retire."""
+    import polars as pl
+
+    left, right = axes.get_xlim()
+    for column, marker, label in (("arrival", "v", "arrival"), ("retirement", "x", "retirement")):
+        rounds = models.get_column(column).drop_nulls().unique().cast(pl.Float64).to_numpy()
+        rounds = rounds[(rounds > max(left, 0.0)) & (rounds < right)]
+        if rounds.size:
+            axes.plot(
+                rounds,
+                np.full(rounds.size, 1.015),
+                transform=axes.get_xaxis_transform(),
+                clip_on=False,
+                linestyle="none",
+                marker=marker,
+                markersize=4.0,
+                color=INK,
+                label=label,
+            )
 
 
 @with_report_style
-def parts_figure(curves: "pl.DataFrame | pl.LazyFrame", *, title: str = "") -> "Figure":
+def parts_figure(
+    curves: "pl.DataFrame | pl.LazyFrame", *, title: str = "", policies: Sequence[str] = ()
+) -> "Figure":
     """Draw the parts of each policy's regret, stacked over rounds, one panel per policy.
 
     Parts can be negative (a policy that overspends gains in routing). So at every round the
@@ -124,6 +216,8 @@ def parts_figure(curves: "pl.DataFrame | pl.LazyFrame", *, title: str = "") -> "
         Curves of a study: ``policy, round, quantity, mean, se, trials``.
     title : str
         Written above the panels.
+    policies : sequence of str
+        Those that are drawn; default: all, or the best and the first of more than ``MOST_LINES``.
 
     Returns
     -------
@@ -132,15 +226,18 @@ def parts_figure(curves: "pl.DataFrame | pl.LazyFrame", *, title: str = "") -> "
         as the smallest; then each has its own, and the title says so.
     """
     frame = _collect(curves)
-    policies = _policies(frame)
-    columns = min(3, len(policies))
-    rows = math.ceil(len(policies) / columns)
+    every = list(policies) or _policies(frame)
+    totals = {policy: _curve(frame, policy, "regret") for policy in every}
+    if not policies:
+        every = shown_policies({policy: float(total.mean[-1]) for policy, total in totals.items()})
+    columns = min(3, len(every))
+    rows = math.ceil(len(every) / columns)
     figure, panels = new_figure(
         rows, columns, width=max(2.6 * columns + 0.5, 4.6), height=2.3 * rows + 1.1
     )
     heights = []
-    for axes, policy in zip(panels, policies, strict=False):
-        total = _curve(frame, policy, "regret")
+    for axes, policy in zip(panels, every, strict=False):
+        total = totals[policy]
         upper, lower = np.zeros(total.rounds.size), np.zeros(total.rounds.size)
         for part, (colour, hatch) in PARTS.items():
             mean = _curve(frame, policy, part).mean
@@ -154,22 +251,25 @@ def parts_figure(curves: "pl.DataFrame | pl.LazyFrame", *, title: str = "") -> "
             axes.fill_between(total.rounds, upper, above, label=part, **look)
             axes.fill_between(total.rounds, lower, below, **look)
             upper, lower = above, below
-        axes.plot(total.rounds, total.mean, color="black", linewidth=1.3, label="regret (the sum)")
-        axes.set_title(policy)
-        _linear_axes(axes)
+        (line,) = axes.plot(total.rounds, total.mean, color=INK, lw=1.3, label="regret (the sum)")
+        mark_series("regret (the sum)", [line])
+        axes.set_title(wrapped(policy, _NAME_WIDTH))
+        linear_axes(axes)
+        if _log_spaced([total.rounds]):
+            _log_rounds(axes, float(total.rounds[0]))
         heights.append((float(lower.min()), float(upper.max())))
-    for axes in panels[len(policies) :]:
+    for axes in panels[len(every) :]:
         axes.set_visible(False)
-    for axes in panels[max(len(policies) - columns, 0) : len(policies)]:
+    for axes in panels[max(len(every) - columns, 0) : len(every)]:
         axes.set_xlabel("rounds")
     shared = _same_height(panels, heights)
     figure.supylabel("cumulative regret (units of reward)", fontsize=RC["axes.labelsize"])
-    figure.suptitle(
-        (title or "Parts of the regret") + ("" if shared else " (every panel has its own scale)"),
-        fontsize=11,
+    heading = (title or "Parts of the regret") + (
+        "" if shared else " (every panel has its own scale)"
     )
+    figure.suptitle(wrapped(heading, int(14 * figure.get_figwidth())), fontsize=11)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    figure.legend(handles, labels, loc="outside lower center", ncols=2 if columns == 1 else 4)
     return figure
 
 
@@ -180,13 +280,15 @@ def spend_figure(
     title: str = "",
     cost_unit: str = "cost",
     level: float = 0.95,
+    policies: Sequence[str] = (),
 ) -> "Figure":
     """Draw the mean cost per query of each policy, stage by stage, against the budget.
 
     Parameters
     ----------
     stages : polars.DataFrame or polars.LazyFrame
-        Stages of a study: ``policy, trial, stage, opened, spend, budget``.
+        Stages of a study, ``policy, trial, stage, opened, spend, budget``, or what
+        :func:`fastroute.analyse.stage_spend` makes of them.
     title : str
         Written above the axes.
     cost_unit : str
@@ -194,67 +296,107 @@ def spend_figure(
     level : float
         Nominal coverage of the bands around the means. Stages that were stored as means over
         trials have no band.
+    policies : sequence of str
+        The policies of the study, in its order, which gives each its colour; default: as in
+        `stages`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        One line per policy over stages, and the budget as a horizontal line.
+        One line per policy over stages, and the budget as a horizontal line. Of more than
+        ``MOST_LINES`` policies those that spend most in a stage, and the first, are drawn.
     """
+    import polars as pl
     from matplotlib.ticker import MaxNLocator
 
-    spend = stage_spend(_collect(stages), level)
+    spend = _collect(stages)
+    if "mean" not in spend.columns:
+        spend = stage_spend(spend, level)
     budget = float(spend.get_column("budget")[0])
-    figure, (axes,) = new_figure(1, 1, width=6.8, height=4.2)
-    for index, policy in enumerate(_policies(spend)):
-        one = spend.filter(policy=policy)
+    names = _policies(spend)
+    every = list(policies) or names
+    highest = dict(spend.group_by("policy").agg(pl.col("mean").max()).iter_rows())
+    shown = shown_policies({policy: -highest[policy] for policy in names})
+    figure, (axes,) = new_figure(1, 1, width=5.8, height=4.2)
+    for policy in shown:
+        one = _thinned(spend.filter(policy=policy).sort("stage"))
         stage = one.get_column("stage").to_numpy() + 1
-        low, mean, high = (one.get_column(name).to_numpy() for name in ("low", "mean", "high"))
-        colour, dashes = line_style(index)
-        axes.fill_between(stage, low, high, color=colour, alpha=_BAND, linewidth=0)
+        low, mean, high = (
+            one.get_column(name).cast(float).to_numpy() for name in ("low", "mean", "high")
+        )
         # One stage gives no line; a marker still shows it.
         marker = "o" if stage.size == 1 else None
-        axes.plot(stage, mean, color=colour, linestyle=dashes, label=policy, marker=marker)
+        style = line_style(every.index(policy))
+        band_line(axes, stage, mean, low, high, policy, style, marker=marker)
     # Under the lines: a policy exactly on budget must stay visible.
-    budget_look: dict[str, Any] = {"color": "black", "linewidth": 2.8, "alpha": 0.35, "zorder": 1}
+    budget_look: dict[str, Any] = {"color": INK, "linewidth": 2.8, "alpha": 0.35, "zorder": 1}
     axes.axhline(budget, label=f"budget ({budget:g})", **budget_look)
     axes.set_xlabel("stage")
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.set_ylabel(f"mean cost per query in the stage ({cost_unit})")
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=True)
-    axes.set_title(title or "Spend against the budget")
+    axes.set_title(wrapped(title or "Spend against the budget", 70))
     axes.set_ylim(bottom=0.0)
     axes.margins(x=0.01)
-    _legend(figure, axes, _band_text(level, [spend.get_column("low").to_numpy()]))
+    note = _band_text(level, [spend.get_column("low").cast(float).to_numpy()])
+    if left := len(names) - len(shown):
+        note += f"; {left} policies that never spend as much are not drawn"
+    legend_below(figure, *axes.get_legend_handles_labels(), note=note)
     return figure
 
 
 @with_report_style
-def svg_text(figure: "Figure") -> str:
-    """Return a figure as SVG, always the same text for the same figure."""
-    import io
+def ranking_figure(
+    ranked: "pl.DataFrame", *, quantity: str = "priced regret", title: str = ""
+) -> "Figure":
+    """Draw the policies of a world, best first, with their intervals.
 
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    Parameters
+    ----------
+    ranked : polars.DataFrame
+        From :func:`fastroute.analyse.ranking` with the choice ``policy``.
+    quantity : str
+        Named on the axis.
+    title : str
+        Written above the axes.
 
-
-@with_report_style
-def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a figure as SVG or PNG (by the suffix), always the same bytes for the same figure."""
-    # The date of writing would make every file different.
-    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": "fastroute"}
-    figure.savefig(path, dpi=160, metadata=metadata)
-
-
-def new_figure(
-    rows: int, columns: int, *, width: float, height: float
-) -> "tuple[Figure, list[Axes]]":
-    """Return a figure and its axes in reading order."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False)
-    return figure, list(panels.ravel())
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Filled marks are policies that cannot be told from the best.
+    """
+    shown = ranked.head(_MOST_RANKED)
+    names = [wrapped(str(name), _NAME_WIDTH) for name in shown.get_column("policy")]
+    lines = sum(name.count("\n") + 1 for name in names)
+    figure, (axes,) = new_figure(1, 1, width=6.4, height=0.24 * lines + 1.5)
+    place = np.arange(shown.height)
+    mean, low, high, tied = (
+        shown.get_column(name).to_numpy() for name in ("mean", "low", "high", "tied")
+    )
+    colour = line_style(0).colour
+    ends = np.nan_to_num([mean - low, high - mean])
+    axes.errorbar(mean, place, xerr=ends, linestyle="none", color=colour, elinewidth=1.2, capsize=2)
+    for marked, face, label in (
+        (tied, colour, "best, or not to be told from it"),
+        (~tied, "white", "clearly worse"),
+    ):
+        if marked.any():
+            look = {"linestyle": "none", "marker": "o", "markersize": 5.5, "color": colour}
+            axes.plot(mean[marked], place[marked], markerfacecolor=face, label=label, **look)
+    axes.set_yticks(place, names)
+    axes.set_ylim(shown.height - 0.5, -0.5)
+    if mean.min() > NEAR_ZERO and mean.max() > _LOG_RANKED * mean.min():
+        axes.set_xscale("log")
+    elif low.min() < 0.0:
+        axes.axvline(0.0, color=INK, linewidth=0.6)
+    else:
+        axes.set_xlim(left=0.0)
+    left = ranked.height - shown.height
+    axes.set_xlabel(f"{quantity} (units of reward), 95% intervals")
+    more = f" (the first {shown.height} of {ranked.height})" if left else ""
+    axes.set_title(wrapped((title or "Ranking") + more, 70))
+    legend_below(figure, *axes.get_legend_handles_labels())
+    return figure
 
 
 def _collect(frame: "pl.DataFrame | pl.LazyFrame") -> "pl.DataFrame":
@@ -270,30 +412,17 @@ def _curve(frame: "pl.DataFrame", policy: str, quantity: str, level: float = 0.9
     import polars as pl
 
     one = frame.filter(pl.col("round") > 0, policy=policy, quantity=quantity).sort("round")
-    columns = curve_intervals(one, level).select("round", "mean", "low", "high").cast(pl.Float64)
+    if "low" not in one.columns:
+        one = curve_intervals(one, level)
+    columns = _thinned(one).select("round", "mean", "low", "high").cast(pl.Float64)
     return _Curve(*(column.to_numpy() for column in columns))
 
 
-def _linear_axes(axes: "Axes") -> None:
-    """Start both axes at zero, mark it where values are negative, and shorten large numbers."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    def text(value: float, _: object) -> str:
-        for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-            if abs(value) >= scale:
-                return f"{value / scale:g}{unit}"
-        return f"{value:g}"
-
-    axes.margins(x=0.02)
-    axes.set_xlim(left=0.0)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(FuncFormatter(text))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    if axes.dataLim.y0 < -NEAR_ZERO:
-        axes.axhline(0.0, color="black", linewidth=0.6)
-    else:
-        # An axis needs some height, also where there is nothing but rounding.
-        axes.set_ylim(0.0, 1.0 if axes.dataLim.y1 < NEAR_ZERO else None)
+def _thinned(rows: "pl.DataFrame") -> "pl.DataFrame":
+    """Return the rows that are drawn."""
+    if rows.height <= _MOST_POINTS:
+        return rows
+    return rows[np.linspace(0, rows.height - 1, _MOST_POINTS).round().astype(int).tolist()]
 
 
 def _same_height(panels: "Sequence[Axes]", heights: Sequence[tuple[float, float]]) -> bool:
@@ -314,16 +443,4 @@ def _band_text(level: float, lows: Sequence[NDArray[np.float64]]) -> str:
     """Explain the bands, where there are any."""
     if not any(np.isfinite(low).any() for low in lows):
         return ""
-    return f"bands: {level:.0%}\nintervals of the mean"
-
-
-def _legend(figure: "Figure", axes: "Axes", note: str) -> None:
-    """Put the legend beside the axes, where it hides nothing, with a note on the bands."""
-    from matplotlib.font_manager import FontProperties
-
-    legend = figure.legend(
-        *axes.get_legend_handles_labels(), loc="outside right upper", handlelength=3.2
-    )
-    if note:
-        legend.set_title(note, prop=FontProperties(size=RC["legend.fontsize"]))
-        legend.set_alignment("left")
+    return f"bands: {level:.0%} intervals of the mean"

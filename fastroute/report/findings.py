@@ -20,7 +20,7 @@ from typing import Final
 
 from fastroute.report.answers import answer_of
 from fastroute.report.answers.base import Answer, markdown_answer
-from fastroute.report.figures import save_figure
+from fastroute.report.charts import save_figure
 from fastroute.report.style import format_value
 from fastroute.study import RunDirectoryError, StoredStudy, Study, load, preset_names
 from fastroute.study.files import write_file

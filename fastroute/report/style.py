@@ -1,5 +1,6 @@
 """Colours, lines and number formats shared by all figures and tables."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -10,6 +11,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+#: Text, axes and sums; the page replaces it by the ink of the light or the dark theme.
+INK: Final = "#1d1d1f"
+#: Lines of the grid; replaced on the page too.
+GRID: Final = "#e3e3e3"
+
 # Okabe and Ito's palette for policies, in the order of the study, darkest contrasts first; its
 # yellow is too pale for a line on white. Dashes tell lines apart in black and white.
 _COLOURS: Final = (
@@ -19,7 +25,7 @@ _COLOURS: Final = (
     "#CC79A7",
     "#56B4E9",
     "#E69F00",
-    "#000000",
+    INK,
 )
 _DASHES: Final[tuple[Any, ...]] = (
     "-",
@@ -46,7 +52,6 @@ _LOG_RATIO: Final = 25.0
 
 # Set on every figure by hand, so that a report never changes the settings of the caller.
 RC: Final[dict[Any, Any]] = {
-    "font.family": "DejaVu Sans",
     "font.size": 9.0,
     "axes.titlesize": 10.0,
     "axes.labelsize": 9.0,
@@ -57,7 +62,13 @@ RC: Final[dict[Any, Any]] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#E3E3E3",
+    "grid.color": GRID,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "grid.linewidth": 0.6,
     "axes.linewidth": 0.8,
     "lines.linewidth": 1.7,
@@ -65,7 +76,31 @@ RC: Final[dict[Any, Any]] = {
     "legend.frameon": False,
     # The same figure gives the same bytes.
     "svg.hashsalt": "fastroute",
+    # Text stays text: it is lighter, can be searched, and any font can show it.
+    "svg.fonttype": "none",
+    "path.simplify_threshold": 0.3,
 }
+
+# Fonts for scripts that the first has no letters of; those that are installed are used.
+_FONTS: Final = (
+    "DejaVu Sans",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans JP",
+    "WenQuanYi Zen Hei",
+    "Hiragino Sans",
+    "Yu Gothic",
+    "Microsoft YaHei",
+)
+
+
+@functools.cache
+def font_families() -> list[str]:
+    """Return the fonts of the figures, in the order in which letters are looked for in them."""
+    from matplotlib.font_manager import fontManager
+
+    installed = set(fontManager.get_font_names())
+    return [name for name in _FONTS if name in installed]
 
 
 class LineStyle(NamedTuple):
@@ -73,13 +108,6 @@ class LineStyle(NamedTuple):
 
     colour: str
     dashes: Any
-
-    @property
-    def svg_dashes(self) -> str:
-        """The dashes as SVG writes them, for a line of the house's width; empty when solid."""
-        if self.dashes == "-":
-            return ""
-        return " ".join(f"{RC['lines.linewidth'] * length:.3g}" for length in self.dashes[1])
 
 
 def line_style(index: int) -> LineStyle:
@@ -98,6 +126,28 @@ def needs_log_axis(means: "Sequence[NDArray[np.float64]]") -> bool:
     last = [float(mean[-1]) for mean in means]
     shown = all(float(mean.min()) > -NEAR_ZERO for mean in means) and min(last) > NEAR_ZERO
     return shown and max(last) > _LOG_RATIO * min(last)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Break a text over lines of at most `width` columns, between words where there are any.
+
+    Letters of East Asian scripts take two columns.
+    """
+    from rich.cells import cell_len
+
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(longer) <= width:
+            lines[-1] = longer
+            continue
+        if lines[-1]:
+            lines.append("")
+        for letter in word:
+            if cell_len(lines[-1] + letter) > width:
+                lines.append("")
+            lines[-1] += letter
+    return "\n".join(lines)
 
 
 def format_number(value: float, digits: int = 4) -> str:

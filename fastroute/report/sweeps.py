@@ -2,49 +2,97 @@
 
 import json
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fastroute.report.charts import (
+    error_bars,
+    legend_below,
+    log_ticks,
+    new_figure,
+    with_report_style,
+)
+from fastroute.report.figures import MOST_LINES, shown_policies
 from fastroute.report.page_data import PageData
-from fastroute.report.style import format_number, format_value, line_style
-from fastroute.report.svg import Chart, ChartLine, LegendEntry, line_chart, log_range
+from fastroute.report.style import INK, RC, format_value, line_style, wrapped
+from fastroute.simulation.columns import NEAR_ZERO
 from fastroute.study.build import flat_options, policy_axes, scenario_axes
 from fastroute.study.grid import Point, points
 
 if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from fastroute.study import PolicySpec, ScenarioSpec, Study
 
-# Of each parameter this many charts are drawn.
-_MOST_CHARTS: Final = 12
-_MOST_NAMED: Final = 5
-# More points than this have a band instead of whiskers, which would hide each other.
-_MOST_WHISKERS: Final = 24
+# Of each parameter this many panels are drawn.
+_MOST_PANELS: Final = 6
+# Final values further apart than this cannot be read off one linear axis.
+_LOG_RATIO: Final = 25.0
+# Values under an axis are broken at this width.
+_TICK_WIDTH: Final = 14
 _QUANTITIES: Final = {"regret": "Regret", "priced_regret": "Priced regret"}
-_SIZE: Final = (400, 270)
 
 Row = dict[str, Any]
 
 
+class SweepLine(NamedTuple):
+    """One line over the values of a swept parameter.
+
+    Attributes
+    ----------
+    name : str
+        The policy, without the value of the parameter.
+    policy : str
+        The first policy on it, whose colour it has.
+    values : f8 [3, values]
+        Mean, low and high end of the interval; NaN where there is no cell.
+    """
+
+    name: str
+    policy: str
+    values: NDArray[np.float64]
+
+
+class SweepPanel(NamedTuple):
+    """The lines of one combination of what else varies.
+
+    Attributes
+    ----------
+    title : str
+        What is held fixed; empty where nothing else varies.
+    x : list of float or str
+        Values of the parameter.
+    lines : list of SweepLine
+    """
+
+    title: str
+    x: list[float | str]
+    lines: list[SweepLine]
+
+
 class Sweep(NamedTuple):
-    """The charts of one swept parameter.
+    """Final regret against one swept parameter.
 
     Attributes
     ----------
     name : str
         The axis, as the study file calls it, and those that go together with it.
-    charts : list of Chart
-        A regret and a priced regret for every combination of what else varies.
-    keys : list of Key
-        What each line looks like, and whose it is.
+    axis : str
+        The axis alone.
+    panels : dict of str to list of SweepPanel
+        By quantity: ``regret``, ``priced_regret``.
     notes : list of str
         What is not to be seen in the charts.
     """
 
     name: str
-    charts: list[Chart]
-    keys: list[LegendEntry]
+    axis: str
+    panels: dict[str, list[SweepPanel]]
     notes: list[str]
 
 
@@ -71,7 +119,7 @@ def sweeps(data: PageData) -> list[Sweep]:
             if row["mean_regret"] is not None and (x := _value(group[0], row)) is not None
         ]
         if len({place.x for place in places}) > 1:
-            found.append(_sweep(data, group, places))
+            found.append(_sweep(group, places))
     return found
 
 
@@ -147,87 +195,147 @@ def _value(axis: str, row: Row) -> float | str | None:
     return float(value) if numeric else json.dumps(value)
 
 
-def _sweep(data: PageData, group: tuple[str, ...], places: list[_Place]) -> Sweep:
-    numeric = all(isinstance(place.x, float) for place in places)
-    log = numeric and all(isinstance(place.x, float) and place.x > 0.0 for place in places)
-    # A line looks as the first policy on it does everywhere else on the page.
+def _sweep(group: tuple[str, ...], places: list[_Place]) -> Sweep:
+    # A line looks as the first policy on it does everywhere else.
     owners = {place.line: place.row["policy"] for place in reversed(places)}
-    keys = [
-        LegendEntry(
-            name,
-            line_style(data.policies.index(owners[name])),
-            data.policies.index(name) if name in data.policies else None,
-        )
-        for name in dict.fromkeys(place.line for place in places)
-    ]
+    names = list(dict.fromkeys(place.line for place in places))
     panels: dict[str, list[_Place]] = {}
     for place in places:
         panels.setdefault(place.panel, []).append(place)
     # A panel in which the parameter does not vary says nothing about it.
     drawn = [panel for panel in panels.values() if len({place.x for place in panel}) > 1]
     notes = []
-    if not log:
-        notes.append(
-            f"Values of {group[0]} are evenly spaced, because not all are numbers above 0; the "
-            "vertical axis is logarithmic."
-        )
-    left = len(drawn) - _MOST_CHARTS // len(_QUANTITIES)
-    drawn = drawn[: _MOST_CHARTS // len(_QUANTITIES)]
-    if left > 0:
+    if (left := len(drawn) - _MOST_PANELS) > 0:
         notes.append(f"{left:,} more combinations are not drawn; the table has their numbers.")
-    charts = []
-    for quantity, title in _QUANTITIES.items():
-        lines = [_lines(panel, quantity, keys) for panel in drawn]
-        shared = log_range([line for _, _, panel in lines for line in panel], deepest=1e-9)
-        notes += _missing(places, quantity)
-        if shared is None:
-            continue
-        for number, (panel, (x, words, panel_lines)) in enumerate(zip(drawn, lines, strict=True)):
-            heading = title + (f", {panel[0].panel_title}" if panel[0].panel_title else "")
-            charts.append(
-                line_chart(
-                    f"sweep-{group[0]}-{quantity}-{number}",
-                    heading,
-                    f"{heading}, at the horizon against {group[0]} on logarithmic axes, one line "
-                    "per policy with 95% intervals. The table of results has the numbers.",
-                    x if log else np.arange(x.size, dtype=np.float64),
-                    panel_lines,
-                    x_label=group[0],
-                    y_label="units of reward",
-                    x_words=words,
-                    log_x=log,
-                    log_y=True,
-                    y_range=shared,
-                    whiskers=not log or x.size <= _MOST_WHISKERS,
-                    size=_SIZE,
-                )
-            )
+    drawn = drawn[:_MOST_PANELS]
+    if len(names) > MOST_LINES:
+        last = drawn[0][-1].x
+        finals = {place.line: _known(place.row, "priced_regret") for place in drawn[0]}
+        names = shown_policies(finals)
+        notes.append(
+            f"Of {len(finals):,} lines the {MOST_LINES - 1} with the lowest priced regret at "
+            f"{group[0]} = {_tick_text(last)} and the first are drawn."
+        )
     together = f" (with {', '.join(group[1:])})" if group[1:] else ""
-    return Sweep(group[0] + together, charts, keys, notes)
+    return Sweep(
+        group[0] + together,
+        group[0],
+        {
+            quantity: [_panel(panel, quantity, names, owners) for panel in drawn]
+            for quantity in _QUANTITIES
+        },
+        notes,
+    )
 
 
-def _lines(
-    panel: list[_Place], quantity: str, keys: list[LegendEntry]
-) -> tuple[np.ndarray[Any, np.dtype[np.float64]], list[str], list[ChartLine]]:
-    """Return values of the parameter, how they are called, and the lines over them."""
+def _panel(
+    panel: list[_Place], quantity: str, names: list[str], owners: dict[str, str]
+) -> SweepPanel:
+    """Return the lines of a panel."""
     values = list(dict.fromkeys(place.x for place in panel))
     if all(isinstance(value, float) for value in values):
         values.sort()
-    column = {value: index for index, value in enumerate(values)}
-    words = [_tick_text(value) for value in values]
     lines = []
-    for key in keys:
-        mine = [place for place in panel if place.line == key.name]
-        if not mine:
-            continue
-        arrays = np.full((3, len(values)), math.nan)
-        for place in mine:
-            for array, stat in zip(arrays, ("mean", "low", "high"), strict=True):
-                found = place.row[f"{stat}_{quantity}"]
-                array[column[place.x]] = math.nan if found is None else found
-        lines.append(ChartLine(key.name, key.style, key.policy, *arrays))
-    x = np.array([v if isinstance(v, float) else i for i, v in enumerate(values)], np.float64)
-    return x, words, lines
+    for name in names:
+        mine = {place.x: place.row for place in panel if place.line == name}
+        if mine:
+            rows = [mine.get(value) for value in values]
+            arrays = [
+                [math.nan if row is None else _known(row, quantity, stat) for row in rows]
+                for stat in ("mean", "low", "high")
+            ]
+            lines.append(SweepLine(name, owners[name], np.array(arrays)))
+    return SweepPanel(panel[0].panel_title, values, lines)
+
+
+def _known(row: Row, quantity: str, stat: str = "mean") -> float:
+    found = row[f"{stat}_{quantity}"]
+    return math.nan if found is None else float(found)
+
+
+@with_report_style
+def sweep_figure(
+    sweep: Sweep, quantity: str, policies: Sequence[str], *, title: str = ""
+) -> "Figure":
+    """Draw a final regret against a swept parameter, one panel per combination of what else varies.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    quantity : {"regret", "priced_regret"}
+    policies : sequence of str
+        The policies of the study, in its order, which gives each its colour.
+    title : str
+        Written above the panels.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        All panels share their vertical axis, which is logarithmic where no mean is negative and
+        they differ by more than a factor of 25. Values of the parameter that are not all numbers
+        above 0 are evenly spaced.
+    """
+    panels = sweep.panels[quantity]
+    columns = min(3, len(panels))
+    figure, every = new_figure(
+        math.ceil(len(panels) / columns),
+        columns,
+        width=max(2.6 * columns + 0.6, 5.8),
+        height=2.5 * math.ceil(len(panels) / columns) + 1.3,
+    )
+    means = np.concatenate([line.values[0] for panel in panels for line in panel.lines])
+    means = means[np.isfinite(means)]
+    logarithmic = means.min() > NEAR_ZERO and means.max() > _LOG_RATIO * means.min()
+    for axes, panel in zip(every, panels, strict=False):
+        numbers = [float(value) for value in panel.x if isinstance(value, float) and value > 0.0]
+        spaced = len(numbers) == len(panel.x)
+        places = np.array(numbers) if spaced else np.arange(len(panel.x), dtype=np.float64)
+        for line in panel.lines:
+            frame = _rows(line.values)
+            style = line_style(policies.index(line.policy))
+            error_bars(axes, places, frame, line.name, style, positive=logarithmic)
+        if spaced:
+            log_ticks(axes, numbers)
+        else:
+            axes.set_xticks(places, [wrapped(_tick_text(value), _TICK_WIDTH) for value in panel.x])
+        axes.set_xlabel(sweep.axis)
+        axes.set_title(wrapped(panel.title, int(13 * figure.get_figwidth() / columns)))
+    for axes in every[len(panels) :]:
+        axes.set_visible(False)
+    limits = _same_range(every[: len(panels)], logarithmic)
+    for axes in every[: len(panels)]:
+        axes.set_ylim(*limits)
+    label = f"{_QUANTITIES[quantity].lower()} at the horizon (units of reward)"
+    figure.supylabel(label, fontsize=RC["axes.labelsize"])
+    if title:
+        figure.suptitle(wrapped(title, int(14 * figure.get_figwidth())), fontsize=11)
+    handles = {
+        label: handle
+        for axes in every[: len(panels)]
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    legend_below(figure, list(handles.values()), list(handles), note="95% intervals of the mean")
+    return figure
+
+
+def _same_range(every: "Sequence[Axes]", logarithmic: bool) -> tuple[float, float]:
+    """Return the range that holds what is drawn on all axes."""
+    if logarithmic:
+        for axes in every:
+            axes.set_yscale("log")
+    ends = [axes.get_ylim() for axes in every]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    for axes in every:
+        if low < 0.0:
+            axes.axhline(0.0, color=INK, linewidth=0.6)
+    return (low if logarithmic or low < 0.0 else 0.0), high
+
+
+def _rows(values: NDArray[np.float64]) -> "pl.DataFrame":
+    """Return mean, low and high, [3, values], as rows."""
+    import polars as pl
+
+    return pl.DataFrame(dict(zip(("mean", "low", "high"), values, strict=True)))
 
 
 def _tick_text(x: float | str) -> str:
@@ -235,19 +343,3 @@ def _tick_text(x: float | str) -> str:
     if isinstance(x, str):
         return x
     return f"{x:,.0f}" if x >= 1000.0 else f"{x:.4g}"
-
-
-def _missing(places: list[_Place], quantity: str) -> list[str]:
-    """Name the points that have no place on a logarithmic axis."""
-    below = [place for place in places if place.row[f"mean_{quantity}"] <= 0.0]
-    if not below:
-        return []
-    named = []
-    for place in below[:_MOST_NAMED]:
-        where = f", {place.panel_title}" if place.panel_title else ""
-        value = format_number(place.row[f"mean_{quantity}"])
-        named.append(f"{place.line} at {_tick_text(place.x)}{where} ({value})")
-    left = len(below) - len(named)
-    more = f" and {left:,} more" if left else ""
-    what = _QUANTITIES[quantity]
-    return [f"{what} of 0 or less has no place on a logarithmic axis: {'; '.join(named)}{more}."]

@@ -15,9 +15,8 @@ from fastroute.report.answers.frames import (
     varied,
 )
 from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.plots import dots, heatmap, panels, spread_axis
 from fastroute.report.answers.words import describe_best, format_estimate
-from fastroute.report.figures import with_report_style
+from fastroute.report.charts import dots, heatmap, panels, spread_axis, with_report_style
 from fastroute.report.style import format_margin, format_number
 from fastroute.study import StoredStudy
 
@@ -236,14 +235,15 @@ def _ratio_figure(results: dict[str, dict[str, dict[str, Any]]], reference: str)
         values[::-1],
         [stars[policy] for policy in reversed(policies)],
         [place or "all" for place in places],
-        limits=(0.25, 16.0),
+        limits=(1.0 / 8.0, 8.0),
         log=True,
+        diverging=True,
         marks=marks[::-1],
         text=lambda value: format_number(value, 2) if abs(value) < 10.0 else f"{value:,.0f}",
     )
     axes[0].set_xlabel("workload")
     axes[0].set_ylabel("policy")
-    bar = figure.colorbar(image, ax=axes, extend="both", ticks=[0.25, 0.5, 1, 2, 4, 8, 16])
+    bar = figure.colorbar(image, ax=axes, extend="both", ticks=[0.125, 0.25, 0.5, 1, 2, 4, 8])
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     bar.ax.minorticks_off()
     bar.set_label(f"priced regret / that of {reference}")

@@ -22,9 +22,14 @@ from fastroute.report.answers.frames import (
     with_option,
 )
 from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.plots import error_bars, legend_below, panels, symmetric_log
 from fastroute.report.answers.words import describe_difference, format_estimate
-from fastroute.report.figures import with_report_style
+from fastroute.report.charts import (
+    error_bars,
+    legend_below,
+    panels,
+    symmetric_log,
+    with_report_style,
+)
 from fastroute.report.style import format_margin, format_number, line_style
 from fastroute.study import StoredStudy
 

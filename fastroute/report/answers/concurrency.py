@@ -6,9 +6,8 @@ from fastroute.analyse import fit_scaling, ranking
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, means, otherwise, varied, with_option
 from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.plots import error_bars, legend_below, log_ticks, panels
 from fastroute.report.answers.words import describe_best, format_estimate
-from fastroute.report.figures import with_report_style
+from fastroute.report.charts import error_bars, legend_below, log_ticks, panels, with_report_style
 from fastroute.report.style import format_margin, line_style
 from fastroute.study import StoredStudy
 

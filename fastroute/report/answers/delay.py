@@ -17,15 +17,15 @@ from fastroute.analyse import (
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, varied
 from fastroute.report.answers.lines import join_words, pairable_samples
-from fastroute.report.answers.plots import (
+from fastroute.report.answers.words import format_estimate
+from fastroute.report.charts import (
     error_bars,
     legend_below,
     log_ticks,
     panels,
     symmetric_log,
+    with_report_style,
 )
-from fastroute.report.answers.words import format_estimate
-from fastroute.report.figures import with_report_style
 from fastroute.report.style import format_margin, format_reward, format_value, line_style
 from fastroute.scenarios.feedback import Delay, EquallyLikelyDelays, GeometricDelay, delay_of
 from fastroute.study import StoredStudy

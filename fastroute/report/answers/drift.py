@@ -14,9 +14,8 @@ from fastroute.report.answers.frames import (
     varied,
 )
 from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.plots import error_bars, legend_below, panels
 from fastroute.report.answers.words import describe_best, format_estimate
-from fastroute.report.figures import with_report_style
+from fastroute.report.charts import error_bars, legend_below, panels, with_report_style
 from fastroute.report.style import format_margin, line_style
 from fastroute.study import StoredStudy
 

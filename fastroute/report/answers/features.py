@@ -8,9 +8,8 @@ from fastroute.policies import ESTIMATORS
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, means, varied
 from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.plots import error_bars, legend_below, log_ticks, panels
 from fastroute.report.answers.words import format_estimate
-from fastroute.report.figures import with_report_style
+from fastroute.report.charts import error_bars, legend_below, log_ticks, panels, with_report_style
 from fastroute.report.style import format_margin, format_number, format_percent, line_style
 from fastroute.study import StoredStudy
 

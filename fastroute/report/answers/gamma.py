@@ -9,16 +9,16 @@ from fastroute.analyse import BestPower, best_power, ranking, starvation_rate
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import budget_names, finals, groups, means, otherwise, varied
 from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.plots import (
+from fastroute.report.answers.words import describe_best, format_estimate, format_share
+from fastroute.report.charts import (
     error_bars,
     heatmap,
     legend_below,
     log_ticks,
     panels,
     symmetric_log,
+    with_report_style,
 )
-from fastroute.report.answers.words import describe_best, format_estimate, format_share
-from fastroute.report.figures import with_report_style
 from fastroute.report.style import (
     format_margin,
     format_number,

@@ -14,14 +14,13 @@ from fastroute.analyse import (
 )
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import arrivals, finals, groups, means, varied
-from fastroute.report.answers.plots import dots, legend_below, panels, spread_axis
 from fastroute.report.answers.words import (
     describe_best,
     describe_difference,
     format_estimate,
     format_share,
 )
-from fastroute.report.figures import with_report_style
+from fastroute.report.charts import dots, legend_below, panels, spread_axis, with_report_style
 from fastroute.report.style import format_margin
 from fastroute.study import StoredStudy
 from fastroute.study.build import flat_options

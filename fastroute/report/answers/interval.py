@@ -17,8 +17,8 @@ from fastroute.report.answers.lines import (
     samples_of,
     summary_of,
 )
-from fastroute.report.answers.plots import legend_below, log_axes, panels, part_lines
-from fastroute.report.figures import with_report_style
+from fastroute.report.answers.parts import part_lines
+from fastroute.report.charts import legend_below, log_axes, panels, with_report_style
 from fastroute.report.style import format_margin, format_value
 from fastroute.scenarios.placement import stage_count
 

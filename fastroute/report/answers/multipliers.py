@@ -14,8 +14,7 @@ from fastroute.report.answers.lines import (
     lines_of,
     pairable_samples,
 )
-from fastroute.report.answers.plots import error_bars, legend_below, panels
-from fastroute.report.figures import with_report_style
+from fastroute.report.charts import error_bars, legend_below, panels, with_report_style
 from fastroute.report.style import format_number, format_value, line_style
 from fastroute.simulation.columns import NEAR_ZERO
 

@@ -11,9 +11,8 @@ from fastroute.analyse import PairedDifference, mean_interval, paired_difference
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, varied
 from fastroute.report.answers.lines import join_words, pairable_samples
-from fastroute.report.answers.plots import dots, legend_below, panels
 from fastroute.report.answers.words import describe_difference, format_estimate
-from fastroute.report.figures import with_report_style
+from fastroute.report.charts import dots, legend_below, panels, with_report_style
 from fastroute.report.style import format_margin, format_value, line_style
 from fastroute.scenarios.optimum import optimum
 from fastroute.study import StoredStudy

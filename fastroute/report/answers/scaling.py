@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from fastroute.analyse import ScalingFit, fit_scaling, scaling_table
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.lines import PARTS, CellLine, join_words, lines_of, samples_of
-from fastroute.report.answers.plots import error_bars, legend_below, log_axes, panels
-from fastroute.report.figures import with_report_style
+from fastroute.report.charts import error_bars, legend_below, log_axes, panels, with_report_style
 from fastroute.report.style import format_value, line_style
 from fastroute.simulation.columns import NEAR_ZERO
 

@@ -19,9 +19,9 @@ from fastroute.report.answers.lines import (
     samples_of,
     summary_of,
 )
-from fastroute.report.answers.plots import error_bars, legend_below, panels, part_lines
+from fastroute.report.answers.parts import part_lines
 from fastroute.report.answers.scaling import Fitted, fitted, format_exponent
-from fastroute.report.figures import with_report_style
+from fastroute.report.charts import error_bars, legend_below, panels, with_report_style
 from fastroute.report.style import format_value, line_style
 
 if TYPE_CHECKING:

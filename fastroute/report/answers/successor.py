@@ -9,9 +9,8 @@ from fastroute.analyse import Comparisons, HeldOut, choose_and_judge, compare_jo
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import NO_REFERENCE, finals, groups, means, varied
 from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.plots import dots, heatmap, legend_below, panels
 from fastroute.report.answers.words import format_estimate
-from fastroute.report.figures import with_report_style
+from fastroute.report.charts import dots, heatmap, legend_below, panels, with_report_style
 from fastroute.report.style import format_margin, format_number, line_style
 from fastroute.study import StoredStudy
 
@@ -422,14 +421,15 @@ def _ratio_figure(trials: "pl.DataFrame", found: _Field) -> "Figure":
             values,
             estimators[::-1],
             routers,
-            limits=(0.5, 4.0),
+            limits=(0.25, 4.0),
             log=True,
+            diverging=True,
             text=lambda value: format_number(value, 2),
         )
         panel.set_title(f"deployer {deployer}")
         panel.set_xlabel("router")
         panel.set_ylabel("estimator")
-    bar = figure.colorbar(image, ax=axes, extend="both", ticks=[0.5, 1, 2, 4])
+    bar = figure.colorbar(image, ax=axes, extend="both", ticks=[0.25, 0.5, 1, 2, 4])
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     bar.ax.minorticks_off()
     bar.set_label("priced regret / that of StageRoute")

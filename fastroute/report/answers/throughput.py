@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any, Final
 from fastroute.analyse import paired_difference
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, means, varied
-from fastroute.report.answers.plots import error_bars, legend_below, log_ticks, panels
 from fastroute.report.answers.words import describe_difference, format_estimate
-from fastroute.report.figures import with_report_style
+from fastroute.report.charts import error_bars, legend_below, log_ticks, panels, with_report_style
 from fastroute.report.style import format_margin, line_style
 from fastroute.study import StoredStudy
 

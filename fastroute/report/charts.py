@@ -1,28 +1,128 @@
-"""Panels that the figures of the answers are made of, in the style of the house."""
+"""The chart system: how figures are made, what is drawn on them, and how they are written.
 
+Every figure of the report is a Matplotlib figure that belongs to no window and no global state. It
+is made once and serves as a file (:func:`save_figure`), on the page (:mod:`.inline`) and in
+notebooks. What belongs to one line, its band and its entry in the legend included, has one mark
+(:func:`mark_series`), by which the page finds it again.
+"""
+
+import functools
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastroute.report.answers.lines import summary_of
-from fastroute.report.figures import new_figure
-from fastroute.report.style import PANEL_RATIO, PARTS, LineStyle, format_number, line_style
+from fastroute.report.style import (
+    INK,
+    PANEL_RATIO,
+    RC,
+    LineStyle,
+    font_families,
+    format_number,
+    line_style,
+    wrapped,
+)
 from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
     import polars as pl
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
-    from fastroute.study import StoredStudy
+#: How the marks begin: of what belongs to one line, and of its entry in a legend.
+SERIES: Final = "series:"
+KEY: Final = "key:"
 
 # How much text of a legend fits, and how much of it a key with its space takes.
 _CHARACTERS_PER_INCH: Final = 14.0
 _KEY_CHARACTERS: Final = 10
+# Names in a legend are broken at this width.
+_KEY_WIDTH: Final = 30
+_BAND: Final = 0.18
+# Text on colours; it is the same in the light and in the dark theme.
+_ON_COLOUR: Final = "#111111"
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def with_report_style(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a function under the settings of the house, and leave those of the caller alone."""
+
+    @functools.wraps(function)
+    def styled(*args: P.args, **kwargs: P.kwargs) -> R:
+        import matplotlib as mpl
+
+        with mpl.rc_context({**RC, "font.family": font_families()}):
+            return function(*args, **kwargs)
+
+    return styled
+
+
+def new_figure(
+    rows: int, columns: int, *, width: float, height: float
+) -> "tuple[Figure, list[Axes]]":
+    """Return a figure and its axes in reading order."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(panels.ravel())
+
+
+@with_report_style
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure as SVG, PNG or PDF (by the suffix), the same figure always as the same bytes.
+
+    Where SVG is written, text stays text.
+    """
+    # The date of writing would make every file different.
+    metadata = {
+        ".svg": {"Date": None},
+        ".pdf": {"CreationDate": None},
+        ".png": {"Software": "fastroute"},
+    }[path.suffix]
+    figure.savefig(path, dpi=160, metadata=metadata)
+
+
+def mark_series(name: str, artists: "Iterable[Artist]") -> None:
+    """Say that some artists belong to one line, so that the page can hide them and read them."""
+    for artist in artists:
+        artist.set_gid(SERIES + name)
+
+
+def band_line(
+    axes: "Axes",
+    x: ArrayLike,
+    mean: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    label: str,
+    style: LineStyle,
+    **look: Any,
+) -> None:
+    """Draw a line with a band around it.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    x, mean, low, high : array_like, [points]
+        Places that are not finite are left out.
+    label : str
+        Of the line.
+    style : LineStyle
+    **look
+        More of how Matplotlib draws the line.
+    """
+    band = axes.fill_between(x, low, high, color=style.colour, alpha=_BAND, linewidth=0)
+    (line,) = axes.plot(x, mean, color=style.colour, linestyle=style.dashes, label=label, **look)
+    mark_series(label, (band, line))
 
 
 def panels(
@@ -73,7 +173,7 @@ def error_bars(
     if positive:
         mean = np.where(mean > NEAR_ZERO, mean, np.nan)
         low = np.maximum(low, 1e-2 * mean)
-    axes.errorbar(
+    drawn = axes.errorbar(
         places,
         mean,
         yerr=[mean - low, high - mean],
@@ -85,28 +185,7 @@ def error_bars(
         capsize=2.0,
         elinewidth=0.9,
     )
-
-
-def part_lines(
-    axes: "Axes",
-    x: ArrayLike,
-    stored: "StoredStudy",
-    cells: "pl.DataFrame",
-    measure: str,
-    *,
-    positive: bool = False,
-) -> None:
-    """Draw the parts of the regret, and in black the regret by some measure, of cells over `x`."""
-    looks = {part: LineStyle(colour, "-") for part, (colour, _) in PARTS.items()}
-    for name in (*PARTS, measure):
-        error_bars(
-            axes,
-            x,
-            summary_of(stored, cells, name),
-            name if name in PARTS else "regret",
-            looks.get(name, LineStyle("black", "-")),
-            positive=positive,
-        )
+    mark_series(label, drawn.get_children())
 
 
 def dots(
@@ -160,7 +239,7 @@ def spread_axis(axes: "Axes", series: "Sequence[pl.DataFrame]") -> None:
     elif means.min() >= 0.0:
         axes.set_xlim(left=0.0)
     else:
-        axes.axvline(0.0, color="black", linewidth=0.6)
+        axes.axvline(0.0, color=INK, linewidth=0.6)
 
 
 def log_ticks(axes: "Axes", values: Sequence[float]) -> None:
@@ -199,7 +278,7 @@ def symmetric_log(axes: "Axes", straight: float) -> None:
     axes.yaxis.set_major_locator(locator)
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
-    axes.axhline(0.0, color="black", linewidth=0.8)
+    axes.axhline(0.0, color=INK, linewidth=0.8)
 
 
 def heatmap(
@@ -211,6 +290,7 @@ def heatmap(
     *,
     limits: tuple[float, float],
     log: bool = False,
+    diverging: bool = False,
     marks: "NDArray[np.str_] | None" = None,
     text: Callable[[float], str] | None = format_number,
 ) -> Any:
@@ -227,6 +307,8 @@ def heatmap(
         Ends of the colours.
     log : bool
         Whether colours are logarithmic in the values.
+    diverging : bool
+        Whether the colours have two sides, for ratios: then `limits` are equally far from 1.
     marks : array of str, [rows, columns], optional
         Written behind the numbers.
     text : callable, optional
@@ -235,7 +317,9 @@ def heatmap(
     from matplotlib.colors import LogNorm, Normalize
 
     norm = LogNorm(*limits, clip=True) if log else Normalize(*limits, clip=True)
-    image = axes.imshow(values, norm=norm, cmap="cividis", origin="lower", aspect="auto")
+    image = axes.imshow(
+        values, norm=norm, cmap="PuOr_r" if diverging else "cividis", origin="lower", aspect="auto"
+    )
     axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
     axes.set_yticks(range(len(rows)), rows)
     axes.grid(False)
@@ -250,13 +334,64 @@ def heatmap(
                     ha="center",
                     va="center",
                     fontsize=7.5,
-                    color="white" if norm(value) < 0.55 else "black",
+                    color="white" if _is_dark(float(norm(value)), diverging) else _ON_COLOUR,
                 )
     return image
 
 
-def legend_below(figure: "Figure", handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """Put a legend under the panels, in as many columns as there is room for."""
+def _is_dark(place: float, diverging: bool) -> bool:
+    """Tell whether the colour at a place between 0 and 1 of a map is dark."""
+    return abs(place - 0.5) > 0.36 if diverging else place < 0.55
+
+
+def linear_axes(axes: "Axes") -> None:
+    """Start both axes at zero, mark it where values are negative, and shorten large numbers."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    def text(value: float, _: object) -> str:
+        for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+            if abs(value) >= scale:
+                return f"{value / scale:g}{unit}"
+        return f"{value:g}"
+
+    axes.margins(x=0.02)
+    axes.set_xlim(left=0.0)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(text))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    if axes.dataLim.y0 < -NEAR_ZERO:
+        axes.axhline(0.0, color=INK, linewidth=0.6)
+    else:
+        # An axis needs some height, also where there is nothing but rounding.
+        axes.set_ylim(0.0, 1.0 if axes.dataLim.y1 < NEAR_ZERO else None)
+
+
+def legend_below(
+    figure: "Figure", handles: Sequence[Any], labels: Sequence[str], note: str = ""
+) -> None:
+    """Put a legend under the panels, in as many columns as there is room for.
+
+    Long names are broken over lines. `note` is written above it.
+    """
+    names = [wrapped(label, _KEY_WIDTH) for label in labels]
+    widest = max(len(line) for name in names for line in name.split("\n"))
     room = figure.get_figwidth() * _CHARACTERS_PER_INCH
-    columns = max(1, min(len(labels), int(room // (max(map(len, labels)) + _KEY_CHARACTERS))))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=4.0)
+    columns = max(1, min(len(labels), int(room // (widest + _KEY_CHARACTERS))))
+    legend = figure.legend(
+        handles, names, loc="outside lower center", ncols=columns, handlelength=3.2
+    )
+    _mark_keys(legend, labels)
+    if note:
+        from matplotlib.font_manager import FontProperties
+
+        legend.set_title(note, prop=FontProperties(size=RC["legend.fontsize"]))
+
+
+def _mark_keys(legend: "Legend", labels: Sequence[str]) -> None:
+    """Mark the entries of a legend, so that a press on one can hide its line."""
+    entries = zip(labels, legend.legend_handles, legend.get_texts(), strict=True)
+    for label, handle, text in entries:
+        text.set_gid(KEY + label)
+        if handle is not None:
+            for artist in (handle, *handle.get_children()):
+                artist.set_gid(KEY + label)
