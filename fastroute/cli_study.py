@@ -11,10 +11,13 @@ import typer
 from fastroute.cli_output import console
 
 if TYPE_CHECKING:
+    from fastroute.report import Content
     from fastroute.study import StoredStudy, Study
 
 # Exit code of a study of which some shards failed; the rest is done.
 _SOME_FAILED: Final = 1
+# Rows of cells that `status` prints.
+_CELLS_PRINTED: Final = 60
 
 
 def run(
@@ -65,8 +68,9 @@ def run(
     unasked = result.study.answer is not None and not (result.path / "answer.md").exists()
     undrawn = result.shards_run or unasked or not (result.path / "figures").exists()
     # What is there of an earlier run stays: an answer takes seconds of bootstrap in some studies.
+    content = None
     if undrawn or not page_is_current(result):
-        _draw(result, figures=bool(result.complete and undrawn))
+        content = _draw(result, figures=bool(result.complete and undrawn))
     if not result.complete:
         counts = result.manifest["shards"]
         typer.echo(
@@ -79,10 +83,11 @@ def run(
     if quiet:
         typer.echo(result.path)
         return
-    from fastroute.report import stored_tables
+    from fastroute.report import Content
+    from fastroute.report.summary import rich_summary
 
     screen = console()
-    screen.print(stored_tables(result.path))
+    screen.print(rich_summary((content or Content(result)).summary))
     screen.print(f"Everything is in {result.path}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -192,17 +197,15 @@ def _find_study(name: str) -> "Study":
         raise ValueError(f"{error}. Or give a file that ends in .toml") from None
 
 
-def _draw(result: "StoredStudy", *, figures: bool) -> None:
+def _draw(result: "StoredStudy", *, figures: bool) -> "Content":
     """Write the page of a study, and its figures."""
-    from fastroute.report.answers import answer_of
-    from fastroute.report.page import write_page
+    from fastroute.report import Content, write_page, write_report
 
-    answer = answer_of(result)
-    write_page(result.path, answer=answer)
+    content = Content(result)
+    write_page(result.path, content=content)
     if figures:
-        from fastroute.report import write_report
-
-        write_report(result.path, answer=answer)
+        write_report(result.path, content=content)
+    return content
 
 
 def _attempts() -> int:
@@ -221,10 +224,8 @@ def _print_plan(study: "Study", executor: str, workers: int | None) -> None:
 
 def _print_cells(stored: "StoredStudy") -> None:
     """Print the table of the cells that have trials."""
-    import polars as pl
+    from fastroute.report.status import cells_so_far
+    from fastroute.report.tables import rich_table
 
-    from fastroute.report import rich_overview
-
-    begun = stored.cells.filter(pl.col("trials_done") > 0).collect()
-    if begun.height:
-        console().print(rich_overview(begun, stored.axes))
+    if (table := cells_so_far(stored)) is not None:
+        console().print(rich_table(table, rows=_CELLS_PRINTED))

@@ -26,7 +26,7 @@ from fastroute.analyse.paired import (
     paired_ratio,
 )
 from fastroute.analyse.quantiles import QuantileInterval, quantile_interval, share_interval
-from fastroute.analyse.ranking import BestPower, best_power, ranking
+from fastroute.analyse.ranking import BestPower, best_power, ranking, standings
 from fastroute.analyse.scaling import ScalingFit, fit_scaling
 from fastroute.analyse.scaling_table import scaling_table
 from fastroute.analyse.stages import budget_adherence, stage_spend
@@ -74,6 +74,7 @@ __all__ = [
     "share_interval",
     "solver_methods",
     "stage_spend",
+    "standings",
     "starvation_rate",
     "student_halfwidth",
     "trial_diagnostics",

@@ -1,5 +1,6 @@
 """Which of several choices is best, which cannot be told from it, and how the best one moves."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -83,6 +84,49 @@ def ranking(
             }
         )
     return pl.DataFrame(rows, schema_overrides={choice: trials.schema[choice]})
+
+
+def standings(rankings: "Iterable[pl.DataFrame]", choice: str) -> "pl.DataFrame":
+    """Sum the rankings of several worlds up.
+
+    Parameters
+    ----------
+    rankings : iterable of polars.DataFrame
+        From :func:`ranking`, one per world.
+    choice : str
+        Their column of choices.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per choice, the lowest mean rank first: `choice`; ``worlds`` in which it is; in how
+        many of them it is ``best``, and in how many it is best or ``tied`` with the best;
+        ``mean_rank``, counted from 1; and ``ratio``, the median of its mean over that of the best,
+        over the worlds in which that is above zero (null where there is none).
+    """
+    import polars as pl
+
+    ranked = [
+        frame.with_columns(
+            pl.int_range(1, pl.len() + 1).alias("rank"),
+            pl.when(pl.col("mean").first() > 0.0)
+            .then(pl.col("mean") / pl.col("mean").first())
+            .alias("ratio"),
+        )
+        for frame in rankings
+    ]
+    return (
+        pl.concat(ranked)
+        .group_by(choice, maintain_order=True)
+        .agg(
+            pl.len().alias("worlds"),
+            (pl.col("rank") == 1).sum().alias("best"),
+            pl.col("tied").sum(),
+            pl.col("rank").mean().alias("mean_rank"),
+            pl.col("ratio").median(),
+        )
+        .sort("mean_rank", maintain_order=True)
+    )
 
 
 class BestPower(NamedTuple):

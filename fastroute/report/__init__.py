@@ -5,23 +5,23 @@ from typing import TYPE_CHECKING
 from fastroute.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from fastroute.report.figures import parts_figure, regret_figure, spend_figure
-    from fastroute.report.overview import markdown_overview, rich_overview
+    from fastroute.report.charts import save_figure
+    from fastroute.report.content import Content
+    from fastroute.report.figures import parts_figure, ranking_figure, regret_figure, spend_figure
     from fastroute.report.page import write_page
-    from fastroute.report.table import PolicyRow, markdown_table, rich_tables, table_rows
-    from fastroute.report.write import stored_tables, write_figures, write_report
+    from fastroute.report.view import StudyView, WorldView, collect_view
+    from fastroute.report.write import write_figures, write_report
 
 __all__ = [
-    "PolicyRow",
-    "markdown_overview",
-    "markdown_table",
+    "Content",
+    "StudyView",
+    "WorldView",
+    "collect_view",
     "parts_figure",
+    "ranking_figure",
     "regret_figure",
-    "rich_overview",
-    "rich_tables",
+    "save_figure",
     "spend_figure",
-    "stored_tables",
-    "table_rows",
     "write_figures",
     "write_page",
     "write_report",
@@ -31,16 +31,15 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "PolicyRow": "table",
-            "markdown_overview": "overview",
-            "markdown_table": "table",
+            "Content": "content",
+            "StudyView": "view",
+            "WorldView": "view",
+            "collect_view": "view",
             "parts_figure": "figures",
+            "ranking_figure": "figures",
             "regret_figure": "figures",
-            "rich_overview": "overview",
-            "rich_tables": "table",
+            "save_figure": "charts",
             "spend_figure": "figures",
-            "stored_tables": "write",
-            "table_rows": "table",
             "write_figures": "write",
             "write_page": "page",
             "write_report": "write",

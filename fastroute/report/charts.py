@@ -7,7 +7,10 @@ notebooks. What belongs to one line, its band and its entry in the legend includ
 """
 
 import functools
+import io
 import math
+import re
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
@@ -44,6 +47,10 @@ _KEY_CHARACTERS: Final = 10
 # Names in a legend are broken at this width.
 _KEY_WIDTH: Final = 30
 _BAND: Final = 0.18
+_LONG_NUMBER: Final = re.compile(r"-?\d+\.\d{3,}(?![\d%])")
+_LINE_END: Final = re.compile(r" +\n")
+# Ticks from here on are written as whole numbers.
+_WHOLE: Final = 1000.0
 # Text on colours; it is the same in the light and in the dark theme.
 _ON_COLOUR: Final = "#111111"
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
@@ -59,7 +66,13 @@ def with_report_style(function: Callable[P, R]) -> Callable[P, R]:
     def styled(*args: P.args, **kwargs: P.kwargs) -> R:
         import matplotlib as mpl
 
-        with mpl.rc_context({**RC, "font.family": font_families()}):
+        with (
+            mpl.rc_context({**RC, "font.family": font_families()}),
+            warnings.catch_warnings(),
+        ):
+            # Letters that no installed font has: in SVG they are text, which the reader's fonts
+            # show.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
             return function(*args, **kwargs)
 
     return styled
@@ -82,13 +95,20 @@ def save_figure(figure: "Figure", path: Path) -> None:
 
     Where SVG is written, text stays text.
     """
+    if path.suffix == ".svg":
+        path.write_text(svg_text(figure), encoding="utf-8")
+        return
     # The date of writing would make every file different.
-    metadata = {
-        ".svg": {"Date": None},
-        ".pdf": {"CreationDate": None},
-        ".png": {"Software": "fastroute"},
-    }[path.suffix]
+    metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Software": "fastroute"}
     figure.savefig(path, dpi=160, metadata=metadata)
+
+
+def svg_text(figure: "Figure", **options: Any) -> str:
+    """Return a figure as SVG, with coordinates as exact as can be seen: 0.01 points."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None}, **options)
+    text = _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", buffer.getvalue())
+    return _LINE_END.sub("\n", text)
 
 
 def mark_series(name: str, artists: "Iterable[Artist]") -> None:
@@ -258,7 +278,9 @@ def log_ticks(axes: "Axes", values: Sequence[float]) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator([values[index] for index in shown]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+    axes.xaxis.set_major_formatter(
+        lambda value, _: f"{value:,.0f}" if value >= _WHOLE else f"{value:.3g}"
+    )
     axes.tick_params(axis="x", rotation=45)
 
 

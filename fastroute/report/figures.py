@@ -17,6 +17,7 @@ from fastroute.report.charts import (
     with_report_style,
 )
 from fastroute.report.style import (
+    GRID,
     INK,
     PANEL_RATIO,
     PARTS,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 MOST_LINES: Final = 8
 # Rounds whose last step is this much longer than their first are on a logarithmic grid.
 _LOG_SPACED: Final = 4.0
+# Values below this share of the largest cannot be seen on a linear axis.
+_SEEN: Final = 0.005
 # Of longer curves this many points are drawn, evenly chosen, the last one always.
 _MOST_POINTS: Final = 128
 # Policies that a ranking shows, and the ratio from which on its axis is logarithmic.
@@ -140,13 +143,15 @@ def draw_regret(
     else:
         linear_axes(axes)
         if _log_spaced([curve.rounds for curve in lines.values()]):
-            _log_rounds(axes, min(float(curve.rounds[0]) for curve in lines.values()))
+            _log_rounds(axes, [(curve.rounds, curve.mean) for curve in lines.values()])
     if models is not None:
-        _mark_events(axes, _collect(models))
+        last = max(float(curve.rounds[-1]) for curve in lines.values())
+        _mark_events(axes, _collect(models), last)
     axes.set_xlabel("rounds")
     words = quantity.replace("_", " ")
     axes.set_ylabel(f"cumulative {words} (units of reward)")
-    axes.set_title(wrapped(title or words.capitalize(), 70))
+    # Events are marked between the axes and the title.
+    axes.set_title(wrapped(title or words.capitalize(), 70), pad=12.0)
     note = _band_text(level, [curve.low for curve in lines.values()])
     left = len(_policies(frame)) - len(shown)
     return note + (f"; {left} policies with higher final values are not drawn" if left else "")
@@ -172,20 +177,25 @@ def _log_spaced(rounds: Sequence[NDArray[np.float64]]) -> bool:
     )
 
 
-def _log_rounds(axes: "Axes", first: float) -> None:
-    """Make the axis of rounds logarithmic."""
+def _log_rounds(
+    axes: "Axes", lines: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]
+) -> None:
+    """Make the axis of rounds logarithmic, from where on there is something to be seen."""
+    largest = max(float(np.abs(values).max()) for _, values in lines)
+    starts = [rounds[np.abs(values) >= _SEEN * largest] for rounds, values in lines]
+    first = min((float(start[0]) for start in starts if start.size), default=1.0)
     axes.set_xscale("log")
-    axes.set_xlim(left=first)
+    axes.set_xlim(left=0.8 * first)
 
 
-def _mark_events(axes: "Axes", models: "pl.DataFrame") -> None:
+def _mark_events(axes: "Axes", models: "pl.DataFrame", last: float) -> None:
     """Mark at the top of the axes when models arrive and retire."""
     import polars as pl
 
-    left, right = axes.get_xlim()
+    left, _ = axes.get_xlim()
     for column, marker, label in (("arrival", "v", "arrival"), ("retirement", "x", "retirement")):
         rounds = models.get_column(column).drop_nulls().unique().cast(pl.Float64).to_numpy()
-        rounds = rounds[(rounds > max(left, 0.0)) & (rounds < right)]
+        rounds = rounds[(rounds > max(left, 0.0)) & (rounds < last)]
         if rounds.size:
             axes.plot(
                 rounds,
@@ -236,6 +246,7 @@ def parts_figure(
         rows, columns, width=max(2.6 * columns + 0.5, 4.6), height=2.3 * rows + 1.1
     )
     heights = []
+    stacks: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
     for axes, policy in zip(panels, every, strict=False):
         total = totals[policy]
         upper, lower = np.zeros(total.rounds.size), np.zeros(total.rounds.size)
@@ -255,13 +266,15 @@ def parts_figure(
         mark_series("regret (the sum)", [line])
         axes.set_title(wrapped(policy, _NAME_WIDTH))
         linear_axes(axes)
-        if _log_spaced([total.rounds]):
-            _log_rounds(axes, float(total.rounds[0]))
+        stacks += [(total.rounds, upper), (total.rounds, lower)]
         heights.append((float(lower.min()), float(upper.max())))
     for axes in panels[len(every) :]:
         axes.set_visible(False)
     for axes in panels[max(len(every) - columns, 0) : len(every)]:
         axes.set_xlabel("rounds")
+    if _log_spaced([total.rounds for total in totals.values()]):
+        for axes in panels[: len(every)]:
+            _log_rounds(axes, stacks)
     shared = _same_height(panels, heights)
     figure.supylabel("cumulative regret (units of reward)", fontsize=RC["axes.labelsize"])
     heading = (title or "Parts of the regret") + (
@@ -377,11 +390,11 @@ def ranking_figure(
     ends = np.nan_to_num([mean - low, high - mean])
     axes.errorbar(mean, place, xerr=ends, linestyle="none", color=colour, elinewidth=1.2, capsize=2)
     for marked, face, label in (
-        (tied, colour, "best, or not to be told from it"),
+        (tied, colour, "best, or within noise of it"),
         (~tied, "white", "clearly worse"),
     ):
         if marked.any():
-            look = {"linestyle": "none", "marker": "o", "markersize": 5.5, "color": colour}
+            look: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 5.5, "color": colour}
             axes.plot(mean[marked], place[marked], markerfacecolor=face, label=label, **look)
     axes.set_yticks(place, names)
     axes.set_ylim(shown.height - 0.5, -0.5)
@@ -395,6 +408,41 @@ def ranking_figure(
     axes.set_xlabel(f"{quantity} (units of reward), 95% intervals")
     more = f" (the first {shown.height} of {ranked.height})" if left else ""
     axes.set_title(wrapped((title or "Ranking") + more, 70))
+    legend_below(figure, *axes.get_legend_handles_labels())
+    return figure
+
+
+@with_report_style
+def standings_figure(standings: "pl.DataFrame", *, title: str = "") -> "Figure":
+    """Draw in how many worlds each policy is best, and in how many within noise of the best.
+
+    Parameters
+    ----------
+    standings : polars.DataFrame
+        From :func:`fastroute.analyse.standings` with the choice ``policy``.
+    title : str
+        Written above the axes.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    shown = standings.head(_MOST_RANKED)
+    names = [wrapped(str(name), _NAME_WIDTH) for name in shown.get_column("policy")]
+    lines = sum(name.count("\n") + 1 for name in names)
+    figure, (axes,) = new_figure(1, 1, width=6.4, height=0.26 * lines + 1.5)
+    place = np.arange(shown.height)
+    colour = line_style(0).colour
+    best, tied, worlds = (shown.get_column(name).to_numpy() for name in ("best", "tied", "worlds"))
+    axes.barh(place, worlds, color=GRID, height=0.7, label="worlds played")
+    axes.barh(place, tied, color=colour, alpha=0.45, height=0.7, label="within noise of the best")
+    axes.barh(place, best, color=colour, height=0.7, label="best")
+    axes.set_yticks(place, names)
+    axes.set_ylim(shown.height - 0.5, -0.5)
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    axes.grid(False, axis="y")
+    axes.set_xlabel("worlds (scenario and setting), by mean priced regret")
+    left = standings.height - shown.height
+    more = f" (the first {shown.height} of {standings.height})" if left else ""
+    axes.set_title(wrapped((title or "Ranking over all worlds") + more, 70))
     legend_below(figure, *axes.get_legend_handles_labels())
     return figure
 

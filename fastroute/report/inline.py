@@ -7,13 +7,14 @@ without one.
 """
 
 import html
-import io
 import json
 import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from fastroute.report.charts import KEY, SERIES, with_report_style
+import numpy as np
+
+from fastroute.report.charts import KEY, SERIES, svg_text, with_report_style
 from fastroute.report.style import GRID, INK
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ def inline_svg(figure: "Figure", name: str, description: str) -> str:
         the units of the drawing, the label of its horizontal axis, and of every line name, colour,
         values ``x``, ``mean``, ``low``, ``high`` (null where there is none) and places ``px``.
     """
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    text = buffer.getvalue()
+    text = svg_text(figure, transparent=True)
     # Layout and places are those of the drawing just made.
     panels = [_panel(figure, axes) for axes in figure.axes if axes.get_visible()]
     body = text[text.index("<defs>") : text.rindex("</svg>")]
@@ -126,7 +125,7 @@ def _ends(axes: "Axes", gid: str) -> dict[float, tuple[float, float]]:
         if drawn.get_gid() != gid or not isinstance(drawn, LineCollection | PolyCollection):
             continue
         for path in drawn.get_paths():
-            for x, y in path.vertices.tolist():
+            for x, y in np.asarray(path.vertices, dtype=np.float64).tolist():
                 low, high = found.get(x, (math.inf, -math.inf))
                 found[x] = min(low, y), max(high, y)
     return found

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from fastroute.report.page_data import PageData, title_of
 from fastroute.report.style import format_margin, format_percent
+from fastroute.report.view import TRUTH, StudyView, title_of
 from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
@@ -39,18 +39,18 @@ class Notice(NamedTuple):
     left: int = 0
 
 
-def notices(data: PageData) -> list[Notice]:
+def notices(view: StudyView) -> list[Notice]:
     """Return everything that a reader must know, the gravest first."""
-    cells = data.cells
+    cells = view.cells
     begun = cells.drop_nulls("n")
-    found = [_unfinished(data), _failed(data)]
+    found = [_unfinished(view), _failed(view)]
     found += [
         _share_notice(
             "no-capacity",
             "Rounds that could not be served",
             "The throughput limits of the deployed models add up to less than the traffic, and "
             "the shares were set in proportion to the limits.",
-            data,
+            view,
             begun,
             "no_capacity",
             "{share} of the rounds",
@@ -60,7 +60,7 @@ def notices(data: PageData) -> list[Notice]:
             "Rounds without a distribution within the budget",
             "By what the policy believed, no mix of the deployed models met the budget; the "
             "cheapest mix was used.",
-            data,
+            view,
             begun,
             "over_budget",
             "{share} of the rounds",
@@ -69,17 +69,17 @@ def notices(data: PageData) -> list[Notice]:
             "over-budget-stages",
             "Stages whose models cannot meet the budget",
             "Under the true costs no mix of the deployed models meets the budget.",
-            data,
+            view,
             begun,
             "over_budget_stages",
             "{share} of the stages",
         ),
-        _run_warnings(data),
-        _overspending(data, begun),
-        _late_overspending(data, begun),
-        _below_zero(data, begun),
-        _starvation(data, begun),
-        _single_trials(data, begun),
+        _run_warnings(view),
+        _overspending(view, begun),
+        _late_overspending(view, begun),
+        _below_zero(view, begun),
+        _starvation(view, begun),
+        _single_trials(view, begun),
     ]
     return [notice for notice in found if notice is not None]
 
@@ -88,22 +88,22 @@ def _named(
     kind: str,
     title: str,
     text: str,
-    data: PageData,
+    view: StudyView,
     rows: "pl.DataFrame",
     words: Callable[[Row], str],
 ) -> Notice:
     """Make a notice that names the cells of some rows."""
     items = []
     for row in rows.head(_MOST_NAMED).iter_rows(named=True):
-        where = title_of(row, data.axes)
+        where = title_of(row, view.axes)
         items.append(f"{row['policy']}{f' ({where})' if where else ''}: {words(row)}")
     return Notice(kind, title, text, items, max(rows.height - _MOST_NAMED, 0))
 
 
-def _unfinished(data: PageData) -> Notice | None:
+def _unfinished(view: StudyView) -> Notice | None:
     import polars as pl
 
-    rows = data.cells.filter(~pl.col("complete"))
+    rows = view.cells.filter(~pl.col("complete"))
     if rows.is_empty():
         return None
     state = {
@@ -111,21 +111,21 @@ def _unfinished(data: PageData) -> Notice | None:
         "killed": "The study was killed while it ran, and nobody continues it now",
         "interrupted": "The study was interrupted",
         "incomplete": "Parts of the study failed",
-    }.get(data.status.state, "The study is not finished")
+    }.get(view.status.state, "The study is not finished")
     return _named(
         "unfinished",
-        f"Unfinished: {rows.height:,} of {data.cells.height:,} cells",
+        f"Unfinished: {rows.height:,} of {view.cells.height:,} cells",
         f"{state}. All numbers are over the trials that are done; intervals are as wide as those "
         "trials make them, and policies are compared over the trials that both have played. "
         "Run again with the same study and directory, it continues.",
-        data,
+        view,
         rows,
         lambda row: f"{row['trials_done']:,} of {row['trials']:,} trials",
     )
 
 
-def _failed(data: PageData) -> Notice | None:
-    failed = data.status.failed
+def _failed(view: StudyView) -> Notice | None:
+    failed = view.status.failed
     if not failed:
         return None
     return Notice(
@@ -142,7 +142,7 @@ def _share_notice(
     kind: str,
     title: str,
     text: str,
-    data: PageData,
+    view: StudyView,
     begun: "pl.DataFrame",
     column: str,
     words: str,
@@ -156,13 +156,13 @@ def _share_notice(
         kind,
         f"{title}: {rows.height:,} of {begun.height:,} cells",
         text,
-        data,
+        view,
         rows,
         lambda row: words.format(share=format_percent(row[column])),
     )
 
 
-def _starvation(data: PageData, begun: "pl.DataFrame") -> Notice | None:
+def _starvation(view: StudyView, begun: "pl.DataFrame") -> Notice | None:
     import polars as pl
 
     # An estimator that knows the truth does not starve a model by mistake.
@@ -172,44 +172,44 @@ def _starvation(data: PageData, begun: "pl.DataFrame") -> Notice | None:
         "A model that the true optimum uses got less than 1% of the pulls that it gets from the "
         "oracle: it was as good as never tried. Where that happens in some trials only, the mean "
         "regret hides two kinds of trials. A policy with a larger gamma explores more.",
-        data,
-        begun.filter(pl.col("estimator") != "truth"),
+        view,
+        begun.filter(pl.col("estimator") != TRUTH),
         "starved",
         "in {share} of the trials",
     )
 
 
-def _overspending(data: PageData, begun: "pl.DataFrame") -> Notice | None:
+def _overspending(view: StudyView, begun: "pl.DataFrame") -> Notice | None:
     return _spend_notice(
         "overspending",
         "Overspending",
         "The mean cost per query is above the budget, and its 95% interval too. The reward that "
         "was bought with it makes the regret look smaller, even negative; the priced regret "
         "charges it at what it is worth.",
-        data,
+        view,
         begun.filter(_over_budget("cost")),
         "cost",
     )
 
 
-def _late_overspending(data: PageData, begun: "pl.DataFrame") -> Notice | None:
+def _late_overspending(view: StudyView, begun: "pl.DataFrame") -> Notice | None:
     return _spend_notice(
         "late-overspending",
         "Overspending after a cheap start",
         "Over the whole run the mean cost per query is not clearly above the budget, but over the "
         "last half of the stages it is, and its 95% interval too: a cheap start hides it, and "
         "neither the violation nor the priced regret shows it. A longer run would overspend.",
-        data,
+        view,
         begun.filter(_over_budget("late_cost"), ~_over_budget("cost")),
         "late_cost",
     )
 
 
-def _below_zero(data: PageData, begun: "pl.DataFrame") -> Notice | None:
+def _below_zero(view: StudyView, begun: "pl.DataFrame") -> Notice | None:
     import polars as pl
 
     rows = begun.filter(
-        pl.col("estimator") != "truth",
+        pl.col("estimator") != TRUTH,
         pl.col("high_priced_regret").fill_nan(None) < -NEAR_ZERO,
     ).sort("mean_priced_regret", maintain_order=True)
     if rows.is_empty():
@@ -220,7 +220,7 @@ def _below_zero(data: PageData, begun: "pl.DataFrame") -> Notice | None:
         "Regret is against the best of every single round. A policy that mixes more models over "
         "the stages than are deployed at once, that saves early and spends late, or that looks at "
         "the query, can do better. It is no proof of skill: look at the last half of the stages.",
-        data,
+        view,
         rows,
         lambda row: format_margin(row["mean_priced_regret"], row["high_priced_regret"]),
     )
@@ -235,7 +235,7 @@ def _over_budget(name: str) -> "pl.Expr":
 
 
 def _spend_notice(
-    kind: str, title: str, text: str, data: PageData, rows: "pl.DataFrame", name: str
+    kind: str, title: str, text: str, view: StudyView, rows: "pl.DataFrame", name: str
 ) -> Notice | None:
     """Say by how much a mean cost is above the budget, the largest excess first."""
     import polars as pl
@@ -254,11 +254,11 @@ def _spend_notice(
         when = "" if name == "cost" else " in the last half of the stages"
         return f"spends {excess[0]} more than the budget{when} ({excess[1]} to {excess[2]})"
 
-    begun = data.cells.drop_nulls("n").height
-    return _named(kind, f"{title}: {rows.height:,} of {begun:,} cells", text, data, rows, words)
+    begun = view.cells.drop_nulls("n").height
+    return _named(kind, f"{title}: {rows.height:,} of {begun:,} cells", text, view, rows, words)
 
 
-def _single_trials(data: PageData, begun: "pl.DataFrame") -> Notice | None:
+def _single_trials(view: StudyView, begun: "pl.DataFrame") -> Notice | None:
     import polars as pl
 
     rows = begun.filter(pl.col("n") < 2)
@@ -268,20 +268,20 @@ def _single_trials(data: PageData, begun: "pl.DataFrame") -> Notice | None:
         "single-trial",
         f"No intervals: {rows.height:,} of {begun.height:,} cells",
         "They have a single trial, which says nothing about how far results scatter.",
-        data,
+        view,
         rows,
         lambda row: "1 trial",
     )
 
 
-def _run_warnings(data: PageData) -> Notice | None:
+def _run_warnings(view: StudyView) -> Notice | None:
     """Pass on what the run itself noted; only complete studies have it."""
     import polars as pl
 
-    if "warnings" not in data.cells.columns:
+    if "warnings" not in view.cells.columns:
         return None
     rows = (
-        data.cells.explode("warnings")
+        view.cells.explode("warnings")
         .filter(pl.col("warnings").str.contains(_OF_POOLS, literal=True))
         .rename({"warnings": "noted"})
     )
@@ -289,9 +289,9 @@ def _run_warnings(data: PageData) -> Notice | None:
         return None
     return _named(
         "pools",
-        f"Pools that cannot meet budget or limits: {rows.height:,} of {data.cells.height:,} cells",
+        f"Pools that cannot meet budget or limits: {rows.height:,} of {view.cells.height:,} cells",
         "Regret is measured against the cheapest mix in these rounds.",
-        data,
+        view,
         rows,
         lambda row: str(row["noted"]),
     )

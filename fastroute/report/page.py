@@ -1,38 +1,46 @@
 """The page of a study: one HTML file that needs nothing else."""
 
-import base64
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from fastroute.report.answers import answer_of
-from fastroute.report.answers.base import Answer, format_cell
-from fastroute.report.figures import svg_text
-from fastroute.report.model_tables import models_table
+from markupsafe import Markup
+
+from fastroute.report.answers.base import Answer, AnswerFigure
+from fastroute.report.content import Content
+from fastroute.report.figures import ranking_figure, standings_figure
+from fastroute.report.inline import inline_svg
 from fastroute.report.notices import notices
-from fastroute.report.page_charts import parts_charts, regret_charts, spend_chart
-from fastroute.report.page_data import PageData, WorldReport, collect_page_data
 from fastroute.report.page_stamp import DETAILS, PAGE, page_stamp
 from fastroute.report.page_tables import (
-    HeaderCell,
-    PageTable,
-    TableCell,
-    TableRow,
     adherence_table,
     cells_table,
+    models_table,
     pairs_table,
     solver_table,
     time_table,
 )
-from fastroute.report.style import PARTS, RC, format_value, line_style
-from fastroute.report.svg import Chart, LegendEntry
-from fastroute.report.sweeps import sweeps
+from fastroute.report.ranking import ranking_table
+from fastroute.report.style import format_value
+from fastroute.report.sweeps import Sweep
+from fastroute.report.tables import Table, frame_table
+from fastroute.report.view import StudyView, WorldView
 from fastroute.study import RunDirectoryError, load
 from fastroute.study.errors import DamagedError
 from fastroute.study.files import SafeFolder, write_file
 from fastroute.study.store import text_writer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class PageFigure(NamedTuple):
+    """A drawing and what is to be seen in it."""
+
+    svg: Markup
+    caption: str
 
 
 class Section(NamedTuple):
@@ -40,16 +48,12 @@ class Section(NamedTuple):
 
     number: int
     title: str
-    keys: list[LegendEntry]
-    results: PageTable
-    pairs: PageTable | None
-    adherence: PageTable
-    models: PageTable | None
-    regret: list[Chart]
-    parts: list[Chart]
-    parts_shared: bool
-    spend: Chart
-    stages_left: int
+    ranking: Table | None
+    results: Table
+    pairs: Table | None
+    adherence: Table
+    models: Table | None
+    figures: dict[str, PageFigure]
     warnings: list[tuple[str, str]]
 
 
@@ -58,7 +62,7 @@ def write_page(
     out: str | os.PathLike[str] | None = None,
     *,
     details: int = DETAILS,
-    answer: Answer | None = None,
+    content: Content | None = None,
 ) -> Path:
     """Write the page of a study that is complete, running, interrupted or killed.
 
@@ -71,8 +75,8 @@ def write_page(
     details : int
         Largest number of cells that are shown in detail; whole worlds, the first ones, and at
         least one. All others are in the tables of results and in the sweeps.
-    answer : Answer, optional
-        That of the study; it is worked out when not given.
+    content : Content, optional
+        Of the same study; `details` is then that of the content.
 
     Returns
     -------
@@ -94,16 +98,16 @@ def write_page(
 
     if details < 1:
         raise ValueError(f"details: {details} cells cannot be shown; give at least 1")
-    stored = load(path)
+    stored = load(path) if content is None else content.stored
     stored.check_frames()
     try:
-        stamp = page_stamp(stored, details)
-        content = render(collect_page_data(stored, details), answer or answer_of(stored), stamp)
+        content = content or Content(stored, details)
+        text = render(content, page_stamp(stored, content.details))
     except (DamagedError, pl.exceptions.PolarsError) as error:
         raise RunDirectoryError(
             f"{path}: {error}; run the study again: it computes the damaged parts again"
         ) from None
-    write = text_writer(content)
+    write = text_writer(text)
     if out is None:
         SafeFolder(Path(path)).write(PAGE, write)
         return Path(path) / PAGE
@@ -111,7 +115,7 @@ def write_page(
     return Path(out)
 
 
-def render(data: PageData, answer: Answer | None, stamp: str) -> str:
+def render(content: Content, stamp: str) -> str:
     """Return the page as HTML, with the mark of what it shows in it."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -123,69 +127,86 @@ def render(data: PageData, answer: Answer | None, stamp: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    cells = data.cells
+    view, answer = content.view, content.answer
+    cells = view.cells
     several = cells.get_column("world").n_unique() > 1
-    begun = data.begun > 0
+    begun = view.begun > 0
     return environment.get_template("page.html").render(
-        name=data.stored.study.name,
-        description=data.stored.study.description,
-        status=data.status,
-        as_of=_now() if data.status.state != "complete" else data.stored.manifest["finished"],
-        facts=_facts(data),
-        scenarios=data.stored.manifest["scenarios"],
-        toml=data.stored.study.to_toml(),
+        name=view.stored.study.name,
+        description=view.stored.study.description,
+        status=view.status,
+        as_of=_now() if view.status.state != "complete" else view.stored.manifest["finished"],
+        facts=_facts(view),
+        scenarios=view.stored.manifest["scenarios"],
+        toml=view.stored.study.to_toml(),
+        summary=content.summary,
+        first_figures=_first_figures(view, answer),
         answer=_answer(answer),
-        notices=notices(data),
+        notices=notices(view),
         several=several,
-        cells=cells_table(data, cells, "results", linked=several) if begun else None,
-        sections=[_section(data, world) for world in data.worlds],
-        begun=data.begun,
-        sweeps=sweeps(data) if begun else [],
-        methods=solver_table(data),
-        times=time_table(data),
-        parts={part: {"colour": colour, "hatch": hatch} for part, (colour, hatch) in PARTS.items()},
-        line_width=RC["lines.linewidth"],
-        version=data.stored.manifest["versions"]["fastroute"],
+        cells=cells_table(view, cells, "results", linked=several) if begun else None,
+        sections=[_section(content, world) for world in view.worlds],
+        begun=view.begun,
+        sweeps=[_sweep(*sweep) for sweep in content.sweeps],
+        methods=solver_table(view),
+        times=time_table(view),
+        version=view.stored.manifest["versions"]["fastroute"],
         stamp=stamp,
     )
 
 
+def _first_figures(view: StudyView, answer: Answer | None) -> list[PageFigure]:
+    """Return the figure that answers the question."""
+    if answer is not None:
+        return [_answer_figure(one) for one in answer.figures[:1]]
+    if view.standings is not None:
+        caption = "In how many worlds each policy has the lowest priced regret, or is close to it."
+        return [PageFigure(_inline(standings_figure(view.standings), "ranking", caption), caption)]
+    ranked = view.worlds[0].ranking if view.worlds else None
+    if ranked is None:
+        return []
+    caption = "Priced regret of every policy with its 95% interval, the best first."
+    return [PageFigure(_inline(ranking_figure(ranked), "ranking", caption), caption)]
+
+
 def _answer(answer: Answer | None) -> dict[str, Any] | None:
-    """Return what the page shows of an answer."""
+    """Return what the page shows of an answer below its first part."""
     if answer is None:
         return None
     return {
-        "question": answer.question,
-        "verdict": answer.verdict,
         "tables": [
-            PageTable(
-                f"answer-{place}",
-                table.title,
-                [
-                    HeaderCell(name, number=dtype.is_numeric())
-                    for name, dtype in table.frame.schema.items()
-                ],
-                [
-                    TableRow([TableCell(format_cell(value)) for value in row])
-                    for row in table.frame.iter_rows()
-                ],
-                table.note,
-            )
+            frame_table(f"answer-{place}", table.title, table.frame, table.note)
             for place, table in enumerate(answer.tables)
         ],
-        "figures": [
-            {
-                "caption": one.caption,
-                "data": base64.b64encode(svg_text(one.figure).encode()).decode(),
-            }
-            for one in answer.figures
-        ],
+        "figures": [_answer_figure(one) for one in answer.figures[1:]],
     }
 
 
-def _section(data: PageData, world: WorldReport) -> Section:
-    parts, shared = parts_charts(data, world)
-    spend, left = spend_chart(data, world)
+def _answer_figure(one: AnswerFigure) -> PageFigure:
+    return PageFigure(_inline(one.figure, f"answer-{one.name}", one.caption), one.caption)
+
+
+def _sweep(sweep: Sweep, figures: "dict[str, Figure]") -> dict[str, Any]:
+    return {
+        "name": sweep.name,
+        "figures": [
+            PageFigure(
+                _inline(
+                    figure,
+                    f"sweep-{sweep.axis}-{quantity}",
+                    f"{quantity.replace('_', ' ').capitalize()} at the horizon against "
+                    f"{sweep.name}, one line per policy with 95% intervals.",
+                ),
+                "",
+            )
+            for quantity, figure in figures.items()
+        ],
+        "notes": sweep.notes,
+    }
+
+
+def _section(content: Content, world: WorldView) -> Section:
+    view = content.view
     labels = world.cells.get_column("policy").to_list()
     stored: list[tuple[str, str]] = []
     if "warnings" in world.cells.columns:
@@ -194,28 +215,31 @@ def _section(data: PageData, world: WorldReport) -> Section:
     return Section(
         number=world.number,
         title=world.title,
-        keys=[_key(data, label) for label in labels],
-        results=cells_table(data, world.cells, f"results-{world.number}"),
-        pairs=pairs_table(data, world),
-        adherence=adherence_table(data, world),
-        models=models_table(data, world),
-        regret=regret_charts(data, world),
-        parts=parts,
-        parts_shared=shared,
-        spend=spend,
-        stages_left=left,
+        ranking=ranking_table(view, world),
+        results=cells_table(view, world.cells, f"results-{world.number}"),
+        pairs=pairs_table(view, world),
+        adherence=adherence_table(view, world),
+        models=models_table(view, world),
+        figures=_world_figures(content, world),
         warnings=stored,
     )
 
 
-def _key(data: PageData, label: str) -> LegendEntry:
-    index = data.policies.index(label)
-    return LegendEntry(label, line_style(index), index)
+def _world_figures(content: Content, world: WorldView) -> dict[str, PageFigure]:
+    return {
+        name: PageFigure(_inline(figure, f"{name}-{world.number}", caption), caption)
+        for name, (figure, caption) in content.figures(world).items()
+    }
 
 
-def _facts(data: PageData) -> list[tuple[str, str]]:
+def _inline(figure: "Figure", name: str, description: str) -> Markup:
+    # Drawn by this program, every name in it escaped.
+    return Markup(inline_svg(figure, name, description))
+
+
+def _facts(view: StudyView) -> list[tuple[str, str]]:
     """Describe the study in a few lines."""
-    stored, cells = data.stored, data.cells
+    stored, cells = view.stored, view.cells
     study, manifest = stored.study, stored.manifest
     setting = study.setting
     worlds = cells.get_column("world").n_unique()
@@ -227,7 +251,7 @@ def _facts(data: PageData) -> list[tuple[str, str]]:
             f"{_count(cells.height, 'cell')} in {_count(worlds, 'world')}, a world being a "
             "scenario and a setting that all policies meet",
         ),
-        ("Policies", "; ".join(_policies(data))),
+        ("Policies", "; ".join(_policies(view))),
         *((name, _values(getattr(setting, name))) for name in type(setting).model_fields),
         ("Begun", manifest["created"]),
         ("Finished", manifest["finished"] or "not yet"),
@@ -252,10 +276,10 @@ _HEADS: Final = {
 }
 
 
-def _policies(data: PageData) -> list[str]:
+def _policies(view: StudyView) -> list[str]:
     """Say what each policy is made of."""
     columns = ("policy", "estimator", "deployer", "router")
-    rows = data.cells.unique("policy", keep="first", maintain_order=True).select(columns)
+    rows = view.cells.unique("policy", keep="first", maintain_order=True).select(columns)
     return [f"{label} ({' · '.join(triple)})" for label, *triple in rows.iter_rows()]
 
 

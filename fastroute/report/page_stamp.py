@@ -13,7 +13,7 @@ from fastroute.study.stored import StoredStudy
 #: Name of the page in the run directory.
 PAGE: Final = "report.html"
 #: Cells that are shown in detail, unless the caller says.
-DETAILS: Final = 120
+DETAILS: Final = 24
 
 
 def page_stamp(stored: StoredStudy, details: int = DETAILS) -> str:

@@ -1,148 +1,90 @@
 """The tables of the page. The template draws them; all numbers keep their exact value."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from fastroute.report.page_data import PageData, WorldReport
-from fastroute.report.style import (
-    format_margin,
-    format_number,
-    format_percent,
-    format_reward,
-    format_value,
+from fastroute.report.style import format_number, format_percent, format_reward, format_value
+from fastroute.report.tables import (
+    HeaderCell,
+    IntervalStrip,
+    Table,
+    TableCell,
+    TableRow,
+    exact,
+    number,
 )
+from fastroute.report.view import StudyView, WorldView
 
 if TYPE_CHECKING:
     import polars as pl
 
 #: The table of all cells has at most this many rows.
 MOST_ROWS: Final = 1000
-# Width of the strip that shows an interval beside its numbers, and the room at its ends.
-_STRIP: Final = 150
+# Room at the ends of the strip that shows an interval beside its numbers.
 _STRIP_ROOM: Final = 6
+#: Models shown, those with the most traffic under any policy first to go in; all are in the frame.
+MOST_MODELS: Final = 40
+_MODELS_NOTE: Final = (
+    "Share of the traffic that each policy sends to each model over the run, as means over trials; "
+    "in brackets the share of the stages in which the model is deployed. The optimum deploys, when "
+    "a stage opens, the best set of the models that are there under the true means. Arrivals are "
+    "rounds."
+)
 # Varied columns that hold words; others are aligned as numbers.
 _WORDS: Final = ("scenario",)
 
 Row = dict[str, Any]
 
 
-class HeaderCell(NamedTuple):
-    """Head of a column; `help` is its tooltip."""
-
-    text: str
-    help: str = ""
-    number: bool = True
-
-
-class TableCell(NamedTuple):
-    """What stands in one place of a table.
-
-    `value`, `low` and `high` are exact numbers (as Python writes them) for tests, sorting and
-    whoever reads the source; empty for words.
-    """
-
-    text: str
-    value: str = ""
-    low: str = ""
-    high: str = ""
-    name: str = ""  #: which number of the row it is
-    link: str = ""
-    head: bool = False
-    policy: int | None = None
-    strip: "IntervalStrip | None" = None
-
-
-class IntervalStrip(NamedTuple):
-    """An interval as a drawing: positions on a strip that all rows share."""
-
-    low: float
-    mean: float
-    high: float
-    zero: float
-    width: int = _STRIP
-
-
-class TableRow(NamedTuple):
-    """A row of a table."""
-
-    items: list[TableCell]
-    cell: int | None = None
-    policy: int | None = None
-
-
-class PageTable(NamedTuple):
-    """A table with what explains it below."""
-
-    name: str
-    caption: str
-    heads: list[HeaderCell]
-    lines: list[TableRow]
-    note: str = ""
-
-
-def exact(value: Any) -> str:
-    """Write a number so that reading it gives the same number; empty when it is not known."""
-    if value is None or value != value:
-        return ""
-    return repr(value)
-
-
-def number(
-    name: str,
-    value: Any,
-    write: Callable[[float], str] = format_number,
-    low: Any = None,
-    high: Any = None,
-) -> TableCell:
-    """Return a number of a table, with the ends of its interval when they are known."""
-    if value is None or value != value:
-        return TableCell("-", name=name)
-    text = write(value)
-    if high is not None and high == high:
-        text = format_margin(value, high)
-    return TableCell(text, exact(value), exact(low), exact(high), name)
-
-
 def cells_table(
-    data: PageData, cells: "pl.DataFrame", name: str, *, linked: bool = False
-) -> PageTable:
+    view: StudyView, cells: "pl.DataFrame", name: str, *, linked: bool = False
+) -> Table:
     """Lay out one row per cell: what varies, regret and its parts, spend, diagnostics.
 
     Parameters
     ----------
     cells : polars.DataFrame
-        Those of `data.cells` that are shown.
+        Those of `view.cells` that are shown.
     linked : bool
         Whether what varies is shown, with a link to the world.
     """
-    varied = data.varied if linked else []
-    shown = {world.number for world in data.worlds}
+    varied = view.varied if linked else []
+    shown = {world.number for world in view.worlds}
     unfinished = not cells.get_column("complete").all()
-    heads = [HeaderCell("policy", number=False)]
-    heads += [HeaderCell(column, number=column not in _WORDS) for column in varied]
+    heads = [HeaderCell("policy", number=False, key=True)]
+    heads += [HeaderCell(column, number=column not in _WORDS, key=True) for column in varied]
     heads += [
-        HeaderCell("trials", "Trials that are done" + (" and asked for" if unfinished else "")),
+        HeaderCell(
+            "trials", "Trials that are done" + (" and asked for" if unfinished else ""), rank=5
+        ),
         HeaderCell(
             "priced regret",
             "Regret plus what was spent beyond the budget, at the budget price; unspent budget is "
             "not credited",
         ),
-        HeaderCell("vs first", "Difference in priced regret, paired by trial"),
-        HeaderCell("lower", "Share of the trials with a lower priced regret than the first policy"),
-        HeaderCell("regret", "Pseudo-regret over the run, in units of reward"),
-        HeaderCell("discovery", "Part of the regret: a better model had arrived and waited"),
-        HeaderCell("deployment", "Part of the regret: the wrong set was deployed"),
-        HeaderCell("routing", "Part of the regret: the deployed set was used wrongly"),
-        HeaderCell("cost / budget", "Mean cost per query over the budget"),
+        HeaderCell("vs first", "Difference in priced regret, paired by trial", rank=1),
         HeaderCell(
-            "last half", "The same in the last half of the stages, where no cheap start hides it"
+            "lower", "Share of the trials with a lower priced regret than the first policy", rank=3
         ),
-        HeaderCell("worst stage", f"Largest overspend of one stage, in {_unit_text(data)}"),
-        HeaderCell("starved", "Share of the trials in which a model of the optimum starved"),
+        HeaderCell("regret", "Pseudo-regret over the run, in units of reward", rank=2),
+        HeaderCell(
+            "discovery", "Part of the regret: a better model had arrived and waited", rank=6
+        ),
+        HeaderCell("deployment", "Part of the regret: the wrong set was deployed", rank=6),
+        HeaderCell("routing", "Part of the regret: the deployed set was used wrongly", rank=6),
+        HeaderCell("cost / budget", "Mean cost per query over the budget", rank=1),
+        HeaderCell(
+            "last half",
+            "The same in the last half of the stages, where no cheap start hides it",
+            rank=6,
+        ),
+        HeaderCell("worst stage", f"Largest overspend of one stage, in {_unit_text(view)}", rank=4),
+        HeaderCell(
+            "starved", "Share of the trials in which a model of the optimum starved", rank=4
+        ),
     ]
     lines = []
     for row in cells.head(MOST_ROWS).iter_rows(named=True):
-        index = data.policies.index(row["policy"])
         link = f"#world-{row['world']}" if linked and row["world"] in shown else ""
         parameters = [
             TableCell(format_value(row[column]), exact(row[column]) if column not in _WORDS else "")
@@ -151,13 +93,13 @@ def cells_table(
         lines.append(
             TableRow(
                 [
-                    TableCell(row["policy"], head=True, policy=index, link=link),
+                    TableCell(row["policy"], head=True, link=link),
                     *parameters,
                     _trials(row, unfinished),
                     *_numbers(row),
                 ],
                 row["cell"],
-                index,
+                row["policy"],
             )
         )
     note = (
@@ -165,23 +107,23 @@ def cells_table(
         "deployment + routing, in units of reward. Last half: cost / budget over the last half of "
         "the stages. Worst stage: largest overspend of a stage. Lower: share of the trials with "
         "the lower priced regret. "
-        f"“vs first” compares with {_first(data)}, on the same queries, trial by trial."
+        f"“vs first” compares with {_first(view)}, on the same queries, trial by trial."
     )
     left = cells.height - MOST_ROWS
     if left > 0:
         note += f" {left:,} more cells are in the frames only."
-    return PageTable(name, "Results", heads, lines, note)
+    return Table(name, "Results", heads, lines, note)
 
 
-def _first(data: PageData) -> str:
+def _first(view: StudyView) -> str:
     """Name the policy that the others are compared with."""
-    firsts = data.cells.unique("world", keep="first", maintain_order=True)
+    firsts = view.cells.unique("world", keep="first", maintain_order=True)
     labels = firsts.get_column("policy").unique().to_list()
     return labels[0] if len(labels) == 1 else "the first policy of the world"
 
 
-def _unit_text(data: PageData) -> str:
-    return data.cost_unit.replace(" per query", "")
+def _unit_text(view: StudyView) -> str:
+    return view.cost_unit.replace(" per query", "")
 
 
 def _trials(row: Row, unfinished: bool) -> TableCell:
@@ -221,7 +163,7 @@ def _over(value: float | None, budget: float) -> float | None:
     return None if value is None else value / budget
 
 
-def pairs_table(data: PageData, world: WorldReport) -> PageTable | None:
+def pairs_table(view: StudyView, world: WorldView) -> Table | None:
     """Lay out the differences between the policies of a world; None when there are none."""
     import polars as pl
 
@@ -230,10 +172,10 @@ def pairs_table(data: PageData, world: WorldReport) -> PageTable | None:
     heads = [
         HeaderCell("compared", number=False),
         HeaderCell("regret", "Mean difference in regret"),
-        HeaderCell("", "The interval of the difference; the line is zero", number=False),
+        HeaderCell("", "The interval of the difference; the line is zero", number=False, rank=-1),
         HeaderCell("lower", "Share of the trials in which the first named has the lower regret"),
         HeaderCell("priced regret", "Mean difference in priced regret"),
-        HeaderCell("", "The interval of the difference; the line is zero", number=False),
+        HeaderCell("", "The interval of the difference; the line is zero", number=False, rank=-1),
         HeaderCell(
             "lower", "Share of the trials in which the first named has the lower priced regret"
         ),
@@ -253,8 +195,7 @@ def pairs_table(data: PageData, world: WorldReport) -> PageTable | None:
             for row in world.pairs.filter(cell=cell, other_cell=other).iter_rows(named=True)
         }
         row = pair["regret"]
-        index = data.policies.index(row["policy"])
-        items = [TableCell(f"{row['policy']} − {row['other']}", head=True, policy=index)]
+        items = [TableCell(f"{row['policy']} − {row['other']}", head=True)]
         for name in ("regret", "priced_regret"):
             row = pair[name]
             items += [
@@ -263,8 +204,8 @@ def pairs_table(data: PageData, world: WorldReport) -> PageTable | None:
                 number(f"{name}_lower", row["share_lower"], format_percent),
             ]
         items.append(TableCell(f"{row['n']:,}", exact(row["n"]), name="n"))
-        lines.append(TableRow(items, cell, index))
-    return PageTable(
+        lines.append(TableRow(items, cell, row["policy"]))
+    return Table(
         f"pairs-{world.number}",
         "Paired differences",
         heads,
@@ -279,9 +220,10 @@ def pairs_table(data: PageData, world: WorldReport) -> PageTable | None:
 def _strip(row: Row, scale: tuple[float, float]) -> IntervalStrip:
     low, high = scale
     span = (high - low) or 1.0
+    width = IntervalStrip._field_defaults["width"]
 
     def at(value: float) -> float:
-        return round(_STRIP_ROOM + (_STRIP - 2 * _STRIP_ROOM) * (value - low) / span, 1)
+        return round(_STRIP_ROOM + (width - 2 * _STRIP_ROOM) * (value - low) / span, 1)
 
     mean = at(row["mean"])
     known = row["low"] == row["low"]
@@ -290,7 +232,7 @@ def _strip(row: Row, scale: tuple[float, float]) -> IntervalStrip:
     )
 
 
-def adherence_table(data: PageData, world: WorldReport) -> PageTable:
+def adherence_table(view: StudyView, world: WorldView) -> Table:
     """Lay out how the stages of each policy keep to the budget."""
     heads = [
         HeaderCell("policy", number=False),
@@ -301,18 +243,17 @@ def adherence_table(data: PageData, world: WorldReport) -> PageTable:
         HeaderCell("worst stage", "The stage with the largest mean spend, counted from 1"),
         HeaderCell("its spend / budget", "Mean spend of that stage over the budget"),
         HeaderCell("last stage", "Mean spend of the last stage over the budget"),
-        HeaderCell("violation", f"Spent beyond the budget over the run, in {_unit_text(data)}"),
+        HeaderCell("violation", f"Spent beyond the budget over the run, in {_unit_text(view)}"),
     ]
     violation = dict(world.cells.select("policy", "mean_violation").iter_rows())
     lines = []
     for row in world.adherence.iter_rows(named=True):
-        index = data.policies.index(row["policy"])
         over, stages = row["stages_over"], row["stages"]
         stage = row["worst_stage"] + 1
         lines.append(
             TableRow(
                 [
-                    TableCell(row["policy"], head=True, policy=index),
+                    TableCell(row["policy"], head=True),
                     TableCell(f"{over:,} of {stages:,}", exact(over), name="stages_over"),
                     number("over", row["over"], format_percent),
                     TableCell(f"{stage:,}", exact(stage), name="worst_stage"),
@@ -320,13 +261,13 @@ def adherence_table(data: PageData, world: WorldReport) -> PageTable:
                     number("last", row["last"], format_percent),
                     number("violation", violation[row["policy"]]),
                 ],
-                policy=index,
+                policy=row["policy"],
             )
         )
-    return PageTable(f"adherence-{world.number}", "Adherence to the budget by stage", heads, lines)
+    return Table(f"adherence-{world.number}", "Adherence to the budget by stage", heads, lines)
 
 
-def solver_table(data: PageData) -> PageTable:
+def solver_table(view: StudyView) -> Table:
     """Lay out how each policy chose the models to deploy, and how long it worked."""
     heads = [
         HeaderCell("policy", number=False),
@@ -337,12 +278,11 @@ def solver_table(data: PageData) -> PageTable:
         HeaderCell("infeasible", "Problems without a distribution within budget and limits"),
     ]
     lines = []
-    for row in data.methods.iter_rows(named=True):
-        index = data.policies.index(row["policy"])
+    for row in view.methods.iter_rows(named=True):
         lines.append(
             TableRow(
                 [
-                    TableCell(row["policy"], head=True, policy=index),
+                    TableCell(row["policy"], head=True),
                     TableCell(row["method"]),
                     TableCell(f"{row['problems']:,}", exact(row["problems"]), name="problems"),
                     number("share", row["share"], format_percent),
@@ -351,10 +291,10 @@ def solver_table(data: PageData) -> PageTable:
                         f"{row['infeasible']:,}", exact(row["infeasible"]), name="infeasible"
                     ),
                 ],
-                policy=index,
+                policy=row["policy"],
             )
         )
-    return PageTable(
+    return Table(
         "methods",
         "How the deployment problems were solved",
         heads,
@@ -367,7 +307,7 @@ def solver_table(data: PageData) -> PageTable:
     )
 
 
-def time_table(data: PageData) -> PageTable:
+def time_table(view: StudyView) -> Table:
     """Lay out how long each policy worked."""
     heads = [
         HeaderCell("policy", number=False),
@@ -378,23 +318,67 @@ def time_table(data: PageData) -> PageTable:
         HeaderCell("backend", number=False),
     ]
     lines = []
-    for row in data.times.iter_rows(named=True):
-        index = data.policies.index(row["policy"])
+    for row in view.times.iter_rows(named=True):
         lines.append(
             TableRow(
                 [
-                    TableCell(row["policy"], head=True, policy=index),
+                    TableCell(row["policy"], head=True),
                     TableCell(f"{row['rounds']:,}", exact(row["rounds"]), name="rounds"),
                     number("seconds", row["seconds"], _three_digits),
                     number("ns_per_trial_round", row["ns_per_trial_round"], _three_digits),
                     number("compile_seconds", row["compile_seconds"], _three_digits),
                     TableCell(row["backends"] or "-"),
                 ],
-                policy=index,
+                policy=row["policy"],
             )
         )
-    return PageTable("times", "Time", heads, lines)
+    return Table("times", "Time", heads, lines)
 
 
 def _three_digits(value: float) -> str:
     return format_number(value, 3)
+
+
+def shown_models(models: "pl.DataFrame") -> "tuple[pl.DataFrame, int]":
+    """Return the rows of the models that are shown, in the order of the scenario, and the rest."""
+    import polars as pl
+
+    most = pl.max_horizontal("share", "oracle_share")
+    used = models.group_by("model").agg(most.max()).sort("share", "model", descending=[True, False])
+    chosen = used.head(MOST_MODELS).get_column("model")
+    return models.filter(pl.col("model").is_in(chosen.implode())), used.height - chosen.len()
+
+
+def models_table(view: StudyView, world: WorldView) -> Table | None:
+    """Lay out the models of a world: their true means, and their shares under every policy."""
+    import polars as pl
+
+    if world.models.is_empty():
+        return None
+    models, left = shown_models(world.models)
+    policies = world.models.get_column("policy").unique(maintain_order=True).to_list()
+    heads = [
+        HeaderCell("model", number=False, key=True),
+        HeaderCell("arrives", "First round in which the model is there"),
+        HeaderCell("reward", "True mean reward"),
+        HeaderCell("cost", f"True mean cost, in {view.cost_unit}"),
+        HeaderCell("optimum", "Share of the traffic under the optimum of each stage"),
+        *(HeaderCell(label, "Share of the traffic (share of the stages)") for label in policies),
+    ]
+    lines = []
+    for one in models.partition_by("model", maintain_order=True):
+        first = one.row(0, named=True)
+        items = [
+            TableCell(first["name"], head=True),
+            number("arrival", first["arrival"], lambda value: f"{value:,.0f}"),
+            number("reward_mean", first["reward_mean"], lambda value: format_number(value, 3)),
+            number("cost_mean", first["cost_mean"], lambda value: format_number(value, 3)),
+            number("oracle_share", first["oracle_share"], format_percent),
+        ]
+        for label in policies:
+            row = one.filter(pl.col("policy") == label).row(0, named=True)
+            text = f"{format_percent(row['share'])} ({format_percent(row['deployed'])})"
+            items.append(TableCell(text, repr(row["share"]), name="share"))
+        lines.append(TableRow(items))
+    note = _MODELS_NOTE + (f" {left:,} more models are in the frame only." if left else "")
+    return Table(f"models-{world.number}", "Models", heads, lines, note)

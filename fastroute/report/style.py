@@ -42,7 +42,7 @@ _DASHES: Final[tuple[Any, ...]] = (
 PARTS: Final = {
     "discovery": ("#88CCEE", ""),
     "deployment": ("#DDCC77", "////"),
-    "routing": ("#AA4499", "...."),
+    "routing": ("#AA4499", "\\\\\\\\"),
 }
 
 #: Panels further apart than this get an axis of their own.

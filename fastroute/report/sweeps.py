@@ -16,8 +16,8 @@ from fastroute.report.charts import (
     with_report_style,
 )
 from fastroute.report.figures import MOST_LINES, shown_policies
-from fastroute.report.page_data import PageData
 from fastroute.report.style import INK, RC, format_value, line_style, wrapped
+from fastroute.report.view import StudyView
 from fastroute.simulation.columns import NEAR_ZERO
 from fastroute.study.build import flat_options, policy_axes, scenario_axes
 from fastroute.study.grid import Point, points
@@ -106,11 +106,11 @@ class _Place(NamedTuple):
     line: str
 
 
-def sweeps(data: PageData) -> list[Sweep]:
+def sweeps(view: StudyView) -> list[Sweep]:
     """Lay out the charts of every swept parameter that at least two cells with trials differ in."""
-    study = data.stored.study
+    study = view.stored.study
     laid = points(study)
-    rows = data.cells.to_dicts()
+    rows = view.cells.to_dicts()
     found = []
     for group in _groups(study):
         places = [

@@ -1,16 +1,13 @@
 """What an answer is made of, and how it is written."""
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from fastroute.report.style import format_number, format_value
-from fastroute.study.markdown import markdown_rows, plain
+from fastroute.report.tables import frame_table, markdown_table
+from fastroute.study.markdown import plain
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
-
-#: Tables of more rows than this are folded up in Markdown.
-_FOLDED: Final = 12
 
 
 class AnswerTable(NamedTuple):
@@ -38,11 +35,6 @@ class Answer(NamedTuple):
     figures: tuple[AnswerFigure, ...] = ()
 
 
-def format_cell(value: Any) -> str:
-    """Write a value of a table: numbers with four digits, anything else as it is."""
-    return format_number(value) if isinstance(value, float) else format_value(value)
-
-
 def markdown_answer(answer: Answer, figures: str = "figures/answer-") -> str:
     """Write an answer as Markdown, without its question.
 
@@ -63,17 +55,7 @@ def markdown_answer(answer: Answer, figures: str = "figures/answer-") -> str:
         # A star in the caption would end its emphasis.
         caption = plain(figure.caption).replace("*", "\\*")
         parts.append(f"![{figure.name}]({figures}{figure.name}.svg)\n\n*{caption}*")
-    for table in answer.tables:
-        shown = [_markdown_table(table.frame), *([plain(table.note)] if table.note else [])]
-        if table.frame.height > _FOLDED:
-            # Viewers that know HTML fold it up; the others show it all.
-            head = f"<details><summary>{table.title}: {table.frame.height} rows</summary>"
-            parts += [head, *shown, "</details>"]
-        else:
-            parts += [f"**{table.title}**", *shown]
+    for place, table in enumerate(answer.tables):
+        shown = frame_table(f"answer-{place}", table.title, table.frame, table.note)
+        parts.append(markdown_table(shown, fold=True))
     return "\n\n".join(parts)
-
-
-def _markdown_table(frame: "pl.DataFrame") -> str:
-    rules = ["---:" if dtype.is_numeric() else "---" for dtype in frame.dtypes]
-    return markdown_rows(frame.columns, rules, ([*map(format_cell, row)] for row in frame.rows()))

@@ -4,15 +4,29 @@ document.documentElement.classList.add("scripted");
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-  // Policies: a press on an entry of any legend hides or shows its lines, rows and charts.
+  // Lines: a press on an entry of a legend hides or shows them in every chart, and the rows of the
+  // policy of that name.
   const hidden = new Set();
-  const toggle = (policy) => {
-    const off = !hidden.delete(policy);
-    if (off) hidden.add(policy);
-    for (const part of all(`[data-policy="${policy}"]`)) part.classList.toggle("off", off);
-    for (const key of all(`[data-toggle="${policy}"]`)) key.setAttribute("aria-pressed", String(!off));
+  const toggle = (name) => {
+    const off = !hidden.delete(name);
+    if (off) hidden.add(name);
+    for (const part of all("[data-series]")) if (part.dataset.series === name) part.classList.toggle("off", off);
+    for (const key of all("[data-key]")) if (key.dataset.key === name) {
+      key.classList.toggle("pale", off);
+      if (key.hasAttribute("role")) key.setAttribute("aria-pressed", String(!off));
+    }
   };
-  for (const key of all("[data-toggle]")) key.addEventListener("click", () => toggle(key.dataset.toggle));
+  for (const key of all(".chart [data-key]")) {
+    key.addEventListener("click", () => toggle(key.dataset.key));
+    if (!key.querySelector("text")) continue;
+    for (const [name, value] of [["role", "button"], ["tabindex", "0"], ["aria-pressed", "true"], ["aria-label", `Show ${key.dataset.key}`]]) key.setAttribute(name, value);
+    key.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      event.stopPropagation();
+      toggle(key.dataset.key);
+    });
+  }
 
   // Worlds: one at a time, chosen from the list, from a link in the table, or by the address.
   const chooser = document.getElementById("world");
@@ -70,30 +84,34 @@ document.documentElement.classList.add("scripted");
     return size >= 1000 ? Math.round(x).toLocaleString("en") : x.toLocaleString("en", { maximumSignificantDigits: 4 });
   };
   const prepare = (chart) => {
-    if (chart.points) return;
-    chart.points = { x: JSON.parse(chart.dataset.x), px: JSON.parse(chart.dataset.px), at: -1 };
+    if (!chart.panels) chart.panels = JSON.parse(chart.dataset.panels);
+    return chart.panels;
   };
   const leave = (chart) => {
     readout.hidden = true;
     for (const guide of all(".guide", chart)) guide.remove();
-    if (chart.points) chart.points.at = -1;
+    chart.reached = undefined;
   };
-  const show = (chart, at) => {
-    const points = chart.points;
-    points.at = at;
-    const x = points.x[at];
+  // The places of all lines of a panel, from left to right: of each its value and its pixel.
+  const places = (panel) => {
+    const found = new Map();
+    for (const one of panel.series) one.x.forEach((x, at) => found.set(x, one.px[at]));
+    return [...found].sort((a, b) => a[1] - b[1]);
+  };
+  const show = (chart, panel, at) => {
+    chart.reached = [panel, at];
+    const [x, px] = places(panel)[at];
     const title = document.createElement("b");
-    title.textContent = `${chart.dataset.xLabel} ${typeof x === "number" ? number(x) : x}`;
+    title.textContent = `${panel.x_label} ${number(x)}`;
     const lines = [title];
-    for (const mark of all(".mark:not(.off)", chart)) {
-      const [mean, low, high] = ["mean", "low", "high"].map((name) => JSON.parse(mark.dataset[name])[at] ?? null);
-      if (mean === null) continue;
+    for (const one of panel.series) {
+      const place = one.x.indexOf(x);
+      if (hidden.has(one.name) || place < 0 || one.mean[place] === null) continue;
+      const [mean, low, high] = [one.mean[place], one.low[place], one.high[place]];
       const line = document.createElement("span");
       const dot = document.createElement("i");
-      const drawn = mark.querySelector("[stroke], [fill]");
-      const colour = drawn ? drawn.getAttribute("stroke") || drawn.getAttribute("fill") : "";
-      if (/^#/.test(colour)) dot.style.background = colour;
-      line.append(dot, `${mark.dataset.name}: ${number(mean)}` + (low === null ? "" : ` [${number(low)}, ${number(high)}]`));
+      dot.style.background = one.colour;
+      line.append(dot, `${one.name}: ${number(mean)}` + (low === null || low === high ? "" : ` [${number(low)}, ${number(high)}]`));
       lines.push(line);
     }
     readout.replaceChildren(...lines);
@@ -104,20 +122,25 @@ document.documentElement.classList.add("scripted");
       guide.setAttribute("class", "guide");
       chart.append(guide);
     }
-    for (const [name, where] of [["x1", points.px[at]], ["x2", points.px[at]], ["y1", chart.dataset.top], ["y2", chart.dataset.bottom]]) guide.setAttribute(name, where);
+    const [, top, , bottom] = panel.frame;
+    for (const [name, where] of [["x1", px], ["x2", px], ["y1", top], ["y2", bottom]]) guide.setAttribute(name, where);
     const box = chart.getBoundingClientRect();
-    const left = box.left + (points.px[at] / chart.viewBox.baseVal.width) * box.width;
+    const left = box.left + (px / chart.viewBox.baseVal.width) * box.width;
     const beside = left + 14 + readout.offsetWidth > window.innerWidth ? left - 14 - readout.offsetWidth : left + 14;
     readout.style.left = `${Math.max(4, beside)}px`;
     readout.style.top = `${Math.max(4, Math.min(box.top + 10, window.innerHeight - readout.offsetHeight - 4))}px`;
   };
   for (const chart of all("svg.chart")) {
+    if (chart.dataset.panels === "[]") continue;
+    chart.setAttribute("tabindex", "0");
     chart.addEventListener("pointermove", (event) => {
-      prepare(chart);
       const box = chart.getBoundingClientRect();
-      const x = ((event.clientX - box.left) / box.width) * chart.viewBox.baseVal.width;
-      const distance = chart.points.px.map((px) => Math.abs(px - x));
-      show(chart, distance.indexOf(Math.min(...distance)));
+      const scale = chart.viewBox.baseVal.width / box.width;
+      const [x, y] = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
+      const panel = prepare(chart).find(({ frame }) => x >= frame[0] - 4 && x <= frame[2] + 4 && y >= frame[1] && y <= frame[3]);
+      if (!panel) return leave(chart);
+      const distance = places(panel).map(([, px]) => Math.abs(px - x));
+      show(chart, panel, distance.indexOf(Math.min(...distance)));
     });
     chart.addEventListener("pointerleave", () => leave(chart));
     chart.addEventListener("blur", () => leave(chart));
@@ -126,10 +149,9 @@ document.documentElement.classList.add("scripted");
       if (event.key === "Escape") leave(chart);
       if (!step) return;
       event.preventDefault();
-      prepare(chart);
-      const last = chart.points.px.length - 1;
-      const from = chart.points.at < 0 && step < 0 ? last + 1 : chart.points.at;
-      show(chart, Math.max(0, Math.min(last, from + step)));
+      const panels = prepare(chart);
+      const [panel, at] = chart.reached ?? [panels[0], step < 0 ? places(panels[0]).length : -1];
+      show(chart, panel, Math.max(0, Math.min(places(panel).length - 1, at + step)));
     });
   }
 })();

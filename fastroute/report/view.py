@@ -1,4 +1,4 @@
-"""What the page is made of: the frames of a study, read once and put side by side."""
+"""A study as a reader sees it: what varies in it, its cells with their statistics, its rankings."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -7,7 +7,9 @@ from fastroute.analyse import (
     budget_adherence,
     curve_intervals,
     paired_differences,
+    ranking,
     stage_spend,
+    standings,
     trial_diagnostics,
     work_times,
 )
@@ -20,13 +22,15 @@ from fastroute.study.status import StudyStatus, status_of
 if TYPE_CHECKING:
     import polars as pl
 
+#: The estimator that knows the true means.
+TRUTH: Final = "truth"
 # In a world of more policies than this, each is compared with the first only.
 _MOST_PAIRED: Final = 8
 _SETTINGS: Final = ("horizon", "budget", "max_deployed", "stages", "trials", "seed")
 
 
 @dataclass(frozen=True)
-class WorldReport:
+class WorldView:
     """A scenario and a setting, and the policies that met it.
 
     Attributes
@@ -36,12 +40,14 @@ class WorldReport:
     title : str
         What tells it apart from the others.
     cells : polars.DataFrame
-        As in :class:`PageData`, those of this world.
+        As in :class:`StudyView`, those of this world.
     curves, spend, adherence, pairs : polars.DataFrame
         From the functions of :mod:`fastroute.analyse` on the frames of this world. `pairs` has a
         column `quantity`.
     models : polars.DataFrame
         The rows of the frame `models`.
+    ranking : polars.DataFrame or None
+        From :func:`fastroute.analyse.ranking`; None where fewer than two policies have trials.
     """
 
     number: int
@@ -52,10 +58,11 @@ class WorldReport:
     adherence: "pl.DataFrame"
     pairs: "pl.DataFrame"
     models: "pl.DataFrame"
+    ranking: "pl.DataFrame | None"
 
 
 @dataclass(frozen=True)
-class PageData:
+class StudyView:
     """Frames and statistics of a study, as far as it is.
 
     Attributes
@@ -78,6 +85,8 @@ class PageData:
         Those shown in detail.
     begun : int
         Worlds that have trials.
+    standings : polars.DataFrame or None
+        From :func:`fastroute.analyse.standings`; None where fewer than two worlds can be ranked.
     methods, times : polars.DataFrame
         From :func:`~fastroute.analyse.solver_methods` and :func:`~fastroute.analyse.work_times`.
     """
@@ -88,10 +97,17 @@ class PageData:
     policies: list[str]
     varied: list[str]
     axes: list[str]
-    worlds: list[WorldReport]
+    worlds: list[WorldView]
     begun: int
+    standings: "pl.DataFrame | None"
     methods: "pl.DataFrame"
     times: "pl.DataFrame"
+
+    @property
+    def knowing(self) -> list[str]:
+        """Policies that know the true means, and so are no rivals."""
+        known = self.cells.filter(estimator=TRUTH).get_column("policy")
+        return known.unique(maintain_order=True).to_list()
 
     @property
     def cost_unit(self) -> str:
@@ -99,7 +115,7 @@ class PageData:
         return " or ".join(self.cells.get_column("cost_unit").unique(maintain_order=True))
 
 
-def collect_page_data(stored: StoredStudy, details: int) -> PageData:
+def collect_view(stored: StoredStudy, details: int) -> StudyView:
     """Read the frames of a study and compute what the page shows.
 
     Parameters
@@ -122,17 +138,19 @@ def collect_page_data(stored: StoredStudy, details: int) -> PageData:
     chosen = begun.filter(fits | (pl.int_range(pl.len()) == 0)).get_column("world").to_list()
     tables = read_tables(stored, chosen)
     cells = _with_statistics(tables, known)
-    varied = _varied(stored, cells)
+    varied = varied_columns(stored, cells)
     axes = _axes(stored, varied)
-    return PageData(
+    rankings = _rankings(tables.trials, cells)
+    return StudyView(
         stored=stored,
         status=status,
         cells=cells,
         policies=cells.get_column("policy").unique(maintain_order=True).to_list(),
         varied=varied,
         axes=axes,
-        worlds=_worlds(stored, tables, cells, chosen, axes),
+        worlds=_worlds(stored, tables, cells, chosen, axes, rankings),
         begun=begun.height,
+        standings=standings(rankings.values(), "policy") if len(rankings) > 1 else None,
         methods=tables.methods,
         times=work_times(cells, stored.shards.collect()),
     )
@@ -163,7 +181,29 @@ def _with_statistics(tables: StudyTables, cells: "pl.DataFrame") -> "pl.DataFram
     return cells
 
 
-def _varied(stored: StoredStudy, cells: "pl.DataFrame") -> list[str]:
+def _rankings(trials: "pl.LazyFrame", cells: "pl.DataFrame") -> "dict[int, pl.DataFrame]":
+    """Return the ranking of every world in which there is something to rank.
+
+    A policy that knows the true means is no rival.
+    """
+    import polars as pl
+
+    rivals = cells.filter(pl.col("estimator") != TRUTH).get_column("cell")
+    frame = (
+        trials.filter(pl.col("cell").is_in(rivals.implode()))
+        .select("world", "policy", "trial", "priced_regret")
+        .collect()
+    )
+    found = {}
+    for (world,), one in frame.group_by("world", maintain_order=True):
+        policies = one.get_column("policy").n_unique()
+        shared = one.group_by("trial").len().get_column("len").max()
+        if policies > 1 and shared == policies:
+            found[int(world)] = ranking(one, "policy")
+    return found
+
+
+def varied_columns(stored: StoredStudy, cells: "pl.DataFrame") -> list[str]:
     """Return the columns that differ between cells, but for what the label of a policy says."""
     found = [
         name
@@ -194,7 +234,8 @@ def _worlds(
     cells: "pl.DataFrame",
     chosen: list[int],
     axes: list[str],
-) -> list[WorldReport]:
+    rankings: "dict[int, pl.DataFrame]",
+) -> list[WorldView]:
     import polars as pl
 
     curves = curve_intervals(tables.curves)
@@ -215,7 +256,7 @@ def _worlds(
             for name in ("regret", "priced_regret")
         ]
         worlds.append(
-            WorldReport(
+            WorldView(
                 number=number,
                 title=title_of(here.row(0, named=True), axes) or stored.study.name,
                 cells=here,
@@ -224,6 +265,7 @@ def _worlds(
                 adherence=budget_adherence(spend),
                 pairs=pl.concat(pairs),
                 models=tables.models.filter(world=number),
+                ranking=rankings.get(number),
             )
         )
     return worlds

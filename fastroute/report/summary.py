@@ -1,0 +1,73 @@
+"""What is said first of a study, wherever it is shown: question, verdict, ranking."""
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from fastroute.report.answers.base import Answer
+from fastroute.report.ranking import QUESTION, ranking_table, standings_table, verdict
+from fastroute.report.tables import Table, markdown_table, rich_table
+from fastroute.report.view import StudyView
+from fastroute.study.markdown import plain
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+# Of a verdict this many sentences come first.
+_SAID_FIRST: Final = 3
+# Of a long ranking this many rows are shown on a terminal.
+_MOST_ROWS: Final = 12
+
+
+class Summary(NamedTuple):
+    """The answer in short.
+
+    Attributes
+    ----------
+    question : str
+    verdict : list of str
+        Sentences, the most important first; empty where there is nothing to compare.
+    more : list of str
+        Further sentences, for whoever reads on.
+    ranking : Table or None
+        Of the policies: over all worlds, or in the only one.
+    """
+
+    question: str
+    verdict: list[str]
+    more: list[str]
+    ranking: Table | None
+
+
+def summary_of(view: StudyView, answer: Answer | None) -> Summary:
+    """Return what is said first of a study, by its own question or the general one."""
+    said = verdict(view) if answer is None else list(answer.verdict)
+    ranking = standings_table(view)
+    if ranking is None and view.worlds:
+        ranking = ranking_table(view, view.worlds[0])
+    return Summary(
+        QUESTION if answer is None else answer.question,
+        said[:_SAID_FIRST],
+        said[_SAID_FIRST:],
+        ranking,
+    )
+
+
+def rich_summary(found: Summary) -> "Group":
+    """Lay the summary out for a terminal."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    lines = [*found.verdict]
+    if found.more:
+        lines.append(f"{len(found.more)} more sentences are in answer.md.")
+    words = Text("\n").join([Text(found.question, style="bold"), *map(Text, lines)])
+    table = [] if found.ranking is None else [rich_table(found.ranking, rows=_MOST_ROWS)]
+    return Group(Padding(words, (1, 0, 1, 0)), *table)
+
+
+def markdown_summary(found: Summary) -> str:
+    """Write the summary as Markdown."""
+    parts = [f"**{found.question}**", *map(plain, found.verdict)] if found.verdict else []
+    if found.ranking is not None:
+        parts.append(markdown_table(found.ranking))
+    return "\n\n".join(parts)
