@@ -47,7 +47,8 @@ _KEY_CHARACTERS: Final = 10
 # Names in a legend are broken at this width.
 _KEY_WIDTH: Final = 30
 _BAND: Final = 0.18
-_LONG_NUMBER: Final = re.compile(r"-?\d+\.\d{3,}(?![\d%])")
+_COORDINATES: Final = re.compile(r'\s(?:d|x|y|width|height|transform)="[^"]*"')
+_LONG_NUMBER: Final = re.compile(r"-?\d+\.\d{3,}")
 _LINE_END: Final = re.compile(r" +\n")
 # Ticks from here on are written as whole numbers.
 _WHOLE: Final = 1000.0
@@ -107,8 +108,12 @@ def svg_text(figure: "Figure", **options: Any) -> str:
     """Return a figure as SVG, with coordinates as exact as can be seen: 0.01 points."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None}, **options)
-    text = _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", buffer.getvalue())
-    return _LINE_END.sub("\n", text)
+    return _COORDINATES.sub(
+        lambda places: _LINE_END.sub(
+            "\n", _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", places[0])
+        ),
+        buffer.getvalue(),
+    )
 
 
 def mark_series(name: str, artists: "Iterable[Artist]") -> None:

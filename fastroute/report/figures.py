@@ -391,7 +391,7 @@ def ranking_figure(
     axes.errorbar(mean, place, xerr=ends, linestyle="none", color=colour, elinewidth=1.2, capsize=2)
     for marked, face, label in (
         (tied, colour, "best, or within noise of it"),
-        (~tied, "white", "clearly worse"),
+        (~tied, "none", "clearly worse"),
     ):
         if marked.any():
             look: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 5.5, "color": colour}
