@@ -81,6 +81,9 @@ def _safe(stream: TextIO | None) -> TextIO:
         return open(os.devnull, "w", encoding="utf-8")
     if not isinstance(stream, io.TextIOWrapper):
         return stream
+    if os.name == "nt" and stream.isatty():
+        # The console of Windows takes text, not the bytes of a descriptor.
+        return stream
     try:
         descriptor = stream.fileno()
     except OSError:

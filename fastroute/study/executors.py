@@ -40,6 +40,8 @@ _CANNOT_START: Final = (
 )
 _NAMES: Final = ("threads", "processes", "dask", "dask://HOST:PORT")
 _DASK_SECONDS: Final = 20
+# Windows waits for no more at once.
+_MOST_PROCESSES: Final = 61 if os.name == "nt" else sys.maxsize
 
 
 class Pool(Protocol):
@@ -115,6 +117,7 @@ class Processes:
     """Processes of this machine, started afresh (not forked)."""
 
     def __init__(self, workers: int) -> None:
+        workers = min(workers, _MOST_PROCESSES)
         self.name = f"processes x {workers}"
         self._workers = workers
         self._start()

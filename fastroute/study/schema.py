@@ -89,8 +89,10 @@ QUESTIONS: Final = (
 )
 #: Keys of a study on which none of its results depend.
 DESCRIPTIVE_KEYS: Final = ("description", "answer", "max_cells", "quick")
-# A name becomes a directory, so it must be one plain path component.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# A name becomes a directory, so it must be one plain path component, also on Windows.
+_NAME = re.compile(
+    r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)(\.|$))[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?"
+)
 
 
 class Study(BaseModel):
@@ -126,7 +128,8 @@ class Study(BaseModel):
         if not _NAME.fullmatch(name):
             raise ValueError(
                 "must be usable as a directory name: letters, digits, dots, dashes and "
-                "underscores, starting with a letter or digit"
+                "underscores, starting with a letter or digit, not ending with a dot, and not a "
+                "name that Windows keeps for itself, such as con or aux"
             )
         return name
 

@@ -458,7 +458,8 @@ def damaged_files(directory: Path, manifest: Mapping[str, Any], names: Iterable[
 
 def text_writer(content: str) -> Callable[[Path], Any]:
     """Return what writes a text to a path."""
-    return lambda path: path.write_text(content, encoding="utf-8")
+    # The same bytes, and so the same checksums, on every system.
+    return lambda path: path.write_text(content, encoding="utf-8", newline="\n")
 
 
 def _make_directory(path: Path) -> None:

@@ -138,7 +138,12 @@ def private_folder(parent: Path) -> Path:
     OSError
         When ``parent`` cannot be written to.
     """
-    user = os.geteuid() if hasattr(os, "geteuid") else "user"
+    if not hasattr(os, "geteuid"):
+        # Windows: the temporary folder is the user's own, and modes say nothing.
+        folder = parent / "fastroute-kernels"
+        folder.mkdir(exist_ok=True)
+        return folder
+    user = os.geteuid()
     folder = parent / f"fastroute-kernels-{user}"
     try:
         folder.mkdir(mode=0o700, exist_ok=False)
