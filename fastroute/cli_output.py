@@ -3,11 +3,14 @@
 import codecs
 import contextlib
 import io
+import logging
 import os
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
+
+import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +37,49 @@ def console() -> "Console":
     has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
     # Names may hold colons, which are not emoji.
     return Console(emoji=False, width=None if has_width else _PIPE_WIDTH)
+
+
+def _show_log(context: typer.Context, level: int) -> int:
+    """Write the log of fastroute to standard error until the command ends."""
+    if not level:
+        return level
+    from rich.console import Console
+    from rich.highlighter import NullHighlighter
+    from rich.logging import RichHandler
+
+    width = None if sys.stderr.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    handler = RichHandler(
+        console=Console(stderr=True, emoji=False, width=width),
+        show_path=False,
+        highlighter=NullHighlighter(),
+        log_time_format="%H:%M:%S",
+        omit_repeated_times=False,
+    )
+    logger = logging.getLogger("fastroute")
+    before = logger.level
+
+    def stop() -> None:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO if level == 1 else logging.DEBUG)
+    context.call_on_close(stop)
+    return level
+
+
+#: How much of its log a command shows.
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        callback=_show_log,
+        show_default=False,
+        help="Log what is compiled, loaded, sent to workers and retried; -vv says more.",
+    ),
+]
 
 
 @contextlib.contextmanager

@@ -38,7 +38,8 @@ _CANNOT_START: Final = (
     "new processes read the script again). Put the script into a file, and start the study in it "
     'under `if __name__ == "__main__":`; or use executor="threads"'
 )
-_NAMES: Final = ("threads", "processes", "dask", "dask://HOST:PORT")
+#: Names of executors.
+EXECUTORS: Final = ("threads", "processes", "dask", "dask://HOST:PORT")
 _DASK_SECONDS: Final = 20
 # Windows waits for no more at once.
 _MOST_PROCESSES: Final = 61 if os.name == "nt" else sys.maxsize
@@ -264,7 +265,7 @@ def open_pool(executor: Any, workers: int | None, advance: Callable[[int], None]
         return Processes(count)
     if executor == "dask" or executor.startswith("dask://"):
         return _dask(executor, count)
-    raise ValueError(f"executor {executor!r}: {unknown_name(executor, _NAMES, 'executor')}")
+    raise ValueError(f"executor {executor!r}: {unknown_name(executor, EXECUTORS, 'executor')}")
 
 
 def _user_dask(executor: Any) -> Dask:
@@ -277,7 +278,7 @@ def _user_dask(executor: Any) -> Dask:
         client = distributed.Client(executor)
         return Dask(client, f"dask {executor.scheduler_address}", client.close)
     raise ValueError(
-        f"executor must be one of {', '.join(_NAMES)}, a concurrent.futures.Executor, or a client "
+        f"executor must be one of {', '.join(EXECUTORS)}, a concurrent.futures.Executor, or a client "
         f"or cluster of Dask, not {type(executor).__name__} {executor!r}"
     )
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from fastroute.scenarios import Scenario
     from fastroute.simulation.settings import Settings
 
-# Libraries start as many threads as there are cores, and so does every worker process.
-_THREADS: Final = (
+#: Libraries start as many threads as there are cores, unless these say otherwise; and so does every
+#: worker process.
+THREADS: Final = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -171,7 +172,7 @@ def start_worker(alive: "Connection") -> None:
         Nothing is ever sent on it. When its other end closes, because the coordinator stopped or
         was killed, the worker ends at once.
     """
-    for name in _THREADS:
+    for name in THREADS:
         os.environ[name] = "1"
     # Ctrl-C is for the coordinator, which then closes the connection.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
