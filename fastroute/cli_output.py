@@ -39,22 +39,30 @@ def console() -> "Console":
     return Console(emoji=False, width=None if has_width else _PIPE_WIDTH)
 
 
-def _show_log(context: typer.Context, level: int) -> int:
-    """Write the log of fastroute to standard error until the command ends."""
-    if not level:
-        return level
+def _log_handler() -> logging.Handler:
+    """Return what writes a log: above the bars on a terminal, plain lines elsewhere."""
+    if not sys.stderr.isatty():
+        plain = logging.StreamHandler(sys.stderr)
+        plain.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+        return plain
     from rich.console import Console
     from rich.highlighter import NullHighlighter
     from rich.logging import RichHandler
 
-    width = None if sys.stderr.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    handler = RichHandler(
-        console=Console(stderr=True, emoji=False, width=width),
+    return RichHandler(
+        console=Console(stderr=True, emoji=False),
         show_path=False,
         highlighter=NullHighlighter(),
         log_time_format="%H:%M:%S",
         omit_repeated_times=False,
     )
+
+
+def _show_log(context: typer.Context, level: int) -> int:
+    """Write the log of fastroute to standard error until the command ends."""
+    if not level:
+        return level
+    handler = _log_handler()
     logger = logging.getLogger("fastroute")
     before = logger.level
 

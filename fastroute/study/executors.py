@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+_log: Final = logging.getLogger(__name__)
 #: Of a task, what each of its shards came to.
 Results = list[ShardResult | FailedShard]
 
@@ -254,6 +255,12 @@ def open_pool(executor: Any, workers: int | None, advance: Callable[[int], None]
     ExecutorError
         When no process can be started.
     """
+    pool = _open(executor, workers, advance)
+    _log.info("executor %s: up to %d tasks in flight", pool.name, pool.max_in_flight())
+    return pool
+
+
+def _open(executor: Any, workers: int | None, advance: Callable[[int], None]) -> Pool:
     if isinstance(executor, Executor):
         return UserExecutor(executor, workers)
     if not isinstance(executor, str):
@@ -278,8 +285,8 @@ def _user_dask(executor: Any) -> Dask:
         client = distributed.Client(executor)
         return Dask(client, f"dask {executor.scheduler_address}", client.close)
     raise ValueError(
-        f"executor must be one of {', '.join(EXECUTORS)}, a concurrent.futures.Executor, or a client "
-        f"or cluster of Dask, not {type(executor).__name__} {executor!r}"
+        f"executor must be one of {', '.join(EXECUTORS)}, a concurrent.futures.Executor, or a "
+        f"client or cluster of Dask, not {type(executor).__name__} {executor!r}"
     )
 
 

@@ -4,6 +4,7 @@ The modules that this one imports at its top must not bring NumPy or Polars: a f
 process sets the number of their threads first.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from fastroute.scenarios import Scenario
     from fastroute.simulation.settings import Settings
 
+_log: Final = logging.getLogger(__name__)
 #: Libraries start as many threads as there are cores, unless these say otherwise; and so does every
 #: worker process.
 THREADS: Final = (
@@ -138,6 +140,15 @@ def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> S
             "stop": job.stop,
             "backend": backend,
         },
+    )
+    _log.debug(
+        "shard %s/%d-%d: %.3f s on %s, and %.3f s of compilation",
+        job.key,
+        job.first,
+        job.stop,
+        part.seconds,
+        backend,
+        part.settings["compile_seconds"],
     )
     return ShardResult(
         content,
