@@ -18,6 +18,8 @@ from fastroute.bench.results import Measurement, Results, number_text, power_tex
 #: How often each of two sides runs.
 TURNS: Final = 2
 _INTERRUPTED: Final = 130
+# Where a virtual environment has its Python.
+_PYTHON: Final = Path("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 Run = dict[str, Any]
 
@@ -251,11 +253,16 @@ def other_side(what: Path, options: Sequence[str]) -> Side | None:
     what = what.absolute()
     if what.is_dir():
         if (what / "fastroute" / "__init__.py").exists():
-            own = what / ".venv" / "bin" / "python"
+            own = what / ".venv" / _PYTHON
             return Side(own if own.exists() else Path(sys.executable), what, options)
-        if (what / "bin" / "python").exists():
-            return Side(what / "bin" / "python", None, options)
+        if (what / _PYTHON).exists():
+            return Side(what / _PYTHON, None, options)
         raise ValueError(
             f"--against {what}: is neither a checkout of fastroute nor a virtual environment"
         )
-    return Side(what, None, options) if os.access(what, os.X_OK) else None
+    return Side(what, None, options) if _can_run(what) else None
+
+
+def _can_run(file: Path) -> bool:
+    """Tell whether a file is a program; on Windows all files may be run, as far as modes go."""
+    return os.access(file, os.X_OK) and (os.name != "nt" or file.suffix.lower() == ".exe")

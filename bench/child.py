@@ -64,7 +64,9 @@ def _peak() -> float:
     # On Linux `getrusage` starts from the size of the process that started this one.
     status = Path("/proc/self/status")
     if status.exists():
-        (line,) = (x for x in status.read_text().splitlines() if x.startswith("VmHWM:"))
+        (line,) = (
+            x for x in status.read_text(encoding="utf-8").splitlines() if x.startswith("VmHWM:")
+        )
         return 1024.0 * int(line.split()[1])
     import resource
 

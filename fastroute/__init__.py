@@ -7,6 +7,7 @@ The rooms ``fastroute.scenarios``, ``fastroute.policies`` and ``fastroute.simula
 ``fr.scenario``, ``fr.policy`` and ``fr.simulate`` are functions in them.
 """
 
+import logging as _logging
 from typing import TYPE_CHECKING, Final
 
 from fastroute.lazy import lazy_names
@@ -83,6 +84,9 @@ if TYPE_CHECKING:
     from fastroute.warning import FastrouteWarning
 
 __version__ = "0.1.0"
+
+# Nothing is written unless whoever uses the package asks for it.
+_logging.getLogger(__name__).addHandler(_logging.NullHandler())
 
 __all__ = [
     "KLUCB",

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from fastroute.cli_about import about
 from fastroute.cli_bench import bench
 from fastroute.cli_compare import compare
-from fastroute.cli_output import console, safe_output
+from fastroute.cli_complete import complete_backend
+from fastroute.cli_output import Verbose, console, safe_output
 from fastroute.cli_study import presets, report, run, status
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def _fail(message: str, error: Exception) -> NoReturn:
     raise typer.Exit(2) from None
 
 
-for _command in (run, status, report, compare, presets, bench):
+for _command in (run, status, report, compare, presets, bench, about):
     app.command()(_user_errors()(_command))
 
 
@@ -112,13 +114,18 @@ _Out = Annotated[
     Path | None,
     typer.Option(help="CSV or Parquet. Default: a table on a terminal, CSV in a pipe."),
 ]
+_Backend = Annotated[
+    str,
+    typer.Option(help="auto, numba, jax, ref or highs.", autocompletion=complete_backend),
+]
 
 
 @solve_app.command()
 def routing(
     file: _File,
     out: _Out = None,
-    backend: Annotated[str, typer.Option(help="auto, numba, jax, ref or highs.")] = "auto",
+    backend: _Backend = "auto",
+    verbose: Verbose = 0,
 ) -> None:
     """Solve the routing LP of every instance in FILE.
 
@@ -148,7 +155,8 @@ def deployment(
     fill: Annotated[
         str, typer.Option(help="How to fill empty slots: reduced_cost, ucb or none.")
     ] = "reduced_cost",
-    backend: Annotated[str, typer.Option(help="auto, numba, jax, ref or highs.")] = "auto",
+    backend: _Backend = "auto",
+    verbose: Verbose = 0,
 ) -> None:
     """Solve the deployment problem of every instance in FILE.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from fastroute.cli_complete import complete_suite
 from fastroute.cli_output import console
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def bench(
         typer.Option(
             metavar="NAME",
             help="routing, deployment, simulation or startup; may be repeated. Default: all.",
+            autocompletion=complete_suite,
         ),
     ] = None,
     json: Annotated[

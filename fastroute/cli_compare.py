@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from fastroute.cli_complete import complete_run
 from fastroute.cli_output import console
 
 # Exit code when a threshold is broken.
@@ -14,8 +15,13 @@ _ROWS: Final = 40
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A run directory.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another one, compared with A.")],
+    a: Annotated[
+        Path, typer.Argument(metavar="A", help="A run directory.", autocompletion=complete_run)
+    ],
+    b: Annotated[
+        Path,
+        typer.Argument(metavar="B", help="Another, compared with A.", autocompletion=complete_run),
+    ],
     quantity: Annotated[
         list[str] | None,
         typer.Option(help="A column of trials; may be given several times.", show_default=False),

@@ -3,11 +3,14 @@
 import codecs
 import contextlib
 import io
+import logging
 import os
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
+
+import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +37,57 @@ def console() -> "Console":
     has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
     # Names may hold colons, which are not emoji.
     return Console(emoji=False, width=None if has_width else _PIPE_WIDTH)
+
+
+def _log_handler() -> logging.Handler:
+    """Return what writes a log: above the bars on a terminal, plain lines elsewhere."""
+    if not sys.stderr.isatty():
+        plain = logging.StreamHandler(sys.stderr)
+        plain.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+        return plain
+    from rich.console import Console
+    from rich.highlighter import NullHighlighter
+    from rich.logging import RichHandler
+
+    return RichHandler(
+        console=Console(stderr=True, emoji=False),
+        show_path=False,
+        highlighter=NullHighlighter(),
+        log_time_format="%H:%M:%S",
+        omit_repeated_times=False,
+    )
+
+
+def _show_log(context: typer.Context, level: int) -> int:
+    """Write the log of fastroute to standard error until the command ends."""
+    if not level:
+        return level
+    handler = _log_handler()
+    logger = logging.getLogger("fastroute")
+    before = logger.level
+
+    def stop() -> None:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO if level == 1 else logging.DEBUG)
+    context.call_on_close(stop)
+    return level
+
+
+#: How much of its log a command shows.
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        callback=_show_log,
+        show_default=False,
+        help="Log what is compiled, loaded, sent to workers and retried; -vv says more.",
+    ),
+]
 
 
 @contextlib.contextmanager
@@ -80,6 +134,9 @@ def _safe(stream: TextIO | None) -> TextIO:
         # Closed by the shell, as in `>&-`.
         return open(os.devnull, "w", encoding="utf-8")
     if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    if os.name == "nt" and stream.isatty():
+        # The console of Windows takes text, not the bytes of a descriptor.
         return stream
     try:
         descriptor = stream.fileno()

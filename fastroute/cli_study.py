@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from fastroute.cli_output import console
+from fastroute.cli_complete import complete_executor, complete_run, complete_study
+from fastroute.cli_output import Verbose, console
 
 if TYPE_CHECKING:
     from fastroute.report import Content
@@ -18,16 +19,27 @@ if TYPE_CHECKING:
 _SOME_FAILED: Final = 1
 # Rows of cells that `status` prints.
 _CELLS_PRINTED: Final = 60
+_Directory = Annotated[
+    Path,
+    typer.Argument(metavar="DIRECTORY", help="A run directory.", autocompletion=complete_run),
+]
 
 
 def run(
     study: Annotated[
         str,
-        typer.Argument(metavar="STUDY", help="A preset (see `fastroute presets`) or a TOML file."),
+        typer.Argument(
+            metavar="STUDY",
+            help="A preset (see `fastroute presets`) or a TOML file.",
+            autocompletion=complete_study,
+        ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Run directory: new, or one to continue. Default: runs/NAME."),
+        typer.Option(
+            help="Run directory: new, or one to continue. Default: runs/NAME.",
+            autocompletion=complete_run,
+        ),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="The short form of the study: its table [quick].")
@@ -36,7 +48,10 @@ def run(
     horizon: Annotated[int | None, typer.Option(help="Rounds, instead of the study's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed, instead of the study's.")] = None,
     executor: Annotated[
-        str, typer.Option(help="threads, processes, dask, or dask://HOST:PORT.")
+        str,
+        typer.Option(
+            help="threads, processes, dask, or dask://HOST:PORT.", autocompletion=complete_executor
+        ),
     ] = "threads",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads or processes. Default: all cores.")
@@ -47,6 +62,7 @@ def run(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print nothing but the run directory.")
     ] = False,
+    verbose: Verbose = 0,
 ) -> None:
     """Run a study, or continue one, and print its results.
 
@@ -92,7 +108,7 @@ def run(
 
 
 def status(
-    directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="A run directory.")],
+    directory: _Directory,
 ) -> None:
     """Show how far a study is.
 
@@ -111,7 +127,7 @@ def status(
 
 
 def report(
-    directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="A run directory.")],
+    directory: _Directory,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -122,6 +138,7 @@ def report(
     details: Annotated[
         int | None, typer.Option(min=1, help="Most cells that are shown in detail. Default: 120.")
     ] = None,
+    verbose: Verbose = 0,
 ) -> None:
     """Write the results of a study as one HTML page.
 

@@ -81,6 +81,13 @@ def test_a_folder_that_others_could_have_filled_is_left_alone(trap: str, tmp_pat
     assert stat.S_IMODE(found.stat().st_mode) == 0o700
 
 
+def test_where_users_have_no_numbers_the_temporary_folder_is_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "geteuid")
+    assert private_folder(tmp_path) == private_folder(tmp_path)
+
+
 def test_uncompiled_kernels_pick_the_same_models(tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np, fastroute as fr\n"

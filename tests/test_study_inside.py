@@ -193,7 +193,14 @@ def test_the_directory_itself_may_be_reached_through_a_link(path: Path, tmp_path
     assert load(path).complete
 
 
-@pytest.mark.parametrize("name", ["../victim", "figures/../../victim", "/victim", "a//b", ".", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../victim", "figures/../../victim", "/victim", "a//b", ".", ""),
+        # Where these are separators and drives.
+        *("..\\victim", "figures/..\\..\\victim", "C:victim", "shards:victim"),
+    ],
+)
 def test_names_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "run").mkdir()
     inside = SafeFolder(tmp_path / "run")

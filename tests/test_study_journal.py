@@ -1,8 +1,11 @@
 """The journal of shards: torn lines, broken lines, compaction, and the lock."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -154,6 +157,61 @@ def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
     assert json.loads((tmp_path / LOCK).read_text())["pid"]
     assert lock_holder(tmp_path) is None
     Lock(tmp_path).release()
+
+
+def test_many_who_ask_at_once_do_not_take_each_other_for_the_writer(tmp_path: Path) -> None:
+    (tmp_path / LOCK).write_text(' {"pid": 1}')
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lock_holder, [tmp_path] * 200)) == {None}
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EACCES, errno.EROFS], ids=["not mine", "a read-only file system"]
+)
+def test_who_may_only_read_is_told_who_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    real = os.open
+
+    def read_only(path: Path, flags: int, *mode: int) -> int:
+        if flags & os.O_RDWR:
+            raise OSError(number, os.strerror(number), str(path))
+        return real(path, flags, *mode)
+
+    with Lock(tmp_path), monkeypatch.context() as patch:
+        patch.setattr("fastroute.study.files.os.open", read_only)
+        assert (lock_holder(tmp_path) or {})["pid"] == os.getpid()
+    (tmp_path / LOCK).write_text(' {"pid": 1}')
+    with monkeypatch.context() as patch:
+        patch.setattr("fastroute.study.files.os.open", read_only)
+        assert lock_holder(tmp_path) is None
+
+
+def test_where_only_who_may_write_may_lock_the_file_says_who_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(handle: int, *, blocking: bool) -> bool:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    with Lock(tmp_path):
+        monkeypatch.setattr("filelock.lock_descriptor", refuse)
+        assert (lock_holder(tmp_path) or {})["pid"] == os.getpid()
+
+
+def test_the_lock_is_released_where_no_open_file_can_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = Lock(tmp_path)
+    real = Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if not lock._file.closed:
+            raise PermissionError(errno.EACCES, "in use", str(path))
+        real(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    lock.release()
+    assert not (tmp_path / LOCK).exists()
 
 
 RANGES = st.lists(

@@ -131,6 +131,8 @@ def test_all_problems_are_listed_at_once() -> None:
         ("0.001", "0.001\nload_round = 2", 'did you mean "load_rounds"?'),
         ("0.001", "0.001\nseed = -1", "setting.seed = -1: must be a whole number >= 0"),
         ('"mini"', '"a/b"', 'name = "a/b": must be usable as a directory name'),
+        ('"mini"', '"a."', 'name = "a.": must be usable as a directory name'),
+        ('"mini"', '"Aux.2"', 'name = "Aux.2": must be usable as a directory name'),
         ('"mini"', "3", "name = 3: must be a valid string"),
         ('name = "mini"', "", "name: missing; give a name"),
         ('"A few rounds."', '"x"\ncolour = 1', "colour = 1: unknown key"),

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from fastroute.study import RunDirectoryError, StoredStudy, Study, load, run_study
 from fastroute.study.cells import lay_out
-from fastroute.study.files import write_file
+from fastroute.study.files import sync_directory, write_file
 from fastroute.study.lock import Lock
 from fastroute.study.store import RunDirectory, add_files, differences
 from fastroute.study.tables import FRAMES, PARAMETERS, schemas
@@ -248,6 +249,34 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> Non
         write_file(path, fail)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_somebody_reads_is_replaced_when_he_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.txt"
+    real, refusals = Path.replace, [1, 2]
+
+    def replace(place: Path, target: Path) -> Path:
+        if refusals:
+            refusals.pop()
+            raise PermissionError(errno.EACCES, "in use", str(target))
+        return real(place, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(PermissionError, match="in use"):
+        write_file(path, lambda place: place.write_text("x"))
+    monkeypatch.setattr("fastroute.study.files._READERS_PATIENCE", 60.0)
+    write_file(path, lambda place: place.write_text("x"))
+    assert (path.read_text(), refusals) == ("x", [])
+
+
+def test_names_are_not_flushed_where_no_directory_can_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "O_DIRECTORY")
+    monkeypatch.setattr(os, "open", None)
+    sync_directory(tmp_path)
 
 
 def test_a_full_disk_is_an_error_of_the_system_whoever_writes(tmp_path: Path) -> None:

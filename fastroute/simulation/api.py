@@ -1,12 +1,13 @@
 """``simulate``: one policy in one scenario, for many trials."""
 
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -45,6 +46,7 @@ MOST_PENDING = 1 << 31
 CONTEXTS = 1 << 26
 #: Chunks whose accounts are held at once, before they are put together.
 TOGETHER = 64
+_log: Final = logging.getLogger(__name__)
 # Backends whose kernels this process has compiled or loaded.
 _warm: set[str] = set()
 
@@ -155,6 +157,16 @@ def simulate(
     seconds = time.perf_counter() - started - compile_seconds
     settings |= {"threads": threads, "compile_seconds": compile_seconds}
     run = make_run(scenario, policy, settings, task.plan, accounts, seconds)
+    _log.info(
+        "%s in %s: %d trials of %d rounds on %s in %.3f s, compilation apart%s",
+        policy.name,
+        scenario.name,
+        settings["trials"],
+        settings["horizon"],
+        task.backend,
+        seconds,
+        _kernels(task.backend),
+    )
     if run.warnings:
         warn(f"{policy.name} in {scenario.name}: {' '.join(run.warnings)}")
     return run
@@ -249,6 +261,8 @@ def _prepare(
     points = checkpoint_rounds(settings.checkpoints, horizon)
     plan = make_plan(world, horizon, count, points, settings.load_rounds)
     # Solved once on the host, whatever the device: not worth a compilation.
+    if backend not in _warm:
+        _log.info("kernels for %s: being compiled, or loaded from where they are kept", backend)
     asked = time.perf_counter()
     solver = "ref" if backend == "ref" else "numba"
     best = optimum(world, plan.pools, budget, max_deployed, solver, plan.regimes)
@@ -347,7 +361,16 @@ def _warm_up(task: Task, chunks: list[tuple[int, int]]) -> float:
     for count in sizes:
         run_chunk(task._replace(plan=plan), task.first_trial, count, lambda rounds: None)
     _warm.add(task.backend)
+    _log.info("kernels for %s: ready%s", task.backend, _kernels(task.backend))
     return time.perf_counter() - started
+
+
+def _kernels(backend: str) -> str:
+    """Say how many kernels were compiled and loaded so far; nothing where nobody counts them."""
+    if backend != "numba":
+        return ""
+    made = load_kernel("compile", backend).made
+    return f", {made['compiled']} compiled and {made['loaded']} loaded so far"
 
 
 class _StoppedError(Exception):

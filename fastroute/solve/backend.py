@@ -8,6 +8,8 @@ import os
 from types import ModuleType
 from typing import Final
 
+#: What solves routing and deployment problems.
+BACKENDS: Final = ("auto", "numba", "jax", "ref", "highs")
 KERNELS: Final = {"numba": "numba_", "jax": "jax_", "highs": "numba_", "ref": "ref"}
 
 

@@ -9,11 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from fastroute.checks import choice, integer, number, number_array, refuse_entries
 from fastroute.kernels import codes
 from fastroute.kernels.types import Deployment
-from fastroute.solve.backend import load_kernel, resolve_backend
+from fastroute.solve.backend import BACKENDS, load_kernel, resolve_backend
 from fastroute.solve.status import INFEASIBLE, Status, describe_result, messages, report_infeasible
 from fastroute.solve.validate import LARGEST_REWARD, Batch, prepare
 
-DEPLOYMENT_BACKENDS = ("auto", "numba", "jax", "ref", "highs")
 FILL_RULES = {
     "reduced_cost": codes.FILL_REDUCED_COST,
     "none": codes.FILL_NONE,
@@ -152,7 +151,7 @@ def solve_deployment(
     sees weights from about 1e-9 on; where the best set needs a smaller one, it may pay the
     ``deploy_cost`` of another model than the best.
     """
-    backend = resolve_backend(choice("backend", backend, DEPLOYMENT_BACKENDS))
+    backend = resolve_backend(choice("backend", backend, BACKENDS))
     rule = FILL_RULES[choice("fill", fill, tuple(FILL_RULES))]
     max_deployed = integer("max_deployed", max_deployed)
     node_limit = integer("node_limit", node_limit)

@@ -11,11 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastroute.checks import choice
 from fastroute.kernels.types import Routing
-from fastroute.solve.backend import load_kernel, resolve_backend
+from fastroute.solve.backend import BACKENDS, load_kernel, resolve_backend
 from fastroute.solve.status import INFEASIBLE, Status, describe_result, messages, report_infeasible
 from fastroute.solve.validate import Batch, common_shape, prepare
-
-ROUTING_BACKENDS = ("auto", "numba", "jax", "ref", "highs")
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,7 +129,7 @@ def solve_routing(
     respect to ``reward`` is given, and the others are 0.  Shares, prices and status carry no
     derivatives (they are treated as constants).
     """
-    backend = choice("backend", backend, ROUTING_BACKENDS)
+    backend = choice("backend", backend, BACKENDS)
     infeasible = choice("infeasible", infeasible, INFEASIBLE)
     if backend in ("auto", "jax") and _any_jax(reward, cost, limit, budget):
         if infeasible == "raise":

@@ -9,8 +9,9 @@ from fastroute.lazy import lazy_names
 
 if TYPE_CHECKING:
     from fastroute.study.errors import ExecutorError, RunDirectoryError, StudyError
+    from fastroute.study.packaged import preset_names
     from fastroute.study.run import run_study
-    from fastroute.study.schema import Study, preset_names
+    from fastroute.study.schema import Study
     from fastroute.study.specs import PolicySpec, ScenarioSpec, Setting, Store
     from fastroute.study.stored import StoredStudy, load
 
@@ -43,7 +44,7 @@ if not TYPE_CHECKING:
             "Study": "schema",
             "StudyError": "errors",
             "load": "stored",
-            "preset_names": "schema",
+            "preset_names": "packaged",
             "run_study": "run",
         },
     )

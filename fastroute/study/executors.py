@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+_log: Final = logging.getLogger(__name__)
 #: Of a task, what each of its shards came to.
 Results = list[ShardResult | FailedShard]
 
@@ -38,8 +39,11 @@ _CANNOT_START: Final = (
     "new processes read the script again). Put the script into a file, and start the study in it "
     'under `if __name__ == "__main__":`; or use executor="threads"'
 )
-_NAMES: Final = ("threads", "processes", "dask", "dask://HOST:PORT")
+#: Names of executors.
+EXECUTORS: Final = ("threads", "processes", "dask", "dask://HOST:PORT")
 _DASK_SECONDS: Final = 20
+# Windows waits for no more at once.
+_MOST_PROCESSES: Final = 61 if os.name == "nt" else sys.maxsize
 
 
 class Pool(Protocol):
@@ -115,6 +119,7 @@ class Processes:
     """Processes of this machine, started afresh (not forked)."""
 
     def __init__(self, workers: int) -> None:
+        workers = min(workers, _MOST_PROCESSES)
         self.name = f"processes x {workers}"
         self._workers = workers
         self._start()
@@ -250,6 +255,12 @@ def open_pool(executor: Any, workers: int | None, advance: Callable[[int], None]
     ExecutorError
         When no process can be started.
     """
+    pool = _open(executor, workers, advance)
+    _log.info("executor %s: up to %d tasks in flight", pool.name, pool.max_in_flight())
+    return pool
+
+
+def _open(executor: Any, workers: int | None, advance: Callable[[int], None]) -> Pool:
     if isinstance(executor, Executor):
         return UserExecutor(executor, workers)
     if not isinstance(executor, str):
@@ -261,7 +272,7 @@ def open_pool(executor: Any, workers: int | None, advance: Callable[[int], None]
         return Processes(count)
     if executor == "dask" or executor.startswith("dask://"):
         return _dask(executor, count)
-    raise ValueError(f"executor {executor!r}: {unknown_name(executor, _NAMES, 'executor')}")
+    raise ValueError(f"executor {executor!r}: {unknown_name(executor, EXECUTORS, 'executor')}")
 
 
 def _user_dask(executor: Any) -> Dask:
@@ -274,8 +285,8 @@ def _user_dask(executor: Any) -> Dask:
         client = distributed.Client(executor)
         return Dask(client, f"dask {executor.scheduler_address}", client.close)
     raise ValueError(
-        f"executor must be one of {', '.join(_NAMES)}, a concurrent.futures.Executor, or a client "
-        f"or cluster of Dask, not {type(executor).__name__} {executor!r}"
+        f"executor must be one of {', '.join(EXECUTORS)}, a concurrent.futures.Executor, or a "
+        f"client or cluster of Dask, not {type(executor).__name__} {executor!r}"
     )
 
 

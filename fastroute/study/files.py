@@ -1,9 +1,11 @@
 """Writing complete files, and only inside the run directory."""
 
+import errno
 import hashlib
 import os
 import re
 import stat
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +16,12 @@ from fastroute.study.names import final_name, leaves_folder
 
 # Files that are written side by side.
 _FLUSHED_AT_ONCE: Final = 8
+# A plain file, as its bytes are, and not for child processes. Not every system has all three.
+_PLAIN: Final = (
+    getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
+# Windows does not replace a file that somebody reads: for so many seconds it is tried again.
+_READERS_PATIENCE: Final = 2.0 if os.name == "nt" else 0.0
 _SYSTEM_ERROR: Final = re.compile(r"\(os error (\d+)\)")
 
 
@@ -77,8 +85,26 @@ class SafeFolder:
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file to read it and to add to its end; it is made when it is not there."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | _PLAIN
         return os.fdopen(os.open(self.file(name), flags, 0o666), "ab+")
+
+    def open_there(self, name: str) -> int:
+        """Open a file that is there, to write to it where that is allowed, else to read it.
+
+        Returns
+        -------
+        int
+            The descriptor, for the caller to close.
+        """
+        flags = _PLAIN | getattr(os, "O_NONBLOCK", 0)
+        path = self.directory / name
+        try:
+            return os.open(path, os.O_RDWR | flags)
+        except OSError as error:
+            # A read-only file system has a number of its own.
+            if not isinstance(error, PermissionError) and error.errno != errno.EROFS:
+                raise
+            return os.open(path, os.O_RDONLY | flags)
 
     def write(self, name: str, write: Callable[[Path], Any]) -> dict[str, Any]:
         """Write a file, and the folder that it is in; as :func:`write_file`."""
@@ -182,7 +208,7 @@ def _replace(path: Path, write: Callable[[Path], Any]) -> dict[str, Any]:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
         size = temporary.stat().st_size
-        temporary.replace(path)
+        _rename(temporary, path)
     except Exception as error:
         # Polars has exceptions of its own for what the system says.
         if (found := _SYSTEM_ERROR.search(str(error))) is None or isinstance(error, OSError):
@@ -192,6 +218,20 @@ def _replace(path: Path, write: Callable[[Path], Any]) -> dict[str, Any]:
     finally:
         temporary.unlink(missing_ok=True)
     return {"sha256": digest, "bytes": size}
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    """Put a file in the place of another."""
+    deadline = time.monotonic() + _READERS_PATIENCE
+    while True:
+        try:
+            temporary.replace(path)
+        except PermissionError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def make_directory(path: Path) -> None:
@@ -213,6 +253,9 @@ def checksum(path: Path) -> str:
 
 def sync_directory(path: Path) -> None:
     """Flush names of files that were made, renamed or removed, which live in the directory."""
+    if not hasattr(os, "O_DIRECTORY"):
+        # Windows opens no directories; it keeps a journal of names itself.
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

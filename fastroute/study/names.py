@@ -19,7 +19,10 @@ _TEMPORARY: Final = re.compile(r"\.(.+)\.\d+(\.[a-z]+)")
 
 def leaves_folder(name: str) -> bool:
     """Tell whether a name inside a directory leads out of it, or is not a plain name at all."""
-    return "\0" in name or any(part in ("", ".", "..") for part in name.split("/"))
+    # Windows reads backslashes as separators, and what is before a colon as a drive or a file.
+    if not {"\0", "\\", ":"}.isdisjoint(name):
+        return True
+    return any(part in ("", ".", "..") for part in name.split("/"))
 
 
 def is_key(name: str) -> bool:

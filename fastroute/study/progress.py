@@ -1,5 +1,6 @@
 """Progress of a study on standard error: bars on a terminal, plain lines elsewhere."""
 
+import logging
 import math
 import threading
 import time
@@ -267,10 +268,19 @@ def make_reporter(show: bool) -> Reporter:
     """Return what reports a study: bars on a terminal, lines elsewhere, or nothing."""
     if not show:
         return Silent()
+    console = _find_console()
+    return (Bars if console.is_terminal else Lines)(console)
+
+
+def _find_console() -> "Console":
+    """Return the console on standard error: that of the log, whose lines then go above the bars."""
     from rich.console import Console
 
-    console = Console(stderr=True, emoji=False)
-    return (Bars if console.is_terminal else Lines)(console)
+    for handler in logging.getLogger("fastroute").handlers:
+        found = getattr(handler, "console", None)
+        if isinstance(found, Console) and found.stderr:
+            return found
+    return Console(stderr=True, emoji=False)
 
 
 def rate_text(rate: float | None) -> str:

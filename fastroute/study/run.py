@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from distributed.deploy import Cluster
 
+_log: Final = logging.getLogger(__name__)
 # Share of a sum of squares that rounding may leave of a difference of two.
 _ROUNDING: Final = 1e-12
 # Rounds of computing damaged shards again before the disk is not trusted any more.
@@ -96,7 +98,9 @@ def run_study(
     study = study.resolved()
     with contextlib.ExitStack() as stack:
         report = stack.enter_context(make_reporter(progress))
+        started = time.perf_counter()
         cells = lay_out(study, report.plan)
+        _log.info("%s: %d cells laid out in %.2f s", study.name, len(cells), _since(started))
         study = study.to_stored()
         path = choose_directory(study, out)
         directory = stack.enter_context(RunDirectory(path, study, cells))
@@ -177,6 +181,8 @@ class _Session:
             for _ in range(_REPAIRS):
                 plans = self._plans()
                 if missing := sum(len(plan.missing) for plan in plans.values()):
+                    kept = sum(len(plan.usable) for plan in plans.values())
+                    _log.info("%d shards to compute, %d are there", missing, kept)
                     if pool is None:
                         pool = open_pool(executor, workers, self.report.advance)
                         self.directory.session["executor"] = pool.name
@@ -185,7 +191,9 @@ class _Session:
                     run_jobs(pool, self._jobs(plans), missing, self._done, self._failed)
                 if self.failures:
                     break
+                started = time.perf_counter()
                 damaged = write_frames(self.directory)
+                _log.info("frames written in %.2f s", _since(started))
                 if not damaged:
                     break
                 self.forget_damaged(damaged)
@@ -304,6 +312,10 @@ class _Session:
         self.failures.append(name)
         cell = self._cells[job.key]
         self.report.note(f"{cell}: trials {job.first} to {job.stop - 1} failed; see {name}")
+
+
+def _since(started: float) -> float:
+    return time.perf_counter() - started
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,5 +1,6 @@
 """Scheduling of shards: put them into tasks, submit these, collect results, retry what failed."""
 
+import logging
 import queue
 import traceback
 from collections import Counter, deque
@@ -11,6 +12,7 @@ from fastroute.study.errors import ExecutorError
 from fastroute.study.executors import Pool, Results
 from fastroute.study.work import FailedShard, Job, ShardResult
 
+_log: Final = logging.getLogger(__name__)
 #: Attempts at a shard before it is set aside.
 ATTEMPTS: Final = 3
 # A task has as many shards as are worth about half a second: more is lost when a worker dies, less
@@ -75,6 +77,7 @@ def run_jobs(
             broken = error
             otherwise.extendleft(reversed(task))
             return
+        _log.debug("task of %d shards sent, %d in flight", len(task), len(in_flight) + 1)
         in_flight[future] = task
         future.add_done_callback(finished.put)
 
@@ -110,6 +113,16 @@ def run_jobs(
 
     def failed_again(job: Job, trace: str, *, worker_died: bool) -> None:
         failures[_name(job)] += 1
+        _log.info(
+            "shard %s/%d-%d: attempt %d of %d failed: %s",
+            job.key,
+            job.first,
+            job.stop,
+            failures[_name(job)],
+            ATTEMPTS,
+            trace.rstrip().rpartition("\n")[2],
+        )
+        _log.debug("%s", trace)
         if failures[_name(job)] >= ATTEMPTS:
             failed(job, trace)
         elif worker_died and failures[_name(job)] == ATTEMPTS - 1:
@@ -128,6 +141,7 @@ def run_jobs(
             restarts += 1
             if restarts >= _MOST_RESTARTS or not pool.restart():
                 raise ExecutorError(_lost_workers_text(pool, broken)) from broken
+            _log.warning("%s: the workers were gone (%s), and were replaced", pool.name, broken)
             broken = None
             continue
         try:

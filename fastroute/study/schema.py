@@ -33,7 +33,6 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Final, Self
 
@@ -61,6 +60,7 @@ from fastroute.study.build import (
     with_full_paths,
 )
 from fastroute.study.errors import StudyError
+from fastroute.study.packaged import preset_names, preset_text
 from fastroute.study.problems import explain, label_problems, option_problems, quick_problems
 from fastroute.study.specs import PolicySpec, ScenarioSpec, Setting, Store
 from fastroute.study.toml import read_text, read_toml, write_toml
@@ -89,8 +89,10 @@ QUESTIONS: Final = (
 )
 #: Keys of a study on which none of its results depend.
 DESCRIPTIVE_KEYS: Final = ("description", "answer", "max_cells", "quick")
-# A name becomes a directory, so it must be one plain path component.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# A name becomes a directory, so it must be one plain path component, also on Windows.
+_NAME = re.compile(
+    r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)(\.|$))[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9_-])?"
+)
 
 
 class Study(BaseModel):
@@ -126,7 +128,8 @@ class Study(BaseModel):
         if not _NAME.fullmatch(name):
             raise ValueError(
                 "must be usable as a directory name: letters, digits, dots, dashes and "
-                "underscores, starting with a letter or digit"
+                "underscores, starting with a letter or digit, not ending with a dot, and not a "
+                "name that Windows keeps for itself, such as con or aux"
             )
         return name
 
@@ -178,7 +181,7 @@ class Study(BaseModel):
         names = preset_names()
         if name not in names:
             raise StudyError("preset", [f'"{name}": {unknown_name(name, names, "preset")}'])
-        text = (_presets() / f"{name}.toml").read_text(encoding="utf-8")
+        text = preset_text(name)
         # Its options are right, as the tests of fastroute show; to build all scenarios once more
         # is for what runs the study.
         return cls.model_validate(read_toml(text, f"preset {name}"))
@@ -388,16 +391,6 @@ class Study(BaseModel):
         # As in the file: one scenario is a table, several are a list of tables.
         data["scenario"] = scenarios if len(scenarios) > 1 else scenarios[0]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
-
-
-def preset_names() -> tuple[str, ...]:
-    """Names of the studies packaged with fastroute, sorted."""
-    files = (Path(entry.name) for entry in _presets().iterdir())
-    return tuple(sorted(file.stem for file in files if file.suffix == ".toml"))
-
-
-def _presets() -> Any:
-    return resources.files("fastroute.study") / "presets"
 
 
 def _table(scenario: Any) -> Any:

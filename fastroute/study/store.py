@@ -25,6 +25,7 @@ files with names as above are ever removed.
 
 import functools
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -84,6 +85,7 @@ _FOLDERS: Final = {
     SCENARIO_FOLDER: is_scenario_file,
     PARTS: is_part,
 }
+_log: Final = logging.getLogger(__name__)
 # Another version of one of these may give other digits.
 _DECISIVE_PACKAGES: Final = ("fastroute", "numpy", "numba", "llvmlite", "scipy", "highspy", "jax")
 
@@ -125,6 +127,7 @@ class RunDirectory:
         self.notes: list[str] = []
         _make_directory(path)
         self._lock = Lock(path)
+        _log.info("run directory %s: locked", path)
         self._journal: Journal | None = None
         try:
             _remove_leftovers(self.inside)
@@ -277,6 +280,8 @@ class RunDirectory:
             for record in written:
                 self.inside.remove(_failure(record.key, record.first, record.stop))
         self._journal.append(written)
+        size = sum(record.bytes for record in written)
+        _log.debug("%d shards written, %s bytes", len(written), f"{size:,}")
         for record in written:
             self.records.add(record)
 
@@ -444,6 +449,7 @@ def add_files(
             "README.md", text_writer(readme(manifest, results))
         )
         inside.write(MANIFEST, text_writer(_json(manifest)))
+    _log.info("%s: %s written", directory, ", ".join(writers) or "nothing new")
 
 
 def damaged_files(directory: Path, manifest: Mapping[str, Any], names: Iterable[str]) -> list[str]:
@@ -458,7 +464,8 @@ def damaged_files(directory: Path, manifest: Mapping[str, Any], names: Iterable[
 
 def text_writer(content: str) -> Callable[[Path], Any]:
     """Return what writes a text to a path."""
-    return lambda path: path.write_text(content, encoding="utf-8")
+    # The same bytes, and so the same checksums, on every system.
+    return lambda path: path.write_text(content, encoding="utf-8", newline="\n")
 
 
 def _make_directory(path: Path) -> None:

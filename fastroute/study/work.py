@@ -4,6 +4,7 @@ The modules that this one imports at its top must not bring NumPy or Polars: a f
 process sets the number of their threads first.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from fastroute.scenarios import Scenario
     from fastroute.simulation.settings import Settings
 
-# Libraries start as many threads as there are cores, and so does every worker process.
-_THREADS: Final = (
+_log: Final = logging.getLogger(__name__)
+#: Libraries start as many threads as there are cores, unless these say otherwise; and so does every
+#: worker process.
+THREADS: Final = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -138,6 +141,15 @@ def run_shard(job: Job, progress: Callable[[int, int], None] | None = None) -> S
             "backend": backend,
         },
     )
+    _log.debug(
+        "shard %s/%d-%d: %.3f s on %s, and %.3f s of compilation",
+        job.key,
+        job.first,
+        job.stop,
+        part.seconds,
+        backend,
+        part.settings["compile_seconds"],
+    )
     return ShardResult(
         content,
         {
@@ -171,7 +183,7 @@ def start_worker(alive: "Connection") -> None:
         Nothing is ever sent on it. When its other end closes, because the coordinator stopped or
         was killed, the worker ends at once.
     """
-    for name in _THREADS:
+    for name in THREADS:
         os.environ[name] = "1"
     # Ctrl-C is for the coordinator, which then closes the connection.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

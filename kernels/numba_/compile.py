@@ -9,6 +9,7 @@ import hashlib
 import os
 import stat
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,8 @@ _REMEDY: Final = f"Set {_VARIABLE} to a folder of your own to keep them for good
 
 _OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
 _NO_WRAPPERS: Final[dict[str, Any]] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+#: How many kernels of one signature this process has ``compiled``, and ``loaded`` from its cache.
+made: Final[Counter[str]] = Counter()
 # Its annotations leave out options that it has.
 _njit: Final[Any] = njit
 
@@ -66,6 +69,7 @@ def compile_for(
     kernel = _stamped(_njit(**_OPTIONS, **wrappers, cache=keep and keeps())(function))
     kernel.compile(signature)
     kernel.disable_compile()
+    made["loaded" if kernel.stats.cache_hits else "compiled"] += 1
     return kernel
 
 
@@ -127,6 +131,14 @@ def keeps() -> bool:
     return False
 
 
+def cache_folder() -> str | None:
+    """Return the folder where compiled kernels of this module are kept; None where none is.
+
+    Those of the other modules are in folders beside it, or in the same one.
+    """
+    return FunctionCache(cache_folder).cache_path if keeps() else None
+
+
 def private_folder(parent: Path) -> Path:
     """Return a folder in ``parent`` that nobody but this user can write to; made if need be.
 
@@ -138,7 +150,12 @@ def private_folder(parent: Path) -> Path:
     OSError
         When ``parent`` cannot be written to.
     """
-    user = os.geteuid() if hasattr(os, "geteuid") else "user"
+    if not hasattr(os, "geteuid"):
+        # Windows: the temporary folder is the user's own, and modes say nothing.
+        folder = parent / "fastroute-kernels"
+        folder.mkdir(exist_ok=True)
+        return folder
+    user = os.geteuid()
     folder = parent / f"fastroute-kernels-{user}"
     try:
         folder.mkdir(mode=0o700, exist_ok=False)
