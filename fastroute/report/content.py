@@ -81,6 +81,9 @@ def world_figures(view: StudyView, world: WorldView) -> dict[str, WorldFigure]:
     """Draw regret, priced regret, its parts and the spend of a world."""
     policies = view.policies
     unit = str(world.cells.get_column("cost_unit")[0]).removesuffix(" per query")
+    # Run directories of earlier versions do not say when the world changes.
+    known = "changes" in world.cells.columns
+    changes = world.cells.get_column("changes")[0].to_list() if known else []
     regrets = {
         quantity: WorldFigure(
             regret_figure(
@@ -88,6 +91,7 @@ def world_figures(view: StudyView, world: WorldView) -> dict[str, WorldFigure]:
                 quantity=quantity,
                 title=f"{world.title}: {quantity.replace('_', ' ')}",
                 models=world.models,
+                changes=changes,
                 policies=policies,
             ),
             f"{quantity.replace('_', ' ').capitalize()} added up over rounds in {world.title}, one "

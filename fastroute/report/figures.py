@@ -41,6 +41,7 @@ _LOG_SPACED: Final = 4.0
 _SEEN: Final = 0.005
 # Of longer curves this many points are drawn, evenly chosen, the last one always.
 _MOST_POINTS: Final = 128
+_EVENT_MARKS: Final = {"arrival": "v", "retirement": "x", "change": "|"}
 # Policies that a ranking shows, and the ratio from which on its axis is logarithmic.
 _MOST_RANKED: Final = 24
 _LOG_RANKED: Final = 25.0
@@ -65,6 +66,7 @@ def regret_figure(
     title: str = "",
     level: float = 0.95,
     models: "pl.DataFrame | pl.LazyFrame | None" = None,
+    changes: Sequence[int] = (),
     policies: Sequence[str] = (),
 ) -> "Figure":
     """Draw the cumulative pseudo-regret of each policy over rounds.
@@ -83,6 +85,8 @@ def regret_figure(
     models : polars.DataFrame or polars.LazyFrame, optional
         Models of the same world: ``model, arrival, retirement``. Later arrivals and retirements are
         marked at the top.
+    changes : sequence of int
+        Rounds in which the world changes; they are marked too.
     policies : sequence of str
         The policies of the study, in its order, which gives each its colour; default: as in
         `curves`.
@@ -104,6 +108,7 @@ def regret_figure(
         title=title,
         level=level,
         models=models,
+        changes=changes,
         policies=policies,
     )
     legend_below(figure, *axes.get_legend_handles_labels(), note=note)
@@ -118,6 +123,7 @@ def draw_regret(
     title: str = "",
     level: float = 0.95,
     models: "pl.DataFrame | pl.LazyFrame | None" = None,
+    changes: Sequence[int] = (),
     policies: Sequence[str] = (),
 ) -> str:
     """Draw what :func:`regret_figure` shows on given axes; returns the note for its legend."""
@@ -144,9 +150,8 @@ def draw_regret(
         linear_axes(axes)
         if _log_spaced([curve.rounds for curve in lines.values()]):
             _log_rounds(axes, [(curve.rounds, curve.mean) for curve in lines.values()])
-    if models is not None:
-        last = max(float(curve.rounds[-1]) for curve in lines.values())
-        _mark_events(axes, _collect(models), last)
+    last = max(float(curve.rounds[-1]) for curve in lines.values())
+    _mark_events(axes, _event_rounds(models, changes), last)
     axes.set_xlabel("rounds")
     words = quantity.replace("_", " ")
     axes.set_ylabel(f"cumulative {words} (units of reward)")
@@ -188,25 +193,37 @@ def _log_rounds(
     axes.set_xlim(left=0.8 * first)
 
 
-def _mark_events(axes: "Axes", models: "pl.DataFrame", last: float) -> None:
-    """Mark at the top of the axes when models arrive and retire."""
+def _event_rounds(
+    models: "pl.DataFrame | pl.LazyFrame | None", changes: Sequence[int]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the rounds of arrivals, retirements and changes."""
     import polars as pl
 
+    found = {"change": np.array(changes, dtype=np.float64)}
+    if models is not None:
+        frame = _collect(models)
+        for name in ("arrival", "retirement"):
+            column = frame.get_column(name).drop_nulls().unique()
+            found[name] = column.cast(pl.Float64).to_numpy()
+    return found
+
+
+def _mark_events(axes: "Axes", events: dict[str, NDArray[np.float64]], last: float) -> None:
+    """Mark at the top of the axes when models arrive and retire, and when the world changes."""
     left, _ = axes.get_xlim()
-    for column, marker, label in (("arrival", "v", "arrival"), ("retirement", "x", "retirement")):
-        rounds = models.get_column(column).drop_nulls().unique().cast(pl.Float64).to_numpy()
-        rounds = rounds[(rounds > max(left, 0.0)) & (rounds < last)]
-        if rounds.size:
+    for name, rounds in events.items():
+        shown = rounds[(rounds > max(left, 0.0)) & (rounds < last)]
+        if shown.size:
             axes.plot(
-                rounds,
-                np.full(rounds.size, 1.015),
+                shown,
+                np.full(shown.size, 1.015),
                 transform=axes.get_xaxis_transform(),
                 clip_on=False,
                 linestyle="none",
-                marker=marker,
+                marker=_EVENT_MARKS[name],
                 markersize=4.0,
                 color=INK,
-                label=label,
+                label=name,
             )
 
 

@@ -84,6 +84,8 @@ class Cell:
         Of the scenario.
     models : tuple of str
         Of the scenario.
+    changes : tuple of int
+        Rounds in which means or limits change.
     digest : str
         Of the numbers behind the scenario.
     content : bytes
@@ -108,6 +110,7 @@ class Cell:
     cost_unit: str
     note: str
     models: tuple[str, ...]
+    changes: tuple[int, ...]
     digest: str
     content: bytes = b""
 
@@ -283,6 +286,7 @@ class _WorldSettings(NamedTuple):
     taken: tuple[str, ...]
     settings: Settings
     names: dict[str, float]  #: for the formulas of policies
+    changes: tuple[int, ...]
     digest: str
     content: bytes
 
@@ -352,6 +356,7 @@ class _CellBuilder:
             cost_unit=world.scenario.cost_unit,
             note=world.scenario.note,
             models=world.scenario.models,
+            changes=world.changes,
             digest=world.digest,
             content=world.content,
         )
@@ -382,7 +387,7 @@ class _CellBuilder:
         scenario = self._scenarios[name]
         settings, names = self._settings(point, name, scenario)
         self._check_feasible(name, scenario, settings)
-        digest = self._world(name, scenario, settings.horizon)[1]
+        world, digest = self._world(name, scenario, settings.horizon)
         place = json.dumps([given, _without_trials(settings)])
         return _WorldSettings(
             number=self._world_numbers.setdefault(place, len(self._world_numbers)),
@@ -391,6 +396,7 @@ class _CellBuilder:
             taken=tuple(taken),
             settings=settings,
             names=names,
+            changes=_change_rounds(world),
             digest=digest,
             content=self._contents[name],
         )
@@ -487,6 +493,18 @@ class _CellBuilder:
             # A table, such as a law with its parameters, is a word in a column of words.
             columns[column] = value_label(value) if isinstance(value, Mapping) else value
         return columns
+
+
+def _change_rounds(world: "World") -> tuple[int, ...]:
+    """Return the rounds in which a mean or a limit of some model changes."""
+    return tuple(
+        regime.start
+        for before, regime in zip(world.regimes, world.later, strict=False)
+        if any(
+            not np.array_equal(getattr(before, name), getattr(regime.world, name))
+            for name in ("reward_mean", "cost_mean", "limit")
+        )
+    )
 
 
 def _column(name: str, axis: Sequence[Any]) -> tuple[str, str, str] | None:

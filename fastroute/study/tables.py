@@ -67,7 +67,12 @@ def cells_frame(cells: Sequence[Cell]) -> "pl.DataFrame":
     rows = [_row(cell) for cell in cells]
     frame = pl.DataFrame(
         {name: [row[name] for row in rows] for name in rows[0]},
-        schema_overrides={"budget": pl.Float64, "gamma": pl.Float64, "deploy_cost": pl.Float64},
+        schema_overrides={
+            "budget": pl.Float64,
+            "gamma": pl.Float64,
+            "deploy_cost": pl.Float64,
+            "changes": pl.List(pl.Int64),
+        },
     )
     axes = [_axis_column(name, [cell.axes[name] for cell in cells]) for name in axis_names(cells)]
     return frame.select(*PARAMETERS, *axes, pl.exclude(*PARAMETERS))
@@ -108,6 +113,7 @@ def _row(cell: Cell) -> dict[str, Any]:
         "policy_name": cell.policy_name,
         "policy_options": json.dumps(cell.policy_options, sort_keys=True, default=str),
         "cost_unit": cell.cost_unit,
+        "changes": list(cell.changes),
     }
 
 
