@@ -200,9 +200,9 @@ def answer(stored: StoredStudy) -> Answer:
                 "Best K as a power of T",
                 pl.DataFrame(powers),
                 "x of K = T^x, fitted to the best K of the horizons, with the shortest time of "
-                "loading. The interval spans every K that cannot be told from the best one, at all "
-                "horizons at once at 95 %, and from there halfway to the next K that was played; it "
-                "is open where that reaches the fewest or the most stages that were played.",
+                "loading. The interval spans every K that is not told from the best one, at all "
+                "horizons at once at 95 %, and from there halfway to the next K that was played. "
+                "It is open where that reaches the fewest or the most stages that were played.",
             )
         )
     horizon, load = _shown_in_figures(settings)
