@@ -19,7 +19,7 @@ from fastroute.analyse import (
 )
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, varied
-from fastroute.report.answers.lines import join_words, pairable_samples
+from fastroute.report.answers.lines import format_interval, join_words, pairable_samples
 from fastroute.report.answers.plots import error_bars, legend_below, log_ticks, panels
 from fastroute.report.answers.words import format_estimate
 from fastroute.report.figures import with_report_style
@@ -48,6 +48,12 @@ _LOSS: Final = (
 )
 #: What can be said of the number of stages of theory, in the order in which it is told.
 _CLASSES: Final = ("within 5 %", "more than 5 %", "not told", "no share")
+
+
+def theory_stages(horizon: int) -> int:
+    """Return how many stages are played with K = T^(1/3), whose length is rounded up."""
+    length = -(-horizon // stage_count("T^(1/3)", horizon))
+    return -(-horizon // length)
 
 
 class Setting:
@@ -106,7 +112,7 @@ class Setting:
     @property
     def theory(self) -> int | None:
         """Place of K = T^(1/3); None where it is not played."""
-        rule = stage_count("T^(1/3)", self.horizon)
+        rule = theory_stages(self.horizon)
         return self.stages.index(rule) if rule in self.stages else None
 
     @cached_property
@@ -271,11 +277,18 @@ def _range(stages: Sequence[int], every: Sequence[int]) -> str:
 
 
 def _counts(settings: Iterable[Setting]) -> str:
-    """Say how often the theory's number of stages is close to the best one."""
-    found = Counter(one.verdict for one in settings)
-    words = [f"{name} in {found[name]}" for name in _CLASSES[:3]]
-    if found["no share"]:
-        words.append(f"{_CLASSES[3]} in {found['no share']}")
+    """Say how often the theory's number of stages is close to the best one, and its side if not."""
+    every = list(settings)
+    found = Counter(one.verdict for one in every)
+    words = [f"{name} in {found[name]}" for name in _CLASSES if found[name] or name != "no share"]
+    sides = Counter(
+        "too few" if one.theory < one.found.best else "too many"
+        for one in every
+        if one.theory is not None and one.verdict == "more than 5 %"
+    )
+    if sides:
+        told = join_words([f"{side} stages in {count}" for side, count in sorted(sides.items())])
+        words[1] += f" ({told})"
     return join_words(words)
 
 
@@ -302,12 +315,40 @@ def _theory_verdict(settings: list[Setting]) -> list[str]:
             for cost in costs
         )
         words.append(f"{policy}, by the cost of a deployment: {told}.")
+    words += _close_verdict(judged)
     if any(one.cost > 0.0 or one.load > 0 for one in judged):
         words.append(
             "The loss has what no K avoids in it: the deployments of the first stage, and the "
-            "rounds until they serve. The dearer these are, the smaller is a share of it."
+            "rounds until they serve. The dearer these are, the smaller is the share that a "
+            "difference has of it."
         )
     return words
+
+
+def _close_verdict(judged: list[Setting]) -> list[str]:
+    """Name the workloads, policies and costs where the theory's number of stages is close."""
+    lines = _by_cost(judged)
+    always, mostly = [], []
+    for (where, cost), line in lines.items():
+        close = sum(one.verdict == "within 5 %" for one in line)
+        name = f"{where} at a cost of {format_value(cost)}"
+        if close == len(line):
+            always.append(name)
+        elif 2 * close > len(line):
+            mostly.append(f"{name} ({close} of {len(line)})")
+    return [
+        "K = T^(1/3) is within 5 % of the best, beyond doubt, at every horizon and time of "
+        f"loading: {join_words(always) or 'nowhere'}; at more than half of them: "
+        f"{join_words(mostly) or 'nowhere else'}."
+    ]
+
+
+def _by_cost(settings: Iterable[Setting]) -> dict[tuple[str, float], list[Setting]]:
+    """Sort settings by world and policy, and by the cost of a deployment."""
+    lines: dict[tuple[str, float], list[Setting]] = {}
+    for one in settings:
+        lines.setdefault((one.where, one.cost), []).append(one)
+    return lines
 
 
 def _line_verdict(line: list[Setting]) -> str:
@@ -325,7 +366,7 @@ def _line_verdict(line: list[Setting]) -> str:
         if len(others) == len(one.stages) - 1:
             text += " (no other K can be told from it)"
         elif others:
-            text += f" (not told: {_range(one.untold, one.stages)})"
+            text += f" ({_range(one.untold, one.stages)} cannot be told apart)"
         if one.theory is not None:
             text += f", and T^(1/3) = {format_value(one.stages[one.theory])} has "
             text += _theory_words(one)
@@ -370,12 +411,13 @@ def _load_verdict(settings: list[Setting]) -> list[str]:
         return []
     fewer = sum(long.untold[-1] < short.untold[0] for short, long in ends)
     more = sum(long.untold[0] > short.untold[-1] for short, long in ends)
+    same = sum(long.best == short.best for short, long in ends)
     loads = [format_value(f(one.load for pair in ends for one in pair)) for f in (min, max)]
     return [
         f"From {loads[0]} to {loads[1]} rounds of loading, of {len(ends)} combinations of "
         f"workload, policy, horizon and cost of a deployment, the best K is clearly smaller in "
         f"{fewer}, clearly larger in {more}, and no difference can be told in "
-        f"{len(ends) - fewer - more}."
+        f"{len(ends) - fewer - more} (the lowest mean is at the same K in {same})."
     ]
 
 
@@ -413,10 +455,7 @@ def _between(stages: tuple[int, ...], places: tuple[int, ...]) -> tuple[float, f
 def _powers(settings: list[Setting]) -> list[_Power]:
     """Fit powers with the shortest time of loading, where there are three horizons or more."""
     load = min(one.load for one in settings)
-    lines: dict[tuple[str, float], list[Setting]] = {}
-    for one in settings:
-        if one.load == load:
-            lines.setdefault((one.where, one.cost), []).append(one)
+    lines = _by_cost(one for one in settings if one.load == load)
     return [_Power(line) for line in lines.values() if len(line) > 2]
 
 
@@ -444,10 +483,9 @@ def _power_rows(settings: list[Setting]) -> list[dict[str, Any]]:
             "line": one.first.where,
             "cost of a deployment": format_value(one.first.cost),
             "best K by T": ", ".join(format_value(best) for best in one.bests),
-            "x": format_number(one.estimate, 3),
-            "interval": "open"
+            "x": f"{format_number(one.estimate, 3)} (open)"
             if one.open
-            else f"{format_number(one.low, 3)} to {format_number(one.high, 3)}",
+            else format_interval((one.estimate, one.low, one.high)),
         }
         for one in _powers(settings)
     ]
@@ -480,12 +518,8 @@ def _row(setting: Setting) -> dict[str, Any]:
 
 
 def _count_rows(settings: list[Setting]) -> list[dict[str, Any]]:
-    lines: dict[tuple[str, float], list[Setting]] = {}
-    for one in settings:
-        if one.theory is not None:
-            lines.setdefault((one.where, one.cost), []).append(one)
     rows = []
-    for (where, cost), line in lines.items():
+    for (where, cost), line in _by_cost(one for one in settings if one.theory is not None).items():
         found = Counter(one.verdict for one in line)
         shares = [one.share.estimate for one in line if one.share is not None]
         rows.append(
@@ -511,7 +545,7 @@ def _loss_figure(settings: list[Setting]) -> "Figure":
         for one in line:
             label = f"a deployment costs {format_value(one.cost)}"
             _draw_loss(panel, one, label, costs.index(one.cost))
-        panel.axvline(stage_count("T^(1/3)", horizon), color="black", linestyle=":", linewidth=1.0)
+        panel.axvline(theory_stages(horizon), color="black", linestyle=":", linewidth=1.0)
         log_ticks(panel, sorted({stages for one in line for stages in one.stages}))
         if all(mean_interval(loss).low > 0.0 for one in line for loss in one.loss):
             panel.set_yscale("log")
@@ -561,8 +595,7 @@ def _best_figure(settings: list[Setting]) -> "Figure":
             style = line_style(number)
             places = [costs.index(one.cost) + offset for one in mine]
             error_bars(panel, places, frame, f"T = {format_value(horizon)}", style)
-            rule = stage_count("T^(1/3)", horizon)
-            panel.axhline(rule, color=style.colour, linestyle=":", linewidth=1.0)
+            panel.axhline(theory_stages(horizon), color=style.colour, linestyle=":", linewidth=1.0)
         panel.set_yscale("log")
         played = sorted({stages for one in line for stages in one.stages})
         panel.yaxis.set_major_locator(FixedLocator(played))
