@@ -597,7 +597,8 @@ def _best_figure(settings: list[Setting]) -> "Figure":
             error_bars(panel, places, frame, f"T = {format_value(horizon)}", style)
             panel.axhline(theory_stages(horizon), color=style.colour, linestyle=":", linewidth=1.0)
         panel.set_yscale("log")
-        played = sorted({stages for one in line for stages in one.stages})
+        # The numbers that are played differ a little, as lengths of stages are rounded up.
+        played = max(line, key=lambda one: one.horizon).stages
         panel.yaxis.set_major_locator(FixedLocator(played))
         panel.yaxis.set_minor_locator(NullLocator())
         panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
