@@ -84,6 +84,7 @@ QUESTIONS: Final = (
     "drift",
     "prices",
     "delay",
+    "deploy-cost",
     "successor",
     "features",
 )

@@ -1,0 +1,610 @@
+"""`deploy-cost`: how many stages, where a deployment costs money and takes time."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute.analyse import (
+    BestOf,
+    Interval,
+    best_of,
+    mean_interval,
+    paired_difference,
+    paired_ratio,
+)
+from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
+from fastroute.report.answers.frames import finals, groups, varied
+from fastroute.report.answers.lines import format_interval, join_words, pairable_samples
+from fastroute.report.answers.plots import error_bars, legend_below, log_ticks, panels
+from fastroute.report.answers.words import format_estimate
+from fastroute.report.figures import with_report_style
+from fastroute.report.style import format_margin, format_number, format_value, line_style
+from fastroute.scenarios.placement import stage_count
+from fastroute.study import StoredStudy
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+F8 = NDArray[np.float64]
+
+_QUESTION: Final = (
+    "A deployment costs me money, and a model takes time to load: how many stages are best, and is "
+    "K = T^(1/3) a good choice?"
+)
+_NOTHING: Final = "The study has one number of stages only: nothing can be compared."
+#: How much more loss than with the best number of stages still counts as close to it.
+_CLOSE: Final = 0.05
+_POWER: Final = 1.0 / 3.0
+_LOSS: Final = (
+    "Loss is priced regret plus what the deployments cost, each of them as soon as a model is "
+    "newly deployed"
+)
+#: What can be said of the number of stages of theory, in the order in which it is told.
+_CLASSES: Final = ("within 5 %", "more than 5 %", "not told", "no share")
+
+
+def theory_stages(horizon: int) -> int:
+    """Return how many stages are played with K = T^(1/3), whose length is rounded up."""
+    length = -(-horizon // stage_count("T^(1/3)", horizon))
+    return -(-horizon // length)
+
+
+class Setting:
+    """One policy in one world with one cost of a deployment and one time of loading.
+
+    Attributes
+    ----------
+    place, policy : str
+        What tells its world apart from others, beside what follows; label of the policy.
+    horizon : int
+    cost : float
+        Of a deployment, in units of reward.
+    load : int
+        Rounds that a newly deployed model loads.
+    stages : tuple of int
+        Numbers of stages K, rising.
+    loss : list of ndarray, [trials]
+        For each of them the priced regret plus what the deployments cost.
+    deployments : tuple of float
+        For each of them the mean number of newly deployed models.
+    """
+
+    def __init__(self, place: str, policy: str, rows: "pl.DataFrame") -> None:
+        import polars as pl
+
+        first = rows.row(0, named=True)
+        parts = rows.sort("stages", "trial").partition_by("stages", maintain_order=True)
+        loss = pl.col("priced_regret") + pl.col("deploy_cost")
+        self.place, self.policy = place, policy
+        self.horizon = int(first["horizon"])
+        self.cost, self.load = float(first["cost_of_one"]), int(first["load_rounds"])
+        self.stages = tuple(int(part.get_column("stages")[0]) for part in parts)
+        self.loss = pairable_samples([part.select(loss).to_series().to_numpy() for part in parts])
+        self.deployments = tuple(float(part["deployments"].to_numpy().mean()) for part in parts)
+
+    @property
+    def where(self) -> str:
+        """Scenario and policy, as a title."""
+        return f"{self.place}, {self.policy}" if self.place else self.policy
+
+    @cached_property
+    def found(self) -> BestOf:
+        """The place of the lowest mean loss, and what cannot be told from it."""
+        return best_of(self.loss)
+
+    @property
+    def best(self) -> int:
+        """The number of stages of the lowest mean loss."""
+        return self.stages[self.found.best]
+
+    @property
+    def untold(self) -> tuple[int, ...]:
+        """The numbers of stages that cannot be told from the best one, which is among them."""
+        return tuple(self.stages[place] for place in self.found.ties)
+
+    @property
+    def theory(self) -> int | None:
+        """Place of K = T^(1/3); None where it is not played."""
+        rule = theory_stages(self.horizon)
+        return self.stages.index(rule) if rule in self.stages else None
+
+    @cached_property
+    def share(self) -> Interval | None:
+        """How many times the lowest loss the theory's number of stages has, at least 1.
+
+        None where a share means nothing, because the loss is not clearly above zero with every K.
+        The theory's K does not depend on the trials: it is compared with every other K, all at
+        once at 95 %, and the largest of these ratios is that to the lowest loss.
+        """
+        means = [mean_interval(sample) for sample in self.loss]
+        if self.theory is None or not all(mean.low > 0.0 for mean in means):
+            return None
+        return self._largest(paired_ratio, 1.0)
+
+    @cached_property
+    def excess(self) -> Interval | None:
+        """As :attr:`share`, but how much more loss it has than the lowest, in units of reward."""
+        return None if self.theory is None else self._largest(_difference, 0.0)
+
+    def _largest(self, compare: Any, same: float) -> Interval:
+        assert self.theory is not None
+        mine, level = self.loss[self.theory], 1.0 - 0.05 / (len(self.stages) - 1)
+        others = [loss for place, loss in enumerate(self.loss) if place != self.theory]
+        every = [compare(mine, other, level=level) for other in others]
+        estimate, low, high = (
+            float(np.max([same, *(getattr(one, end) for one in every)]))
+            for end in ("estimate", "low", "high")
+        )
+        return Interval(estimate, math.nan, low, high, every[0].n, 0.95)
+
+    @property
+    def verdict(self) -> str | None:
+        """Whether the theory's K has at most 5 % more loss than the best; one of the classes."""
+        if self.theory is None:
+            return None
+        if self.share is None:
+            return "no share"
+        if self.share.high <= 1.0 + _CLOSE:
+            return "within 5 %"
+        return "more than 5 %" if self.share.low > 1.0 + _CLOSE else "not told"
+
+
+def _difference(a: F8, b: F8, *, level: float) -> Interval:
+    found = paired_difference(a, b, level=level)
+    return Interval(found.mean, found.se, found.low, found.high, found.n, level)
+
+
+def answer(stored: StoredStudy) -> Answer:
+    """Find the best number of stages by the cost of a deployment and the time of loading.
+
+    Parameters
+    ----------
+    stored : StoredStudy
+        Cells that differ in ``stages``, and in ``deploy_cost`` or ``load_rounds``.
+    """
+    import polars as pl
+
+    settings = _settings(stored)
+    if not settings:
+        return Answer(_QUESTION, (_NOTHING,))
+    verdict = [
+        *_theory_verdict(settings),
+        *(_line_verdict(line) for line in _lines(settings)),
+        *_load_verdict(settings),
+        *_power_verdict(settings),
+    ]
+    tables = [
+        AnswerTable(
+            "Best number of stages",
+            pl.DataFrame([_row(setting) for setting in settings]),
+            f"{_LOSS}. Not told: the K that cannot be told from the best one, paired by trial, all "
+            "comparisons at once at 95 %. More loss: of K = T^(1/3) than of the best K, with the "
+            "95 % interval, in units of reward and in % of the loss of the best K.",
+        )
+    ]
+    counts = _count_rows(settings)
+    if counts:
+        tables.append(
+            AnswerTable(
+                "Where K = T^(1/3) is within 5 % of the best",
+                pl.DataFrame(counts),
+                "Number of combinations of horizon and time of loading. Most: the largest "
+                "estimate among them.",
+            )
+        )
+    powers = _power_rows(settings)
+    if powers:
+        tables.append(
+            AnswerTable(
+                "Best K as a power of T",
+                pl.DataFrame(powers),
+                "x of K = T^x, fitted to the best K of the horizons, with the shortest time of "
+                "loading. The interval spans every K that is not told from the best one, at all "
+                "horizons at once at 95 %, and from there halfway to the next K that was played. "
+                "It is open where that reaches the fewest or the most stages that were played.",
+            )
+        )
+    horizon, load = _shown_in_figures(settings)
+    beside = f"T = {format_value(horizon)}, load_rounds = {format_value(load)}"
+    figures = (
+        AnswerFigure(
+            "loss",
+            _loss_figure(settings),
+            f"Priced regret plus the cost of deployments against the number of stages K, by the "
+            f"cost of one deployment ({beside}), with 95 % intervals. Dotted: K = T^(1/3).",
+        ),
+        AnswerFigure(
+            "best",
+            _best_figure(settings),
+            "Best number of stages against the cost of one deployment, by the horizon "
+            f"(load_rounds = {format_value(load)}). Whiskers span the K that cannot be told from "
+            "the best one. Dotted, in the same colour: K = T^(1/3).",
+        ),
+    )
+    return Answer(_QUESTION, tuple(verdict), tuple(tables), figures)
+
+
+def _settings(stored: StoredStudy) -> list[Setting]:
+    """Return what is compared over numbers of stages, those of more than one."""
+    import polars as pl
+
+    prices = stored.cells.select("cell", pl.col("deploy_cost").alias("cost_of_one")).collect()
+    trials = finals(stored, "load_rounds").join(prices, on="cell", maintain_order="left")
+    own = ("stages", "stages_rule", "scenario_stages", "setting_deploy_cost", "setting_load_rounds")
+    # A budget that follows from a formula is told by the formula.
+    ruled = ("budget",) if "budget_rule" in stored.axes else ()
+    place = [name for name in varied(stored, trials, *own, *ruled) if name != "horizon"]
+    names = [*place, "policy", "horizon", "cost_of_one", "load_rounds"]
+    found = []
+    for _, values, rows in groups(trials, names):
+        if rows.get_column("stages").n_unique() > 1:
+            titles = [
+                str(values[name])
+                if name == "scenario"
+                else f"{name} = {format_value(values[name])}"
+                for name in place
+            ]
+            found.append(Setting(", ".join(titles), values["policy"], rows))
+    return found
+
+
+def _lines(settings: Sequence[Setting]) -> list[list[Setting]]:
+    """Sort settings by world and policy."""
+    found: dict[str, list[Setting]] = {}
+    for setting in settings:
+        found.setdefault(setting.where, []).append(setting)
+    return list(found.values())
+
+
+def _shown_in_figures(settings: Sequence[Setting]) -> tuple[int, int]:
+    """Return the largest horizon and the shortest time of loading."""
+    return max(one.horizon for one in settings), min(one.load for one in settings)
+
+
+def _range(stages: Sequence[int], every: Sequence[int]) -> str:
+    """Write numbers of stages: as a range where none of those between is missing."""
+    first, last = every.index(stages[0]), every.index(stages[-1])
+    if len(stages) > 2 and tuple(every[first : last + 1]) == tuple(stages):
+        return f"{format_value(stages[0])} to {format_value(stages[-1])}"
+    return join_words([format_value(one) for one in stages])
+
+
+def _counts(settings: Iterable[Setting]) -> str:
+    """Say how often the theory's number of stages is close to the best one, and its side if not."""
+    every = list(settings)
+    found = Counter(one.verdict for one in every)
+    words = [f"{name} in {found[name]}" for name in _CLASSES if found[name] or name != "no share"]
+    sides = Counter(
+        "too few" if one.theory < one.found.best else "too many"
+        for one in every
+        if one.theory is not None and one.verdict == "more than 5 %"
+    )
+    if sides:
+        told = join_words([f"{side} stages in {count}" for side, count in sorted(sides.items())])
+        words[1] += f" ({told})"
+    return join_words(words)
+
+
+def _theory_verdict(settings: list[Setting]) -> list[str]:
+    judged = [one for one in settings if one.theory is not None]
+    if not judged:
+        return ["K = T^(1/3) is not among the numbers of stages here."]
+    words = [
+        f"The loss with K = T^(1/3), against that with the best K, in {len(judged)} combinations "
+        f"of workload, policy, horizon, cost of a deployment and time of loading: "
+        f"{_counts(judged)}. {_LOSS}. The share is of the loss with the best K; all comparisons "
+        "of a combination hold at once at 95 %."
+    ]
+    if any(one.verdict == "no share" for one in judged):
+        words.append(
+            "There is no share where the loss is not clearly above zero with every K, or there "
+            "is a single trial; the table has the difference in units of reward."
+        )
+    for policy in dict.fromkeys(one.policy for one in judged):
+        mine = [one for one in judged if one.policy == policy]
+        costs = sorted({one.cost for one in mine})
+        told = "; ".join(
+            f"{format_value(cost)}: {_counts(one for one in mine if one.cost == cost)}"
+            for cost in costs
+        )
+        words.append(f"{policy}, by the cost of a deployment: {told}.")
+    words += _close_verdict(judged)
+    if any(one.cost > 0.0 or one.load > 0 for one in judged):
+        words.append(
+            "The loss has what no K avoids in it: the deployments of the first stage, and the "
+            "rounds until they serve. The dearer these are, the smaller is the share that a "
+            "difference has of it."
+        )
+    return words
+
+
+def _close_verdict(judged: list[Setting]) -> list[str]:
+    """Name the workloads, policies and costs where the theory's number of stages is close."""
+    lines = _by_cost(judged)
+    always, mostly = [], []
+    for (where, cost), line in lines.items():
+        close = sum(one.verdict == "within 5 %" for one in line)
+        name = f"{where} at a cost of {format_value(cost)}"
+        if close == len(line):
+            always.append(name)
+        elif 2 * close > len(line):
+            mostly.append(f"{name} ({close} of {len(line)})")
+    return [
+        "K = T^(1/3) is within 5 % of the best, beyond doubt, at every horizon and time of "
+        f"loading: {join_words(always) or 'nowhere'}; at more than half of them: "
+        f"{join_words(mostly) or 'nowhere else'}."
+    ]
+
+
+def _by_cost(settings: Iterable[Setting]) -> dict[tuple[str, float], list[Setting]]:
+    """Sort settings by world and policy, and by the cost of a deployment."""
+    lines: dict[tuple[str, float], list[Setting]] = {}
+    for one in settings:
+        lines.setdefault((one.where, one.cost), []).append(one)
+    return lines
+
+
+def _line_verdict(line: list[Setting]) -> str:
+    """Say how the best number of stages moves with the cost of a deployment."""
+    horizon, load = _shown_in_figures(line)
+    mine = sorted(
+        (one for one in line if (one.horizon, one.load) == (horizon, load)),
+        key=lambda one: one.cost,
+    )
+    ends = mine if len(mine) == 1 else [mine[0], mine[-1]]
+    told = []
+    for one in ends:
+        others = [stages for stages in one.untold if stages != one.best]
+        text = f"K = {format_value(one.best)} where a deployment costs {format_value(one.cost)}"
+        if len(others) == len(one.stages) - 1:
+            text += " (no other K can be told from it)"
+        elif others:
+            text += f" ({_range(one.untold, one.stages)} cannot be told apart)"
+        if one.theory is not None:
+            text += f", and T^(1/3) = {format_value(one.stages[one.theory])} has "
+            text += _theory_words(one)
+        told.append(text)
+    first = mine[0]
+    return (
+        f"{first.where}, T = {format_value(horizon)}, load_rounds = {format_value(load)}: the best "
+        f"is {'; it is '.join(told)}. Where a deployment costs {format_value(first.cost)}, "
+        f"{format_number(first.deployments[0], 3)} models are newly deployed with K = "
+        f"{format_value(first.stages[0])} and {format_number(first.deployments[-1], 3)} with K = "
+        f"{format_value(first.stages[-1])}."
+    )
+
+
+def _theory_words(setting: Setting) -> str:
+    found, share = setting.excess, setting.share
+    assert found is not None
+    if setting.theory == setting.found.best:
+        return "the lowest loss"
+    if share is None:
+        return f"{format_estimate(found.estimate, found.low, found.high)} more loss"
+    return f"{_percent(share)} % more loss"
+
+
+def _percent(share: Interval) -> str:
+    ends = [100.0 * (end - 1.0) for end in (share.estimate, share.low, share.high)]
+    one, low, high = (format_number(end, 3) for end in ends)
+    return f"{one} [{low}, {high}]"
+
+
+def _load_verdict(settings: list[Setting]) -> list[str]:
+    """Say whether the best number of stages moves with the time that a model loads."""
+    pairs: dict[tuple[str, int, float], list[Setting]] = {}
+    for one in settings:
+        pairs.setdefault((one.where, one.horizon, one.cost), []).append(one)
+    ends = [
+        (min(line, key=lambda one: one.load), max(line, key=lambda one: one.load))
+        for line in pairs.values()
+    ]
+    ends = [(short, long) for short, long in ends if short.load < long.load]
+    if not ends:
+        return []
+    fewer = sum(long.untold[-1] < short.untold[0] for short, long in ends)
+    more = sum(long.untold[0] > short.untold[-1] for short, long in ends)
+    same = sum(long.best == short.best for short, long in ends)
+    loads = [format_value(f(one.load for pair in ends for one in pair)) for f in (min, max)]
+    return [
+        f"From {loads[0]} to {loads[1]} rounds of loading, of {len(ends)} combinations of "
+        f"workload, policy, horizon and cost of a deployment, the best K is clearly smaller in "
+        f"{fewer}, clearly larger in {more}, and no difference can be told in "
+        f"{len(ends) - fewer - more} (the lowest mean is at the same K in {same})."
+    ]
+
+
+class _Power:
+    """The best number of stages of one world, policy and cost as a power of the horizon."""
+
+    def __init__(self, line: list[Setting]) -> None:
+        line = sorted(line, key=lambda one: one.horizon)
+        level = 1.0 - 0.05 / len(line)
+        ties = [best_of(one.loss, level=level).ties for one in line]
+        x = np.log([one.horizon for one in line])
+        weight = (x - x.mean()) / float(np.sum((x - x.mean()) ** 2))
+        few, many = np.array(
+            [_between(one.stages, tie) for one, tie in zip(line, ties, strict=True)]
+        ).T
+        self.first = line[0]
+        self.bests = [one.best for one in line]
+        self.estimate = float(weight @ np.log(self.bests))
+        # A slope is lowest where short horizons have many stages and long ones few.
+        self.low = float(weight @ np.where(weight > 0.0, few, many))
+        self.high = float(weight @ np.where(weight > 0.0, many, few))
+        self.open = any(
+            tie[0] == 0 or tie[-1] == len(one.stages) - 1
+            for one, tie in zip(line, ties, strict=True)
+        )
+
+
+def _between(stages: tuple[int, ...], places: tuple[int, ...]) -> tuple[float, float]:
+    """Return the logarithms of K halfway to the next ones that were played, below and above."""
+    x = np.log(stages)
+    middle = np.concatenate([x[:1], 0.5 * (x[1:] + x[:-1]), x[-1:]])
+    return float(middle[places[0]]), float(middle[places[-1] + 1])
+
+
+def _powers(settings: list[Setting]) -> list[_Power]:
+    """Fit powers with the shortest time of loading, where there are three horizons or more."""
+    load = min(one.load for one in settings)
+    lines = _by_cost(one for one in settings if one.load == load)
+    return [_Power(line) for line in lines.values() if len(line) > 2]
+
+
+def _power_verdict(settings: list[Setting]) -> list[str]:
+    powers = _powers(settings)
+    if not powers:
+        return ["A power of T for the best K is not fitted: the study has under three horizons."]
+    closed = [one for one in powers if not one.open]
+    inside = sum(one.low <= _POWER <= one.high for one in closed)
+    below, above = (
+        sum(one.high < _POWER for one in closed),
+        sum(one.low > _POWER for one in closed),
+    )
+    return [
+        f"Best K as T^x, of {len(powers)} combinations of workload, policy and cost of a "
+        f"deployment: x = 1/3 is inside the interval in {inside}, above it in {below} and below "
+        f"it in {above}; in {len(powers) - len(closed)} the best K may lie beyond those that were "
+        "played, so that nothing can be said of x."
+    ]
+
+
+def _power_rows(settings: list[Setting]) -> list[dict[str, Any]]:
+    return [
+        {
+            "line": one.first.where,
+            "cost of a deployment": format_value(one.first.cost),
+            "best K by T": ", ".join(format_value(best) for best in one.bests),
+            "x": f"{format_number(one.estimate, 3)} (open)"
+            if one.open
+            else format_interval((one.estimate, one.low, one.high)),
+        }
+        for one in _powers(settings)
+    ]
+
+
+def _row(setting: Setting) -> dict[str, Any]:
+    best = setting.found.best
+    mean = mean_interval(setting.loss[best])
+    excess, share, place = setting.excess, setting.share, setting.theory
+    return {
+        "line": setting.where,
+        "T": format_value(setting.horizon),
+        "cost": format_value(setting.cost),
+        "load": format_value(setting.load),
+        "best K": format_value(setting.best),
+        "not told": _range(setting.untold, setting.stages),
+        "its loss": format_margin(mean.estimate, mean.high),
+        "deployments": format_number(setting.deployments[best], 3),
+        "T^(1/3)": "-" if place is None else format_value(setting.stages[place]),
+        "more loss": "-"
+        if excess is None
+        else format_estimate(excess.estimate, excess.low, excess.high),
+        "more loss, %": "-" if share is None else _percent(share),
+        "within 5 %": {
+            "within 5 %": "yes",
+            "more than 5 %": "no",
+            None: "-",
+        }.get(setting.verdict, setting.verdict),
+    }
+
+
+def _count_rows(settings: list[Setting]) -> list[dict[str, Any]]:
+    rows = []
+    for (where, cost), line in _by_cost(one for one in settings if one.theory is not None).items():
+        found = Counter(one.verdict for one in line)
+        shares = [one.share.estimate for one in line if one.share is not None]
+        rows.append(
+            {
+                "line": where,
+                "cost": format_value(cost),
+                **{name: found[name] for name in _CLASSES},
+                "most, %": format_number(100.0 * (max(shares) - 1.0), 3) if shares else "-",
+            }
+        )
+    return rows
+
+
+@with_report_style
+def _loss_figure(settings: list[Setting]) -> "Figure":
+    horizon, load = _shown_in_figures(settings)
+    shown = [one for one in settings if (one.horizon, one.load) == (horizon, load)]
+    lines = _lines(shown)
+    costs = sorted({one.cost for one in shown})
+    figure, axes = panels(len(lines), columns=2, width=3.4, height=2.7)
+    for panel, line in zip(axes, lines, strict=True):
+        panel.set_title(line[0].where)
+        for one in line:
+            label = f"a deployment costs {format_value(one.cost)}"
+            _draw_loss(panel, one, label, costs.index(one.cost))
+        panel.axvline(theory_stages(horizon), color="black", linestyle=":", linewidth=1.0)
+        log_ticks(panel, sorted({stages for one in line for stages in one.stages}))
+        if all(mean_interval(loss).low > 0.0 for one in line for loss in one.loss):
+            panel.set_yscale("log")
+        panel.set_xlabel("number of stages K")
+        panel.set_ylabel("loss (units of reward)")
+    legend_below(figure, *axes[0].get_legend_handles_labels())
+    return figure
+
+
+def _draw_loss(panel: "Axes", setting: Setting, label: str, number: int) -> None:
+    import polars as pl
+
+    found = [mean_interval(loss) for loss in setting.loss]
+    frame = pl.DataFrame(
+        {
+            "mean": [one.estimate for one in found],
+            "low": [one.low for one in found],
+            "high": [one.high for one in found],
+        }
+    )
+    error_bars(panel, setting.stages, frame, label, line_style(number))
+
+
+@with_report_style
+def _best_figure(settings: list[Setting]) -> "Figure":
+    import polars as pl
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    _, load = _shown_in_figures(settings)
+    lines = _lines([one for one in settings if one.load == load])
+    costs = sorted({one.cost for line in lines for one in line})
+    horizons = sorted({one.horizon for line in lines for one in line})
+    figure, axes = panels(len(lines), columns=2, width=3.4, height=2.7)
+    for panel, line in zip(axes, lines, strict=True):
+        panel.set_title(line[0].where)
+        for number, horizon in enumerate(horizons):
+            mine = sorted((one for one in line if one.horizon == horizon), key=lambda one: one.cost)
+            frame = pl.DataFrame(
+                {
+                    "mean": [float(one.best) for one in mine],
+                    "low": [float(one.untold[0]) for one in mine],
+                    "high": [float(one.untold[-1]) for one in mine],
+                }
+            )
+            # Costs are evenly spaced, as 0 is among them; horizons stand side by side.
+            offset = 0.1 * (number - 0.5 * (len(horizons) - 1))
+            style = line_style(number)
+            places = [costs.index(one.cost) + offset for one in mine]
+            error_bars(panel, places, frame, f"T = {format_value(horizon)}", style)
+            panel.axhline(theory_stages(horizon), color=style.colour, linestyle=":", linewidth=1.0)
+        panel.set_yscale("log")
+        # The numbers that are played differ a little, as lengths of stages are rounded up.
+        played = max(line, key=lambda one: one.horizon).stages
+        panel.yaxis.set_major_locator(FixedLocator(played))
+        panel.yaxis.set_minor_locator(NullLocator())
+        panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+        panel.set_ylim(0.8 * played[0], 1.25 * played[-1])
+        panel.set_xticks(range(len(costs)), [format_value(cost) for cost in costs])
+        panel.set_xlabel("cost of a deployment (units of reward)")
+        panel.set_ylabel("best number of stages")
+    legend_below(figure, *axes[0].get_legend_handles_labels())
+    return figure
