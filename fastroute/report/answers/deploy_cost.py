@@ -20,9 +20,8 @@ from fastroute.analyse import (
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, varied
 from fastroute.report.answers.lines import format_interval, join_words, pairable_samples
-from fastroute.report.answers.plots import error_bars, legend_below, log_ticks, panels
 from fastroute.report.answers.words import format_estimate
-from fastroute.report.figures import with_report_style
+from fastroute.report.charts import error_bars, legend_below, log_ticks, panels, with_report_style
 from fastroute.report.style import format_margin, format_number, format_value, line_style
 from fastroute.scenarios.placement import stage_count
 from fastroute.study import StoredStudy
