@@ -136,7 +136,7 @@ def report(
         ),
     ] = None,
     details: Annotated[
-        int | None, typer.Option(min=1, help="Most cells that are shown in detail. Default: 120.")
+        int | None, typer.Option(min=1, help="Most cells that are shown in detail. Default: 24.")
     ] = None,
     verbose: Verbose = 0,
 ) -> None:
