@@ -466,3 +466,59 @@ class Mixtures:
         solution = self._solver.getSolution()
         prices = np.maximum(np.array(solution.row_dual)[:-1], 0.0)
         return self._solver.getObjectiveValue(), np.array(solution.col_value), prices
+
+
+def best_shares(
+    objective: F8,
+    limit: F8,
+    max_deployed: int,
+    rows: "list[tuple[F8, float, float]]",
+    time_limit: float = np.inf,
+) -> F8 | None:
+    """Shares of at most `max_deployed` models that maximise an objective within some rows.
+
+    Parameters
+    ----------
+    objective : f8 [N]
+    limit : f8 [N]
+        Largest shares.
+    max_deployed : int
+    rows : list of (f8 [N], float, float)
+        Coefficients, lowest and highest value of their product with the shares.
+    time_limit : float
+        Seconds.
+
+    Returns
+    -------
+    f8 [N] or None
+        None where there are no such shares, or none was found in time.
+    """
+    size = len(objective)
+    every, ones = np.arange(size), np.ones(size)
+    whole = max_deployed >= size
+    # Shares, and whether each is used: the sum is 1, a share needs its model, the rows of the caller.
+    entries = [(np.zeros(size, int), every, ones)]
+    lower, upper = [1.0], [1.0]
+    if not whole:
+        entries.append((np.full(size, 1), size + every, ones))
+        lower.append(0.0)
+        upper.append(float(max_deployed))
+        for model in range(size):
+            row = np.full(2, len(lower))
+            entries.append((row, np.array([model, size + model]), np.array([1.0, -limit[model]])))
+            lower.append(-np.inf)
+            upper.append(0.0)
+    for values, low, high in rows:
+        entries.append((np.full(size, len(lower)), every, values))
+        lower.append(low)
+        upper.append(high)
+    row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
+    used = value != 0.0
+    constraints = _Constraints(
+        np.array(lower), np.array(upper), row[used], column[used], value[used]
+    )
+    integer = None if whole else np.repeat([False, True], size)
+    tops = limit if whole else np.concatenate([limit, ones])
+    weights = objective if whole else np.concatenate([objective, np.zeros(size)])
+    found = _run(weights, constraints, tops, integer, time_limit)
+    return None if found.value is None else found.value[:size]
