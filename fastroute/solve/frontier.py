@@ -1,5 +1,7 @@
 """The best quality for every budget: exact, piecewise linear, without sampling of budgets."""
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -17,6 +19,8 @@ __all__ = ["Frontier", "deployment_frontier", "routing_curve"]
 # Improvements below this, in units of the rewards, are rounding.
 _WORTH: Final = 1e-10
 _TINY: Final = 1e-15
+# Up to so many sets have their curves worked out.
+_MOST_SETS: Final = 200_000
 # What an integer program can tell: improvements in units of the rewards, budgets as a share of the
 # range of costs.
 _DOUBT: Final = 2e-10
@@ -90,7 +94,7 @@ class Frontier:
         place = int(np.searchsorted(self.budget, budget, side="right")) - 1
         if place < 0:
             raise ValueError(
-                f"budget={budget:g} must be at least {self.budget[0]:g}, the cost of the cheapest mix"
+                f"budget={budget:g} must be at least {self.budget[0]:g}, what the cheapest mix costs"
             )
         share = self.share[place] + (budget - self.budget[place]) * self.shift[place]
         return np.maximum(share, 0.0)
@@ -139,7 +143,9 @@ def routing_curve(reward: ArrayLike, cost: ArrayLike, limit: ArrayLike) -> Curve
         moved = min(share[source], top[target] - share[target])
         share[source] -= moved
         share[target] += moved
-        share[[source, target]] = np.where(share[[source, target]] < _TINY, 0.0, share[[source, target]])
+        share[[source, target]] = np.where(
+            share[[source, target]] < _TINY, 0.0, share[[source, target]]
+        )
         if price[source, target] == 0.0:
             shares[-1] = share.copy()
         else:
@@ -173,36 +179,70 @@ def deployment_frontier(
 
     Notes
     -----
-    The frontier is the upper envelope of the curves of all sets. It is built from the curves of
-    sets that were found; on every piece of it a mixed integer program with a lower and an upper row
-    for the cost then looks for a set above it, until there is none.
+    The frontier is the upper envelope of the curves of all sets. Starting from a few sets, the set
+    that is furthest above each piece is added, until none is above: found among the curves of all
+    sets, or where there are too many sets, by a mixed integer program with a lower and an upper row
+    for the cost.
     """
     r, c, top = _checked(reward, cost, limit)
     m = checks.integer("max_deployed", max_deployed, 1)
     m = min(m, len(r))
     if np.sort(top)[::-1][:m].sum() < 1.0 - 1e-12:
         raise ValueError(
-            f"max_deployed={m} must be more: the limits of {m} models add up to less than the traffic"
+            f"max_deployed={m} must be more: the limits of {m} models add up to less than 1"
         )
     every = routing_curve(r, c, top)
     assert every is not None
     if max(np.count_nonzero(pair.any(axis=0)) for pair in _pairs(every.share)) <= m:
         return _envelope([every], m)
+    if math.comb(len(r), m) <= _MOST_SETS:
+        return _by_sets(r, c, top, m)
+    return _by_programs(r, c, top, m, every)
+
+
+def _by_sets(r: F8, c: F8, top: F8, m: int) -> Frontier:
+    """Build the frontier from the curves of all sets."""
+    from fastroute.kernels.numba_ import frontier as kernels
+
+    sets = np.array(list(itertools.combinations(range(len(r)), m)), dtype=np.int64)
+    corners = m * (m + 1) // 2 + 1
+    budget, value = np.empty((2, len(sets), corners))
+    count = np.zeros(len(sets), dtype=np.int64)
+    kernels.curves(sets, r, c, top, budget, value, count)
+    # The cheapest set and the best one, then of every piece the set that is furthest above it.
+    possible = np.flatnonzero(count)
+    best = value[possible, count[possible] - 1]
+    chosen = {int(possible[np.argmin(budget[possible, 0])]), int(possible[np.argmax(best)])}
+    curves = {number: _curve_of(sets[number].tolist(), r, c, top) for number in sorted(chosen)}
+    while True:
+        frontier = _envelope([curve for curve in curves.values() if curve is not None], m)
+        excess = np.full(len(frontier.budget), _WORTH)
+        winner = np.full(len(frontier.budget), -1)
+        kernels.highest_excess(
+            budget, value, count, frontier.budget, frontier.value, frontier.slope, excess, winner
+        )
+        fresh = sorted({int(number) for number in winner if number >= 0} - curves.keys())
+        if not fresh:
+            return frontier
+        curves |= {number: _curve_of(sets[number].tolist(), r, c, top) for number in fresh}
+
+
+def _by_programs(r: F8, c: F8, top: F8, m: int, every: Curve) -> Frontier:
+    """Build the frontier from sets that integer programs find above it."""
     spread = max(float(np.ptp(c)), _TINY)
     scaled = (c - c.min()) / spread
     sets: dict[tuple[int, ...], Curve] = {}
 
     def add(share: F8 | None) -> bool:
-        """Add the curve of the models that are used; tell whether it is new."""
+        """Add the curve of the models that are used; tell whether they are a new set."""
         if share is None:
             return False
         chosen = _chosen(share, r, top, m)
         if chosen in sets:
             return False
-        curve = _curve_of(chosen, r, c, top)
-        if curve is None:
-            return False
-        sets[chosen] = curve
+        curve = _curve_of(list(chosen), r, c, top)
+        if curve is not None:
+            sets[chosen] = curve
         return True
 
     add(highs.best_shares(-scaled, top, m, []))
@@ -214,26 +254,37 @@ def deployment_frontier(
     while True:
         frontier = _envelope(list(sets.values()), m)
         fresh = False
-        for low, high, value, slope in _pieces(frontier, float(c.max())):
-            key = (low, high, value, slope)
-            if key in proven:
+        for low, end, value, slope in _pieces(frontier, float(c.max())):
+            if (low, end, value, slope) in proven:
                 continue
-            line, rest = r - slope * c, value - slope * low
+            line, rest, high = r - slope * c, value - slope * low, end
             while high > low:
                 rows = [(scaled, (low - c.min()) / spread, (high - c.min()) / spread)]
                 share = highs.best_shares(line, top, m, rows)
                 if share is None or line @ share - rest <= _DOUBT:
                     break
                 if add(share):
-                    fresh = True
+                    # What is above by the tolerances of the program alone changes nothing.
+                    curve = sets.get(_chosen(share, r, top, m))
+                    fresh |= curve is not None and _is_above(curve, frontier)
                     break
                 if float(c @ share) < high - _STEP * spread:
                     break
                 # A set that is known begins where the piece ends: look below it.
                 high -= 2.0 * _STEP * spread
-            proven.add(key)
+            proven.add((low, end, value, slope))
         if not fresh:
             return frontier
+
+
+def _is_above(curve: Curve, frontier: Frontier) -> bool:
+    """Tell whether a curve is above a frontier anywhere."""
+    inside = (frontier.budget >= curve.budget[0]) & (frontier.budget <= curve.budget[-1])
+    # Just below a corner the frontier may be lower than at it.
+    corners = np.concatenate([curve.budget, frontier.budget[inside]])
+    points = np.concatenate([corners, np.nextafter(corners, -np.inf)])
+    points = points[(points >= curve.budget[0]) & (points >= frontier.budget[0])]
+    return bool((curve.at(points) > frontier.at(points) + _WORTH).any())
 
 
 def _checked(reward: ArrayLike, cost: ArrayLike, limit: ArrayLike) -> tuple[F8, F8, F8]:
@@ -251,7 +302,7 @@ def _checked(reward: ArrayLike, cost: ArrayLike, limit: ArrayLike) -> tuple[F8, 
     return r, c, top
 
 
-def _pairs(share: F8) -> "list[F8]":
+def _pairs(share: F8) -> "list[NDArray[np.bool_]]":
     """Return the corners two by two; the single one where there is one."""
     used = share > _TINY
     return [used[place : place + 2] for place in range(max(len(used) - 1, 1))]
@@ -264,9 +315,8 @@ def _chosen(share: F8, r: F8, top: F8, m: int) -> tuple[int, ...]:
     return tuple(sorted([*used.tolist(), *map(int, rest[: max(m - len(used), 0)])]))
 
 
-def _curve_of(chosen: tuple[int, ...], r: F8, c: F8, top: F8) -> Curve | None:
+def _curve_of(places: list[int], r: F8, c: F8, top: F8) -> Curve | None:
     """Return the curve of a set, with shares of all models."""
-    places = list(chosen)
     found = routing_curve(r[places], c[places], top[places])
     if found is None:
         return None
@@ -285,21 +335,33 @@ def _pieces(frontier: Frontier, last: float) -> "list[tuple[float, float, float,
 def _envelope(curves: Sequence[Curve], max_deployed: int) -> Frontier:
     """Return the upper envelope of curves, from the cheapest budget of any on."""
     cuts = np.unique(np.concatenate([curve.budget for curve in curves]))
+    ends = np.append(cuts[1:], np.inf)
+    first = np.full((len(curves), len(cuts)), -np.inf)
+    slope = np.zeros_like(first)
+    for number, curve in enumerate(curves):
+        at = np.searchsorted(curve.budget, cuts, side="right") - 1
+        inside = at >= 0
+        rate = np.append(np.diff(curve.value) / np.diff(curve.budget), 0.0)
+        slope[number, inside] = rate[at[inside]]
+        beyond = cuts[inside] - curve.budget[at[inside]]
+        first[number, inside] = curve.value[at[inside]] + beyond * rate[at[inside]]
+    width = np.where(np.isfinite(ends), ends - cuts, 0.0)
+    # The highest line at both ends of a cell is the highest in between.
+    low = np.argmax(first, axis=0)
+    high = np.argmax(first + slope * width, axis=0)
     corners: list[tuple[float, float, int, float]] = []
-    for place, low in enumerate(cuts):
-        high = cuts[place + 1] if place + 1 < len(cuts) else np.inf
-        lines = []
-        for number, curve in enumerate(curves):
-            if curve.budget[0] > low:
-                continue
-            at = int(np.searchsorted(curve.budget, low, side="right")) - 1
-            slope = 0.0
-            if at + 1 < len(curve.budget):
-                slope = (curve.value[at + 1] - curve.value[at]) / (
-                    curve.budget[at + 1] - curve.budget[at]
-                )
-            lines.append((float(curve.at(low)), slope, number))
-        corners += _upper(lines, float(low), float(high))
+    for place, cut in enumerate(cuts):
+        one = int(low[place])
+        last = first[:, place] + slope[:, place] * width[place]
+        if low[place] == high[place] or last[one] >= last[high[place]]:
+            corners.append((float(cut), float(first[one, place]), one, float(slope[one, place])))
+            continue
+        lines = [
+            (float(first[number, place]), float(slope[number, place]), int(number))
+            for number in np.flatnonzero(last > first[one, place])
+        ]
+        lines.append((float(first[one, place]), float(slope[one, place]), int(one)))
+        corners += _upper(lines, float(cut), float(ends[place]))
     corners = _joined(corners)
     mixes = [_mix(curves[number], at) for at, _, number, _ in corners]
     return Frontier(

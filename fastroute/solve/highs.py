@@ -496,7 +496,7 @@ def best_shares(
     size = len(objective)
     every, ones = np.arange(size), np.ones(size)
     whole = max_deployed >= size
-    # Shares, and whether each is used: the sum is 1, a share needs its model, the rows of the caller.
+    # Shares, then whether each model is used: shares add up to 1, and need their model.
     entries = [(np.zeros(size, int), every, ones)]
     lower, upper = [1.0], [1.0]
     if not whole:
