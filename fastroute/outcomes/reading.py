@@ -1,5 +1,629 @@
 """Outcomes from any source: recognised, read, counted and checked for units."""
-from fastroute.outcomes.table import Outcomes
 
-def read_outcomes(source: object) -> Outcomes:
-    raise NotImplementedError
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from fastroute import checks
+from fastroute.outcomes.columns import Table, costs, times
+from fastroute.outcomes.files import BadFileError, Content, Source, join_sources
+from fastroute.outcomes.frames import (
+    Frame,
+    find_columns,
+    not_rows,
+    numbers,
+    read_content,
+    texts,
+)
+from fastroute.outcomes.price_lists import PriceList, is_price_list, read_price_list
+from fastroute.outcomes.scores import with_scores
+from fastroute.outcomes.sources import KINDS, MEANS_KINDS, Found, SourceKind, leaderboard, plain
+from fastroute.outcomes.table import COLUMNS, Kind, Outcomes, RowCount
+from fastroute.outcomes.units import rescaled_costs, rescaled_scores, unit_warnings
+from fastroute.warning import warn
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["ONE_TASK", "is_pickle", "read_outcomes", "read_table", "table_of"]
+
+#: The task of every query of a table that has no column of tasks.
+ONE_TASK: Final = "all"
+PICKLE_SUFFIXES: Final = (".pkl", ".pickle")
+_TEXTS: Final = ("query", "model", "task")
+_NUMBERS: Final = ("score", "propensity", "tokens_in", "tokens_out", "n")
+#: What a query must have in a table to be replayed, and a model in a leaderboard.
+_REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
+    "queries": ("query", "model", "score", "cost"),
+    "means": ("model", "score", "cost"),
+    "any": ("query", "model", "score"),
+}
+# Of queries, the part that may have been answered by more than one model in a log: retries.
+_MOST_RETRIED: Final = 0.05
+
+
+def is_pickle(source: object) -> bool:
+    """Return whether ``source`` is the path of a pickle."""
+    return isinstance(source, str | Path) and Path(source).suffix.lower() in PICKLE_SUFFIXES
+
+
+def read_outcomes(
+    source: "Frame | Outcomes",
+    *,
+    columns: Mapping[str, str] | None = None,
+    score_range: tuple[float, float] | None = None,
+    cost_per: str | None = None,
+    source_kind: str | None = None,
+    prices: "Frame | PriceList | None" = None,
+    scores: "Frame | None" = None,
+    progress: bool = False,
+) -> Outcomes:
+    """Return outcomes from a table, a log, a leaderboard or a folder of them.
+
+    What the source is is recognised by its columns; :meth:`Outcomes.describe` shows what was
+    recognised and what became of every row.
+
+    Parameters
+    ----------
+    source : str, Path, frame, array, mapping or sequence
+        A CSV, Parquet, JSON, JSON lines or YAML file, or a folder of them; a Polars or pandas
+        frame, a mapping of columns, a list of rows that are mappings, or a NumPy array with named
+        fields. One row for each query and model, or columns of score and cost for each model.
+    columns : mapping, optional
+        Name of the column of a role where it is not recognised, such as ``{"score": "rating"}``.
+    score_range : (low, high), optional
+        Of the scores in the source, which are brought to [0, 1].
+    cost_per : str, optional
+        Unit of the costs in the source where it is not a query: "1K-queries", "1M-tokens",
+        "token", or "run" for what all queries of a model cost together.
+    source_kind : str, optional
+        The schema, where the one that is recognised is not the right one.
+    prices : str, Path, frame, mapping or sequence, optional
+        A price list: the cost of a query is its tokens times the prices of its day. "litellm" for
+        the list in LiteLLM's package.
+    scores : str, Path, frame, mapping or sequence, optional
+        A table of the scores of queries, for logs without them.
+    progress : bool
+        Show how far it is while a folder is read.
+
+    Returns
+    -------
+    Outcomes
+
+    Raises
+    ------
+    ValueError
+        When the source cannot be read, or is not recognised; naming the file, the column, the row
+        and the remedy.
+
+    Warns
+    -----
+    FastrouteWarning
+        For each of the warnings of the outcomes, above all for units that look wrong.
+
+    Examples
+    --------
+    >>> rows = [("q1", "a", 1.0, 0.1), ("q1", "b", 0.0, 0.02), ("q2", "a", 1.0, 0.2)]
+    >>> read_outcomes([dict(zip(("query", "model", "score", "cost"), row)) for row in rows])
+    <Outcomes: partial, 2 models, 2 queries, 3 rows from frame>
+    """
+    if isinstance(source, Outcomes):
+        return source
+    table = read_table(
+        "outcomes",
+        source,
+        columns,
+        score_range=score_range,
+        cost_per=cost_per,
+        source_kind=source_kind,
+        prices=prices,
+        scores=scores,
+        listing=_shown if progress else iter,
+    )
+    outcomes = outcomes_of(table)
+    for warning in outcomes.warnings:
+        warn(f"{outcomes.source}: {warning}")
+    return outcomes
+
+
+def _shown(files: Sequence[Path]) -> Iterable[Path]:
+    """Go through files and show how far it is."""
+    from rich.progress import track
+
+    return track(files, description="reading")
+
+
+def read_table(
+    field: str,
+    source: Frame,
+    columns: Mapping[str, str] | None = None,
+    *,
+    wanted: Literal["queries", "means", "any"] = "any",
+    score_range: tuple[float, float] | None = None,
+    cost_per: str | None = None,
+    source_kind: str | None = None,
+    prices: "Frame | PriceList | None" = None,
+    scores: "Frame | None" = None,
+    trust_sha256: str | None = None,
+    listing: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+) -> Table:
+    """Return a table of outcomes or a leaderboard, with its wrong values still in it.
+
+    Parameters
+    ----------
+    field : str
+        What the table is called in messages.
+    source : str, Path, frame, array, mapping or sequence
+        As for :func:`read_outcomes`, or a RouterBench pickle.
+    columns, score_range, cost_per, source_kind, prices, scores
+        As for :func:`read_outcomes`.
+    wanted : {"queries", "means", "any"}
+        What it must be: outcomes of queries, a leaderboard, or either.
+    trust_sha256 : str, optional
+        For pickles: see :func:`fastroute.scenarios.load_routerbench`.
+    listing : callable
+        Goes through the files of a folder; may show how far it is.
+
+    Raises
+    ------
+    ValueError
+        When the table has no rows, or a column is missing or of a type that cannot be read.
+    """
+    content = _content(field, source, trust_sha256, listing)
+    kind, found = _found(field, content, columns, source_kind, wanted)
+    if found.rows_read == 0:
+        what = "one row per model" if wanted == "means" else "recorded outcomes"
+        raise ValueError(f"{field}: the table has no rows; pass {what}")
+    means = kind.name in MEANS_KINDS
+    roles = leaderboard.ROLES if means else plain.ROLES
+    free = {"cost"} if prices is not None else set()
+    free |= (
+        {"score"} if scores is not None or (wanted == "any" and "cost" in found.columns) else set()
+    )
+    required = set(_REQUIRED[wanted]) - free - ({"query"} if means else set())
+    chosen = _chosen(field, content, found, roles, columns, required)
+    frame, notes, unit, words = _typed(found.source, chosen, {**found.words})
+    table = Table(
+        frame,
+        chosen,
+        found.source.place,
+        content.name,
+        kind.name,
+        words,
+        found.rows_read,
+        found.account,
+        (*found.notes, *notes),
+        f"{unit or 'USD'} per query",
+    )
+    if scores is not None:
+        table = with_scores(table, found.source, scores)
+    if prices is not None:
+        table = _priced(table, read_price_list(prices))
+    return _in_units(table, found, score_range, cost_per, required)
+
+
+def _content(
+    field: str,
+    source: Frame,
+    trust_sha256: str | None,
+    listing: Callable[[Sequence[Path]], Iterable[Path]],
+) -> Content:
+    """Return what a source holds; a pickle as the table in it."""
+    if not is_pickle(source):
+        return read_content(field, source, listing)
+    from fastroute.outcomes.routerbench_pickle import load_routerbench
+
+    assert isinstance(source, str | Path)
+    frame = load_routerbench(source, trust_sha256=trust_sha256)
+    return Content(Path(source).name, Source(frame, np.arange(frame.height)))
+
+
+def _found(
+    field: str,
+    content: Content,
+    columns: Mapping[str, str] | None,
+    source_kind: str | None,
+    wanted: str,
+) -> tuple[SourceKind, Found]:
+    """Return which kind of source it is, and what is found in it."""
+    kinds = [
+        kind
+        for kind in KINDS
+        if wanted == "any" or (kind.name in MEANS_KINDS) == (wanted == "means")
+    ]
+    if source_kind is not None:
+        checks.choice("source_kind", source_kind, [kind.name for kind in KINDS])
+        kinds = [kind for kind in KINDS if kind.name == source_kind]
+    parts = content.files or (content,)
+    parts = tuple(_aliased(part, columns) for part in parts)
+    kind = next((kind for kind in kinds for part in parts if kind.matches(part)), None)
+    if kind is None:
+        kind = kinds[0] if source_kind is not None else _fallback(field, content, parts, wanted)
+    read = [part for part in parts if len(parts) == 1 or kind.matches(part)]
+    if not read:
+        raise ValueError(
+            f"{field}={str(content.path)!r}: no file of the folder is {kind.words}; pass the files "
+            "of one source"
+        )
+    found = [_read_part(field, kind, part) for part in read]
+    if len(parts) == 1:
+        return kind, found[0]
+    others = [part.name for part in parts if part not in read]
+    note = (f"{len(others)} files are not {kind.words}: {checks.first_names(others)}",)
+    return kind, _joined(field, found, note if others else ())
+
+
+def _aliased(part: Content, columns: Mapping[str, str] | None) -> Content:
+    """Return a table with the columns that are given under their roles too."""
+    import polars as pl
+
+    if part.table is None or not isinstance(columns, Mapping):
+        return part
+    names = part.columns
+    added = [
+        pl.col(name).alias(role)
+        for role, name in columns.items()
+        if role in COLUMNS and name in names and role not in names
+    ]
+    table = replace(part.table, frame=part.table.frame.with_columns(added))
+    return replace(part, table=table)
+
+
+def _fallback(field: str, content: Content, parts: Sequence[Content], wanted: str) -> SourceKind:
+    """Return the kind whose missing columns are named, where none is recognised."""
+    if any(is_price_list(part.entries) for part in parts if part.entries is not None):
+        raise ValueError(
+            f"{field}: {content.name} is a price list, which says nothing of scores; pass the "
+            "table of outcomes, and this with prices=..."
+        )
+    if content.files:
+        raise ValueError(
+            f"{field}={str(content.path)!r}: no file of the folder is recognised "
+            f"({checks.first_names(part.name for part in parts)}); pass one file with columns=..."
+        )
+    if content.table is None:
+        raise not_rows(field, content)
+    return leaderboard.LEADERBOARD if wanted == "means" else plain.PLAIN
+
+
+def _read_part(field: str, kind: SourceKind, part: Content) -> Found:
+    """Return what one file holds; an error names it."""
+    try:
+        return kind.read(part)
+    except (BadFileError, ValueError) as error:
+        raise ValueError(f"{field}: {part.name}, read as {kind.words}: {error}") from None
+
+
+def _joined(field: str, parts: Sequence[Found], notes: tuple[str, ...]) -> Found:
+    """Return what the files of a folder hold together."""
+    columns: dict[str, str] = {}
+    for part in parts:
+        for role, name in part.columns.items():
+            if columns.setdefault(role, name) != name:
+                raise ValueError(
+                    f"{field}: the files of the folder have {role} in {columns[role]!r} and in "
+                    f"{name!r}; pass columns={{{role!r}: ...}}, or one file"
+                )
+    account: dict[str, RowCount] = {}
+    for count in (count for part in parts for count in part.account):
+        known = account.get(count.rule)
+        account[count.rule] = known._replace(rows=known.rows + count.rows) if known else count
+    source = join_sources([part.source for part in parts])
+    return replace(
+        parts[0],
+        source=source,
+        columns=columns,
+        rows_read=sum(part.rows_read for part in parts),
+        account=tuple(account.values()),
+        notes=(*dict.fromkeys(note for part in parts for note in part.notes), *notes),
+    )
+
+
+def _chosen(
+    field: str,
+    content: Content,
+    found: Found,
+    roles: Mapping[str, tuple[str, ...]],
+    given: Mapping[str, str] | None,
+    required: set[str],
+) -> dict[str, str]:
+    """Return the column of each role: as given, else as the schema says."""
+    frame = found.source.frame
+    names = list(dict.fromkeys([*content.columns, *frame.columns]))
+    known = {role: (found.columns[role],) if role in found.columns else () for role in roles}
+    optional = [role for role in roles if role not in required]
+    # A column of a wide table is not one of the long table that it became.
+    chosen = find_columns(field, names, known, given, optional)
+    return {
+        role: name if name in frame.columns else found.columns[role]
+        for role, name in chosen.items()
+    }
+
+
+def _typed(
+    source: Source, chosen: Mapping[str, str], words: dict[str, str]
+) -> tuple["pl.DataFrame", list[str], str | None, dict[str, str]]:
+    """Return the columns with their types, notes on them, and the currency."""
+    import polars as pl
+
+    columns: list[pl.Series] = []
+    notes: list[str] = []
+    currency: str | None = None
+    for role, name in chosen.items():
+        if role in _TEXTS:
+            columns.append(texts(source, role, name))
+        elif role == "cost":
+            read, wrong, currency = costs(source, name)
+            columns += [read, wrong]
+        elif role in _NUMBERS:
+            columns += numbers(source, role, name)
+        elif role == "time":
+            read, bad = times(source, role, name)
+            columns.append(read)
+            if bad:
+                notes.append(f"time: {bad:,} of {read.len():,} values of {name!r} are no times")
+        elif role == "release_date":
+            columns.append(source.frame[name].alias(role))
+    return pl.DataFrame([*columns, pl.Series("row", source.rows)]), notes, currency, words
+
+
+def _priced(table: Table, prices: PriceList) -> Table:
+    """Return a table whose costs are tokens times prices."""
+    import polars as pl
+
+    frame = table.frame
+    tokens = [role for role in ("tokens_in", "tokens_out") if role in frame.columns]
+    if not tokens:
+        raise ValueError(
+            f"prices: {table.name} has no tokens; map them, columns={{'tokens_in': ..., "
+            "'tokens_out': ...}"
+        )
+    none = [role for role in ("tokens_in", "tokens_out") if role not in tokens]
+    frame = frame.with_columns(pl.lit(0.0).alias(role) for role in none)
+    cost = prices.costs(frame)
+    none_wrong = pl.lit(None, dtype=pl.String).alias("cost_wrong")
+    unknown = [
+        name
+        for name in frame["model"].drop_nulls().unique(maintain_order=True)
+        if prices.key(name) is None
+    ]
+    notes = list(table.notes)
+    if unknown:
+        notes.append(
+            f"cost: {prices.name} has no price of {checks.first_names(unknown)}; their rows have "
+            "no cost"
+        )
+    before = table.columns.get("cost")
+    words = f"tokens x prices of {prices.name}" + (f" (not {before!r})" if before else "")
+    return replace(
+        table,
+        frame=frame.drop(none).with_columns(cost, none_wrong),
+        columns={**table.columns, "cost": "tokens"},
+        words={**table.words, "cost": words},
+        notes=tuple(notes),
+        cost_unit="USD per query",
+        released=prices.released,
+        retired=prices.retired,
+    )
+
+
+def _in_units(
+    table: Table,
+    found: Found,
+    score_range: tuple[float, float] | None,
+    cost_per: str | None,
+    required: set[str],
+) -> Table:
+    """Return a table with scores in [0, 1] and the costs of queries."""
+    import polars as pl
+
+    frame, words = table.frame, dict(table.words)
+    if "score" in frame.columns:
+        ends = score_range if score_range is not None else found.score_range
+        frame = frame.with_columns(rescaled_scores(frame["score"], ends))
+        if ends is not None:
+            words["score"] = (
+                f"{words.get('score', table.columns['score'])}, from {ends[0]:g} to {ends[1]:g}"
+            )
+        # A mean of scores, or a sum of floats, can leave [0, 1] by its rounding.
+        score = pl.col("score")
+        rounded = score.is_between(-checks.ROUNDING, 1.0 + checks.ROUNDING)
+        frame = frame.with_columns(pl.when(rounded).then(score.clip(0.0, 1.0)).otherwise(score))
+    if "cost" in frame.columns and (unit := cost_per or ("run" if found.cost_per_run else None)):
+        frame = frame.with_columns(rescaled_costs(frame, unit).alias("cost"))
+        words["cost"] = f"{words.get('cost', table.columns['cost'])}, per {unit}"
+    if "query" in required and "task" not in frame.columns:
+        frame = frame.with_columns(task=pl.lit(ONE_TASK))
+    return replace(table, frame=frame, words=words)
+
+
+def outcomes_of(table: Table) -> Outcomes:
+    """Return the outcomes of a table: every value is a number, every cell has one row.
+
+    Raises
+    ------
+    ValueError
+        For a value that is no number or cannot be one, naming its column and row.
+    """
+    import polars as pl
+
+    means = table.source_kind in MEANS_KINDS
+    warnings = list(table.notes)
+    _refuse_wrong(table)
+    frame, account = table.frame, list(table.account)
+    values = [role for role in ("score", "cost") if role in frame.columns]
+    rules = [("no model is named", pl.col("model").is_null())]
+    if not means:
+        rules.append(("no query is named", pl.col("query").is_null()))
+    nothing = pl.all_horizontal(pl.col(values).is_null())
+    rules.append(
+        (f"neither {' nor '.join(values)}" if len(values) > 1 else f"no {values[0]}", nothing)
+    )
+    for rule, bad in rules:
+        rows = frame.filter(bad)
+        if rows.height:
+            account.append(RowCount(rule, rows.height, table.where(rows)))
+            frame = frame.filter(~bad)
+    if not frame.height:
+        raise ValueError(
+            f"outcomes: no row of {table.name} is left ("
+            + "; ".join(f"{count.rows:,}: {count.rule}" for count in account)
+            + "); fill in what is missing, or map other columns, columns={...}"
+        )
+    ids = ["model"] if means else ["query", "model"]
+    frame, repeated = _one_per_cell(frame, ids)
+    if repeated is not None:
+        account.append(
+            RowCount(
+                f"averaged with another row of the same {' and '.join(ids)}",
+                table.frame.height
+                - frame.height
+                - sum(c.rows for c in account[len(table.account) :]),
+                table.where(repeated),
+            )
+        )
+    models = tuple(frame["model"].unique(maintain_order=True))
+    queries = 0 if means else frame["query"].n_unique()
+    kind = "means" if means else _kind(frame, len(models), queries)
+    known_tasks = "task" in table.columns
+    tasks = tuple(frame["task"].drop_nulls().unique(maintain_order=True)) if known_tasks else ()
+    warnings += unit_warnings(replace(table, frame=frame), means=means)
+    warnings += _missing_warnings(table, frame, kind)
+    released = dict(table.released)
+    if "release_date" in frame.columns:
+        released |= _dates(frame)
+    return Outcomes(
+        frame=frame.select(
+            name for name in COLUMNS if name in frame.columns and (name != "task" or tasks)
+        ),
+        kind=kind,
+        models=models,
+        tasks=tasks,
+        n_queries=queries,
+        cost_unit=table.cost_unit,
+        source=table.name,
+        source_kind=table.source_kind,
+        columns={role: table.words.get(role, name) for role, name in table.columns.items()},
+        rows_read=table.rows_read,
+        account=tuple(account),
+        warnings=tuple(warnings),
+        released={name: day for name, day in released.items() if name in models},
+        retired={name: day for name, day in table.retired.items() if name in models},
+    )
+
+
+def _refuse_wrong(table: Table) -> None:
+    """Raise ValueError for the first value that is no number, or none that may be there."""
+    import polars as pl
+
+    frame = table.frame
+    for role in ("score", "cost", *_NUMBERS[1:]):
+        if role not in frame.columns:
+            continue
+        column = table.columns.get(role, role)
+        if f"{role}_wrong" in frame.columns:
+            wrong = frame.drop_nulls(f"{role}_wrong")
+            if wrong.height:
+                raise ValueError(
+                    f"{role}: column {column!r} of {table.name} holds "
+                    f"{checks.quoted(wrong[f'{role}_wrong'][0])} in {table.where(wrong)}, which is "
+                    "not a number; write a number, or leave the cell empty where it is missing"
+                )
+        value = pl.col(role)
+        bad, must = {
+            "score": (value.is_infinite(), "finite"),
+            "propensity": (~((value > 0.0) & (value <= 1.0)), "a probability in (0, 1]"),
+        }.get(role, ((value < 0.0) | value.is_infinite(), ">= 0 and finite"))
+        rows = frame.filter(bad)
+        if rows.height:
+            raise ValueError(
+                f"{role}: {rows[role][0]:g} in column {column!r} of {table.name}, "
+                f"{table.where(rows)}, must be {must}; mend or drop the row"
+            )
+
+
+def _one_per_cell(
+    frame: "pl.DataFrame", ids: list[str]
+) -> tuple["pl.DataFrame", "pl.DataFrame | None"]:
+    """Return a table with one row for each cell, and the rows that others were put together with."""
+    import polars as pl
+
+    again = ~frame.select(ids).is_unique()
+    if not again.any():
+        return frame, None
+    rows = frame.filter(again)
+    later = rows.filter(~rows.select(pl.struct(ids).is_first_distinct()).to_series())
+    means = [name for name in frame.columns if name not in ids and frame.schema[name] == pl.Float64]
+    others = [name for name in frame.columns if name not in ids and name not in means]
+    mean = rows.group_by(ids, maintain_order=True).agg(pl.col(others).first(), pl.col(means).mean())
+    joined = pl.concat([frame.filter(~again), mean.select(frame.columns)])
+    return joined.sort("row", maintain_order=True), later
+
+
+def _kind(frame: "pl.DataFrame", models: int, queries: int) -> Kind:
+    """Return whether every model answered every query, or each query went to one."""
+    values = [name for name in ("score", "cost") if name in frame.columns]
+    if frame.height == models * queries:
+        whole = not any(frame[name].null_count() for name in values)
+        return "full" if whole else "partial"
+    if frame.height - queries <= _MOST_RETRIED * queries:
+        return "logged"
+    return "partial"
+
+
+def _missing_warnings(table: Table, frame: "pl.DataFrame", kind: Kind) -> list[str]:
+    """Return what outcomes lack that answers need."""
+    found = []
+    if "score" not in frame.columns:
+        found.append("no scores; pass a table of them, scores=..., or map a column")
+    elif empty := frame["score"].null_count():
+        found.append(f"score: {empty:,} of {frame.height:,} rows have none; only their costs count")
+    if "cost" not in frame.columns:
+        found.append("no costs; pass a price list, prices=..., or map a column")
+    elif (empty := frame["cost"].null_count()) and empty < frame.height:
+        found.append(f"cost: {empty:,} of {frame.height:,} rows have none; only their scores count")
+    numbered = table.columns.get("query", "").casefold() == "index"
+    if kind == "logged" and numbered and frame["query"].n_unique() == frame.height:
+        found.append(
+            "query: column 'index' numbers the rows; where several models answered the same query, "
+            "map its name, columns={'query': ...}"
+        )
+    return found
+
+
+def _dates(frame: "pl.DataFrame") -> dict[str, Any]:
+    """Return the release dates of a leaderboard that can be read."""
+    found = {}
+    for model, value in frame.select("model", "release_date").iter_rows():
+        try:
+            day = checks.release_date("release_date", value)
+        except ValueError:
+            continue
+        if day is not None:
+            found[model] = day
+    return found
+
+
+def table_of(outcomes: Outcomes) -> Table:
+    """Return outcomes as a table, for what works on tables."""
+    import polars as pl
+
+    frame = outcomes.frame
+    if "task" not in frame.columns and outcomes.kind != "means":
+        frame = frame.with_columns(task=pl.lit(ONE_TASK))
+    values = [name for name in ("score", "cost") if name not in frame.columns]
+    frame = frame.with_columns(
+        *(pl.lit(None, dtype=pl.Float64).alias(name) for name in values),
+        score_wrong=pl.lit(None, dtype=pl.String),
+        cost_wrong=pl.lit(None, dtype=pl.String),
+        row=pl.int_range(frame.height),
+    )
+    columns = {name: name for name in outcomes.frame.columns}
+    return Table(frame, columns, _row_place, outcomes.source, outcomes.source_kind)
+
+
+def _row_place(row: int) -> str:
+    return f"row {row + 1}"

@@ -18,7 +18,7 @@ from fastroute.scenarios.laws import (
 )
 from fastroute.scenarios.prices import read_prices
 from fastroute.scenarios.registry import SCENARIOS, scenario
-from fastroute.scenarios.routerbench_pickle import load_routerbench
+from fastroute.outcomes.routerbench_pickle import load_routerbench
 from fastroute.scenarios.saved import save_scenario
 
 __all__ = [

@@ -10,7 +10,7 @@ from fastroute import checks
 from fastroute.scenarios.paretobandit import paretobandit
 from fastroute.scenarios.problems import TableProblem, find_problems
 from fastroute.scenarios.routerbench import published_means
-from fastroute.scenarios.routerbench_pickle import KNOWN_SHA256
+from fastroute.outcomes.routerbench_pickle import KNOWN_SHA256
 from fastroute.scenarios.sota import MODELS
 from fastroute.scenarios.tables import (
     ONE_TASK,

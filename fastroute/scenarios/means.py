@@ -8,7 +8,7 @@ from typing import Any, Literal
 from fastroute import checks
 from fastroute.scenarios.arrivals import arrivals_by_release, release_calendar, release_order
 from fastroute.scenarios.base import Scenario
-from fastroute.scenarios.frames import Frame
+from fastroute.outcomes.frames import Frame
 from fastroute.scenarios.laws import CostLaw, RewardLaw
 from fastroute.scenarios.laws.words import cost_law, reward_law
 from fastroute.scenarios.problems import find_mean_problems, refuse

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeAlias
 
 from fastroute import checks
 from fastroute.scenarios.changes import Change, When
-from fastroute.scenarios.frames import Frame, Source, find_columns, numbers, read_source, texts
+from fastroute.outcomes.frames import Frame, Source, find_columns, numbers, read_source, texts
 
 __all__ = ["Prices", "read_prices"]
 

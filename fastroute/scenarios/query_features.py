@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastroute import checks
 from fastroute.kernels.types import MOST_FEATURES
-from fastroute.scenarios.frames import Frame, Source, find_columns, numbers, read_source, texts
+from fastroute.outcomes.frames import Frame, Source, find_columns, numbers, read_source, texts
 from fastroute.scenarios.tables import OUTCOME_COLUMNS
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastroute import checks
 from fastroute.scenarios.arrivals import arrivals_by_release, release_calendar, release_order
 from fastroute.scenarios.base import Scenario
-from fastroute.scenarios.frames import Frame
+from fastroute.outcomes.frames import Frame
 from fastroute.scenarios.laws import Recorded
 from fastroute.scenarios.problems import find_problems, missing_remedies, refuse
 from fastroute.scenarios.query_features import read_features

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from fastroute import checks
-from fastroute.scenarios.frames import Frame, Source, find_columns, numbers, read_source, texts
+from fastroute.outcomes.frames import Frame, Source, find_columns, numbers, read_source, texts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -124,7 +124,7 @@ def read_outcomes(
     Parameters
     ----------
     source : str, Path, frame, array, mapping or sequence
-        As for :func:`fastroute.scenarios.frames.read_source`, or a RouterBench pickle.
+        As for :func:`fastroute.outcomes.frames.read_source`, or a RouterBench pickle.
     columns : mapping, optional
         Name of the column for each of query, task, model, score, cost where it differs.
         "query" is also found under "query_id"; without "task" all queries are of one task.
@@ -137,7 +137,7 @@ def read_outcomes(
         When the table has no rows, or a column is missing or of a type that cannot be read.
     """
     if is_pickle(source):
-        from fastroute.scenarios.routerbench_pickle import load_routerbench
+        from fastroute.outcomes.routerbench_pickle import load_routerbench
 
         assert isinstance(source, str | Path)
         frame = load_routerbench(source, trust_sha256=trust_sha256)
@@ -153,7 +153,7 @@ def read_means(source: Frame, columns: Mapping[str, str] | None = None) -> Table
     Parameters
     ----------
     source : str, Path, frame, array, mapping or sequence
-        As for :func:`fastroute.scenarios.frames.read_source`.
+        As for :func:`fastroute.outcomes.frames.read_source`.
     columns : mapping, optional
         Name of the column for each of model, score, cost, release_date where it differs. "score"
         is also found under "reward".
@@ -213,7 +213,7 @@ def read_releases(source: ModelTable) -> dict[str, Release]:
     ----------
     source : str, Path, frame, array, mapping or sequence
         A table with columns ``model`` and ``release_date``, as for
-        :func:`fastroute.scenarios.frames.read_source`, or a mapping from model to date.
+        :func:`fastroute.outcomes.frames.read_source`, or a mapping from model to date.
 
     Raises
     ------
