@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastroute.scenarios import check_table, load_routerbench, scenario
 from fastroute.outcomes.routerbench_pickle import (
     _ALLOWED,
     COLUMNS,
@@ -19,6 +18,7 @@ from fastroute.outcomes.routerbench_pickle import (
     _FrameUnpickler,
     _StandIn,
 )
+from fastroute.scenarios import check_table, load_routerbench, scenario
 
 QUERIES = 6
 

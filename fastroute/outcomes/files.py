@@ -358,7 +358,7 @@ def unnested(frame: "pl.DataFrame") -> "pl.DataFrame":
     """Return a frame with the fields of its structs beside them."""
     import polars as pl
 
-    added = []
+    added: list[pl.Series] = []
     waiting = [column for column in frame.get_columns() if isinstance(column.dtype, pl.Struct)]
     while waiting:
         column = waiting.pop()

@@ -103,21 +103,29 @@ def read_content(
     ValueError
         When a file is missing, damaged or of another kind, or the object is not a table.
     """
-    import polars as pl
-
     if isinstance(source, str | Path):
         path = Path(source)
         return read_folder(field, path, listing) if path.is_dir() else read_file(field, path)
     if isinstance(source, Mapping) and any(isinstance(v, Mapping) for v in source.values()):
         return Content("frame", entries=source)
-    if _is_rows(source) and any(isinstance(v, Mapping) for row in source for v in row.values()):
+    if _is_rows(source):
+        rows: Any = source
+        if not any(isinstance(v, Mapping) for row in rows for v in row.values()):
+            return Content("frame", _memory_source(field, source), source)
         try:
-            return Content("frame", rows_source(source), source)
+            return Content("frame", rows_source(rows), rows)
         except BadFileError as error:
             raise ValueError(f"{field}: {error}") from None
+    return Content("frame", _memory_source(field, source))
+
+
+def _memory_source(field: str, source: "TableLike") -> Source:
+    """Return the table of an object in memory."""
+    import polars as pl
+
     frame = source if isinstance(source, pl.DataFrame) else _from_memory(field, source)
     frame = unnested(frame)
-    return Content("frame", Source(frame, np.arange(frame.height)))
+    return Source(frame, np.arange(frame.height))
 
 
 def _from_memory(field: str, source: Any) -> "pl.DataFrame":

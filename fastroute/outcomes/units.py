@@ -134,7 +134,8 @@ def _cost_warnings(table: Table, means: bool) -> list[str]:
         )
         constant = models.filter((pl.col("rows") >= _FEWEST_ROWS) & (pl.col("differ") == 1))
         constant = constant.filter(pl.col("mean") >= _MUCH)
-        if constant.height and constant.height == models.height:
+        average = constant["mean"].mean()
+        if isinstance(average, float) and constant.height == models.height:
             tokens = any(name in frame.columns for name in ("tokens_in", "tokens_out"))
             remedy = (
                 "pass cost_per='1M-tokens'"
@@ -144,7 +145,7 @@ def _cost_warnings(table: Table, means: bool) -> list[str]:
             return [
                 *found,
                 "cost: it is the same in every row of a model, with mean "
-                f"{constant['mean'].mean():.3g}: a list price, and not the cost of a query; "
+                f"{average:.3g}: a list price, and not the cost of a query; "
                 f"{remedy}",
             ]
     if mean > _TOO_MUCH and not found:

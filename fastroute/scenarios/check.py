@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastroute import checks
+from fastroute.outcomes.frames import Frame
+from fastroute.outcomes.routerbench_pickle import KNOWN_SHA256
 from fastroute.scenarios.paretobandit import paretobandit
 from fastroute.scenarios.problems import TableProblem, find_problems
 from fastroute.scenarios.routerbench import published_means
-from fastroute.outcomes.routerbench_pickle import KNOWN_SHA256
 from fastroute.scenarios.sota import MODELS
 from fastroute.scenarios.tables import (
     ONE_TASK,
     ModelTable,
-    Outcomes,
     is_pickle,
     read_outcomes,
     read_releases,
@@ -117,7 +117,7 @@ def _number(value: float | None) -> str:
 
 
 def check_table(
-    outcomes: Outcomes,
+    outcomes: Frame,
     models: "ModelTable | None" = None,
     *,
     columns: Mapping[str, str] | None = None,

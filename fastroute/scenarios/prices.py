@@ -4,8 +4,8 @@ from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 from fastroute import checks
-from fastroute.scenarios.changes import Change, When
 from fastroute.outcomes.frames import Frame, Source, find_columns, numbers, read_source, texts
+from fastroute.scenarios.changes import Change, When
 
 __all__ = ["Prices", "read_prices"]
 

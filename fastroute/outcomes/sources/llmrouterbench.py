@@ -43,9 +43,9 @@ def _from_folders(inside: tuple[str, ...]) -> tuple[str | None, str | None]:
 def _read(content: Content) -> Found:
     """Return one row for each record; the file, or else its folders, name data set and model."""
     entries: Mapping[str, Any] = content.entries
-    model, task = _from_folders(content.inside)
-    model = entries.get("model_name") or entries.get("model") or model
-    task = entries.get("dataset_name") or entries.get("dataset") or task
+    model_folder, task_folder = _from_folders(content.inside)
+    model = entries.get("model_name") or entries.get("model") or model_folder
+    task = entries.get("dataset_name") or entries.get("dataset") or task_folder
     for name, value in (("model_name", model), ("dataset_name", task)):
         if not value:
             raise ValueError(f"no {name}; write it beside the records")

@@ -77,7 +77,8 @@ def _read(content: Content) -> Found:
                     'write an object such as {"resolved": true, "cost": 0.2}'
                 )
             row = {"query": instance, "model": model, "score": cell.get("resolved")}
-            row |= {"cost": cell[name] for name in ("cost", "instance_cost") if name in cell}
+            if (cost := cell.get("cost", cell.get("instance_cost"))) is not None:
+                row["cost"] = cost
             rows.append(row | ({"task": board} if board else {}))
     source = replace(
         rows_source(rows),

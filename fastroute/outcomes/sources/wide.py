@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-
 from fastroute.outcomes.files import Content, Source
 from fastroute.outcomes.frames import known_columns
 from fastroute.outcomes.sources.base import Found, SourceKind
