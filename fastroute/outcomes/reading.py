@@ -333,7 +333,7 @@ def _chosen(
     known = {role: (found.columns[role],) if role in found.columns else () for role in roles}
     optional = [role for role in roles if role not in required]
     # A column of a wide table is not one of the long table that it became.
-    chosen = find_columns(field, names, known, given, optional)
+    chosen = find_columns(field, names, known, {} if given is None else given, optional)
     return {
         role: name if name in frame.columns else found.columns[role]
         for role, name in chosen.items()

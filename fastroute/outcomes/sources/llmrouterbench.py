@@ -46,9 +46,9 @@ def _read(content: Content) -> Found:
     model_folder, task_folder = _from_folders(content.inside)
     model = entries.get("model_name") or entries.get("model") or model_folder
     task = entries.get("dataset_name") or entries.get("dataset") or task_folder
-    for name, value in (("model_name", model), ("dataset_name", task)):
+    for what, value in (("model_name", model), ("dataset_name", task)):
         if not value:
-            raise ValueError(f"no {name}; write it beside the records")
+            raise ValueError(f"no {what}; write it beside the records")
     rows, columns = [], {"query": "query", "model": "model", "task": "task"}
     for number, record in enumerate(entries["records"]):
         if not isinstance(record, Mapping) or "index" not in record:
