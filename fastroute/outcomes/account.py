@@ -56,10 +56,16 @@ def outcomes_of(table: Table) -> Outcomes:
         )
     ids = ["model"] if means else ["query", "model"]
     frame, repeated = _one_per_cell(frame, ids)
+    if means and repeated is not None:
+        raise ValueError(
+            f"outcomes: {table.name} has model {checks.quoted(repeated['model'][0])} again in "
+            f"{table.place(repeated['row'][0])}; keep one row per model, or map the queries, "
+            "columns={'query': ...}"
+        )
     if repeated is not None:
         account.append(
             RowCount(
-                f"averaged with another row of the same {' and '.join(ids)}",
+                "averaged with another row of the same query and model",
                 table.frame.height
                 - frame.height
                 - sum(c.rows for c in account[len(table.account) :]),

@@ -178,8 +178,8 @@ def _named(whole: CellSums, name: str, outcomes: Outcomes) -> Array | None:
 
 def _few_rows(outcomes: Outcomes, rows: NDArray[np.int64]) -> tuple[str, ...]:
     """Return which models have so few rows that their intervals are too narrow."""
-    few = {outcomes.models[at]: int(rows[at]) for at in np.flatnonzero(rows < _FEW_ROWS)}
-    return tuple(
-        f"{model!r} has {count} row{'s' * (count != 1)} only: its interval is too narrow"
-        for model, count in few.items()
-    )
+    few = np.flatnonzero(rows < _FEW_ROWS)
+    if not few.size:
+        return ()
+    names = checks.first_names(outcomes.models[at] for at in few)
+    return (f"fewer than {_FEW_ROWS} rows of {names}: the intervals of such models are too narrow",)

@@ -243,13 +243,13 @@ def overlap_notes(outcomes: Outcomes, log: Log, method: Method) -> tuple[str, ..
     notes = []
     if method == "means":
         notes.append(
-            "the means are those of the queries that each model got: they are biased where the "
-            "routing depended on the query; log propensities or tasks"
+            "the means are those of the queries that each model answered: they are biased where it "
+            "depended on the query which model answered; log propensities or tasks"
         )
     elif method == "by task":
         notes.append(
-            "without propensities, queries of one task are taken for alike: the means are biased "
-            "where the routing told them apart"
+            "the queries of a task are taken for alike: the means are biased where it depended on "
+            "more than the task which model answered; log propensities"
         )
     unweighted = 0 if log.weight is None else int((log.weight == 0.0).sum())
     if unweighted and method in ("weighted", "doubly robust"):

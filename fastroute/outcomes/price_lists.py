@@ -1,7 +1,7 @@
 """Price lists: what a token costs, of each model and from which day on."""
 
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -155,11 +155,7 @@ def read_price_list(source: "Frame | PriceList") -> PriceList:
         return source
     if source == "litellm" and not Path("litellm").exists():
         source = _litellm_file()
-    content = read_content("prices", source)
-    if content.table is not None and content.entries is None:
-        entries: Any = content.table.frame.to_dicts()
-    else:
-        entries = content.entries
+    name, entries = _entries(source)
     prices: list[_Price] = []
     released: dict[str, date] = {}
     retired: dict[str, date] = {}
@@ -180,7 +176,7 @@ def read_price_list(source: "Frame | PriceList") -> PriceList:
                 found[model] = day
     if not prices:
         raise ValueError(
-            f"prices: {content.name} names no price; write input_cost_per_token and "
+            f"prices: {name} names no price; write input_cost_per_token and "
             "output_cost_per_token, or input_token_price_per_million and "
             "output_token_price_per_million, for each model"
         )
@@ -195,10 +191,27 @@ def read_price_list(source: "Frame | PriceList") -> PriceList:
         raise ValueError(f"prices: {twice['model'][0]!r} has two prices from one day on; keep one")
     return PriceList(
         frame.unique(maintain_order=True).sort("model", "since", maintain_order=True),
-        content.name,
+        name,
         released,
         retired,
     )
+
+
+def _entries(source: Frame) -> tuple[str, Any]:
+    """Return the name of a price list and what it holds, as of JSON."""
+    if isinstance(source, Mapping) and not any(
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and not isinstance(entry, Mapping)
+        for value in source.values()
+        for entry in value[:1]
+    ):
+        return "prices", source
+    content = read_content("prices", source)
+    name = "prices" if content.name == "frame" else content.name
+    if content.entries is None and content.table is not None:
+        return name, content.table.frame.to_dicts()
+    return name, content.entries
 
 
 def _litellm_file() -> Path:

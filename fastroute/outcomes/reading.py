@@ -22,6 +22,7 @@ from fastroute.outcomes.frames import (
 from fastroute.outcomes.price_lists import PriceList, is_price_list, read_price_list
 from fastroute.outcomes.scores import with_scores
 from fastroute.outcomes.sources import KINDS, MEANS_KINDS, Found, SourceKind, leaderboard, plain
+from fastroute.outcomes.sources.base import has_columns
 from fastroute.outcomes.table import COLUMNS, Outcomes, RowCount
 from fastroute.outcomes.units import rescaled_costs, rescaled_scores
 from fastroute.warning import warn
@@ -38,7 +39,7 @@ _NUMBERS: Final = ("score", "propensity", "tokens_in", "tokens_out", "n")
 _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "queries": ("query", "model", "score", "cost"),
     "means": ("model", "score", "cost"),
-    "any": ("query", "model", "score"),
+    "any": ("query", "model", "score", "cost"),
 }
 
 
@@ -176,11 +177,13 @@ def read_table(
         raise ValueError(f"{field}: the table has no rows; pass {what}")
     means = kind.name in MEANS_KINDS
     roles = leaderboard.ROLES if means else plain.ROLES
-    free = {"cost"} if prices is not None else set()
-    free |= (
-        {"score"} if scores is not None or (wanted == "any" and "cost" in found.columns) else set()
-    )
-    required = set(_REQUIRED[wanted]) - free - ({"query"} if means else set())
+    required = set(_REQUIRED[wanted]) - ({"query"} if means else set())
+    there = {*found.columns, *(columns if isinstance(columns, Mapping) else ())}
+    tokens = bool(there & {"tokens_in", "tokens_out"})
+    if prices is not None or (wanted == "any" and tokens):
+        required.discard("cost")
+    if scores is not None or (wanted == "any" and ("cost" in there or tokens)):
+        required.discard("score")
     chosen = _chosen(field, content, found, roles, columns, required)
     frame, notes, unit, words = _typed(found.source, chosen, {**found.words})
     table = Table(
@@ -283,7 +286,10 @@ def _fallback(field: str, content: Content, parts: Sequence[Content], wanted: st
         )
     if content.table is None:
         raise not_rows(field, content)
-    return leaderboard.LEADERBOARD if wanted == "means" else plain.PLAIN
+    board = leaderboard.LEADERBOARD
+    if wanted == "any" and not has_columns(content, plain.ROLES["score"]):
+        return board if has_columns(content, leaderboard.ROLES["score"]) else plain.PLAIN
+    return board if wanted == "means" else plain.PLAIN
 
 
 def _read_part(field: str, kind: SourceKind, part: Content) -> Found:

@@ -23,7 +23,7 @@ def _attribute(*names: str) -> tuple[str, ...]:
 _SCHEMA: Final = Schema(
     {
         "query": ("trace_id", "traceId", "context.trace_id", "TraceId", "span_id", "spanId"),
-        "model": ("fastroute.model",),
+        "model": ("answered by",),
         "score": _attribute("gen_ai.evaluation.score.value", "gen_ai.evaluation.score", "score"),
         "cost": _attribute("gen_ai.usage.cost", "gen_ai.cost", "cost"),
         "task": _attribute("task", "gen_ai.task"),
@@ -74,9 +74,9 @@ def _read(content: Content) -> Found:
     there = [name for name in _attribute(*_MODELS) if name in source.frame.columns]
     if not there:
         raise ValueError(f"no span has an attribute {' or '.join(map(repr, _MODELS))}")
-    model = pl.coalesce(pl.col(there)).alias("fastroute.model")
+    model = pl.coalesce(pl.col(there)).alias("answered by")
     named = source.frame.with_columns(model)
-    answers = named["fastroute.model"].is_not_null()
+    answers = named["answered by"].is_not_null()
     read = replace(source, frame=named.filter(answers), rows=source.rows[answers.to_numpy()])
     found = _SCHEMA.read(replace(content, table=read))
     others = int((~answers).sum())
