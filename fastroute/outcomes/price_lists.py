@@ -1,7 +1,7 @@
 """Price lists: what a token costs, of each model and from which day on."""
 
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -199,19 +199,20 @@ def read_price_list(source: "Frame | PriceList") -> PriceList:
 
 def _entries(source: Frame) -> tuple[str, Any]:
     """Return the name of a price list and what it holds, as of JSON."""
-    if isinstance(source, Mapping) and not any(
-        isinstance(value, Sequence)
-        and not isinstance(value, str)
-        and not isinstance(entry, Mapping)
-        for value in source.values()
-        for entry in value[:1]
-    ):
+    if isinstance(source, Mapping) and all(map(_is_entry, source.values())):
         return "prices", source
     content = read_content("prices", source)
     name = "prices" if content.name == "frame" else content.name
     if content.entries is None and content.table is not None:
         return name, content.table.frame.to_dicts()
     return name, content.entries
+
+
+def _is_entry(value: object) -> bool:
+    """Return whether something is an object, or a list of objects: no column."""
+    if isinstance(value, list) and value:
+        value = value[0]
+    return isinstance(value, Mapping)
 
 
 def _litellm_file() -> Path:

@@ -254,8 +254,11 @@ def _recognised(table: Table) -> tuple[tuple[str, ...], bool]:
     except ValueError:
         # What is wrong is listed among the problems.
         return (f"read as     {table.source_kind}",), False
-    # The first line has the source, which is shown already.
-    return tuple(outcomes.describe().split("\n")[1:]), outcomes.kind == "logged"
+    # The sizes are shown already.
+    lines = outcomes.describe().split("\n")
+    shown = (line for line in lines if not line.startswith(("source", "models", "quer", "tasks")))
+    first = f"read as     {table.source_kind}"
+    return (first, *shown), outcomes.kind == "logged"
 
 
 def _complete(table: Table, means: bool) -> Table:
