@@ -39,10 +39,9 @@ def outcomes_of(table: Table) -> Outcomes:
     rules = [("no model is named", pl.col("model").is_null())]
     if not means:
         rules.append(("no query is named", pl.col("query").is_null()))
-    nothing = pl.all_horizontal(pl.col(values).is_null())
-    rules.append(
-        (f"neither {' nor '.join(values)}" if len(values) > 1 else f"no {values[0]}", nothing)
-    )
+    if values:
+        rule = "neither score nor cost" if len(values) > 1 else f"no {values[0]}"
+        rules.append((rule, pl.all_horizontal(pl.col(values).is_null())))
     for rule, bad in rules:
         rows = frame.filter(bad)
         if rows.height:
@@ -209,7 +208,16 @@ def table_of(outcomes: Outcomes) -> Table:
         row=pl.int_range(frame.height),
     )
     columns = {name: name for name in outcomes.frame.columns}
-    return Table(frame, columns, _row_place, outcomes.source, outcomes.source_kind)
+    return Table(
+        frame,
+        columns,
+        _row_place,
+        outcomes.source,
+        outcomes.source_kind,
+        cost_unit=outcomes.cost_unit,
+        released=outcomes.released,
+        retired=outcomes.retired,
+    )
 
 
 def _row_place(row: int) -> str:

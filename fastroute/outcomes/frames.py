@@ -106,7 +106,7 @@ def read_content(
     if isinstance(source, str | Path):
         path = Path(source)
         return read_folder(field, path, listing) if path.is_dir() else read_file(field, path)
-    if isinstance(source, Mapping) and any(isinstance(v, Mapping) for v in source.values()):
+    if isinstance(source, Mapping) and any(map(_is_entry, source.values())):
         return Content("frame", entries=source)
     if _is_rows(source):
         rows: Any = source
@@ -154,6 +154,13 @@ def _from_memory(field: str, source: Any) -> "pl.DataFrame":
             "NumPy array with named fields"
         )
     return _frame(field, columns)
+
+
+def _is_entry(value: object) -> bool:
+    """Return whether a value of a mapping is an object, or a list of objects: no column."""
+    if isinstance(value, list) and value:
+        value = value[0]
+    return isinstance(value, Mapping)
 
 
 def _is_rows(source: object) -> bool:

@@ -168,7 +168,13 @@ class CellSums:
         parts = sums[: 2 * per_value * cells].reshape(2, per_value, log.models, log.tasks, draws)
         self._parts = {"score": parts[0], "cost": parts[1]}
         self.queries = sums[2 * per_value * cells :]
-        self.weighted = log.weight is not None
+        self._log = log
+
+    def range(self, name: str) -> tuple[float, float]:
+        """Return the least and the greatest value of all rows; NaN where there is none."""
+        values = self._log.score if name == "score" else self._log.cost
+        values = values[np.isfinite(values)]
+        return (float(values.min()), float(values.max())) if values.size else (np.nan, np.nan)
 
     def plain(self, name: str) -> tuple[Array, Array]:
         """Return number of rows and sum of values, [N, T, draws]."""
@@ -212,9 +218,12 @@ def estimate_from(sums: CellSums, method: Method, name: str) -> Array:
     if method == "by task":
         return direct.T
     weight, weighted = sums.by_weight(name)
+    low, high = sums.range(name)
     rest = np.where(weight > 0.0, weighted - weight * cell, 0.0).sum(axis=1)
     # Without a weighted row there is nothing to correct by.
-    return (direct + np.nan_to_num(_ratio(rest, weight.sum(axis=1)))).T
+    corrected = direct + np.nan_to_num(_ratio(rest, weight.sum(axis=1)))
+    # A correction can lead beyond what was ever seen, such as a score above 1.
+    return np.clip(corrected, low, high).T
 
 
 def default_method(log: Log) -> Method:

@@ -199,20 +199,11 @@ def read_price_list(source: "Frame | PriceList") -> PriceList:
 
 def _entries(source: Frame) -> tuple[str, Any]:
     """Return the name of a price list and what it holds, as of JSON."""
-    if isinstance(source, Mapping) and all(map(_is_entry, source.values())):
-        return "prices", source
     content = read_content("prices", source)
     name = "prices" if content.name == "frame" else content.name
     if content.entries is None and content.table is not None:
         return name, content.table.frame.to_dicts()
     return name, content.entries
-
-
-def _is_entry(value: object) -> bool:
-    """Return whether something is an object, or a list of objects: no column."""
-    if isinstance(value, list) and value:
-        value = value[0]
-    return isinstance(value, Mapping)
 
 
 def _litellm_file() -> Path:

@@ -237,6 +237,9 @@ def _found(
     if source_kind is not None:
         checks.choice("source_kind", source_kind, [kind.name for kind in KINDS])
         kinds = [kind for kind in KINDS if kind.name == source_kind]
+    if content.files:
+        # Beside the outcomes of queries there often is a table of the models.
+        kinds.sort(key=lambda kind: kind.name in MEANS_KINDS)
     parts = content.files or (content,)
     parts = tuple(_aliased(part, columns) for part in parts)
     kind = next((kind for kind in kinds for part in parts if kind.matches(part)), None)

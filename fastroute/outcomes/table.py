@@ -19,7 +19,7 @@ Kind: TypeAlias = Literal["full", "partial", "logged", "means"]
 #: The columns of outcomes, in order; a table has those that its source has.
 COLUMNS: Final = (
     *("query", "model", "score", "cost", "task", "propensity", "time", "tokens_in", "tokens_out"),
-    "n",
+    *("n", "release_date"),
 )
 _KIND_WORDS: Final[Mapping[str, str]] = {
     "full": "every model answered every query",
@@ -55,8 +55,8 @@ class Outcomes:
     frame : polars.DataFrame
         One row per query and model, with those of the columns query, model, task (text), score,
         cost, propensity, tokens_in, tokens_out (f64, null where missing) and time (datetime) that
-        the source has; of a leaderboard, one row per model with model, score, cost and n, the
-        number of queries behind its means.
+        the source has; of a leaderboard, one row per model with model, score, cost, n (the number
+        of queries behind its means) and release_date.
     kind : {"full", "partial", "logged", "means"}
         Every model answered every query; some are missing; each query went to one model; or a
         leaderboard without queries.

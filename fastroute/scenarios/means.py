@@ -7,7 +7,12 @@ from typing import Any, Literal
 from fastroute import checks
 from fastroute.outcomes import Outcomes
 from fastroute.outcomes.frames import Frame
-from fastroute.scenarios.arrivals import arrivals_by_release, release_calendar, release_order
+from fastroute.scenarios.arrivals import (
+    arrivals_by_release,
+    release_calendar,
+    release_order,
+    retirements_by_date,
+)
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.laws import CostLaw, RewardLaw
 from fastroute.scenarios.laws.words import cost_law, reward_law
@@ -120,6 +125,7 @@ def means(
     arrival = arrivals_by_release(
         [days[index] for index in order], limit=limit, initial=initial, spread=spread
     )
+    calendar = release_calendar([days[index] for index in order], initial=initial, spread=spread)
     source = "" if table.name == "frame" else f" from {table.name}"
     dates = "" if released else "; no release dates, so all models are there from the first round"
     return Scenario(
@@ -128,7 +134,8 @@ def means(
         limit=limit,
         arrival=arrival,
         arrival_unit="horizon",
-        calendar=release_calendar([days[index] for index in order], initial=initial, spread=spread),
+        retirement=retirements_by_date(frame["model"].to_list(), table.retired, calendar),
+        calendar=calendar,
         reward=rewards_by,
         cost=costs_by,
         cost_range=cost_range,

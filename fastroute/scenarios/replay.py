@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 from fastroute import checks
 from fastroute.outcomes import Outcomes
 from fastroute.outcomes.frames import Frame
-from fastroute.scenarios.arrivals import arrivals_by_release, release_calendar, release_order
+from fastroute.scenarios.arrivals import (
+    arrivals_by_release,
+    release_calendar,
+    release_order,
+    retirements_by_date,
+)
 from fastroute.scenarios.base import Scenario
 from fastroute.scenarios.laws import Recorded
 from fastroute.scenarios.problems import find_problems, missing_remedies, refuse
@@ -145,6 +150,7 @@ def replay(
     elif queries is not None:
         raise ValueError("queries without features; name the columns, features=[...]")
     source = "" if table.name == "frame" else f" from {table.name}"
+    calendar = release_calendar([dates[model] for model in names], initial=initial, spread=spread)
     note = f"recorded outcomes of {score.shape[0]} queries{source}{dropped}"
     return Scenario(
         limit=limit,
@@ -152,9 +158,8 @@ def replay(
             [dates[model] for model in names], limit=limit, initial=initial, spread=spread
         ),
         arrival_unit="horizon",
-        calendar=release_calendar(
-            [dates[model] for model in names], initial=initial, spread=spread
-        ),
+        retirement=retirements_by_date(names, table.retired, calendar),
+        calendar=calendar,
         outcomes=Recorded(score, cost, order, about),
         models=names,
         name=name,

@@ -5,11 +5,12 @@ from typing import Final
 
 from fastroute.outcomes.files import Content, Source
 from fastroute.outcomes.frames import known_columns
-from fastroute.outcomes.sources.base import Found, SourceKind
+from fastroute.outcomes.sources.base import Found, SourceKind, has_columns
 from fastroute.outcomes.sources.plain import ROLES
 
 __all__ = ["ROUTERBENCH", "WIDE"]
 
+_QUERY: Final = ("sample_id", *ROLES["query"])
 _ROUTERBENCH_COST: Final = "|total_cost"
 _SEPARATORS: Final = ("|", ":", ".", "__", "_", " ")
 _SCORES: Final = ("score", "performance", "accuracy", "reward", "resolved")
@@ -56,12 +57,8 @@ def _read(content: Content, models: Mapping[str, tuple[str, str]]) -> Found:
 
     source = content.table
     assert source is not None
-    roles = {
-        role: ("sample_id", *ROLES[role]) if role == "query" else ROLES[role] for role in ROLES
-    }
-    columns = known_columns(
-        source.frame.columns, {role: roles[role] for role in ("query", "task", "time")}
-    )
+    roles = {"query": _QUERY, "task": ROLES["task"], "time": ROLES["time"]}
+    columns = known_columns(source.frame.columns, roles)
     if "query" not in columns:
         raise ValueError(
             "no column 'query'; name the queries in a column 'query', one row for each"
@@ -102,6 +99,6 @@ ROUTERBENCH: Final = SourceKind(
 WIDE: Final = SourceKind(
     "wide",
     "a table with columns of score and cost for each model",
-    lambda content: bool(_wide_models(content)),
+    lambda content: has_columns(content, _QUERY) and bool(_wide_models(content)),
     lambda content: _read(content, _wide_models(content)),
 )
