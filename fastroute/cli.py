@@ -18,6 +18,7 @@ from fastroute.cli_about import about
 from fastroute.cli_bench import bench
 from fastroute.cli_compare import compare
 from fastroute.cli_complete import complete_backend
+from fastroute.cli_data import check, convert, list_sources
 from fastroute.cli_output import Verbose, console, safe_output
 from fastroute.cli_study import presets, report, run, status
 
@@ -53,7 +54,7 @@ solve_app = typer.Typer(
     help="Solve routing or deployment problems from a table.", no_args_is_help=True
 )
 data_app = typer.Typer(
-    help="See where data come from, and check tables of your own.", no_args_is_help=True
+    help="See where data come from; check and convert tables of your own.", no_args_is_help=True
 )
 app.add_typer(solve_app, name="solve")
 app.add_typer(data_app, name="data")
@@ -84,6 +85,9 @@ def _fail(message: str, error: Exception) -> NoReturn:
 
 for _command in (run, status, report, compare, presets, bench, about):
     app.command()(_user_errors()(_command))
+data_app.command("list")(_user_errors()(list_sources))
+data_app.command()(_user_errors()(check))
+data_app.command()(_user_errors()(convert))
 
 
 def _version(wanted: bool) -> None:
@@ -366,90 +370,3 @@ def _print_frame(frame: "pl.DataFrame") -> None:
             f"The first {_ROWS_ON_A_TERMINAL} of {frame.height:,} rows; --out FILE gets all",
             err=True,
         )
-
-
-@data_app.command("list")
-def list_sources() -> None:
-    """Show where the data of each scenario come from.
-
-    The last column says whether they are at hand, or what to do.
-    """
-    with _user_errors():
-        from fastroute.report.terminal import FittedTable, TableColumn
-        from fastroute.scenarios.check import list_data
-
-        rows = [
-            [
-                entry.scenario,
-                entry.kind,
-                "-" if entry.models is None else f"{entry.models:,}",
-                "-" if entry.queries is None else f"{entry.queries:,}",
-                entry.source,
-                entry.licence,
-                "; ".join(filter(None, ["yes" if entry.available else "no", entry.remedy])),
-            ]
-            for entry in list_data()
-        ]
-        columns = [
-            TableColumn("scenario", key=True),
-            TableColumn("kind"),
-            TableColumn("models", right=True, rank=1),
-            TableColumn("queries", right=True, rank=1),
-            TableColumn("source", wraps=True),
-            TableColumn("licence", wraps=True, rank=2),
-            TableColumn("at hand", wraps=True),
-        ]
-        console().print(FittedTable(columns, rows))
-
-
-@data_app.command()
-def check(
-    file: Annotated[
-        Path,
-        typer.Argument(help="Table of outcomes: CSV, Parquet, JSON lines, JSON, or a pickle."),
-    ],
-    models: Annotated[
-        Path | None, typer.Option(help="Table of models with their release dates.")
-    ] = None,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ROLE=NAME",
-            help="Column that holds query, task, model, score or cost, where it has another name: "
-            "query=prompt,cost=usd. Can be given again.",
-        ),
-    ] = None,
-    trust_sha256: Annotated[
-        str | None, typer.Option(help="Read a pickle of this SHA-256 that is not known.")
-    ] = None,
-) -> None:
-    """Check a table of outcomes for the scenario `replay`.
-
-    Exit code 1 when it has problems.
-    """
-    with _user_errors():
-        from fastroute.scenarios.check import check_table
-
-        names = _column_names(columns or [])
-        try:
-            report = check_table(file, models, columns=names, trust_sha256=trust_sha256)
-        except ValueError as error:
-            if "columns={" in str(error):
-                error.add_note("here columns={'query': 'prompt'} is --columns query=prompt")
-            raise
-    typer.echo(str(report))
-    if not report.ok:
-        raise typer.Exit(1)
-
-
-def _column_names(given: list[str]) -> dict[str, str]:
-    """Return the name of the column of each role, from ROLE=NAME and commas between them."""
-    names: dict[str, str] = {}
-    for pair in (pair for option in given for pair in option.split(",")):
-        role, equals, name = (part.strip() for part in pair.partition("="))
-        if not (role and equals and name):
-            raise ValueError(f"--columns {pair}: write ROLE=NAME, such as query=prompt")
-        if role in names:
-            raise ValueError(f"--columns {pair}: {role} is already {names[role]}; give it once")
-        names[role] = name
-    return names

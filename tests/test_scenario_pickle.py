@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastroute.scenarios import check_table, load_routerbench, scenario
-from fastroute.scenarios.routerbench_pickle import (
+from fastroute.outcomes.routerbench_pickle import (
     _ALLOWED,
     COLUMNS,
     KNOWN_SHA256,
@@ -19,6 +18,7 @@ from fastroute.scenarios.routerbench_pickle import (
     _FrameUnpickler,
     _StandIn,
 )
+from fastroute.scenarios import check_table, load_routerbench, scenario
 
 QUERIES = 6
 
@@ -196,7 +196,7 @@ FORBIDDEN = [
     ("functools", "partial"),
     ("operator", "attrgetter"),
     ("polars", "read_csv"),
-    ("fastroute.scenarios.routerbench_pickle", "load_routerbench"),
+    ("fastroute.outcomes.routerbench_pickle", "load_routerbench"),
 ]
 
 
@@ -230,7 +230,7 @@ def test_calls_hidden_in_a_cell_do_not_run(tmp_path: Path) -> None:
 def test_allowed_names_are_inert_classes_of_this_package() -> None:
     for stand_in in _ALLOWED.values():
         assert issubclass(stand_in, _StandIn)
-        assert stand_in.__module__ == "fastroute.scenarios.routerbench_pickle"
+        assert stand_in.__module__ == "fastroute.outcomes.routerbench_pickle"
     loader = _FrameUnpickler(io.BytesIO(b""))
     assert loader.find_class("numpy.core.multiarray", "_reconstruct") is loader.find_class(
         "numpy._core.multiarray", "_reconstruct"

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastroute.checks import MISSING_WORDS, release_date
+from fastroute.outcomes.frames import Source, numbers, read_source, texts
 from fastroute.scenarios import check_table, scenario
-from fastroute.scenarios.frames import Source, numbers, read_source, texts
 from fastroute.study.build import scenario_axes
 
 ROWS: list[dict[str, Any]] = [

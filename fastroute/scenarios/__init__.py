@@ -1,5 +1,6 @@
 """Worlds to route in: registered scenarios, custom ones, and recorded outcomes."""
 
+from fastroute.outcomes.routerbench_pickle import load_routerbench
 from fastroute.scenarios.base import Scenario, World
 from fastroute.scenarios.changes import Calendar, Change, Outage
 from fastroute.scenarios.check import DataSource, Report, check_table, list_data
@@ -18,7 +19,6 @@ from fastroute.scenarios.laws import (
 )
 from fastroute.scenarios.prices import read_prices
 from fastroute.scenarios.registry import SCENARIOS, scenario
-from fastroute.scenarios.routerbench_pickle import load_routerbench
 from fastroute.scenarios.saved import save_scenario
 
 __all__ = [

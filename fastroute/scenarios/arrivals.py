@@ -1,6 +1,6 @@
 """Arrival by release date: calendars become fractions of the horizon."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fastroute import checks
 from fastroute.scenarios.changes import Calendar
 
-__all__ = ["arrivals_by_release", "release_calendar", "release_order"]
+__all__ = ["arrivals_by_release", "release_calendar", "release_order", "retirements_by_date"]
 
 
 def release_order(released: Sequence[date]) -> list[int]:
@@ -78,3 +78,33 @@ def release_calendar(released: Sequence[date], *, initial: int, spread: float) -
     """
     first, last = released[min(initial, len(released)) - 1], released[-1]
     return Calendar(first, last, spread) if last > first and spread > 0.0 else None
+
+
+def retirements_by_date(
+    names: Sequence[str], retired: Mapping[str, date], calendar: Calendar | None
+) -> list[float | None] | None:
+    """Return when models leave, as fractions of the horizon; None for those that stay.
+
+    Parameters
+    ----------
+    names : sequence of str [N]
+    retired : mapping of str to date
+        The last day of some models.
+    calendar : Calendar or None
+        By which they arrive; without one no date is a round, and all stay.
+
+    Raises
+    ------
+    ValueError
+        When a model leaves before the first round.
+    """
+    if calendar is None or not retired:
+        return None
+    left = {name: calendar.fraction(retired[name]) for name in names if name in retired}
+    early = [name for name, fraction in left.items() if fraction <= 0.0]
+    if early:
+        raise ValueError(
+            f"models: {checks.first_names(early)} left by {calendar.first}, before the first "
+            f"round; leave out with exclude={early!r}"
+        )
+    return [left[name] if left.get(name, 1.0) < 1.0 else None for name in names]

@@ -2,22 +2,26 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastroute import checks
+from fastroute.outcomes.account import outcomes_of
+from fastroute.outcomes.columns import Table
+from fastroute.outcomes.frames import Frame
+from fastroute.outcomes.reading import read_table
+from fastroute.outcomes.routerbench_pickle import KNOWN_SHA256
+from fastroute.outcomes.sources import MEANS_KINDS
 from fastroute.scenarios.paretobandit import paretobandit
-from fastroute.scenarios.problems import TableProblem, find_problems
+from fastroute.scenarios.problems import TableProblem, find_mean_problems, find_problems
 from fastroute.scenarios.routerbench import published_means
-from fastroute.scenarios.routerbench_pickle import KNOWN_SHA256
 from fastroute.scenarios.sota import MODELS
 from fastroute.scenarios.tables import (
     ONE_TASK,
     ModelTable,
-    Outcomes,
+    Release,
     is_pickle,
-    read_outcomes,
     read_releases,
     releases,
 )
@@ -53,6 +57,9 @@ class Report:
         Empty when the table can be replayed without options.
     notes : tuple of str
         What is not a problem but may surprise.
+    recognised : tuple of str
+        What was recognised, what became of every row, and which units are suspicious, line by
+        line.
     """
 
     source: str
@@ -69,6 +76,7 @@ class Report:
     per_model: "pl.DataFrame"
     problems: tuple[TableProblem, ...]
     notes: tuple[str, ...] = ()
+    recognised: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -90,6 +98,8 @@ class Report:
             f"duplicates  {self.duplicates}",
             f"zero costs  {self.zero_costs}",
             f"scores      {_number(self.score_min)} to {_number(self.score_max)}",
+            "",
+            *self.recognised,
             "",
         ]
         rows = list(self.per_model.iter_rows(named=True))
@@ -117,24 +127,31 @@ def _number(value: float | None) -> str:
 
 
 def check_table(
-    outcomes: Outcomes,
+    outcomes: Frame,
     models: "ModelTable | None" = None,
     *,
     columns: Mapping[str, str] | None = None,
     trust_sha256: str | None = None,
+    score_range: tuple[float, float] | None = None,
+    cost_per: str | None = None,
+    source_kind: str | None = None,
+    prices: "Frame | None" = None,
+    scores: "Frame | None" = None,
 ) -> Report:
     """Return what a table of outcomes holds, and every problem with it.
 
     Parameters
     ----------
     outcomes : str, Path, frame, array, mapping or sequence
-        As for the scenario "replay".
+        As for :func:`fastroute.read_outcomes`, or a RouterBench pickle.
     models : str, Path, frame, array, mapping or sequence, optional
         Release dates; without them dates are not checked (a RouterBench pickle has its own).
     columns : mapping, optional
         Names of the columns where they differ.
     trust_sha256 : str, optional
         For pickles whose content is not known.
+    score_range, cost_per, source_kind, prices, scores : optional
+        As for :func:`fastroute.read_outcomes`.
 
     Returns
     -------
@@ -148,14 +165,31 @@ def check_table(
     """
     import polars as pl
 
-    table = read_outcomes(outcomes, columns, trust_sha256)
+    table = read_table(
+        "outcomes",
+        outcomes,
+        columns,
+        trust_sha256=trust_sha256,
+        score_range=score_range,
+        cost_per=cost_per,
+        source_kind=source_kind,
+        prices=prices,
+        scores=scores,
+    )
+    recognised, logged = _recognised(table)
+    means = table.source_kind in MEANS_KINDS
+    table = _complete(table, means)
     if models is not None:
         released = read_releases(models)
     elif is_pickle(outcomes):
-        means = published_means()
-        released = releases(means.models, means.released)
+        published = published_means()
+        released = releases(published.models, published.released)
+    elif table.released:
+        released = releases(table.released.keys(), table.released.values())
     else:
         released = None
+    if means and "release_date" in table.frame.columns:
+        released = releases(table.frame["model"], table.frame["release_date"])
     frame = table.named(["query", "task", "model"]).frame
     cells = frame.select("query", "model").n_unique()
     full = frame.drop_nulls(["score", "cost"]).select("query", "model").n_unique()
@@ -180,7 +214,14 @@ def check_table(
     )
     low, high = frame["score"].min(), frame["score"].max()
     notes = []
-    if "task" not in table.columns:
+    if logged:
+        notes.append(
+            "each query went to one model, so the scenario 'means' takes the estimated means: "
+            "fr.scenario('means', models=fr.read_outcomes(...))"
+        )
+    elif means:
+        notes.append("a leaderboard, for the scenario 'means'")
+    elif "task" not in table.columns:
         notes.append(f"no column 'task', so every query is of the one task {ONE_TASK!r}")
     unused = [model for model in released or {} if model not in set(frame["model"])]
     if unused:
@@ -191,8 +232,8 @@ def check_table(
         source=str(outcomes) if isinstance(outcomes, str | Path) else "frame",
         sha256=_sha256(outcomes) if is_pickle(outcomes) else None,
         rows=table.frame.height,
-        queries=queries,
-        tasks=frame["task"].n_unique(),
+        queries=0 if means else queries,
+        tasks=0 if means else frame["task"].n_unique(),
         models=n_models,
         missing=queries * n_models - full,
         duplicates=frame.height - cells,
@@ -200,9 +241,51 @@ def check_table(
         score_min=low if isinstance(low, float) else None,
         score_max=high if isinstance(high, float) else None,
         per_model=per_model,
-        problems=tuple(find_problems(table, released)),
+        problems=tuple(_problems(table, released, means=means, logged=logged)),
         notes=tuple(notes),
+        recognised=recognised,
     )
+
+
+def _recognised(table: Table) -> tuple[tuple[str, ...], bool]:
+    """Return what outcomes say of a table, and whether each query went to one model."""
+    try:
+        outcomes = outcomes_of(table)
+    except ValueError:
+        # What is wrong is listed among the problems.
+        return (f"read as     {table.source_kind}",), False
+    # The sizes are shown already.
+    lines = outcomes.describe().split("\n")
+    shown = (line for line in lines if not line.startswith(("source", "models", "quer", "tasks")))
+    first = f"read as     {table.source_kind}"
+    return (first, *shown), outcomes.kind == "logged"
+
+
+def _complete(table: Table, means: bool) -> Table:
+    """Return a table with all columns of outcomes; a leaderboard as the one query of one task."""
+    import polars as pl
+
+    frame = table.frame
+    added = [
+        pl.lit(None, dtype=pl.Float64 if name in ("score", "cost") else pl.String).alias(name)
+        for name in ("score", "cost", "score_wrong", "cost_wrong")
+        if name not in frame.columns
+    ]
+    if means:
+        added += [pl.lit("").alias(name) for name in ("query", "task") if name not in frame.columns]
+    return replace(table, frame=frame.with_columns(added))
+
+
+def _problems(
+    table: Table, released: "Mapping[str, Release] | None", *, means: bool, logged: bool
+) -> list[TableProblem]:
+    """Return what is wrong with a table, of what it was recognised as."""
+    if means:
+        dated = released if any(r.day or r.wrong for r in (released or {}).values()) else None
+        return find_mean_problems(table, dated)
+    found = find_problems(table, released)
+    # A log has no two models on one query, and some of its queries have no score.
+    return [problem for problem in found if not (logged and problem.kind == "missing")]
 
 
 def _sha256(path: object) -> str:

@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any, Literal
 
 from fastroute import checks
-from fastroute.scenarios.arrivals import arrivals_by_release, release_calendar, release_order
+from fastroute.outcomes import Outcomes
+from fastroute.outcomes.frames import Frame
+from fastroute.scenarios.arrivals import (
+    arrivals_by_release,
+    release_calendar,
+    release_order,
+    retirements_by_date,
+)
 from fastroute.scenarios.base import Scenario
-from fastroute.scenarios.frames import Frame
 from fastroute.scenarios.laws import CostLaw, RewardLaw
 from fastroute.scenarios.laws.words import cost_law, reward_law
 from fastroute.scenarios.problems import find_mean_problems, refuse
@@ -18,9 +23,11 @@ __all__ = ["means"]
 
 
 def means(
-    models: Frame,
+    models: "Frame | Outcomes",
     *,
     columns: Mapping[str, str] | None = None,
+    score_range: tuple[float, float] | None = None,
+    cost_per: str | None = None,
     exclude: str | Sequence[str] | None = None,
     limit: float = 0.4,
     initial: int = 5,
@@ -40,12 +47,19 @@ def means(
 
     Parameters
     ----------
-    models : str, Path, frame, array, mapping or sequence
-        One row per model with columns model, score (or reward) in [0, 1], cost and, optionally,
-        release_date: a Parquet, CSV or JSON file, a Polars or pandas frame, a mapping of columns,
-        a list of rows that are mappings, or a NumPy array with named fields.
+    models : Outcomes, str, Path, frame, array, mapping or sequence
+        One row per model with columns model, score (or reward, pass_rate, accuracy, ...) in
+        [0, 1], cost (or total_cost with n) and, optionally, release_date: a CSV, Parquet, JSON,
+        JSON lines or YAML file, a Polars or pandas frame, a mapping of columns, a list of rows
+        that are mappings, or a NumPy array with named fields; or what
+        :func:`fastroute.read_outcomes` returned: of outcomes of queries, the estimated means.
     columns : mapping, optional
-        Names of the columns where they differ, such as ``{"score": "accuracy"}``.
+        Names of the columns where they differ, such as ``{"score": "elo"}``.
+    score_range : (low, high), optional
+        Of the scores in the table, which are brought to [0, 1]; (0, 100) for percentages.
+    cost_per : str, optional
+        Unit of the costs in the table where it is not a query: "run" for what all n queries cost
+        together, or "1K-queries".
     exclude : str or sequence of str, optional
         Models to leave out.
     limit : float
@@ -90,7 +104,7 @@ def means(
     """
     checks.choice("zero_cost", zero_cost, ("error", "keep"))
     rewards_by, costs_by = reward_law(reward), cost_law(cost)
-    table = read_means(models, columns)
+    table = read_means(models, columns, score_range, cost_per)
     if exclude is not None:
         table = drop_models(table, exclude)
     frame = table.frame
@@ -111,7 +125,8 @@ def means(
     arrival = arrivals_by_release(
         [days[index] for index in order], limit=limit, initial=initial, spread=spread
     )
-    source = f" from {Path(models).name}" if isinstance(models, str | Path) else ""
+    calendar = release_calendar([days[index] for index in order], initial=initial, spread=spread)
+    source = "" if table.name == "frame" else f" from {table.name}"
     dates = "" if released else "; no release dates, so all models are there from the first round"
     return Scenario(
         reward_mean=frame["score"].to_numpy(),
@@ -119,7 +134,8 @@ def means(
         limit=limit,
         arrival=arrival,
         arrival_unit="horizon",
-        calendar=release_calendar([days[index] for index in order], initial=initial, spread=spread),
+        retirement=retirements_by_date(frame["model"].to_list(), table.retired, calendar),
+        calendar=calendar,
         reward=rewards_by,
         cost=costs_by,
         cost_range=cost_range,

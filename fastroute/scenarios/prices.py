@@ -1,11 +1,22 @@
 """Histories of prices, as tables, read into the events of a scenario."""
 
+from datetime import date
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
+import numpy as np
+
 from fastroute import checks
+from fastroute.outcomes.frames import (
+    Frame,
+    Source,
+    find_columns,
+    numbers,
+    read_content,
+    texts,
+)
+from fastroute.outcomes.price_lists import read_price_list
 from fastroute.scenarios.changes import Change, When
-from fastroute.scenarios.frames import Frame, Source, find_columns, numbers, read_source, texts
 
 __all__ = ["Prices", "read_prices"]
 
@@ -25,7 +36,7 @@ def read_prices(source: "Prices", tokens: tuple[float, float] = _TOKENS) -> list
     source : str, Path, frame, array, mapping or sequence
         One row for every price: the columns ``model``, ``from`` (the round, fraction of the
         horizon or date from which on it holds), ``input`` and ``output`` (prices per token, in any
-        unit).
+        unit). Or a price list that maps models to their prices, each ``from`` a date.
     tokens : (input, output)
         How many input and output tokens a query has, in proportion.
 
@@ -50,7 +61,7 @@ def read_prices(source: "Prices", tokens: tuple[float, float] = _TOKENS) -> list
     weights = checks.number_array("tokens", tokens, (1,))
     if weights.shape != (2,) or (weights < 0.0).any() or weights.sum() <= 0.0:
         raise checks.refused("tokens", tokens, "two numbers >= 0, not both 0", "as (3, 1)")
-    read = read_source("prices", source)
+    read = _table(source)
     columns = find_columns("prices", read.frame.columns, _ROLES)
     models = texts(read, "model", columns["model"]).to_list()
     times = read.frame[columns["from"]].to_list()
@@ -75,6 +86,21 @@ def read_prices(source: "Prices", tokens: tuple[float, float] = _TOKENS) -> list
             )
         found += [Change(model, time, cost_factor=price / first) for _, time, price in later]
     return found
+
+
+def _table(source: "Prices") -> Source:
+    """Return a table of prices; of a price list, the prices of the models that have several."""
+    import polars as pl
+
+    # A file of objects is a price list, and so are objects in memory; rows are a table.
+    content = read_content("prices", source)
+    if content.table is not None:
+        return content.table
+    frame = read_price_list(source).frame
+    frame = frame.filter(pl.len().over("model") > 1)
+    # What always held does so from the first day on.
+    since = pl.col("since").fill_null(date.min).alias("from")
+    return Source(frame.select("model", since, "input", "output"), np.arange(frame.height))
 
 
 def _prices(read: Source, role: str, column: str) -> list[float]:

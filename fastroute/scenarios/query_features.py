@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from fastroute import checks
 from fastroute.kernels.types import MOST_FEATURES
-from fastroute.scenarios.frames import Frame, Source, find_columns, numbers, read_source, texts
-from fastroute.scenarios.tables import OUTCOME_COLUMNS
+from fastroute.outcomes.frames import Frame, Source, find_columns, numbers, read_source, texts
+from fastroute.outcomes.sources import plain
 
 if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["read_features"]
 
-_QUERY: Final = {"query": OUTCOME_COLUMNS["query"]}
+_QUERY: Final = {"query": plain.ROLES["query"]}
 #: Columns that say what came of a query; whoever knows these needs no estimate.
 _OUTCOMES: Final = ("model", "score", "cost")
 

@@ -1,22 +1,26 @@
 """`replay`: recorded outcomes of real queries, with models arriving by release date."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastroute import checks
-from fastroute.scenarios.arrivals import arrivals_by_release, release_calendar, release_order
+from fastroute.outcomes import Outcomes
+from fastroute.outcomes.frames import Frame
+from fastroute.scenarios.arrivals import (
+    arrivals_by_release,
+    release_calendar,
+    release_order,
+    retirements_by_date,
+)
 from fastroute.scenarios.base import Scenario
-from fastroute.scenarios.frames import Frame
 from fastroute.scenarios.laws import Recorded
 from fastroute.scenarios.problems import find_problems, missing_remedies, refuse
 from fastroute.scenarios.query_features import read_features
 from fastroute.scenarios.tables import (
     ModelTable,
-    Outcomes,
     Release,
     drop_models,
     is_pickle,
@@ -33,10 +37,11 @@ __all__ = ["replay"]
 
 
 def replay(
-    outcomes: Outcomes,
+    outcomes: "Frame | Outcomes",
     models: "ModelTable | None" = None,
     *,
     columns: Mapping[str, str] | None = None,
+    score_range: tuple[float, float] | None = None,
     tasks: str | Sequence[str] | None = None,
     exclude: str | Sequence[str] | None = None,
     order: Literal["iid", "table"] = "iid",
@@ -61,17 +66,18 @@ def replay(
 
     Parameters
     ----------
-    outcomes : str, Path, frame, array, mapping or sequence
-        One row per query and model with columns query, task, model, score in [0, 1], cost: a
-        Parquet, CSV or JSON file, a Polars or pandas frame, a mapping of columns, a list of rows
-        that are mappings, a NumPy array with named fields; or a RouterBench pickle (``.pkl``).
-        Without a column of tasks all queries are of the task "all".
+    outcomes : Outcomes, str, Path, frame, array, mapping or sequence
+        What every model scored and cost on every query: a file, a folder or a table in memory, as
+        for :func:`fastroute.read_outcomes`, or what that returned; or a RouterBench pickle
+        (``.pkl``). Without a column of tasks all queries are of the task "all".
     models : str, Path, frame, array, mapping or sequence, optional
         ``model`` and ``release_date`` of every model in the outcomes, and of others if need be,
         which are not used; a mapping from model to date will do. May be omitted for a
-        RouterBench pickle, whose dates are known.
+        RouterBench pickle and for outcomes with a price list that has the dates.
     columns : mapping, optional
         Names of the columns where they differ, such as ``{"cost": "cost_filled"}``.
+    score_range : (low, high), optional
+        Of the scores in the table, which are brought to [0, 1].
     tasks : str or sequence of str, optional
         Tasks to keep; default all.
     exclude : str or sequence of str, optional
@@ -119,7 +125,7 @@ def replay(
     checks.choice("missing", missing, ("error", "drop"))
     checks.choice("duplicates", duplicates, ("error", "mean"))
     checks.choice("zero_cost", zero_cost, ("error", "keep"))
-    table = read_outcomes(outcomes, columns, trust_sha256)
+    table = read_outcomes(outcomes, columns, trust_sha256, score_range)
     released = _released(outcomes, models)
     if tasks is not None:
         table = keep_tasks(table, tasks)
@@ -143,7 +149,8 @@ def replay(
         about = _features(outcomes, queries, features, kept, columns, intercept)
     elif queries is not None:
         raise ValueError("queries without features; name the columns, features=[...]")
-    source = f" from {Path(outcomes).name}" if isinstance(outcomes, str | Path) else ""
+    source = "" if table.name == "frame" else f" from {table.name}"
+    calendar = release_calendar([dates[model] for model in names], initial=initial, spread=spread)
     note = f"recorded outcomes of {score.shape[0]} queries{source}{dropped}"
     return Scenario(
         limit=limit,
@@ -151,9 +158,8 @@ def replay(
             [dates[model] for model in names], limit=limit, initial=initial, spread=spread
         ),
         arrival_unit="horizon",
-        calendar=release_calendar(
-            [dates[model] for model in names], initial=initial, spread=spread
-        ),
+        retirement=retirements_by_date(names, table.retired, calendar),
+        calendar=calendar,
         outcomes=Recorded(score, cost, order, about),
         models=names,
         name=name,
@@ -163,7 +169,7 @@ def replay(
 
 
 def _features(
-    outcomes: Outcomes,
+    outcomes: "Frame | Outcomes",
     queries: "Frame | None",
     features: str | Sequence[str],
     kept: Sequence[str],
@@ -176,14 +182,22 @@ def _features(
             f"features={features!r}: a RouterBench pickle has none; pass a table of queries that "
             "has, queries=..."
         )
+    if queries is None and isinstance(outcomes, Outcomes):
+        raise ValueError(
+            f"features={features!r}: outcomes that are read keep none; pass a table of queries "
+            "that has them, queries=..."
+        )
     field, source = ("outcomes", outcomes) if queries is None else ("queries", queries)
+    assert not isinstance(source, Outcomes)
     return read_features(field, source, features, kept, columns, intercept)
 
 
-def _released(outcomes: Outcomes, models: "ModelTable | None") -> Mapping[str, Release]:
+def _released(outcomes: "Frame | Outcomes", models: "ModelTable | None") -> Mapping[str, Release]:
     """Return releases from the models table, or RouterBench's own."""
     if models is not None:
         return read_releases(models)
+    if isinstance(outcomes, Outcomes) and outcomes.released:
+        return releases(outcomes.released.keys(), outcomes.released.values())
     if is_pickle(outcomes):
         from fastroute.scenarios.routerbench import published_means
 

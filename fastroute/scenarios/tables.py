@@ -4,24 +4,21 @@ What is wrong with them is found by :mod:`fastroute.scenarios.problems`, so that
 is found at once. An error is raised here only where a table cannot be read at all.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
-
-import numpy as np
+from typing import Final, NamedTuple, TypeAlias
 
 from fastroute import checks
-from fastroute.scenarios.frames import Frame, Source, find_columns, numbers, read_source, texts
-
-if TYPE_CHECKING:
-    import polars as pl
+from fastroute.outcomes import Outcomes
+from fastroute.outcomes.account import ONE_TASK, table_of
+from fastroute.outcomes.columns import Table
+from fastroute.outcomes.frames import Frame, find_columns, read_source, texts
+from fastroute.outcomes.reading import is_pickle, read_table
 
 __all__ = [
     "ONE_TASK",
     "ModelTable",
-    "Outcomes",
     "Release",
     "Table",
     "drop_models",
@@ -33,62 +30,12 @@ __all__ = [
     "releases",
 ]
 
-Outcomes: TypeAlias = Frame
 ModelTable: TypeAlias = "Frame | Mapping[str, object]"
 
-# The first name that a table has is used when `columns` does not say otherwise.
-OUTCOME_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "query": ("query", "query_id"),
-    "task": ("task",),
-    "model": ("model",),
-    "score": ("score",),
-    "cost": ("cost",),
-}
 RELEASE_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "model": ("model",),
     "release_date": ("release_date",),
 }
-MEANS_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "model": ("model",),
-    "score": ("score", "reward"),
-    "cost": ("cost",),
-    "release_date": ("release_date",),
-}
-#: The task of every query of a table that has no column of tasks.
-ONE_TASK: Final = "all"
-PICKLE_SUFFIXES: Final = (".pkl", ".pickle")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table whose columns are known.
-
-    Attributes
-    ----------
-    frame : polars.DataFrame
-        Columns of text (null where empty), score and cost (f64, null where missing), score_wrong
-        and cost_wrong (text that is not a number, else null), and row (number in the source).
-    columns : mapping
-        Name in the source of each column that is there.
-    place : callable
-        Where a row of the source is, such as "line 3".
-    """
-
-    frame: "pl.DataFrame"
-    columns: Mapping[str, str]
-    place: Callable[[int], str]
-
-    def named(self, roles: Sequence[str]) -> "Table":
-        """Return the rows in which no column of some is empty."""
-        return replace(self, frame=self.frame.drop_nulls(roles))
-
-    def where(self, rows: "pl.DataFrame") -> str:
-        """Return where the first of some rows is, for a message."""
-        first = rows.row(0, named=True)
-        ids = [
-            f"{role} {checks.quoted(first[role])}" for role in ("query", "model") if first.get(role)
-        ]
-        return self.place(first["row"]) + (f" ({', '.join(ids)})" if ids else "")
 
 
 class Release(NamedTuple):
@@ -109,101 +56,98 @@ class Release(NamedTuple):
     rows: int = 1
 
 
-def is_pickle(source: object) -> bool:
-    """Return whether ``source`` is the path of a pickle."""
-    return isinstance(source, str | Path) and Path(source).suffix.lower() in PICKLE_SUFFIXES
-
-
 def read_outcomes(
-    source: Outcomes,
+    source: "Frame | Outcomes",
     columns: Mapping[str, str] | None = None,
     trust_sha256: str | None = None,
+    score_range: tuple[float, float] | None = None,
 ) -> Table:
     """Return recorded outcomes: query, task, model, score and cost.
 
     Parameters
     ----------
-    source : str, Path, frame, array, mapping or sequence
-        As for :func:`fastroute.scenarios.frames.read_source`, or a RouterBench pickle.
+    source : Outcomes, str, Path, frame, array, mapping or sequence
+        As for :func:`fastroute.read_outcomes`, or a RouterBench pickle.
     columns : mapping, optional
-        Name of the column for each of query, task, model, score, cost where it differs.
-        "query" is also found under "query_id"; without "task" all queries are of one task.
+        Name of the column of a role where it is not recognised.
     trust_sha256 : str, optional
         For pickles: see :func:`fastroute.scenarios.load_routerbench`.
+    score_range : (low, high), optional
+        Of the scores in the table, which are brought to [0, 1].
 
     Raises
     ------
     ValueError
-        When the table has no rows, or a column is missing or of a type that cannot be read.
+        When the table has no rows, a column is missing or of a type that cannot be read, or the
+        outcomes are not those of queries.
     """
-    if is_pickle(source):
-        from fastroute.scenarios.routerbench_pickle import load_routerbench
+    if isinstance(source, Outcomes):
+        _refuse_options(columns=columns, score_range=score_range)
+        if source.kind in ("means", "logged"):
+            raise ValueError(
+                f"outcomes={source!r} has no query that several models answered; take its means, "
+                "fr.scenario('means', models=outcomes)"
+            )
+        return table_of(source)
+    return read_table(
+        "outcomes",
+        source,
+        columns,
+        wanted="queries",
+        score_range=score_range,
+        trust_sha256=trust_sha256,
+    )
 
-        assert isinstance(source, str | Path)
-        frame = load_routerbench(source, trust_sha256=trust_sha256)
-        read = Source(frame, np.arange(frame.height))
-    else:
-        read = read_source("outcomes", source)
-    return _read_columns("outcomes", read, OUTCOME_COLUMNS, columns, optional=("task",))
 
-
-def read_means(source: Frame, columns: Mapping[str, str] | None = None) -> Table:
+def read_means(
+    source: "Frame | Outcomes",
+    columns: Mapping[str, str] | None = None,
+    score_range: tuple[float, float] | None = None,
+    cost_per: str | None = None,
+) -> Table:
     """Return a leaderboard: model, score, cost and, where it has them, release dates.
 
     Parameters
     ----------
-    source : str, Path, frame, array, mapping or sequence
-        As for :func:`fastroute.scenarios.frames.read_source`.
+    source : Outcomes, str, Path, frame, array, mapping or sequence
+        As for :func:`fastroute.read_outcomes`; of outcomes of queries, their estimated means.
     columns : mapping, optional
-        Name of the column for each of model, score, cost, release_date where it differs. "score"
-        is also found under "reward".
+        Name of the column of a role where it is not recognised.
+    score_range : (low, high), optional
+        Of the scores in the table, which are brought to [0, 1].
+    cost_per : str, optional
+        Unit of the costs in the table, such as "run".
 
     Raises
     ------
     ValueError
         When the table has no rows, or a column is missing or of a type that cannot be read.
     """
-    read = read_source("models", source)
-    return _read_columns("models", read, MEANS_COLUMNS, columns, optional=("release_date",))
+    if isinstance(source, Outcomes):
+        _refuse_options(columns=columns, score_range=score_range, cost_per=cost_per)
+        return _estimated(source)
+    return read_table(
+        "models", source, columns, wanted="means", score_range=score_range, cost_per=cost_per
+    )
 
 
-def _read_columns(
-    field: str,
-    read: Source,
-    roles: Mapping[str, tuple[str, ...]],
-    columns: Mapping[str, str] | None,
-    optional: Sequence[str],
-) -> Table:
-    """Return the columns that a table needs, with their types."""
+def _refuse_options(**given: object) -> None:
+    """Refuse options of the reading of outcomes that have been read."""
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"{name}={value!r}: the outcomes are read; pass it to read_outcomes")
+
+
+def _estimated(outcomes: Outcomes) -> Table:
+    """Return the means of outcomes as a leaderboard."""
     import polars as pl
 
-    _check_rows(field, read)
-    chosen = find_columns(
-        field, read.frame.columns, roles, {} if columns is None else columns, optional
-    )
-    found: list[pl.Series] = []
-    for role, column in chosen.items():
-        if role in ("score", "cost"):
-            found += numbers(read, role, column)
-        elif role != "release_date":
-            found.append(texts(read, role, column))
-    frame = pl.DataFrame([*found, pl.Series("row", read.rows)])
-    if "task" in roles and "task" not in chosen:
-        frame = frame.with_columns(task=pl.lit(ONE_TASK))
-    if "release_date" in chosen:
-        frame = frame.with_columns(release_date=read.frame[chosen["release_date"]])
-    # A mean of scores, or a sum of floats, can leave [0, 1] by its rounding.
-    score = pl.col("score")
-    rounded = score.is_between(-checks.ROUNDING, 1.0 + checks.ROUNDING)
-    frame = frame.with_columns(pl.when(rounded).then(score.clip(0.0, 1.0)).otherwise(score))
-    return Table(frame, chosen, read.place)
-
-
-def _check_rows(field: str, read: Source) -> None:
-    """Raise ValueError when a table is empty."""
-    if read.frame.height == 0:
-        content = "recorded outcomes" if field == "outcomes" else "one row per model"
-        raise ValueError(f"{field}: the table has no rows; pass {content}")
+    means = outcomes.estimate(draws=1)
+    board: dict[str, object] = {"model": means.models, "score": means.score, "cost": means.cost}
+    if outcomes.released:
+        board["release_date"] = [outcomes.released.get(model) for model in means.models]
+    frame = pl.DataFrame(board).with_columns(pl.col("score", "cost").fill_nan(None))
+    return table_of(replace(outcomes, frame=frame, kind="means"))
 
 
 def read_releases(source: ModelTable) -> dict[str, Release]:
@@ -213,7 +157,7 @@ def read_releases(source: ModelTable) -> dict[str, Release]:
     ----------
     source : str, Path, frame, array, mapping or sequence
         A table with columns ``model`` and ``release_date``, as for
-        :func:`fastroute.scenarios.frames.read_source`, or a mapping from model to date.
+        :func:`fastroute.outcomes.frames.read_source`, or a mapping from model to date.
 
     Raises
     ------
@@ -224,7 +168,8 @@ def read_releases(source: ModelTable) -> dict[str, Release]:
     if isinstance(source, Mapping) and not any(map(_is_column, source.values())):
         return releases(source.keys(), source.values())
     read = read_source("models", source)
-    _check_rows("models", read)
+    if read.frame.height == 0:
+        raise ValueError("models: the table has no rows; pass one row per model")
     chosen = find_columns("models", read.frame.columns, RELEASE_COLUMNS)
     names = texts(read, "model", chosen["model"])
     empty = names.is_null().arg_true()

@@ -1,29 +1,38 @@
-"""Tables from any source, with text as it was written.
+"""Tables from any source, and the columns in them by their role."""
 
-A file of text says nothing about types, and guessing them makes one id of ``007`` and ``7``. So
-CSV and JSON are read as text throughout; the reader of a column decides what it holds.
-"""
-
-import codecs
-import csv
-import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastroute import checks
+from fastroute.outcomes.files import (
+    BadFileError,
+    Content,
+    Source,
+    read_file,
+    read_folder,
+    rows_source,
+    unnested,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-__all__ = ["Frame", "Source", "find_columns", "numbers", "read_source", "texts"]
+__all__ = [
+    "Frame",
+    "Source",
+    "find_columns",
+    "known_columns",
+    "numbers",
+    "read_content",
+    "read_source",
+    "texts",
+]
 
 TableLike: TypeAlias = (
     "pl.DataFrame | pd.DataFrame | np.ndarray[Any, Any] | Mapping[str, Sequence[Any]]"
@@ -33,40 +42,6 @@ TableLike: TypeAlias = (
 # takes a list for one value wherever the annotation of an option says Sequence, and a list of
 # files is an axis.
 Frame: TypeAlias = "str | Path | TableLike"
-
-_JSON_LINES: Final = (".jsonl", ".ndjson")
-_SUFFIXES: Final = (".parquet", ".csv", *_JSON_LINES, ".json")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A table as it was read, and where its rows come from.
-
-    Attributes
-    ----------
-    frame : polars.DataFrame
-        All columns; text where the file is text.
-    rows : i8 [rows]
-        Number of each row of ``frame`` in the source, from 0. Blank lines of a file are counted
-        and are not rows of the frame.
-    path : Path or None
-        The file, None for tables in memory.
-    """
-
-    frame: "pl.DataFrame"
-    rows: NDArray[np.int64]
-    path: Path | None = None
-
-    def place(self, row: int) -> str:
-        """Return where a row of the source is: its line in a file of text, or its number."""
-        suffix = "" if self.path is None else self.path.suffix.lower()
-        if self.path is not None and suffix == ".csv":
-            for number, (line, _) in enumerate(_csv_records(self.path)):
-                if number == row + 1:
-                    return f"line {line}"
-        if suffix in _JSON_LINES:
-            return f"line {row + 1}"
-        return f"row {row + 1}"
 
 
 def read_source(field: str, source: "Frame") -> Source:
@@ -89,11 +64,67 @@ def read_source(field: str, source: "Frame") -> Source:
     ValueError
         When the file is missing, damaged or of another kind, or the object is not a table.
     """
+    content = read_content(field, source)
+    if content.table is None:
+        raise not_rows(field, content)
+    return content.table
+
+
+def not_rows(field: str, content: Content) -> ValueError:
+    """Return the error of a source that holds no rows."""
+    if content.path is None:
+        return ValueError(f"{field}: it is a mapping of objects; pass one mapping per row")
+    if content.files:
+        return ValueError(f"{field}={str(content.path)!r} is a folder; pass one of its files")
+    return ValueError(
+        f"{field}={str(content.path)!r} cannot be read as {content.path.suffix[1:]}: it does not "
+        "hold a list; write a list of objects, one per row"
+    )
+
+
+def read_content(
+    field: str,
+    source: "Frame",
+    listing: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+) -> Content:
+    """Return what a file, a folder or an object in memory holds.
+
+    Parameters
+    ----------
+    field : str
+        What the table is called in messages.
+    source : str, Path, frame, array, mapping or sequence
+        As for :func:`read_source`; also a folder, and objects inside objects.
+    listing : callable
+        Goes through the files of a folder; may show how far it is.
+
+    Raises
+    ------
+    ValueError
+        When a file is missing, damaged or of another kind, or the object is not a table.
+    """
+    if isinstance(source, str | Path):
+        path = Path(source)
+        return read_folder(field, path, listing) if path.is_dir() else read_file(field, path)
+    if isinstance(source, Mapping) and any(map(_is_entry, source.values())):
+        return Content("frame", entries=source)
+    if _is_rows(source):
+        rows: Any = source
+        if not any(isinstance(v, Mapping) for row in rows for v in row.values()):
+            return Content("frame", _memory_source(field, source), source)
+        try:
+            return Content("frame", rows_source(rows), rows)
+        except BadFileError as error:
+            raise ValueError(f"{field}: {error}") from None
+    return Content("frame", _memory_source(field, source))
+
+
+def _memory_source(field: str, source: "TableLike") -> Source:
+    """Return the table of an object in memory."""
     import polars as pl
 
-    if isinstance(source, str | Path):
-        return _read_file(field, source)
     frame = source if isinstance(source, pl.DataFrame) else _from_memory(field, source)
+    frame = unnested(frame)
     return Source(frame, np.arange(frame.height))
 
 
@@ -123,6 +154,13 @@ def _from_memory(field: str, source: Any) -> "pl.DataFrame":
             "NumPy array with named fields"
         )
     return _frame(field, columns)
+
+
+def _is_entry(value: object) -> bool:
+    """Return whether a value of a mapping is an object, or a list of objects: no column."""
+    if isinstance(value, list) and value:
+        value = value[0]
+    return isinstance(value, Mapping)
 
 
 def _is_rows(source: object) -> bool:
@@ -188,159 +226,6 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def _read_file(field: str, source: str | Path) -> Source:
-    """Return the table in a file, by its suffix."""
-    import polars as pl
-
-    path = Path(source)
-    if not path.is_file():
-        raise ValueError(f"{field}={str(source)!r}: no such file; check the path")
-    suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
-        raise ValueError(
-            f"{field}={str(source)!r} ends in {suffix!r}; pass a {', '.join(_SUFFIXES)} file (or, "
-            "for outcomes, a RouterBench .pkl)"
-        )
-    try:
-        if suffix == ".parquet":
-            frame = pl.read_parquet(path, glob=False)
-            return Source(frame, np.arange(frame.height), path)
-        if suffix == ".csv":
-            return _read_csv(path)
-        return _read_json(path)
-    except (pl.exceptions.PolarsError, _BadFileError) as error:
-        why = str(error) if isinstance(error, _BadFileError) else _why_damaged(path, error)
-        raise ValueError(f"{field}={str(source)!r} cannot be read as {suffix[1:]}: {why}") from None
-
-
-class _BadFileError(Exception):
-    """A file is not what its name says; the message says where, and what to do."""
-
-
-def _read_csv(path: Path) -> Source:
-    """Return a CSV file, all of it text."""
-    import polars as pl
-
-    frame = pl.read_csv(path, infer_schema=False, glob=False)
-    head = frame.columns[0]
-    if "\0" in head:
-        raise _BadFileError("it is not UTF-8 text; save the file as UTF-8")
-    if frame.width == 1 and (found := [mark for mark in ";\t" if mark in head]):
-        raise _BadFileError(f"its fields are separated by {found[0]!r}; separate them by commas")
-    # A blank line in the middle or at the end of a file is not a row.
-    filled = frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
-    return Source(frame.filter(filled), np.flatnonzero(filled.to_numpy()), path)
-
-
-def _csv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the first line and the fields of every record of a CSV file, its header first.
-
-    Blank lines are records but before the header, as Polars counts them.
-    """
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        reader = csv.reader(lines)
-        before, header = 0, False
-        for fields in reader:
-            header = header or bool(fields)
-            if header:
-                yield before + 1, fields
-            before = reader.line_num
-
-
-def _why_damaged(path: Path, error: Exception) -> str:
-    """Return what is wrong with a file that Polars refuses, and what to do."""
-    reason = str(error).splitlines()[0]
-    if path.suffix.lower() == ".parquet":
-        if column := _broken_text_column(path):
-            return (
-                f"the text of column {column!r} is not valid UTF-8; write the column anew as UTF-8 "
-                "text, or drop it"
-            )
-        return f"{reason}; repair the file"
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            line.decode()
-        except UnicodeDecodeError:
-            return f"line {number} is not valid UTF-8; save the file as UTF-8"
-    width = None
-    for place, fields in _csv_records(path):
-        width = len(fields) if width is None else width
-        if len(fields) > width:
-            return (
-                f"line {place} has {len(fields)} fields, but the header has {width}; quote fields "
-                "that hold a comma"
-            )
-    return f"{reason}; repair the file"
-
-
-def _broken_text_column(path: Path) -> str | None:
-    """Return the first column of a Parquet file whose text is not UTF-8."""
-    import polars as pl
-
-    try:
-        names = list(pl.read_parquet_schema(path))
-    except pl.exceptions.PolarsError:
-        return None
-    for name in names:
-        try:
-            pl.read_parquet(path, columns=[name], glob=False)
-        except pl.exceptions.PolarsError as error:
-            if "UTF-8" in str(error):
-                return name
-    return None
-
-
-def _read_json(path: Path) -> Source:
-    """Return the objects of a JSON list, or of JSON lines; numbers stay text, as written."""
-    import polars as pl
-
-    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    if path.suffix.lower() == ".json":
-        objects = _json(content, "the file")
-        if not isinstance(objects, list):
-            raise _BadFileError("it does not hold a list; write a list of objects, one per row")
-        numbered = list(enumerate(objects))
-    else:
-        numbered = [
-            (number, _json(line, f"line {number + 1}"))
-            for number, line in enumerate(content.split(b"\n"))
-            if line.strip()
-        ]
-    for number, entry in numbered:
-        if not isinstance(entry, dict):
-            raise _BadFileError(f"entry {number + 1} is not an object; write one object per row")
-    names = dict.fromkeys(name for _, entry in numbered for name in entry)
-    columns = {name: [_json_text(entry.get(name)) for _, entry in numbered] for name in names}
-    try:
-        frame = pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
-    except UnicodeEncodeError:
-        raise _BadFileError(
-            "it holds text that is not valid Unicode; replace the broken characters"
-        ) from None
-    return Source(frame, np.array([number for number, _ in numbered]), path)
-
-
-# Numbers stay text, as they are written.
-_DECODER: Final = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
-
-
-def _json(content: bytes, place: str) -> Any:
-    """Return JSON with its numbers as text."""
-    try:
-        return _DECODER.decode(content.decode())
-    except UnicodeDecodeError:
-        raise _BadFileError(f"{place} is not valid UTF-8; save the file as UTF-8") from None
-    except RecursionError:
-        raise _BadFileError(f"{place} is nested too deep; write plain objects") from None
-    except ValueError as error:
-        raise _BadFileError(f"{place} is not JSON ({error}); repair it") from None
-
-
-def _json_text(value: Any) -> str | None:
-    """Return a value of a JSON object as text."""
-    return value if value is None or isinstance(value, str) else json.dumps(value)
-
-
 def find_columns(
     field: str,
     names: Sequence[str],
@@ -378,8 +263,7 @@ def find_columns(
             raise ValueError(
                 f"columns[{role!r}]={name!r} is not in the table{checks.nearest(str(name), names)}"
             )
-    found = {role: [name for name in known if name in names] for role, known in roles.items()}
-    chosen = {role: known[0] for role, known in found.items() if known} | dict(given or {})
+    chosen = known_columns(names, roles) | dict(given or {})
     absent = [role for role in roles if role not in chosen and role not in optional]
     if absent:
         mapped = ", ".join(f"{role!r}: ..." for role in absent)
@@ -391,6 +275,17 @@ def find_columns(
             f"{checks.nearest(absent[0], names)}"
         )
     return chosen
+
+
+def known_columns(names: Sequence[str], roles: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Return the column of each role: the first of its names that is there, in any case."""
+    folded = {name.casefold(): name for name in reversed(names)} | {name: name for name in names}
+    found = {}
+    for role, known in roles.items():
+        column = next((folded[name] for name in known if name in folded), None)
+        if column is not None:
+            found[role] = column
+    return found
 
 
 def texts(source: Source, role: str, column: str) -> "pl.Series":

@@ -1,0 +1,185 @@
+"""The bootstrap over queries: all means of one draw come from the same queries.
+
+A draw gives each query a Poisson(1) weight, as good as drawing that many queries with replacement,
+and every estimate is a function of weighted sums. So the sums of all draws are products of a matrix
+of weights, which is made in blocks, with a matrix of what is summed.
+"""
+
+from collections.abc import Iterator
+from math import factorial
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute import checks
+from fastroute.outcomes.estimates import METHODS, Array, Estimates, Method
+from fastroute.outcomes.logged import (
+    CellSums,
+    cell_columns,
+    check_method,
+    default_method,
+    estimate_from,
+    log_of,
+    overlap_notes,
+)
+from fastroute.outcomes.table import Outcomes
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+__all__ = ["estimate", "query_weights"]
+
+# Numbers of a block of weights: 64 MB.
+_BLOCK: Final = 8_000_000
+# Weights are looked up by 16 random bits, which moves their mean by 1e-6 at most.
+_LEVELS: Final = 1 << 16
+# A model with fewer rows has intervals that are too narrow.
+_FEW_ROWS: Final = 30
+
+
+def query_weights(
+    draws: int, queries: int, rng: np.random.Generator
+) -> Iterator[tuple[slice, Array]]:
+    """Yield bootstrap weights of the queries in blocks: which draws, and weights [draws, Q]."""
+    table = _poisson_table()
+    size = max(1, min(draws, _BLOCK // max(queries, 1)))
+    for start in range(0, draws, size):
+        stop = min(start + size, draws)
+        bits = rng.integers(0, _LEVELS, (stop - start, queries), dtype=np.uint16)
+        yield slice(start, stop), table[bits]
+
+
+def _poisson_table() -> Array:
+    """Return the Poisson(1) weight of each of 2**16 equally likely numbers."""
+    share = np.cumsum([np.exp(-1.0) / factorial(k) for k in range(12)])
+    ends = np.rint(share * _LEVELS).astype(np.int64)
+    return np.searchsorted(ends, np.arange(_LEVELS), side="right").astype(np.float64)
+
+
+def estimate(outcomes: Outcomes, draws: int, seed: int, method: Method | None) -> Estimates:
+    """Return what :meth:`Outcomes.estimate` does."""
+    draws = checks.integer("draws", draws, 1)
+    rng = np.random.default_rng(checks.seed("seed", seed))
+    if method is not None:
+        checks.choice("method", method, METHODS)
+    if outcomes.kind == "means":
+        if method not in (None, "means"):
+            raise ValueError(f"method={method!r} with a leaderboard, which has its means only")
+        return _board(outcomes, draws, rng)
+    if outcomes.kind == "full" and method in (None, "means"):
+        return _full(outcomes, draws, rng)
+    return _cells(outcomes, draws, rng, method)
+
+
+def _board(outcomes: Outcomes, draws: int, rng: np.random.Generator) -> Estimates:
+    """Return the means of a leaderboard; scores vary as those of n right and wrong answers."""
+    frame = outcomes.frame
+    size = len(outcomes.models)
+    score, cost = (_column(outcomes, name) for name in ("score", "cost"))
+    number = _column(outcomes, "n")
+    known = np.isfinite(number) & (score >= 0.0) & (score <= 1.0)
+    scores = np.tile(score, (draws, 1))
+    count = np.where(known, number, 1.0).round().astype(np.int64)
+    right = rng.binomial(count, np.where(known, score, 0.5), (draws, size))
+    scores[:, known] = (right / count)[:, known]
+    notes = []
+    if "n" not in frame.columns:
+        notes.append(
+            "a leaderboard without the number of queries: how sure its means are is not known"
+        )
+    elif known.any():
+        notes.append(
+            "a leaderboard: scores vary as n right or wrong answers would, each model by itself; "
+            "how sure its costs are is not known"
+        )
+    return Estimates(
+        outcomes.models,
+        score,
+        cost,
+        scores,
+        np.tile(cost, (draws, 1)),
+        np.where(np.isfinite(number), number, np.nan),
+        tuple(notes),
+    )
+
+
+def _column(outcomes: Outcomes, name: str) -> Array:
+    """Return a column of a leaderboard; NaN where it has none."""
+    if name not in outcomes.frame.columns:
+        return np.full(outcomes.frame.height, np.nan)
+    return np.array(outcomes.frame[name].to_numpy(), dtype=np.float64)
+
+
+def _full(outcomes: Outcomes, draws: int, rng: np.random.Generator) -> Estimates:
+    """Return the means of a table in which every model answered every query."""
+    log = log_of(outcomes)
+    size = len(outcomes.models)
+    sums = np.zeros((log.queries, 2 * size))
+    for at, values in enumerate((log.score, log.cost)):
+        sums[log.query, at * size + log.model] = values
+    drawn = np.empty((draws, 2 * size))
+    for rows, weights in query_weights(draws, log.queries, rng):
+        drawn[rows] = weights @ sums / np.maximum(weights.sum(axis=1, keepdims=True), 1.0)
+    mean = sums.mean(axis=0)
+    whole = CellSums(log, cell_columns(log).T @ np.ones((log.queries, 1)))
+    return Estimates(
+        outcomes.models,
+        mean[:size],
+        mean[size:],
+        drawn[:, :size],
+        drawn[:, size:],
+        np.full(size, float(log.queries)),
+        _few_rows(outcomes, np.full(size, log.queries)),
+        "means",
+        outcomes.tasks,
+        _named(whole, "score", outcomes),
+        _named(whole, "cost", outcomes),
+    )
+
+
+def _cells(
+    outcomes: Outcomes, draws: int, rng: np.random.Generator, method: Method | None
+) -> Estimates:
+    """Return the means of a table in which some models answered some queries only."""
+    log = log_of(outcomes)
+    used = default_method(log) if method is None else method
+    check_method(outcomes, log, used)
+    columns = cell_columns(log)
+    size = len(outcomes.models)
+    drawn = {name: np.empty((draws, size)) for name in ("score", "cost")}
+    transposed: csr_array = columns.T.tocsr()
+    for rows, weights in query_weights(draws, log.queries, rng):
+        sums = CellSums(log, transposed @ np.ascontiguousarray(weights.T))
+        for name, found in drawn.items():
+            found[rows] = estimate_from(sums, used, name)
+    whole = CellSums(log, transposed @ np.ones((log.queries, 1)))
+    rows_of = np.bincount(log.model, minlength=size)
+    notes = (*overlap_notes(outcomes, log, used), *_few_rows(outcomes, rows_of))
+    return Estimates(
+        outcomes.models,
+        estimate_from(whole, used, "score")[0],
+        estimate_from(whole, used, "cost")[0],
+        drawn["score"],
+        drawn["cost"],
+        log.effective_rows(weighted=used in ("weighted", "doubly robust")),
+        notes,
+        used,
+        outcomes.tasks,
+        _named(whole, "score", outcomes),
+        _named(whole, "cost", outcomes),
+    )
+
+
+def _named(whole: CellSums, name: str, outcomes: Outcomes) -> Array | None:
+    """Return the mean of each task and model, [T, N]; None where no task is known."""
+    return whole.means(name)[0].T[: len(outcomes.tasks)] if outcomes.tasks else None
+
+
+def _few_rows(outcomes: Outcomes, rows: NDArray[np.int64]) -> tuple[str, ...]:
+    """Return which models have so few rows that their intervals are too narrow."""
+    few = np.flatnonzero(rows < _FEW_ROWS)
+    if not few.size:
+        return ()
+    names = checks.first_names(outcomes.models[at] for at in few)
+    return (f"fewer than {_FEW_ROWS} rows of {names}: the intervals of such models are too narrow",)

@@ -1,0 +1,88 @@
+"""Scores from a table of their own, put to the rows of a log."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from fastroute import checks
+from fastroute.outcomes.columns import Table
+from fastroute.outcomes.files import Source
+from fastroute.outcomes.frames import find_columns, numbers, read_source, texts
+
+if TYPE_CHECKING:
+    from fastroute.outcomes.frames import Frame
+
+__all__ = ["with_scores"]
+
+_ROLES: Final = {
+    "query": (
+        *("query", "query_id", "request_id", "observationId", "observation_id", "traceId"),
+        *("trace_id", "session_id", "span_id", "id"),
+    ),
+    "score": ("score", "value", "reward", "rating", "label"),
+    "model": ("model", "model_name"),
+    "name": ("name", "score_name"),
+}
+
+
+def with_scores(table: Table, source: Source, scores: "Frame") -> Table:
+    """Return a table of a log with the scores of another table.
+
+    Parameters
+    ----------
+    table : Table
+    source : Source
+        What the table was read from; a column of it with the name of the queries' in the scores is
+        what they are joined by.
+    scores : str, Path, frame, mapping or sequence
+        Columns of queries and scores; with a column of models, of the answer of each.
+
+    Raises
+    ------
+    ValueError
+        When the scores cannot be read, are of several names, or no query has one.
+    """
+    import polars as pl
+
+    read = read_source("scores", scores)
+    chosen = find_columns("scores", read.frame.columns, _ROLES, {}, ("model", "name"))
+    if "name" in chosen:
+        names = texts(read, "name", chosen["name"]).drop_nulls().unique(maintain_order=True)
+        if names.len() > 1:
+            raise ValueError(
+                f"scores: column {chosen['name']!r} has scores of several names "
+                f"({checks.first_names(names)}); keep the rows of one"
+            )
+    score, wrong = numbers(read, "score", chosen["score"])
+    if wrong.null_count() < wrong.len():
+        at = int(wrong.is_not_null().arg_true()[0])
+        raise ValueError(
+            f"scores: column {chosen['score']!r} holds {checks.quoted(wrong[at])} in "
+            f"{read.place(int(read.rows[at]))}, which is not a number; write a number"
+        )
+    keys = ["_key", *(["model"] if "model" in chosen else [])]
+    columns = [texts(read, "_key", chosen["query"]), score]
+    if "model" in chosen:
+        columns.append(texts(read, "model", chosen["model"]))
+    by_key = pl.DataFrame(columns).drop_nulls().group_by(keys, maintain_order=True)
+    means = by_key.agg(pl.col("score").mean())
+    name = chosen["query"]
+    key = texts(source, "_key", name) if name in source.frame.columns else table.frame["query"]
+    before = [n for n in ("score", "score_wrong") if n in table.frame.columns]
+    frame = table.frame.drop(before).with_columns(key.alias("_key"))
+    joined = frame.join(means, on=keys, how="left", maintain_order="left")
+    scored = joined["score"].count()
+    if not scored:
+        raise ValueError(
+            f"scores: no {name!r} of the scores is a query of {table.name} (such as "
+            f"{checks.quoted(means['_key'][0]) if means.height else 'none'}, and "
+            f"{checks.quoted(key[0])} there); name the column of both alike"
+        )
+    unused = means.join(frame, on=keys, how="anti").height
+    notes = (f"scores: {unused:,} of {means.height:,} belong to no row",) if unused else ()
+    return replace(
+        table,
+        frame=joined.drop("_key").with_columns(score_wrong=pl.lit(None, dtype=pl.String)),
+        columns={**table.columns, "score": chosen["score"]},
+        words={**table.words, "score": f"{chosen['score']} of the scores, by {name}"},
+        notes=(*table.notes, *notes),
+    )

@@ -1,0 +1,125 @@
+"""SWE-bench: what agents resolved and spent, instance by instance, and its leaderboards."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from fastroute import checks
+from fastroute.outcomes.files import Content, rows_source
+from fastroute.outcomes.sources.base import Found, Schema, SourceKind
+from fastroute.outcomes.table import RowCount
+
+__all__ = ["SWEBENCH", "SWEBENCH_BOARD"]
+
+_DETAILS: Final = "per_instance_details"
+
+
+def _is_details(value: object) -> bool:
+    """Return whether an object maps instances to what was resolved."""
+    if not isinstance(value, Mapping) or not value:
+        return False
+    first = next(iter(value.values()))
+    return isinstance(first, Mapping) and "resolved" in first
+
+
+def _boards(entries: object) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """Return the leaderboards of a file, each with its name and entries."""
+    if isinstance(entries, Mapping) and isinstance(entries.get("leaderboards"), list):
+        found = [
+            (str(board.get("name", "")), board.get("results"))
+            for board in entries["leaderboards"]
+            if isinstance(board, Mapping)
+        ]
+    elif isinstance(entries, Mapping) and _DETAILS in entries:
+        found = [("", [entries])]
+    else:
+        found = [("", entries)]
+    return [
+        (name, [entry for entry in results if isinstance(entry, Mapping) and "name" in entry])
+        for name, results in found
+        if isinstance(results, list)
+    ]
+
+
+def _matches(content: Content) -> bool:
+    """Return whether a file has details of instances."""
+    entries = content.entries
+    if isinstance(entries, Mapping) and entries and _is_details(next(iter(entries.values()))):
+        return True
+    return any(_is_details(entry.get(_DETAILS)) for _, board in _boards(entries) for entry in board)
+
+
+def _board_matches(content: Content) -> bool:
+    """Return whether a file has leaderboards without details."""
+    return any("resolved" in entry for _, board in _boards(content.entries) for entry in board)
+
+
+def _cells(entries: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield leaderboard, model and details of each."""
+    if isinstance(entries, Mapping) and _is_details(next(iter(entries.values()), None)):
+        yield from (("", str(model), details) for model, details in entries.items())
+        return
+    for name, board in _boards(entries):
+        for entry in board:
+            yield name, str(entry["name"]), entry.get(_DETAILS) or {}
+
+
+def _read(content: Content) -> Found:
+    """Return one row for each instance and model."""
+    rows: list[dict[str, Any]] = []
+    without = 0
+    for board, model, details in _cells(content.entries):
+        without += not details
+        for instance, cell in details.items():
+            if not isinstance(cell, Mapping):
+                raise ValueError(
+                    f"instance {checks.quoted(instance)} of {model!r} is {checks.quoted(cell)}; "
+                    'write an object such as {"resolved": true, "cost": 0.2}'
+                )
+            row = {"query": instance, "model": model, "score": cell.get("resolved")}
+            if (cost := cell.get("cost", cell.get("instance_cost"))) is not None:
+                row["cost"] = cost
+            rows.append(row | ({"task": board} if board else {}))
+    source = replace(
+        rows_source(rows),
+        path=content.path,
+        locate=lambda row: f"entry {rows[row]['query']!r} of {rows[row]['model']!r}",
+    )
+    roles = [role for role in ("query", "model", "score", "cost", "task") if role in source.frame]
+    words = {"query": "instance", "model": "name of the entry", "score": "resolved"}
+    account = (RowCount(f"entries without {_DETAILS}", without),) if without else ()
+    return Found(
+        source, {role: role for role in roles}, len(rows) + without, words=words, account=account
+    )
+
+
+_BOARD: Final = Schema(
+    {
+        "model": ("name",),
+        "score": ("resolved",),
+        "cost": ("instance_cost", "cost_per_instance", "cost"),
+        "release_date": ("date",),
+        "n": ("n", "instances"),
+    }
+)
+
+
+def _read_board(content: Content) -> Found:
+    """Return one row for each entry of the one leaderboard that a file has."""
+    boards = [(name, board) for name, board in _boards(content.entries) if board]
+    if len(boards) > 1:
+        raise ValueError(
+            f"it holds the leaderboards {checks.first_names(name for name, _ in boards)}; keep one"
+        )
+    source = replace(rows_source(boards[0][1]), path=content.path, locate=_entry_place)
+    return replace(_BOARD.read(replace(content, table=source)), score_range=(0.0, 100.0))
+
+
+def _entry_place(row: int) -> str:
+    return f"entry {row + 1}"
+
+
+SWEBENCH: Final = SourceKind("swebench", "instances of SWE-bench", _matches, _read)
+SWEBENCH_BOARD: Final = SourceKind(
+    "swebench board", "a leaderboard of SWE-bench", _board_matches, _read_board
+)

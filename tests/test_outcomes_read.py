@@ -1,0 +1,748 @@
+"""Outcomes from files of every schema, with ids and numbers that are invented."""
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import fastroute as fr
+from fastroute.outcomes.price_lists import read_price_list
+from fastroute.outcomes.sources import KINDS
+from fastroute.scenarios import check_table, read_prices
+
+SHARED = Path("/work/shared/data")
+
+
+def written(path: Path, content: object) -> Path:
+    """Write a file: text as it is, JSON lines from a list, JSON from anything else."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, str):
+        path.write_text(content)
+    elif path.suffix == ".jsonl":
+        assert isinstance(content, list)
+        path.write_text("\n".join(map(json.dumps, content)) + "\n")
+    else:
+        path.write_text(json.dumps(content))
+    return path
+
+
+PRICES = {
+    "ox": {"input_token_price_per_million": 1.0, "output_token_price_per_million": 2.0},
+    "elk": {"input_token_price_per_million": 10.0, "output_token_price_per_million": 20.0},
+}
+ARENA = [
+    {
+        "global_index": f"Set_{i}",
+        "llm_selected": ("ox", "elk")[i % 2],
+        "token_usage": {"input_tokens": 100, "output_tokens": 50 + i},
+        "evaluation_result": {"score": i % 2},
+    }
+    for i in range(4)
+]
+LITELLM = [
+    {
+        "request_id": f"chatcmpl-{i}",
+        "model": ("ox", "elk")[i % 2],
+        "model_group": "all",
+        "spend": 0.001 * (i + 1),
+        "prompt_tokens": 10,
+        "completion_tokens": 5,
+        "startTime": f"2025-03-0{i + 1}T08:00:00.123Z",
+        "endTime": f"2025-03-0{i + 1}T08:00:02Z",
+        "session_id": f"s{i}",
+        "request_tags": ["a"],
+        "status": "failure" if i == 3 else "success",
+    }
+    for i in range(4)
+]
+SPANS = [
+    {
+        "trace_id": f"t{i}",
+        "start_time": "2025-03-01T08:00:00Z",
+        "attributes": {
+            "gen_ai.request.model": "any",
+            "gen_ai.response.model": ("ox", "elk")[i % 2],
+            "gen_ai.usage.input_tokens": 100,
+            "gen_ai.usage.output_tokens": 50,
+        },
+    }
+    for i in range(4)
+]
+EXPORT = {
+    "resourceSpans": [
+        {
+            "scopeSpans": [
+                {
+                    "spans": [
+                        {
+                            "traceId": f"t{i}",
+                            "startTimeUnixNano": "1740816000000000000",
+                            "attributes": [
+                                {"key": name, "value": {"intValue": "100"}}
+                                for name in (
+                                    "gen_ai.usage.input_tokens",
+                                    "gen_ai.usage.output_tokens",
+                                )
+                            ]
+                            + [{"key": "gen_ai.request.model", "value": {"stringValue": "ox"}}],
+                        }
+                        for i in range(2)
+                    ]
+                    + [{"traceId": "t9", "attributes": []}]
+                }
+            ]
+        }
+    ]
+}
+LANGFUSE = (
+    "id,traceId,type,model,startTime,usageDetails,costDetails\n"
+    + "".join(
+        f"o{i},t{i},GENERATION,{('ox', 'elk')[i % 2]},2025-03-01T08:00:00.000Z,"
+        '"{""input"": 3, ""output"": 4}","{""total"": 0.01}"\n'
+        for i in range(4)
+    )
+    + "o9,t1,SPAN,,2025-03-01T08:00:00.000Z,,\n"
+)
+SWE = {
+    "ox": {"i1": {"resolved": True, "cost": 0.2, "api_calls": 3}, "i2": {"resolved": False}},
+    "elk": {"i1": {"resolved": True, "cost": 0.4}, "i2": {"resolved": True, "cost": 0.6}},
+}
+BOARDS = {
+    "leaderboards": [
+        {
+            "name": "Some",
+            "results": [
+                {"name": "ox", "resolved": 50.0, "per_instance_details": SWE["ox"]},
+                {"name": "elk", "resolved": 100.0, "per_instance_details": SWE["elk"]},
+                {"name": "gnu", "resolved": 10.0, "per_instance_details": None},
+            ],
+        }
+    ]
+}
+
+
+def records(model: str, task: str) -> dict[str, Any]:
+    """Return a file of records, which names its model and data set."""
+    rows = [
+        {"index": i, "score": i % 2, "prompt_tokens": 3, "completion_tokens": 4, "cost": 0.001}
+        for i in range(3)
+    ]
+    return {"model_name": model, "dataset_name": task, "performance": 0.5, "records": rows}
+
+
+# What was read: file, its content, options, kind of source, kind, rows, first row.
+CASES: list[tuple[str, object, Mapping[str, Any], str, str, int, Mapping[str, object]]] = [
+    (
+        "plain.csv",
+        "prompt_id,llm,accuracy,response_cost,dataset,pscore\n007,ox,true,0.1,t,0.5\n7,elk,0,0.2,t,1\n",
+        {},
+        "plain",
+        "logged",
+        2,
+        {"query": "007", "model": "ox", "score": 1.0, "cost": 0.1, "task": "t", "propensity": 0.5},
+    ),
+    (
+        "wide.csv",
+        "query,task,score_ox,cost_ox,score_elk,cost_elk\nq1,t,1,0.1,0,0.2\nq2,t,0,0.3,1,\n",
+        {},
+        "wide",
+        "partial",
+        4,
+        {"query": "q1", "model": "ox", "score": 1.0, "cost": 0.1, "task": "t"},
+    ),
+    (
+        "routerbench.csv",
+        "sample_id,prompt,eval_name,ox/1,elk/2,ox/1|total_cost,elk/2|total_cost\nq1,,t,1,0.5,0.1,0.2\n",
+        {},
+        "routerbench",
+        "full",
+        2,
+        {"query": "q1", "model": "ox/1", "score": 1.0, "cost": 0.1, "task": "t"},
+    ),
+    (
+        "arena.jsonl",
+        ARENA,
+        {"prices": PRICES},
+        "routerarena",
+        "logged",
+        4,
+        {"query": "Set_0", "model": "ox", "score": 0.0, "cost": 2e-4, "tokens_in": 100.0},
+    ),
+    (
+        "arena.json",
+        [{"global index": "a", "prediction": "ox", "cost": 0.1, "accuracy": 1.0}],
+        {},
+        "routerarena",
+        "full",
+        1,
+        {"query": "a", "model": "ox", "score": 1.0, "cost": 0.1},
+    ),
+    ("swe.json", SWE, {}, "swebench", "partial", 4, {"query": "i1", "model": "ox", "cost": 0.2}),
+    (
+        "boards.json",
+        BOARDS,
+        {},
+        "swebench",
+        "partial",
+        4,
+        {"query": "i1", "model": "ox", "score": 1.0, "task": "Some"},
+    ),
+    (
+        "board.json",
+        [{"name": "ox", "resolved": 65.4, "instance_cost": 0.3, "date": "2025-01-02"}],
+        {},
+        "swebench board",
+        "means",
+        1,
+        {"model": "ox", "score": 0.654, "cost": 0.3},
+    ),
+    (
+        "records.json",
+        records("ox", "set"),
+        {},
+        "llmrouterbench",
+        "full",
+        3,
+        {"query": "set/0", "model": "ox", "task": "set", "score": 0.0, "tokens_out": 4.0},
+    ),
+    (
+        "llmrouter.jsonl",
+        [{"task_name": "t", "query": "q", "model_name": "ox", "token_num": 50, "performance": 1}],
+        {"prices": PRICES},
+        "llmrouter",
+        "full",
+        1,
+        {"query": "q", "model": "ox", "score": 1.0, "cost": 1e-4, "task": "t"},
+    ),
+    (
+        "graphrouter.csv",
+        "task_id,query,llm,effect,cost\nalpha,q1,ox,0.5,0.1\nalpha,q1,elk,0.7,0.2\n",
+        {},
+        "graphrouter",
+        "full",
+        2,
+        {"query": "q1", "model": "ox", "score": 0.5, "cost": 0.1, "task": "alpha"},
+    ),
+    (
+        "litellm.jsonl",
+        LITELLM,
+        {"scores": [{"session_id": f"s{i}", "score": i / 4} for i in range(4)]},
+        "litellm",
+        "logged",
+        3,
+        {
+            "query": "chatcmpl-0",
+            "model": "ox",
+            "cost": 0.001,
+            "score": 0.0,
+            "time": datetime(2025, 3, 1, 8),
+        },
+    ),
+    (
+        "langfuse.csv",
+        LANGFUSE,
+        {"scores": [{"traceId": f"t{i}", "name": "good", "value": i / 4} for i in range(4)]},
+        "langfuse",
+        "logged",
+        4,
+        {"query": "t0", "model": "ox", "cost": 0.01, "tokens_in": 3.0, "tokens_out": 4.0},
+    ),
+    (
+        "spans.jsonl",
+        SPANS,
+        {"prices": PRICES},
+        "opentelemetry",
+        "logged",
+        4,
+        {"query": "t0", "model": "ox", "cost": 2e-4, "time": datetime(2025, 3, 1, 8)},
+    ),
+    (
+        "export.json",
+        EXPORT,
+        {"prices": PRICES},
+        "opentelemetry",
+        "full",
+        2,
+        {"query": "t0", "model": "ox", "cost": 3e-4, "time": datetime(2025, 3, 1, 8)},
+    ),
+    (
+        "aider.yml",
+        "- model: ox\n  pass_rate_2: 72.0\n  total_cost: 22.5\n  test_cases: 225\n"
+        "  date: 2025-01-02\n",
+        {},
+        "leaderboard",
+        "means",
+        1,
+        {"model": "ox", "score": 0.72, "cost": 0.1, "n": 225.0},
+    ),
+    (
+        "by_model.json",
+        {"ox": {"pass_rate": 0.5, "cost": 0.1}, "elk": {"pass_rate": 0.6, "cost": 0.2}},
+        {},
+        "leaderboard",
+        "means",
+        2,
+        {"model": "ox", "score": 0.5, "cost": 0.1},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "source_kind", "kind", "rows", "first"),
+    CASES,
+    ids=[case[0] for case in CASES],
+)
+def test_sources_are_recognised_by_their_columns(
+    tmp_path: Path,
+    name: str,
+    content: object,
+    options: Mapping[str, Any],
+    source_kind: str,
+    kind: str,
+    rows: int,
+    first: Mapping[str, object],
+) -> None:
+    if name.endswith(".yml"):
+        pytest.importorskip("yaml")
+    outcomes = fr.read_outcomes(written(tmp_path / name, content), **options)
+    assert (outcomes.source_kind, outcomes.kind, outcomes.frame.height) == (source_kind, kind, rows)
+    read = outcomes.frame.row(0, named=True)
+    for key, value in first.items():
+        assert read[key] == (pytest.approx(value) if isinstance(value, float) else value)
+    # Every row of the source is kept or accounted for.
+    assert outcomes.rows_read - sum(count.rows for count in outcomes.account) == rows
+    for column in outcomes.columns.values():
+        assert column in outcomes.describe()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_what_was_read_is_the_same_when_written_and_read_again(tmp_path: Path, suffix: str) -> None:
+    once = fr.read_outcomes(written(tmp_path / "arena.jsonl", ARENA), prices=PRICES)
+    path = tmp_path / f"again{suffix}"
+    if suffix == ".csv":
+        once.frame.write_csv(path)
+    else:
+        once.frame.write_parquet(path)
+    again = fr.read_outcomes(path)
+    assert again.frame.equals(once.frame)
+    assert (again.kind, again.models, again.n_queries) == (once.kind, once.models, once.n_queries)
+
+
+def test_every_kind_of_source_has_a_case() -> None:
+    assert {case[3] for case in CASES} == {kind.name for kind in KINDS}
+
+
+def test_frames_and_rows_in_memory_are_read_too() -> None:
+    rows = [{"query": "q", "model": m, "score": 0.5, "cost": 1.0} for m in "ab"]
+    frame = fr.read_outcomes(pl.DataFrame(rows)).frame
+    assert fr.read_outcomes(rows).frame.equals(frame)
+    assert fr.read_outcomes({name: [row[name] for row in rows] for name in rows[0]}).frame.equals(
+        frame
+    )
+    nested = [{"global_index": "q", "llm_selected": "a", "token_usage": {"input_tokens": 3}}]
+    assert fr.read_outcomes(nested).frame["tokens_in"].to_list() == [3.0]
+    struct = pl.DataFrame(nested)
+    assert fr.read_outcomes(struct).frame["tokens_in"].to_list() == [3.0]
+
+
+def test_the_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
+    for model in ("ox", "elk"):
+        for task in ("alpha", "beta"):
+            rows = {"records": records(model, task)["records"]}
+            written(tmp_path / "bench" / task / "test" / model / "now.json", rows)
+    written(tmp_path / "bench" / "notes.csv", "a,b\n1,2\n")
+    outcomes = fr.read_outcomes(tmp_path / "bench")
+    assert (outcomes.kind, set(outcomes.models), outcomes.tasks) == (
+        "full",
+        {"ox", "elk"},
+        ("alpha", "beta"),
+    )
+    assert outcomes.n_queries == 6
+    assert any("1 files are not" in warning for warning in outcomes.warnings)
+
+
+def test_a_table_of_models_beside_the_outcomes_is_not_taken_for_them(tmp_path: Path) -> None:
+    written(tmp_path / "outcomes.csv", "query,model,score,cost\nq,a,1,0.1\nq,b,0,0.1\n")
+    written(tmp_path / "models.csv", "model,mean_score,mean_cost\na,1,0.1\nb,0,0.1\n")
+    assert fr.read_outcomes(tmp_path).kind == "full"
+
+
+def test_every_row_is_accounted_for(tmp_path: Path) -> None:
+    path = written(
+        tmp_path / "o.csv",
+        "query,model,score,cost\nq1,a,1,0.1\nq1,a,0,0.3\nq1,b,,\n,b,1,1\nq2,,1,1\nq2,b,1,0.1\n",
+    )
+    outcomes = fr.read_outcomes(path)
+    assert [(count.rule, count.rows, count.first) for count in outcomes.account] == [
+        ("no model is named", 1, "line 6 (query 'q2')"),
+        ("no query is named", 1, "line 5 (model 'b')"),
+        ("neither score nor cost", 1, "line 4 (query 'q1', model 'b')"),
+        (
+            "averaged with another row of the same query and model",
+            1,
+            "line 3 (query 'q1', model 'a')",
+        ),
+    ]
+    assert outcomes.rows_read == 6
+    assert outcomes.frame.rows() == [("q1", "a", 0.5, 0.2), ("q2", "b", 1.0, 0.1)]
+    assert "rows read   6" in outcomes.describe()
+    assert "rows kept   2" in outcomes.describe()
+
+
+HEAD = "query,model,score,cost\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        ("model,cost\na,1\na,2\n", {}, ["no column 'query'", "columns={'query': ...}"]),
+        (
+            HEAD + "q,a,1,1\nq,b,many,1\n",
+            {},
+            [
+                "column 'score' of t.csv holds 'many' in line 3 (query 'q', model 'b')",
+                "write a number",
+            ],
+        ),
+        (
+            HEAD + "q,a,1,$1\nr,a,1,$2\ns,a,1,€2\n",
+            {},
+            ["several currencies, '$1' in line 2 and '€2' in line 4", "one currency"],
+        ),
+        (HEAD + "q,a,1,$1\nr,a,1,2\n", {}, ["several currencies, '$1'", "'2' in line 3"]),
+        (
+            "query,model,score,cost,currency\nq,a,1,1,USD\nr,a,1,1,EUR\n",
+            {},
+            ["column 'currency' names 'USD' and 'EUR', the second in line 3"],
+        ),
+        (HEAD + "q,a,1,-1\n", {}, ["cost: -1 in column 'cost' of t.csv, line 2", ">= 0", "mend"]),
+        (HEAD, {}, ["the table has no rows"]),
+        (HEAD + ",a,1,1\n", {}, ["no row of t.csv is left (1: no query is named)"]),
+        (
+            "query,model,score,cost,propensity\nq,a,1,1,0\n",
+            {},
+            ["propensity: 0 in column 'propensity' of t.csv, line 2", "(0, 1]"],
+        ),
+        (
+            "model,mean_score,mean_cost\na,1,1\na,1,1\n",
+            {},
+            ["t.csv has model 'a' again in line 3", "one row per model"],
+        ),
+        (
+            "model,score,total_cost\na,1,1\nb,1,1\n",
+            {},
+            ["cost_per='run' needs the number of queries", "columns={'n': ...}"],
+        ),
+        (HEAD + "q,a,1,1\n", {"columns": {"score": "skore"}}, ["'skore' is not in", "'score'?"]),
+        (HEAD + "q,a,1,1\n", {"columns": {"skore": "score"}}, ["columns='skore' is unknown"]),
+        (HEAD + "q,a,1,1\n", {"score_range": (1, 1)}, ["score_range=(1, 1)", "low < high"]),
+        (HEAD + "q,a,1,1\n", {"cost_per": "day"}, ["cost_per='day'", "1M-tokens"]),
+        (HEAD + "q,a,1,1\n", {"cost_per": "1M-tokens"}, ["needs the tokens", "'tokens_in': ..."]),
+        (HEAD + "q,a,1,1\n", {"source_kind": "lite"}, ["source_kind='lite'", "'litellm'"]),
+        (
+            HEAD + "q,a,1,1\n",
+            {"prices": PRICES},
+            ["t.csv has no tokens", "'tokens_in': ..."],
+        ),
+        (
+            HEAD + "q,a,1,1\n",
+            {"scores": [{"query": "other", "score": 1}]},
+            ["scores: no 'query' of the scores is a query of t.csv", "'other'", "'q'"],
+        ),
+        (
+            HEAD + "q,a,1,1\n",
+            {"scores": [{"query": "q", "name": n, "value": 1} for n in ("good", "rude")]},
+            ["scores of several names ('good', 'rude')", "keep the rows of one"],
+        ),
+        (
+            HEAD + "q,a,1,1\n",
+            {"scores": [{"query": "q", "score": "much"}]},
+            ["scores: column 'score' holds 'much' in row 1"],
+        ),
+    ],
+)
+def test_errors_name_file_column_row_and_remedy(
+    tmp_path: Path, text: str, options: dict[str, Any], words: list[str]
+) -> None:
+    path = written(tmp_path / "t.csv", text)
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        fr.read_outcomes(path, **options)
+    assert "\n" not in str(error.value)
+    assert [word for word in words if word not in str(error.value)] == [], error.value
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("t.json", {"a": [1]}, ["does not hold a list"]),
+        ("t.json", {"ox": {"input_cost_per_token": 1e-6, "output_cost_per_token": 1}}, ["prices="]),
+        (
+            "t.json",
+            {"ox": {"i": {"resolved": True}, "j": 3}},
+            ["t.json", "instance 'j' of 'ox' is '3'"],
+        ),
+        ("t.json", {"records": [{"score": 1}]}, ["t.json", "no model_name"]),
+        ("t.json", {**records("a", "b"), "records": [{"score": 1}]}, ["record 1", "no index"]),
+        ("t.yml", "a: [", ["cannot be read as yml: it is not YAML", "line 2"]),
+        ("t.yml", "- 3\n", ["entry 1 is not an object"]),
+        ("t.csv", LANGFUSE.replace("{", "["), ["usageDetails", "line 2", "JSON object"]),
+    ],
+)
+def test_what_is_of_no_schema_is_refused(
+    tmp_path: Path, name: str, content: object, words: list[str]
+) -> None:
+    if name.endswith(".yml"):
+        pytest.importorskip("yaml")
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        fr.read_outcomes(written(tmp_path / name, content))
+    assert [word for word in words if word not in str(error.value)] == [], error.value
+
+
+def test_folders_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no \.parquet, \.csv, .* file in the folder"):
+        fr.read_outcomes(tmp_path)
+    written(tmp_path / "a.csv", "a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"no file of the folder is recognised \('a\.csv'\)"):
+        fr.read_outcomes(tmp_path)
+    written(tmp_path / "b.csv", "query,model,score,cost\nq,a,1,1\n")
+    written(tmp_path / "c.csv", "query_id,model,score,cost\nq,b,1,1\n")
+    with pytest.raises(ValueError, match="have query in 'query' and in 'query_id'"):
+        fr.read_outcomes(tmp_path)
+
+
+def costs(values: Mapping[str, float], more: str = "", cells: str = "") -> str:
+    """Return a table in which each model has one cost."""
+    rows = (f"q{i},{m},1,{cost}{cells}\n" for i in range(6) for m, cost in values.items())
+    return f"query,model,score,cost{more}\n" + "".join(rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "words"),
+    [
+        (HEAD + "q,a,80,0.1\nq,b,70,0.2\n", {}, "up to 80 look like percentages"),
+        (HEAD + "q,a,4,0.1\nq,b,-1,0.2\n", {}, "2 of 2 values are outside [0, 1], from -1 to 4"),
+        (costs({"a": 15, "b": 15}), {}, "with mean 15: a list price, and not the cost of a query"),
+        (costs({"a": 15, "b": 3}, ",tokens_in", ",9"), {}, "pass cost_per='1M-tokens'"),
+        (
+            "query,model,score,latency\nq,a,1,0.3\nq,b,1,0.2\n",
+            {"columns": {"cost": "latency"}},
+            "column 'latency' is named like a latency",
+        ),
+        (HEAD + "q,a,1,9\nq,b,1,19\n", {}, "the mean is 14 per query, as a latency or a price"),
+        (HEAD + "q,a,1,\nq,b,,1\n", {}, "cost: 1 of 2 rows have none"),
+        ("index,model,score,cost\n0,a,1,1\n1,b,1,1\n2,a,1,1\n", {}, "'index' numbers the rows"),
+        ("query,model,tokens_in\nq,a,3\n", {}, "no scores; pass a table of them"),
+        ("query,model,score,tokens_in\nq,a,1,3\n", {}, "no costs; pass a price list"),
+    ],
+)
+def test_suspicious_units_are_pointed_out(
+    tmp_path: Path, text: str, options: dict[str, Any], words: str
+) -> None:
+    path = written(tmp_path / "t.csv", text)
+    with pytest.warns(fr.FastrouteWarning) as warned:
+        outcomes = fr.read_outcomes(path, **options)
+    assert any(words in warning for warning in outcomes.warnings), outcomes.warnings
+    assert any(words in str(warning.message) for warning in warned)
+    assert f"{len(outcomes.warnings)} warning" in repr(outcomes)
+    assert words in outcomes.describe()
+
+
+@pytest.mark.filterwarnings("error::fastroute.FastrouteWarning")
+def test_units_are_converted_when_they_are_said() -> None:
+    rows = [
+        {"query": q, "model": "a", "score": s, "cost": 15.0, "tokens_in": 100, "tokens_out": t}
+        for q, s, t in (("p", 1, 100), ("q", 2, 300))
+    ]
+    outcomes = fr.read_outcomes(rows, score_range=(1, 2), cost_per="1M-tokens")
+    assert outcomes.frame["score"].to_list() == [0.0, 1.0]
+    assert outcomes.frame["cost"].to_list() == pytest.approx([0.003, 0.006])
+    assert outcomes.columns["score"] == "score, from 1 to 2"
+    thousand = fr.read_outcomes(rows, score_range=(1, 2), cost_per="1K-queries")
+    assert thousand.frame["cost"].to_list() == pytest.approx([0.015, 0.015])
+    euros = fr.read_outcomes([{"query": "q", "model": "a", "score": 1, "cost": "€0.5"}])
+    assert (euros.cost_unit, euros.frame["cost"].to_list()) == ("EUR per query", [0.5])
+
+
+def test_a_mean_constant_cost_below_any_list_price_is_no_warning(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", costs({"a": 0.001, "b": 0.002}))
+    assert fr.read_outcomes(path).warnings == ()
+
+
+# Price lists
+
+
+@pytest.mark.parametrize(
+    "prices",
+    [
+        {
+            "sample_spec": {
+                "input_cost_per_token": 0,
+                "output_cost_per_token": 0,
+                "deprecation_date": "a date",
+            },
+            "ox": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6},
+            "image": {"output_cost_per_image": 3},
+        },
+        {
+            "data": [
+                {
+                    "id": "farm/ox",
+                    "created": 1740816000,
+                    "pricing": {"prompt": "0.000001", "completion": "0.000002"},
+                }
+            ]
+        },
+        {"ox": {"input_token_price_per_million": 1.0, "output_token_price_per_million": 2.0}},
+        {"ox": {"price_history": [{"from": "2024-01-01", "input": 1.0, "output": 2.0}]}},
+        [{"model": "ox", "input": 1e-6, "output": 2e-6}],
+        {"model": ["ox"], "price_in_per_M": [1.0], "price_out_per_M": [2.0]},
+    ],
+)
+def test_price_lists_are_read_in_usd_per_token(tmp_path: Path, prices: Any) -> None:
+    frame = read_price_list(prices).frame.filter(pl.col("model").str.ends_with("ox"))
+    assert frame.select("input", "output").row(0) == pytest.approx((1e-6, 2e-6))
+    if isinstance(prices, Mapping) and "model" not in prices:
+        path = written(tmp_path / "prices.json", prices)
+        assert read_price_list(path).frame.equals(read_price_list(prices).frame)
+    log = [{"query": "q", "model": "ox", "score": 1, "tokens_in": 10, "tokens_out": 5}]
+    assert fr.read_outcomes(log, prices=prices).frame["cost"].to_list() == pytest.approx([2e-5])
+
+
+def test_the_price_is_that_of_the_day() -> None:
+    prices = {
+        "ox": [
+            {"from": "2025-01-01", "input": 10.0, "output": 10.0},
+            {"from": "2025-06-01", "input": 1.0, "output": 1.0},
+        ]
+    }
+    days = ("2024-12-01", "2025-01-01", "2025-05-31T23:59:59Z", "2025-06-01", None)
+    log = [
+        {
+            "query": str(i),
+            "model": "farm/ox",
+            "score": 1,
+            "time": day,
+            "tokens_in": 1,
+            "tokens_out": 0,
+        }
+        for i, day in enumerate(days)
+    ]
+    outcomes = fr.read_outcomes(log, prices=prices)
+    assert outcomes.frame["cost"].to_list() == [None, *map(pytest.approx, (1e-5, 1e-5, 1e-6, 1e-6))]
+    changes = read_prices(prices)
+    assert [(change.model, change.at, change.cost_factor) for change in changes] == [
+        ("ox", date(2025, 6, 1), pytest.approx(0.1))
+    ]
+
+
+def test_models_without_a_price_are_named() -> None:
+    log = [{"query": m, "model": m, "score": 1, "tokens_in": 10} for m in ("ox", "gnu")]
+    outcomes = fr.read_outcomes(log, prices=PRICES)
+    assert "has no price of 'gnu'" in outcomes.warnings[0]
+    assert outcomes.frame["cost"].null_count() == 1
+
+
+@pytest.mark.parametrize(
+    ("prices", "words"),
+    [
+        (
+            {"ox": {"input_cost_per_token": "$1", "output_cost_per_token": 1}},
+            "'\\$1' of 'ox' is not a",
+        ),
+        ({"ox": {"input_cost_per_token": -2, "output_cost_per_token": 1}}, "must be a number >= 0"),
+        ({"ox": {"colour": "red"}}, "names no price"),
+        ({"ox": [{"from": "2025-01-01", "input": i, "output": 1} for i in (1, 2)]}, "two prices"),
+        ({"ox": [{"from": "soon", "input": 1, "output": 1}]}, "'soon' is not a date"),
+        ("litellm", "the package is not installed|no such file"),
+    ],
+)
+def test_wrong_price_lists_are_refused(prices: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=f"prices.*({words})"):
+        read_price_list(prices)
+
+
+def test_models_arrive_and_leave_by_a_price_list() -> None:
+    rows = [
+        {"query": f"q{i}", "model": m, "score": (i + k) % 2, "tokens_in": 10, "tokens_out": 5}
+        for i in range(4)
+        for k, m in enumerate("abcd")
+    ]
+    prices = {
+        m: {
+            "input_cost_per_token": 1e-6,
+            "output_cost_per_token": 1e-6,
+            "release_date": f"2024-0{k + 1}-01",
+            "deprecation_date": "2024-02-15" if m == "a" else None,
+        }
+        for k, m in enumerate("abcd")
+    }
+    outcomes = fr.read_outcomes(rows, prices=prices)
+    for scenario in (
+        fr.scenario("replay", outcomes=outcomes, initial=2, limit=1.0),
+        fr.scenario("means", models=outcomes, initial=2, limit=1.0),
+    ):
+        assert scenario.models == tuple("abcd")
+        assert scenario.arrival.tolist() == pytest.approx([0.0, 0.0, 0.8 * 29 / 60, 0.8])
+        assert scenario.retirement is not None
+        assert scenario.retirement.tolist() == pytest.approx([0.8 * 14 / 60, 1.0, 1.0, 1.0])
+    with pytest.raises(ValueError, match=r"'a' left by .* exclude=\['a'\]"):
+        fr.scenario("replay", outcomes=outcomes, initial=3, limit=1.0)
+
+
+# In scenarios and in the check
+
+
+def test_scenarios_take_what_was_read(tmp_path: Path) -> None:
+    rows = [
+        {"query": f"q{i}", "model": m, "score": (i + k) % 2, "cost": 0.1 * (k + 1)}
+        for i in range(4)
+        for k, m in enumerate("ab")
+    ]
+    days = {"a": "2024-01-01", "b": "2024-02-01"}
+    outcomes = fr.read_outcomes(rows)
+    one = fr.scenario("replay", outcomes=outcomes, models=days, limit=1.0)
+    two = fr.scenario("replay", outcomes=rows, models=days, limit=1.0)
+    assert one.outcomes is not None
+    assert two.outcomes is not None
+    assert np.array_equal(one.outcomes.score, two.outcomes.score)
+    means = fr.scenario("means", models=outcomes, limit=1.0)
+    assert means.models == ("a", "b")
+    assert means.reward_mean.tolist() == [0.5, 0.5]
+    assert means.cost_mean.tolist() == pytest.approx([0.1, 0.2])
+    log = fr.read_outcomes(rows[::3])
+    with pytest.raises(ValueError, match=r"no query that several models answered.*'means'"):
+        fr.scenario("replay", outcomes=log, models=days)
+    with pytest.raises(ValueError, match="pass it to read_outcomes"):
+        fr.scenario("replay", outcomes=outcomes, models=days, columns={"score": "score"})
+    board = written(tmp_path / "b.csv", "model,accuracy,total_cost,n\na,50,10,100\nb,60,20,100\n")
+    read = fr.scenario("means", models=board, limit=1.0, score_range=(0, 100), cost_per="run")
+    assert read.reward_mean.tolist() == [0.5, 0.6]
+    assert read.cost_mean.tolist() == [0.1, 0.2]
+
+
+def test_the_check_says_what_a_log_and_a_leaderboard_are(tmp_path: Path) -> None:
+    log = check_table(written(tmp_path / "log.jsonl", LITELLM))
+    assert log.ok, str(log)
+    assert "read as     litellm" in str(log)
+    assert "failed requests (column 'status')" in str(log)
+    assert "note: each query went to one model" in str(log)
+    board = check_table(written(tmp_path / "b.csv", "model,score,cost\na,0.5,0.1\nb,60,0.2\n"))
+    assert [problem.kind for problem in board.problems] == ["score"]
+    assert "note: a leaderboard" in str(board)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs tables that are not part of the package")
+def test_tables_of_others_are_recognised() -> None:
+    full = fr.read_outcomes(SHARED / "paretobandit_k4" / "outcomes.parquet")
+    assert (full.kind, len(full.models), full.n_queries, len(full.tasks)) == ("full", 4, 3559, 31)
+    partial = fr.read_outcomes(SHARED / "llmrouterbench_240")
+    assert (partial.kind, len(partial.models), partial.n_queries) == ("partial", 33, 240)
+    board = fr.read_outcomes(SHARED / "llmrouterbench_240" / "models.csv")
+    assert (board.kind, len(board.models), len(board.released)) == ("means", 33, 33)
+    wide = fr.read_outcomes(SHARED / "routerbench_reference" / "sample10_0shot.csv")
+    assert (wide.kind, len(wide.models), wide.n_queries) == ("full", 11, 10)
