@@ -301,15 +301,21 @@ def _refresh_basis() -> Any:
         for b in range(first, stop):
             w = ws[b]
             for lane in vectors_in_use(numbers, b):
-                i = place_of(load(w, LANE.i_slot + lane), lane)
-                j = place_of(load(w, LANE.j_slot + lane), lane)
-                store(w, LANE.i_upper + lane, gather(w, i + SLOT.upper))
-                store(w, LANE.j_upper + lane, gather(w, j + SLOT.upper))
-                store(w, LANE.i_lower + lane, gather(w, i + SLOT.lower))
-                store(w, LANE.j_lower + lane, gather(w, j + SLOT.lower))
+                refresh(w, lane)
         return 0
 
     return prepare
+
+
+@register_jitable
+def refresh(w, lane):
+    """Let the basis of every lane know the bounds of its models again."""
+    i = place_of(load(w, LANE.i_slot + lane), lane)
+    j = place_of(load(w, LANE.j_slot + lane), lane)
+    store(w, LANE.i_upper + lane, gather(w, i + SLOT.upper))
+    store(w, LANE.j_upper + lane, gather(w, j + SLOT.upper))
+    store(w, LANE.i_lower + lane, gather(w, i + SLOT.lower))
+    store(w, LANE.j_lower + lane, gather(w, j + SLOT.lower))
 
 
 def _look_up_task(bounds: Any, count: int) -> Any:
