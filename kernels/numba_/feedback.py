@@ -185,6 +185,9 @@ def _put(side: int, drawn: bool, missing: bool, last: bool) -> Any:
         k0 = np.uint64(numbers[COMMON.seed_low]) & _MASK
         k1 = np.uint64(numbers[COMMON.seed_high]) & _MASK
         here = np.uint64(now) % size
+        # Flat once: a view for every vector would have to be counted.
+        law = tables.cost_delay if side == _COSTS else tables.reward_delay
+        delays, count = law.ravel(), np.float64(law.shape[0])
         for b in range(first, stop):
             w, p = ws[b], tables.pending[b]
             first_trial = np.uint64(numbers[COMMON.first_trial]) + np.uint64(b * WIDTH)
@@ -201,11 +204,8 @@ def _put(side: int, drawn: bool, missing: bool, last: bool) -> Any:
                     code = model * np.float64(WIDTH) + unit(lane + lane_numbers()) * _WORDS
                     if missing:
                         code = where(unit(x0) < learnt, code, -1.0)
-                    if costs and not rewards:
-                        delay = _delay(unit(x2), tables.cost_delay)
-                    else:
-                        delay = _delay(unit(x1), tables.reward_delay)
-                    due = np.float64(here) + delay
+                    u = unit(x2 if side == _COSTS else x1)
+                    due = np.float64(here) + _delay(u, delays, count)
                     around = np.float64(size)
                     due = where(due >= around, due - around, due)
                     store(p, start + _CODE + lane, code)
@@ -241,14 +241,13 @@ def _put(side: int, drawn: bool, missing: bool, last: bool) -> Any:
 
 
 @register_jitable
-def _delay(u, table):
-    """Delay of every lane, drawn from a table of aliases (Walker 1977): [delays, 3]."""
-    flat = table.reshape(table.size)
-    scaled = u * np.float64(table.shape[0])
+def _delay(u, delays, count):
+    """Delay of every lane, drawn from a table of ``count`` aliases (Walker 1977)."""
+    scaled = u * count
     row = index(scaled)
     at = row * _COLUMNS
-    own, other = gather(flat, at + _OWN), gather(flat, at + _OTHER)
-    return aliased(scaled - unit(row) * _WORDS, own, gather(flat, at), other)
+    own, other = gather(delays, at + _OWN), gather(delays, at + _OTHER)
+    return aliased(scaled - unit(row) * _WORDS, own, gather(delays, at), other)
 
 
 @register_jitable
