@@ -15,7 +15,7 @@ due is read from few lines of the cache, and chunks that were read are the next 
 Outcomes are appended and taken one by one; the bounds of what was learnt are renewed by vectors.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba.extending import register_jitable
@@ -301,7 +301,7 @@ def _learn_row(observe: Any, bounds: Any, side: int, seen_count: int, count: int
                 known = index(model) * _KNOWN + lane + lane_numbers()
                 slot = gather(p, known + _SLOT)
                 place = place_of(slot, lane)
-                # What is known of other models comes to the slot behind the last one, and goes back.
+                # What is known of others comes to the slot behind the last one, and goes back.
                 deployed = slot < slots
                 others = count_lanes(deployed) < VECTOR
                 if others:

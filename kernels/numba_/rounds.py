@@ -88,7 +88,7 @@ def compose(program: Program) -> Round:
         When a formula or function of the user cannot be compiled.
     """
     part = program.estimator
-    estimator = getattr(estimators, part.kernel)(part)
+    estimator = getattr(estimators, part.kernel)(part, program.reward.features.shape[1])
     router = getattr(routers, program.router.kernel)(program.router, estimator, part)
     if router.held and not estimator.fixed:
         # Bounds are worked out when shares are set, which does not depend on the query.
