@@ -28,7 +28,7 @@ from test_features import arriving, small_linear
 from test_simulate_backends import CONTEXTUAL, OPTIONS
 
 #: Worlds of the default run; all of them are run with the mark ``slow``.
-FEW = ("routerbench", "retirement", "table")
+FEW = ("retirement", "routerbench", "table")
 
 
 def run(scenario: Scenario, policy: Policy, backend: str = "jax", **settings: Any) -> Run:
@@ -61,7 +61,7 @@ DIFFERENT = ("stageroute", "thompson", "pacer", "etc")
 
 
 # A program is compiled for each policy and kind of world. By default each policy plays in one,
-# and the first of them in all.
+# that of the other tests, which call the same programs; and the first of them in all.
 @pytest.mark.parametrize(
     ("policy", "name"),
     [
@@ -98,7 +98,7 @@ def test_every_policy_in_every_world(policy: str, name: str) -> None:
 
 #: Options whose parts no policy in ``ANYWHERE`` has together; the others are slow.
 MIXED = (
-    "resolve_every and forced",
+    "resolve_every",
     "thompson, forced",
     "elimination, mean, forced",
     "epsilon_greedy, always",
@@ -133,17 +133,18 @@ def test_options_in_every_world(option: str, name: str) -> None:
     assert_same(run(scenario, policy, **settings), run(scenario, policy, "numba", **settings))
 
 
-#: More trials than one block of lanes; all tests of many trials share its compiled kernels.
-MANY: dict[str, Any] = {"trials": 100, "seed": 2**64 - 1}
+#: Most of the fewest lanes: the programs that are compiled for them are those of two trials too.
+MANY: dict[str, Any] = {"trials": 60, "seed": 2**64 - 1}
 
 
 def test_many_trials_and_long_stages() -> None:
-    # Stages are longer than what one call traces.
+    # More trials than one block of lanes, and stages longer than what one call traces.
     scenario, settings = world("retirement")
+    settings |= {"trials": 100, "seed": 2**64 - 1, "stages": 1}
     policy = fr.policy("stageroute")
-    mine = run(scenario, policy, **settings, **MANY, stages=1, threads=2)
-    assert_same(mine, run(scenario, policy, "numba", **settings, **MANY, stages=1))
-    whole = run(scenario, policy, **settings, **MANY, stages=1)
+    mine = run(scenario, policy, **settings, threads=2)
+    assert_same(mine, run(scenario, policy, "numba", **settings))
+    whole = run(scenario, policy, **settings)
     for name, column in mine.finals.items():
         np.testing.assert_array_equal(whole.finals[name], column, name)
 
@@ -237,14 +238,14 @@ def test_compiled_once_per_shape() -> None:
     # A policy's program holds its own parts, so each has one; whatever their numbers are.
     for policy in DIFFERENT:
         run(scenario, fr.policy(policy), **settings)
-    forced = fr.policy("stageroute", init="forced", init_pulls=3)
+    forced = fr.policy("thompson", init="forced", init_pulls=3)
     run(scenario, forced, **settings)
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
         run(scenario, fr.policy("stageroute"), **{**settings, "seed": 1, "budget": 0.9})
         run(scenario, fr.policy("stageroute", gamma=1.0, margin=0.1, resolve_every=3), **settings)
         # Other rounds, stages (the last one shorter), checkpoints, and numbers of trials.
-        other = {"horizon": 700, "stages": 4, "checkpoints": 11, "trials": 70}
+        other = {"horizon": 700, "stages": 4, "checkpoints": 11, "trials": 40}
         run(scenario, forced, **{**settings, **other})
         for policy in DIFFERENT:
             run(scenario, fr.policy(policy), **{**settings, "seed": 5, "budget": 0.8})
@@ -414,7 +415,8 @@ def test_auto(monkeypatch: pytest.MonkeyPatch, accelerator: bool, backend: str) 
     ("policy", "name"),
     [
         (policy, name)
-        if (policy, name) in {("stageroute", "retirement"), ("elimination", "table")}
+        if (policy, name)
+        in {("stageroute", "retirement"), ("stageroute", "table"), ("elimination", "retirement")}
         else pytest.param(policy, name, marks=pytest.mark.slow)
         for policy in ANYWHERE
         for name in ("retirement", "table", "beta", "tasks")

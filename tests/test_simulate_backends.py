@@ -109,7 +109,7 @@ def assert_same(scenario: Scenario, policy: Policy, **settings: Any) -> Run:
 
 
 #: Policies that run in all worlds by default; the others in a few, and in all with ``slow``.
-CORE = ("stageroute", "oracle", "greedy", "uniform", "static", "oracle_deployment")
+CORE = ("stageroute", "oracle", "uniform")
 FEW = ("tasks", "retirement", "tight", "instances")
 
 
