@@ -96,16 +96,16 @@ def test_every_policy_in_every_world(policy: str, name: str) -> None:
         )
 
 
-#: Options whose parts no policy in ``ANYWHERE`` has together; the others are slow.
+#: Options whose parts no policy in ``ANYWHERE`` has together, with routers that JAX compiles in
+#: about a second where any router will do; the others are slow.
 MIXED = (
     "resolve_every",
-    "thompson, forced",
     "elimination, mean, forced",
     "epsilon_greedy, always",
     "ratio, truth",
     "pacer, low ceiling",
-    "change_detector, forced, screen",
-    "kl_ucb",
+    "change_detector, forced, screen, drift",
+    "kl_ucb, drift",
     "bernstein, prior, elimination",
 )
 
@@ -137,11 +137,13 @@ def test_options_in_every_world(option: str, name: str) -> None:
 MANY: dict[str, Any] = {"trials": 60, "seed": 2**64 - 1}
 
 
-def test_many_trials_and_long_stages() -> None:
+# By default a program that is compiled fast.
+@pytest.mark.parametrize("name", ["pacer", pytest.param("stageroute", marks=pytest.mark.slow)])
+def test_many_trials_and_long_stages(name: str) -> None:
     # More trials than one block of lanes, and stages longer than what one call traces.
     scenario, settings = world("retirement")
     settings |= {"trials": 100, "seed": 2**64 - 1, "stages": 1}
-    policy = fr.policy("stageroute")
+    policy = fr.policy(name)
     mine = run(scenario, policy, **settings, threads=2)
     assert_same(mine, run(scenario, policy, "numba", **settings))
     whole = run(scenario, policy, **settings)
@@ -175,7 +177,7 @@ def test_everything_retires() -> None:
 
 def test_free_world_and_no_budget() -> None:
     for budget, cost in ((0.0, np.zeros(7)), (np.inf, np.linspace(0.1, 1.0, 7))):
-        scenario = _seven(cost_mean=cost, cost="fixed")
+        scenario = _seven(cost_mean=cost)
         settings: dict[str, Any] = {"budget": budget, "max_deployed": 4, "horizon": 200}
         mine = run(scenario, fr.policy("stageroute"), **settings)
         assert_same(mine, run(scenario, fr.policy("stageroute"), "numba", **settings))
@@ -238,7 +240,9 @@ def test_compiled_once_per_shape() -> None:
     # A policy's program holds its own parts, so each has one; whatever their numbers are.
     for policy in DIFFERENT:
         run(scenario, fr.policy(policy), **settings)
-    forced = fr.policy("thompson", init="forced", init_pulls=3)
+    forced = fr.policy(
+        "stageroute", estimator="mean", router="elimination", init="forced", init_pulls=3
+    )
     run(scenario, forced, **settings)
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
@@ -312,7 +316,8 @@ def memory_per_device() -> list[int]:
 @pytest.mark.parametrize(
     ("count", "policies"),
     [
-        (4, ["stageroute"]),
+        # The child compiles for itself: by default one program.
+        (4, ["pacer"]),
         pytest.param(2, OTHERS, marks=pytest.mark.slow),
         pytest.param(4, OTHERS, marks=pytest.mark.slow),
     ],
@@ -507,7 +512,7 @@ def test_by_task_in_single_precision() -> None:
     ("estimator", "place", "router"),
     [
         chosen
-        if chosen == ("linear_thompson", "iid", "lp")
+        if chosen == ("linear_thompson", "iid", "drift_plus_penalty")
         else pytest.param(*chosen, marks=pytest.mark.slow)
         for chosen in itertools.product(
             ("linear", "linear_thompson"),
