@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 import fastroute
 from fastroute.cli import app
+from fastroute.report import write
+from fastroute.report.figures import save_figure
 from fastroute.scenarios import SCENARIOS
 from fastroute.study import Study, load, preset_names, run_study
 from fastroute.study.lock import Lock
@@ -22,6 +24,18 @@ runner = CliRunner()
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let figures be files without a picture: drawing them takes most of the time of a command."""
+    monkeypatch.setattr(write, "save_figure", lambda figure, path: path.write_bytes(b"figure"))
+
+
+@pytest.fixture
+def drawn(_figures_are_not_drawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the figures after all, for a test that looks at them."""
+    monkeypatch.setattr(write, "save_figure", save_figure)
 
 
 def test_version() -> None:
@@ -110,6 +124,7 @@ def test_the_package_is_a_command_too() -> None:
     assert done.stdout == f"fastroute {fastroute.__version__}\n"
 
 
+@pytest.mark.usefixtures("drawn")
 def test_run_a_preset_with_changes() -> None:
     arguments = ["run", "quickstart", "--trials", "3", "--horizon", "300", "--seed", "9"]
     result = runner.invoke(app, [*arguments, "--workers", "1", "--out", "here"])
@@ -244,6 +259,7 @@ def write_grid(**changes: Any) -> None:
     Path("grid.toml").write_text(mini(**changes).to_toml())
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_grid_is_run_reported_and_shown() -> None:
     write_grid()
     result = runner.invoke(app, ["run", "grid.toml", "--out", "here"])

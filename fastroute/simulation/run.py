@@ -98,8 +98,7 @@ class Run:
     def curves(self) -> "pl.DataFrame":
         """One row per checkpoint and quantity: mean, standard error and quantiles over trials.
 
-        When only moments were kept, quantiles are within
-        :data:`~fastroute.simulation.sketch.RELATIVE_ERROR` (0.4 %) of the order statistics.
+        When only moments were kept, quantiles are within 0.4 % of the order statistics.
         """
         return curves_frame(self.curve_array, self.plan.checkpoints, len(self.finals["trial"]))
 

@@ -75,7 +75,7 @@ class StoredStudy:
     manifest : dict
         Versions, machine, sessions, counts and checksums.
     shards_run : int
-        Shards that the call of :func:`run_study` that returned this computed; 0 when loaded.
+        Shards that :func:`fastroute.run_study` computed before it returned this; 0 when loaded.
     """
 
     path: Path
@@ -333,7 +333,7 @@ def load(path: str | os.PathLike[str]) -> StoredStudy:
     Parameters
     ----------
     path : path-like
-        A directory that :func:`run_study` wrote.
+        A directory that :func:`fastroute.run_study` wrote.
 
     Returns
     -------
