@@ -47,11 +47,16 @@ _KEY_CHARACTERS: Final = 10
 # Names in a legend are broken at this width.
 _KEY_WIDTH: Final = 30
 _BAND: Final = 0.18
+# Of an SVG; text between tags and in attributes has its angle brackets and quotes escaped.
+TAG: Final = re.compile(r"<[^<>]*>")
 _COORDINATES: Final = re.compile(r'\s(?:d|x|y|width|height|transform)="[^"]*"')
 _LONG_NUMBER: Final = re.compile(r"-?\d+\.\d{3,}")
 _LINE_END: Final = re.compile(r" +\n")
 # Ticks from here on are written as whole numbers.
 _WHOLE: Final = 1000.0
+# Before a name that begins with an underline, which Matplotlib would leave out of a legend: a
+# letter without width.
+_SHOWN: Final = "\N{ZERO WIDTH SPACE}"
 # Text on colours; it is the same in the light and in the dark theme.
 _ON_COLOUR: Final = "#111111"
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
@@ -66,6 +71,7 @@ def with_report_style(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def styled(*args: P.args, **kwargs: P.kwargs) -> R:
         import matplotlib as mpl
+        from matplotlib.figure import Figure
 
         with (
             mpl.rc_context({**RC, "font.family": font_families()}),
@@ -74,9 +80,31 @@ def with_report_style(function: Callable[P, R]) -> Callable[P, R]:
             # Letters that no installed font has: in SVG they are text, which the reader's fonts
             # show.
             warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-            return function(*args, **kwargs)
+            made = function(*args, **kwargs)
+            if isinstance(made, Figure):
+                _show_names_as_they_are(made)
+            return made
 
     return styled
+
+
+def _show_names_as_they_are(figure: "Figure") -> None:
+    """Let no dollar signs in names begin a formula; only ticks of numbers may be formulas."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import LogFormatter, ScalarFormatter
+
+    formulas: set[Any] = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_formatter(), LogFormatter | ScalarFormatter):
+                formulas.update(axis.findobj(Text))
+                formulas.discard(axis.label)
+            else:
+                # Makes ticks that are not there yet.
+                axis.get_ticklabels()
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and text not in formulas:
+            text.set_parse_math(False)
 
 
 def new_figure(
@@ -108,12 +136,18 @@ def svg_text(figure: "Figure", **options: Any) -> str:
     """Return a figure as SVG, with coordinates as exact as can be seen: 0.01 points."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None}, **options)
-    return _COORDINATES.sub(
-        lambda places: _LINE_END.sub(
-            "\n", _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", places[0])
-        ),
-        buffer.getvalue(),
-    )
+    return TAG.sub(lambda tag: _COORDINATES.sub(_rounded, tag[0]), buffer.getvalue())
+
+
+def _rounded(places: "re.Match[str]") -> str:
+    """Round the coordinates of an attribute."""
+    numbers = _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", places[0])
+    return _LINE_END.sub("\n", numbers)
+
+
+def legend_name(label: str) -> str:
+    """Return a name as Matplotlib must be given it to show it in a legend."""
+    return _SHOWN + label if label.startswith("_") else label
 
 
 def mark_series(name: str, artists: "Iterable[Artist]") -> None:
@@ -146,7 +180,8 @@ def band_line(
         More of how Matplotlib draws the line.
     """
     band = axes.fill_between(x, low, high, color=style.colour, alpha=_BAND, linewidth=0)
-    (line,) = axes.plot(x, mean, color=style.colour, linestyle=style.dashes, label=label, **look)
+    look |= {"color": style.colour, "linestyle": style.dashes}
+    (line,) = axes.plot(x, mean, label=legend_name(label), **look)
     mark_series(label, (band, line))
 
 
@@ -202,7 +237,7 @@ def error_bars(
         places,
         mean,
         yerr=[mean - low, high - mean],
-        label=label,
+        label=legend_name(label),
         color=style.colour,
         linestyle=style.dashes,
         marker="o",
@@ -244,7 +279,7 @@ def dots(
             markersize=4.5,
             elinewidth=1.1,
             capsize=2.0,
-            label=label,
+            label=legend_name(label),
         )
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
@@ -398,7 +433,8 @@ def legend_below(
 ) -> None:
     """Put a legend under the panels, in as many columns as there is room for.
 
-    Long names are broken over lines. `note` is written above it.
+    Long names are broken over lines. `note` is written above it. Entries of lines are marked
+    (:func:`mark_series`), so that a press on one can hide its line.
     """
     names = [wrapped(label, _KEY_WIDTH) for label in labels]
     widest = max(len(line) for name in names for line in name.split("\n"))
@@ -407,17 +443,20 @@ def legend_below(
     legend = figure.legend(
         handles, names, loc="outside lower center", ncols=columns, handlelength=3.2
     )
-    _mark_keys(legend, labels)
+    _mark_keys(figure, legend, [label.removeprefix(_SHOWN) for label in labels])
     if note:
         from matplotlib.font_manager import FontProperties
 
         legend.set_title(note, prop=FontProperties(size=RC["legend.fontsize"]))
 
 
-def _mark_keys(legend: "Legend", labels: Sequence[str]) -> None:
-    """Mark the entries of a legend, so that a press on one can hide its line."""
+def _mark_keys(figure: "Figure", legend: "Legend", labels: Sequence[str]) -> None:
+    """Mark the entries of a legend that belong to lines."""
+    marked = {drawn.get_gid() for axes in figure.axes for drawn in axes.get_children()}
     entries = zip(labels, legend.legend_handles, legend.get_texts(), strict=True)
     for label, handle, text in entries:
+        if SERIES + label not in marked:
+            continue
         text.set_gid(KEY + label)
         if handle is not None:
             for artist in (handle, *handle.get_children()):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from fastroute.report.charts import KEY, SERIES, svg_text, with_report_style
+from fastroute.report.charts import KEY, SERIES, TAG, svg_text, with_report_style
 from fastroute.report.style import GRID, INK
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Colours that follow the theme of the page.
 _THEME: Final = {INK: "var(--ink)", "#000000": "var(--ink)", GRID: "var(--grid)"}
+_PAINT: Final = re.compile(r'\s(?:style|fill|stroke)="[^"]*"')
 _POINTS_PER_INCH: Final = 72.0
 
 
@@ -50,21 +51,31 @@ def inline_svg(figure: "Figure", name: str, description: str) -> str:
     # Layout and places are those of the drawing just made.
     panels = [_panel(figure, axes) for axes in figure.axes if axes.get_visible()]
     body = text[text.index("<defs>") : text.rindex("</svg>")]
-    for colour, themed in _THEME.items():
-        body = body.replace(colour, themed)
     width, height = (size * _POINTS_PER_INCH for size in figure.get_size_inches())
     data = json.dumps([panel for panel in panels if panel["series"]], separators=(",", ":"))
     return (
         f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="img" '
         f'aria-label="{html.escape(description)}" data-chart="{html.escape(name)}" '
-        f"data-panels='{html.escape(data)}'>{_own_ids(body, name)}</svg>"
+        f"data-panels='{html.escape(data)}'>{_of_page(body, name)}</svg>"
     )
 
 
-def _own_ids(body: str, name: str) -> str:
-    """Give the ids that are referred to the name of the figure, and drop the others."""
+def _of_page(body: str, name: str) -> str:
+    """Make tags follow the theme of the page, and their ids unique on it; text stays as it is."""
     used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", body))
     own = re.sub(r"[^A-Za-z0-9_-]", "-", name)
+    return TAG.sub(lambda tag: _own_ids(_PAINT.sub(_themed, tag[0]), own, used), body)
+
+
+def _themed(paint: "re.Match[str]") -> str:
+    found = paint[0]
+    for colour, themed in _THEME.items():
+        found = found.replace(colour, themed)
+    return found
+
+
+def _own_ids(tag: str, own: str, used: set[str]) -> str:
+    """Put `own` before the ids that are referred to, and drop the others."""
 
     def identified(match: "re.Match[str]") -> str:
         value = html.unescape(match[1])
@@ -73,8 +84,8 @@ def _own_ids(body: str, name: str) -> str:
                 return f' {attribute}="{html.escape(value.removeprefix(mark))}"'
         return f' id="{own}-{value}"' if value in used else ""
 
-    body = re.sub(r'\sid="([^"]*)"', identified, body)
-    return re.sub(r'(url\(#|href="#)', rf"\g<1>{own}-", body)
+    tag = re.sub(r'\sid="([^"]*)"', identified, tag)
+    return re.sub(r'(url\(#|href="#)', rf"\g<1>{own}-", tag)
 
 
 def _panel(figure: "Figure", axes: "Axes") -> dict[str, Any]:
