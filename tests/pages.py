@@ -54,6 +54,11 @@ class Node:
         found: list[float | None] = json.loads(self.attrs[f"data-{name}"])
         return found
 
+    def lines(self, panel: int = 0) -> dict[str, dict[str, Any]]:
+        """Return what a chart says of the lines of one of its panels, by name."""
+        found = json.loads(self.attrs["data-panels"])[panel]
+        return {one["name"]: one for one in found["series"]}
+
 
 class _Parser(HTMLParser):
     def __init__(self) -> None:

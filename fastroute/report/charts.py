@@ -47,9 +47,10 @@ _KEY_CHARACTERS: Final = 10
 # Names in a legend are broken at this width.
 _KEY_WIDTH: Final = 30
 _BAND: Final = 0.18
-# Of an SVG; text between tags and in attributes has its angle brackets and quotes escaped.
-TAG: Final = re.compile(r"<[^<>]*>")
-_COORDINATES: Final = re.compile(r'\s(?:d|x|y|width|height|transform)="[^"]*"')
+# Of an SVG, in which no angle bracket stands for itself.
+_TAG: Final = re.compile(r"<[^<>]*>")
+_ATTRIBUTE: Final = re.compile(r"""\s([\w:-]+)=(?:"([^"]*)"|'([^']*)')""")
+_COORDINATES: Final = ("d", "x", "y", "width", "height", "transform")
 _LONG_NUMBER: Final = re.compile(r"-?\d+\.\d{3,}")
 _LINE_END: Final = re.compile(r" +\n")
 # Ticks from here on are written as whole numbers.
@@ -136,13 +137,33 @@ def svg_text(figure: "Figure", **options: Any) -> str:
     """Return a figure as SVG, with coordinates as exact as can be seen: 0.01 points."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None}, **options)
-    return TAG.sub(lambda tag: _COORDINATES.sub(_rounded, tag[0]), buffer.getvalue())
+    return with_attributes(buffer.getvalue(), _rounded)
 
 
-def _rounded(places: "re.Match[str]") -> str:
+def with_attributes(svg: str, change: Callable[[str, str], tuple[str, str]]) -> str:
+    """Change the attributes of an SVG, and no text in it.
+
+    Parameters
+    ----------
+    svg : str
+    change : callable
+        Takes name and value, and returns those of the new attribute; an empty name drops it.
+    """
+
+    def attribute(found: "re.Match[str]") -> str:
+        value = found[3].replace('"', "&quot;") if found[2] is None else found[2]
+        name, value = change(found[1], value)
+        return f' {name}="{value}"' if name else ""
+
+    return _TAG.sub(lambda tag: _ATTRIBUTE.sub(attribute, tag[0]), svg)
+
+
+def _rounded(name: str, value: str) -> tuple[str, str]:
     """Round the coordinates of an attribute."""
-    numbers = _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", places[0])
-    return _LINE_END.sub("\n", numbers)
+    if name in _COORDINATES:
+        value = _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", value)
+        value = _LINE_END.sub("\n", value)
+    return name, value
 
 
 def legend_name(label: str) -> str:

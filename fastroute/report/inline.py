@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from fastroute.report.charts import KEY, SERIES, TAG, svg_text, with_report_style
+from fastroute.report.charts import KEY, SERIES, svg_text, with_attributes, with_report_style
 from fastroute.report.style import GRID, INK
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 # Colours that follow the theme of the page.
 _THEME: Final = {INK: "var(--ink)", "#000000": "var(--ink)", GRID: "var(--grid)"}
-_PAINT: Final = re.compile(r'\s(?:style|fill|stroke)="[^"]*"')
 _POINTS_PER_INCH: Final = 72.0
 
 
@@ -61,31 +60,24 @@ def inline_svg(figure: "Figure", name: str, description: str) -> str:
 
 
 def _of_page(body: str, name: str) -> str:
-    """Make tags follow the theme of the page, and their ids unique on it; text stays as it is."""
+    """Let attributes follow the theme of the page, and name the ids that are used by the figure."""
     used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", body))
     own = re.sub(r"[^A-Za-z0-9_-]", "-", name)
-    return TAG.sub(lambda tag: _own_ids(_PAINT.sub(_themed, tag[0]), own, used), body)
 
+    def changed(attribute: str, value: str) -> tuple[str, str]:
+        if attribute == "id":
+            for mark, of_page in ((SERIES, "data-series"), (KEY, "data-key")):
+                if value.startswith(mark):
+                    return of_page, value.removeprefix(mark)
+            return "id" if value in used else "", f"{own}-{value}"
+        if attribute in ("style", "fill", "stroke"):
+            for colour, themed in _THEME.items():
+                value = value.replace(colour, themed)
+        if attribute.endswith("href"):
+            return attribute, f"#{own}-{value[1:]}"
+        return attribute, value.replace("url(#", f"url(#{own}-")
 
-def _themed(paint: "re.Match[str]") -> str:
-    found = paint[0]
-    for colour, themed in _THEME.items():
-        found = found.replace(colour, themed)
-    return found
-
-
-def _own_ids(tag: str, own: str, used: set[str]) -> str:
-    """Put `own` before the ids that are referred to, and drop the others."""
-
-    def identified(match: "re.Match[str]") -> str:
-        value = html.unescape(match[1])
-        for mark, attribute in ((SERIES, "data-series"), (KEY, "data-key")):
-            if value.startswith(mark):
-                return f' {attribute}="{html.escape(value.removeprefix(mark))}"'
-        return f' id="{own}-{value}"' if value in used else ""
-
-    tag = re.sub(r'\sid="([^"]*)"', identified, tag)
-    return re.sub(r'(url\(#|href="#)', rf"\g<1>{own}-", tag)
+    return with_attributes(body, changed)
 
 
 def _panel(figure: "Figure", axes: "Axes") -> dict[str, Any]:
