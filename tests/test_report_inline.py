@@ -214,8 +214,10 @@ def test_numbers_on_colours_can_be_read(ratios: bool) -> None:
     # Of ratios 1 is the pale middle of the colours, and both ends are dark.
     dark = [ink == "white" for ink in inks.values()]
     assert dark == ([True, False, True] if ratios else [True, True, False])
-    shown = texts(parse(inline_svg(figure, "x", "Colours.")))
-    assert {"$x$", NAMES[0], NAMES[1]} <= set(shown)
+    chart = parse(inline_svg(figure, "x", "Colours."))
+    assert {"$x$", NAMES[0], NAMES[1]} <= set(texts(chart))
+    # The colours are a picture inside the figure.
+    assert chart.one("image").attrs["xlink:href"].startswith("data:image/png;base64,")
 
 
 def test_an_axis_on_both_sides_of_zero_is_linear_in_between() -> None:

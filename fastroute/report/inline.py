@@ -73,7 +73,8 @@ def _of_page(body: str, name: str) -> str:
         if attribute in ("style", "fill", "stroke"):
             for colour, themed in _THEME.items():
                 value = value.replace(colour, themed)
-        if attribute.endswith("href"):
+        # Pictures are in the figure themselves.
+        if attribute.endswith("href") and value.startswith("#"):
             return attribute, f"#{own}-{value[1:]}"
         return attribute, value.replace("url(#", f"url(#{own}-")
 
