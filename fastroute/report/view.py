@@ -192,8 +192,6 @@ def _rankings(trials: "pl.LazyFrame", cells: "pl.DataFrame") -> "dict[int, pl.Da
     frame = (
         trials.filter(pl.col("cell").is_in(rivals.implode()))
         .select("world", "policy", "trial", "priced_regret")
-        # A policy without a number in some trial has no place.
-        .filter(pl.col("priced_regret").is_finite().all().over("world", "policy"))
         .collect()
     )
     found = {}
