@@ -23,7 +23,7 @@ def test_a_report_is_drawn_into_the_run_directory(tmp_path: Path) -> None:
     assert stored.damaged() == []
     readme = (tmp_path / "run" / "README.md").read_text()
     assert "| StageRoute |" in readme
-    assert "in USD." in readme
+    assert "largest overspend of a stage, in USD." in readme
     for name in WORLD:
         assert f"- `figures/{name}.svg`: " in readme
         assert f"![{name}](figures/{name}.svg)" in readme
