@@ -260,7 +260,8 @@ def test_a_grid_is_run_reported_and_shown() -> None:
     assert result.exit_code == 0, result.output
     assert "[4/4] uniform: regret" in result.stderr or "[4/4] stageroute" in result.stderr
     # The run ends with question, verdict, ranking and path.
-    question, first, *others, last = [line for line in result.stdout.splitlines() if line.strip()]
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    question, first, *others, last = filter(None, lines)
     assert question == "Which policy has the lowest priced regret?"
     assert " is best or within noise of the best in " in first
     assert last == "Everything is in here"

@@ -20,9 +20,10 @@ const articles = [...document.querySelectorAll("article")];
 const worlds = () => articles.filter(visible).map((world) => world.id).join(" ");
 note("linked", worlds());
 const table = document.getElementById("results");
-const head = (name) => [...table.querySelectorAll("thead button")].find((b) => b.textContent === name);
+const buttons = [...table.querySelectorAll("thead button")];
+const head = (name) => buttons.find((button) => button.textContent === name);
 press(head("regret"));
-const column = [...table.querySelectorAll("thead th")].findIndex((h) => h.textContent === "regret");
+const column = buttons.indexOf(head("regret"));
 const order = () => [...table.tBodies[0].rows].map((r) => r.cells[column].dataset.value).join(" ");
 note("up", order());
 press(head("regret"));
@@ -33,8 +34,8 @@ const point = () => {
   const box = chart.getBoundingClientRect();
   const scale = box.width / chart.viewBox.baseVal.width;
   const [left, top, right, bottom] = JSON.parse(chart.dataset.panels)[0].frame;
-  const where = { clientX: box.left + scale * right, clientY: box.top + scale * (top + bottom) / 2 };
-  chart.dispatchEvent(new PointerEvent("pointermove", where));
+  const [clientX, clientY] = [box.left + scale * right, box.top + scale * (top + bottom) / 2];
+  chart.dispatchEvent(new PointerEvent("pointermove", { clientX, clientY }));
   return readout.innerText;
 };
 note("every", point());
@@ -73,15 +74,21 @@ chooser.value = "all";
 chooser.dispatchEvent(new Event("change"));
 note("width", innerWidth);
 note("wide", document.documentElement.scrollWidth);
-const cut = (node) => node.getBoundingClientRect().right > innerWidth + 1 && !node.closest(".scroll");
-note("cut", [...document.body.querySelectorAll("*")].filter(cut).map((node) => node.tagName).join(" "));
+const beyond = (node) => node.getBoundingClientRect().right > innerWidth + 1;
+const cut = [...document.body.querySelectorAll("*")].filter(
+  (node) => beyond(node) && !node.closest(".scroll"),
+);
+note("cut", cut.map((node) => node.tagName).join(" "));
 """
+
+
+LONG = "greedy with a name that is long enough to need more than one line, 東京大学の方策"
 
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredStudy:
     study = mini(
-        policy=[{"name": "stageroute"}, {"name": "uniform"}, {"name": "greedy"}],
+        policy=[{"name": "stageroute"}, {"name": "uniform"}, {"name": "greedy", "label": LONG}],
         setting={"budget": ["1.2 * cheapest", "2 * cheapest"], "trials": 70},
     )
     stored = run_study(study, tmp_path_factory.mktemp("browser") / "run", progress=False)
@@ -106,17 +113,17 @@ def test_pressing_pointing_and_choosing(stored: StoredStudy, tmp_path: Path) -> 
     count = len(read(page).all(data_series="uniform"))
     assert count > 4 * 5 * 2
     assert shown(dom, "lines") == f"{count} of {count}"
-    assert shown(dom, "rows") == "stageroute greedy"
+    assert shown(dom, "rows") == f"stageroute {LONG}"
     assert shown(dom, "pressed") == "false"
     assert shown(dom, "lines-again") == f"0 of {count}"
-    assert shown(dom, "rows-again") == "stageroute uniform greedy"
+    assert shown(dom, "rows-again") == f"stageroute uniform {LONG}"
     regret = stored.summary.filter(quantity="regret").collect()["mean"].to_list()
     assert [float(word) for word in shown(dom, "up").split()] == sorted(regret)
     assert [float(word) for word in shown(dom, "down").split()] == sorted(regret)[::-1]
     # The readout has the values of the frames at the checkpoint, without those of hidden lines.
     curves = stored.curves.filter(pl.col("world") == 2, quantity="regret").collect()
     rounds = sorted(set(curves["round"]))
-    every = ["stageroute", "uniform", "greedy"]
+    every = ["stageroute", "uniform", LONG]
     for name, at, policies in (
         ("every", rounds[-1], every),
         ("pointed", rounds[-1], every[::2]),

@@ -569,7 +569,10 @@ def test_a_study_without_a_single_trial(tmp_path: Path) -> None:
     study = mini().resolved()
     with RunDirectory(tmp_path / "run", study, lay_out(study)) as directory:
         directory.start()
-        page = read(write_page(tmp_path / "run"))
+        content = Content(load(tmp_path / "run"))
+        page = read(write_page(tmp_path / "run", content=content))
+    assert (content.view.begun, content.view.worlds, content.sweeps) == (0, [], [])
+    assert (content.summary.verdict, content.summary.ranking) == ([], None)
     assert "No trial is finished yet" in page.one("main").text
     assert page.one(data_notice="unfinished").one("summary").text == "Unfinished: 4 of 4 cells"
     assert not page.all("table")
