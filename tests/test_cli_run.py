@@ -271,8 +271,8 @@ def test_a_grid_is_run_reported_and_shown() -> None:
     assert others[heads].split()[:3] == ["policy", "mean", "rank"]
     # The state has a row for every cell.
     text = runner.invoke(app, ["status", "here"]).stdout
-    heads = next(line for line in text.splitlines() if "priced regret" in line)
-    assert heads.split()[:2] == ["policy", "horizon"]
+    columns = next(line for line in text.splitlines() if "priced regret" in line)
+    assert columns.split()[:2] == ["policy", "horizon"]
     assert sum("stageroute" in line for line in text.splitlines()) == 2
     assert Path("here/figures/world-1-regret.png").stat().st_size > 1000
     assert "| 60 |" in Path("here/README.md").read_text()

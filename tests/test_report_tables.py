@@ -72,7 +72,7 @@ def test_rows_are_the_statistics_of_the_trials(content: Content, results: Table)
         assert shown["cost / budget"] == format_margin(cost.estimate, cost.high)
         worst = float(one["worst_stage_violation"].to_numpy().mean())
         assert shown["worst stage"] == format_number(worst)
-        assert shown["starved"] == format_percent((one["starved"] > 0).sum() / 30)
+        assert shown["starved"] == format_percent(float((one["starved"].to_numpy() > 0).mean()))
         assert shown["trials"] == "30"
         if row[0] != LABELS[0]:
             gap = (one["priced_regret"] - first["priced_regret"]).to_numpy()
