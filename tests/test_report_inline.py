@@ -220,6 +220,19 @@ def test_numbers_on_colours_can_be_read(ratios: bool) -> None:
     assert chart.one("image").attrs["xlink:href"].startswith("data:image/png;base64,")
 
 
+def test_a_figure_grows_with_its_legend() -> None:
+    few, many = (bars([1.0, 2.0], *[[1.0, 2.0]] * count) for count in (2, 12))
+    heights = []
+    for figure in (few, many):
+        svg = parse(inline_svg(figure, "x", "Points.")).one("svg")
+        (panel,) = json.loads(svg.attrs["data-panels"])
+        _, top, _, bottom = panel["frame"]
+        heights.append(bottom - top)
+    assert many.get_figheight() > few.get_figheight() == 3.0
+    # The panel keeps its height, but for rounding of the room.
+    assert heights[1] > 0.9 * heights[0]
+
+
 def test_an_axis_on_both_sides_of_zero_is_linear_in_between() -> None:
     figure = bars([1.0, 2.0], [1.0, 2.0])
     (axes,) = figure.axes

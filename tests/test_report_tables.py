@@ -1,5 +1,6 @@
 """One table, written for the page, as Markdown and for a terminal."""
 
+import dataclasses
 import io
 
 import polars as pl
@@ -178,6 +179,19 @@ def test_the_summary_is_question_verdict_and_ranking(content: Content) -> None:
     assert "Not ranked: oracle, which knows the true means." in text
     markdown = markdown_summary(summary)
     assert markdown.startswith(f"**{summary.question}**\n\n{first}\n\n{second}\n\n| rank |")
+
+
+def test_a_verdict_over_worlds_counts_those_it_does_not_name(content: Content) -> None:
+    table = pl.DataFrame(
+        {"policy": [f"p{place}" for place in range(8)], "tied": range(8), "worlds": [9] * 8}
+    )
+    view = dataclasses.replace(content.view, standings=table)
+    assert verdict(view) == [
+        "p7 is best or within noise of the best in 7 of 9 worlds (scenario and setting).",
+        "Of the others, p6 in 6, p5 in 5, p4 in 4, p3 in 3 and 3 more in 2 or fewer.",
+    ]
+    view = dataclasses.replace(content.view, standings=table.filter(policy="p7"))
+    assert len(verdict(view)) == 1
 
 
 def test_more_sentences_and_long_rankings_are_counted(content: Content) -> None:

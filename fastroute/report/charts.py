@@ -44,6 +44,9 @@ KEY: Final = "key:"
 # How much text of a legend fits, and how much of it a key with its space takes.
 _CHARACTERS_PER_INCH: Final = 14.0
 _KEY_CHARACTERS: Final = 10
+# A figure has room for this many lines of a legend, and grows by so many inches for each one more.
+_KEY_LINES: Final = 2
+_KEY_HEIGHT: Final = 0.17
 # Names in a legend are broken at this width.
 _KEY_WIDTH: Final = 30
 _BAND: Final = 0.18
@@ -454,13 +457,18 @@ def legend_below(
 ) -> None:
     """Put a legend under the panels, in as many columns as there is room for.
 
-    Long names are broken over lines. `note` is written above it. Entries of lines are marked
+    Long names are broken over lines, and the figure grows with its legend, so that the panels do
+    not shrink. `note` is written above it. Entries of lines are marked
     (:func:`mark_series`), so that a press on one can hide its line.
     """
     names = [wrapped(label, _KEY_WIDTH) for label in labels]
     widest = max(len(line) for name in names for line in name.split("\n"))
     room = figure.get_figwidth() * _CHARACTERS_PER_INCH
     columns = max(1, min(len(labels), int(room // (widest + _KEY_CHARACTERS))))
+    lines = [name.count("\n") + 1 for name in names]
+    tallest = max(int(column.sum()) for column in np.array_split(lines, columns))
+    more = max(tallest - _KEY_LINES, 0) * _KEY_HEIGHT
+    figure.set_figheight(figure.get_figheight() + more)
     legend = figure.legend(
         handles, names, loc="outside lower center", ncols=columns, handlelength=3.2
     )

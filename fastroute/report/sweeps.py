@@ -310,7 +310,10 @@ def sweep_figure(
     for axes in every[: len(panels)]:
         axes.set_ylim(*limits)
     label = f"{_QUANTITIES[quantity].lower()} at the horizon (units of reward)"
-    figure.supylabel(label, fontsize=RC["axes.labelsize"])
+    if len(panels) == 1:
+        every[0].set_ylabel(label)
+    else:
+        figure.supylabel(label, fontsize=RC["axes.labelsize"])
     if title:
         figure.suptitle(wrapped(title, int(14 * figure.get_figwidth())), fontsize=11)
     handles = {
