@@ -120,7 +120,7 @@ def report(
         ),
     ] = None,
     details: Annotated[
-        int | None, typer.Option(min=1, help="Most cells that are shown in detail. Default: 120.")
+        int | None, typer.Option(min=1, help="Most cells that are shown in detail. Default: 24.")
     ] = None,
 ) -> None:
     """Write the results of a study as one HTML page.

@@ -534,7 +534,8 @@ def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
             assert value(row["regret"], "high") == pytest.approx(truth.high, rel=1e-12)
     # Only the state on disk differs when it was killed, or when someone writes to it now.
     with Lock(stored.path):
-        assert "still running" in read(write_page(stored.path)).one(data_notice="unfinished").text
+        page = read(write_page(stored.path, details=1))
+    assert "still running" in page.one(data_notice="unfinished").text
 
 
 def test_parts_that_failed_are_named_and_nothing_stands_in_for_them(
