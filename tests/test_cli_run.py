@@ -131,8 +131,14 @@ def test_run_a_preset_with_changes() -> None:
     assert result.exit_code == 0, result.output
     manifest = json.loads(Path("here/manifest.json").read_text())
     assert (manifest["status"], manifest["study"]["setting"]["seed"]) == ("complete", 9)
+    lines = [line.strip() for line in result.stdout.splitlines() if line.strip()]
+    assert lines[0] == "Which policy has the lowest priced regret?"
+    assert " has the lowest priced regret, " in lines[1]
+    assert {"1", "2", "3", "4"} <= {line.split()[0] for line in lines}
+    assert sum(" within noise of the best" in line for line in lines) <= 3
     assert "StageRoute" in result.stdout
-    assert "Everything is in here" in result.stdout
+    assert "Not ranked: oracle, which knows the true means." in " ".join(lines)
+    assert lines[-1] == "Everything is in here"
     assert "[5/5] static" in result.stderr
     assert Path("here/figures/regret.png").stat().st_size > 1000
     # The study that was written runs again, and finds that it is done.
@@ -204,6 +210,10 @@ def test_a_question_that_is_asked_later_is_answered() -> None:
     result = runner.invoke(app, ["run", "one.toml", "--out", "here", "-q"])
     assert result.exit_code == 0, result.output
     assert "sweep stages" in Path("here/answer.md").read_text()
+    answer = Path("here/answer.md").read_text()
+    shown = runner.invoke(app, ["run", "one.toml", "--out", "here"]).stdout
+    said = " ".join(answer.removeprefix("# ").split())
+    assert " ".join(shown.split()).startswith(said[:150])
 
 
 def test_quiet_prints_only_the_directory() -> None:
@@ -265,10 +275,21 @@ def test_a_grid_is_run_reported_and_shown() -> None:
     result = runner.invoke(app, ["run", "grid.toml", "--out", "here"])
     assert result.exit_code == 0, result.output
     assert "[4/4] uniform: regret" in result.stderr or "[4/4] stageroute" in result.stderr
-    for text in (result.stdout, runner.invoke(app, ["status", "here"]).stdout):
-        heads = next(line for line in text.splitlines() if "policy" in line).split()
-        assert heads[:4] == ["horizon", "budget", "stages", "policy"] or heads[0] == "horizon"
-        assert sum("stageroute" in line for line in text.splitlines()) == 2
+    # The run ends with question, verdict, ranking and path.
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    question, first, *others, last = filter(None, lines)
+    assert question == "Which policy has the lowest priced regret?"
+    assert " is best or within noise of the best in " in first
+    assert last == "Everything is in here"
+    heads = next(place for place, line in enumerate(others) if "mean rank" in line)
+    ranked = [line.split()[0] for line in others[heads + 2 : heads + 4]]
+    assert sorted(ranked) == ["stageroute", "uniform"]
+    assert others[heads].split()[:3] == ["policy", "mean", "rank"]
+    # The state has a row for every cell.
+    text = runner.invoke(app, ["status", "here"]).stdout
+    columns = next(line for line in text.splitlines() if "priced regret" in line)
+    assert columns.split()[:2] == ["policy", "horizon"]
+    assert sum("stageroute" in line for line in text.splitlines()) == 2
     assert Path("here/figures/world-1-regret.png").stat().st_size > 1000
     assert "| 60 |" in Path("here/README.md").read_text()
 

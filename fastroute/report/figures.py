@@ -157,9 +157,8 @@ def draw_regret(
     axes.set_ylabel(f"cumulative {words} (units of reward)")
     # Events are marked between the axes and the title.
     axes.set_title(wrapped(title or words.capitalize(), 70), pad=12.0)
-    note = _band_text(level, [curve.low for curve in lines.values()])
     left = len(_policies(frame)) - len(shown)
-    return note + (f"; {left} policies with higher final values are not drawn" if left else "")
+    return _note(level, [curve.low for curve in lines.values()], left, "with higher final values")
 
 
 def shown_policies(finals: dict[str, float]) -> list[str]:
@@ -171,7 +170,9 @@ def shown_policies(finals: dict[str, float]) -> list[str]:
         What each policy came to, of all policies in the order of the study.
     """
     first, *others = finals
-    best = sorted(others, key=finals.__getitem__)[: MOST_LINES - 1]
+    # What has no value comes last.
+    best = sorted(others, key=lambda policy: (math.isnan(finals[policy]), finals[policy]))
+    best = best[: MOST_LINES - 1]
     return [policy for policy in finals if policy == first or policy in best]
 
 
@@ -186,7 +187,7 @@ def _log_rounds(
     axes: "Axes", lines: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]
 ) -> None:
     """Make the axis of rounds logarithmic, from where on there is something to be seen."""
-    largest = max(float(np.abs(values).max()) for _, values in lines)
+    largest = max(float(np.nanmax(np.abs(values), initial=0.0)) for _, values in lines)
     starts = [rounds[np.abs(values) >= _SEEN * largest] for rounds, values in lines]
     first = min((float(start[0]) for start in starts if start.size), default=1.0)
     axes.set_xscale("log")
@@ -214,7 +215,7 @@ def _mark_events(axes: "Axes", events: dict[str, NDArray[np.float64]], last: flo
     for name, rounds in events.items():
         shown = rounds[(rounds > max(left, 0.0)) & (rounds < last)]
         if shown.size:
-            axes.plot(
+            drawn = axes.plot(
                 shown,
                 np.full(shown.size, 1.015),
                 transform=axes.get_xaxis_transform(),
@@ -225,6 +226,7 @@ def _mark_events(axes: "Axes", events: dict[str, NDArray[np.float64]], last: flo
                 color=INK,
                 label=name,
             )
+            mark_series(name, drawn)
 
 
 @with_report_style
@@ -294,9 +296,9 @@ def parts_figure(
             _log_rounds(axes, stacks)
     shared = _same_height(panels, heights)
     figure.supylabel("cumulative regret (units of reward)", fontsize=RC["axes.labelsize"])
-    heading = (title or "Parts of the regret") + (
-        "" if shared else " (every panel has its own scale)"
-    )
+    said = [f"{len(every)} of {len(totals)} policies"] if len(every) < len(totals) else []
+    said += [] if shared else ["every panel has its own scale"]
+    heading = (title or "Parts of the regret") + (f" ({'; '.join(said)})" if said else "")
     figure.suptitle(wrapped(heading, int(14 * figure.get_figwidth())), fontsize=11)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2 if columns == 1 else 4)
@@ -368,9 +370,8 @@ def spend_figure(
     axes.set_title(wrapped(title or "Spend against the budget", 70))
     axes.set_ylim(bottom=0.0)
     axes.margins(x=0.01)
-    note = _band_text(level, [spend.get_column("low").cast(float).to_numpy()])
-    if left := len(names) - len(shown):
-        note += f"; {left} policies that never spend as much are not drawn"
+    lows = [spend.get_column("low").cast(float).to_numpy()]
+    note = _note(level, lows, len(names) - len(shown), "that never spend as much")
     legend_below(figure, *axes.get_legend_handles_labels(), note=note)
     return figure
 
@@ -417,7 +418,8 @@ def ranking_figure(
     axes.set_ylim(shown.height - 0.5, -0.5)
     if mean.min() > NEAR_ZERO and mean.max() > _LOG_RANKED * mean.min():
         axes.set_xscale("log")
-    elif low.min() < 0.0:
+    # A single trial has no intervals.
+    elif np.fmin(low, mean).min() < 0.0:
         axes.axvline(0.0, color=INK, linewidth=0.6)
     else:
         axes.set_xlim(left=0.0)
@@ -504,8 +506,11 @@ def _same_height(panels: "Sequence[Axes]", heights: Sequence[tuple[float, float]
     return True
 
 
-def _band_text(level: float, lows: Sequence[NDArray[np.float64]]) -> str:
-    """Explain the bands, where there are any."""
-    if not any(np.isfinite(low).any() for low in lows):
-        return ""
-    return f"bands: {level:.0%} intervals of the mean"
+def _note(level: float, lows: Sequence[NDArray[np.float64]], left: int, which: str) -> str:
+    """Explain the bands, and say how many policies are left out, where there are any."""
+    said = []
+    if any(np.isfinite(low).any() for low in lows):
+        said.append(f"bands: {level:.0%} intervals of the mean")
+    if left:
+        said.append(f"not drawn: {left} {which}")
+    return "; ".join(said)
