@@ -284,20 +284,9 @@ def sweep_figure(
         height=2.5 * math.ceil(len(panels) / columns) + 1.3,
     )
     means = np.concatenate([line.values[0] for panel in panels for line in panel.lines])
-    means = means[np.isfinite(means)]
-    logarithmic = means.min() > NEAR_ZERO and means.max() > _LOG_RATIO * means.min()
+    logarithmic = needs_log(means)
     for axes, panel in zip(every, panels, strict=False):
-        numbers = [float(value) for value in panel.x if isinstance(value, float) and value > 0.0]
-        spaced = len(numbers) == len(panel.x)
-        places = np.array(numbers) if spaced else np.arange(len(panel.x), dtype=np.float64)
-        for line in panel.lines:
-            frame = _rows(line.values)
-            style = line_style(policies.index(line.policy))
-            error_bars(axes, places, frame, line.name, style, positive=logarithmic)
-        if spaced:
-            log_ticks(axes, numbers)
-        else:
-            axes.set_xticks(places, [wrapped(_tick_text(value), _TICK_WIDTH) for value in panel.x])
+        draw_panel(axes, panel, policies, positive=logarithmic)
         axes.set_xlabel(sweep.axis)
         axes.set_title(wrapped(panel.title, int(13 * figure.get_figwidth() / columns)))
     for axes in every[len(panels) :]:
@@ -316,6 +305,39 @@ def sweep_figure(
     }
     legend_below(figure, list(handles.values()), list(handles), note="95% intervals of the mean")
     return figure
+
+
+def draw_panel(
+    axes: "Axes", panel: SweepPanel, policies: Sequence[str], *, positive: bool
+) -> None:
+    """Draw the lines of a panel over its values: numbers above 0 by their size, others evenly.
+
+    Parameters
+    ----------
+    axes : Axes
+    panel : SweepPanel
+    policies : sequence of str
+        The policies of the study, in its order, which gives each its colour.
+    positive : bool
+        Leave out what a logarithmic axis has no place for.
+    """
+    numbers = [float(value) for value in panel.x if isinstance(value, float) and value > 0.0]
+    spaced = len(numbers) == len(panel.x)
+    places = np.array(numbers) if spaced else np.arange(len(panel.x), dtype=np.float64)
+    for line in panel.lines:
+        frame = _rows(line.values)
+        style = line_style(policies.index(line.policy))
+        error_bars(axes, places, frame, line.name, style, positive=positive)
+    if spaced:
+        log_ticks(axes, numbers)
+    else:
+        axes.set_xticks(places, [wrapped(_tick_text(value), _TICK_WIDTH) for value in panel.x])
+
+
+def needs_log(means: NDArray[np.float64]) -> bool:
+    """Tell whether means are never negative and too far apart for a linear axis."""
+    known = means[np.isfinite(means)]
+    return bool(known.size and known.min() > NEAR_ZERO and known.max() > _LOG_RATIO * known.min())
 
 
 def _same_range(every: "Sequence[Axes]", logarithmic: bool) -> tuple[float, float]:
