@@ -366,9 +366,10 @@ def draw_spend(
         marker = "o" if stage.size == 1 else None
         style = line_style(every.index(policy))
         band_line(axes, stage, mean, low, high, policy, style, marker=marker)
-    # Under the lines: a policy exactly on budget must stay visible.
-    budget_look: dict[str, Any] = {"color": INK, "linewidth": 2.8, "alpha": 0.35, "zorder": 1}
-    axes.axhline(budget, label=f"budget ({budget:g})", **budget_look)
+    if math.isfinite(budget):
+        # Under the lines: a policy exactly on budget must stay visible.
+        budget_look: dict[str, Any] = {"color": INK, "linewidth": 2.8, "alpha": 0.35, "zorder": 1}
+        axes.axhline(budget, label=f"budget ({budget:g})", **budget_look)
     axes.set_xlabel("stage")
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.set_ylabel(f"mean cost per query in the stage ({cost_unit})")

@@ -286,7 +286,17 @@ def sweep_figure(
     means = np.concatenate([line.values[0] for panel in panels for line in panel.lines])
     logarithmic = needs_log(means)
     for axes, panel in zip(every, panels, strict=False):
-        draw_panel(axes, panel, policies, positive=logarithmic)
+        numbers = [float(value) for value in panel.x if isinstance(value, float) and value > 0.0]
+        spaced = len(numbers) == len(panel.x)
+        places = np.array(numbers) if spaced else np.arange(len(panel.x), dtype=np.float64)
+        for line in panel.lines:
+            frame = _rows(line.values)
+            style = line_style(policies.index(line.policy))
+            error_bars(axes, places, frame, line.name, style, positive=logarithmic)
+        if spaced:
+            log_ticks(axes, numbers)
+        else:
+            axes.set_xticks(places, [wrapped(_tick_text(value), _TICK_WIDTH) for value in panel.x])
         axes.set_xlabel(sweep.axis)
         axes.set_title(wrapped(panel.title, int(13 * figure.get_figwidth() / columns)))
     for axes in every[len(panels) :]:
@@ -305,33 +315,6 @@ def sweep_figure(
     }
     legend_below(figure, list(handles.values()), list(handles), note="95% intervals of the mean")
     return figure
-
-
-def draw_panel(
-    axes: "Axes", panel: SweepPanel, policies: Sequence[str], *, positive: bool
-) -> None:
-    """Draw the lines of a panel over its values: numbers above 0 by their size, others evenly.
-
-    Parameters
-    ----------
-    axes : Axes
-    panel : SweepPanel
-    policies : sequence of str
-        The policies of the study, in its order, which gives each its colour.
-    positive : bool
-        Leave out what a logarithmic axis has no place for.
-    """
-    numbers = [float(value) for value in panel.x if isinstance(value, float) and value > 0.0]
-    spaced = len(numbers) == len(panel.x)
-    places = np.array(numbers) if spaced else np.arange(len(panel.x), dtype=np.float64)
-    for line in panel.lines:
-        frame = _rows(line.values)
-        style = line_style(policies.index(line.policy))
-        error_bars(axes, places, frame, line.name, style, positive=positive)
-    if spaced:
-        log_ticks(axes, numbers)
-    else:
-        axes.set_xticks(places, [wrapped(_tick_text(value), _TICK_WIDTH) for value in panel.x])
 
 
 def needs_log(means: NDArray[np.float64]) -> bool:

@@ -25,6 +25,7 @@ from fastroute.simulation.plan import Plan
 
 if TYPE_CHECKING:
     import polars as pl
+    from matplotlib.axes import Axes
 
 F8 = NDArray[np.float64]
 
@@ -88,6 +89,31 @@ class Run:
         else:
             lines.append(f"  cost           {_estimate(self.finals['cost'])}")
         return "\n".join([*lines, *(f"  warning: {text}" for text in self.warnings)])
+
+    def _repr_html_(self) -> str:
+        from fastroute.report.notebook import card_html, run_card
+
+        return card_html(run_card(self))
+
+    def plot(self, kind: str = "regret", ax: "Axes | None" = None) -> "Axes":
+        """Draw the run; a notebook shows the figure, a script with ``matplotlib.pyplot.show()``.
+
+        Parameters
+        ----------
+        kind : {"regret", "priced_regret", "parts", "spend"}
+            Regret or priced regret over rounds, the parts of the regret, or the mean cost per
+            query of every stage against the budget; with 95 % intervals of the mean.
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; default: those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            ``.figure.savefig(path)`` writes it. Settings of Matplotlib are left as they are.
+        """
+        from fastroute.report.plots import plot_run
+
+        return plot_run(self, kind, ax)
 
     @cached_property
     def trials(self) -> "pl.DataFrame":
