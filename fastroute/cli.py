@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from fastroute.cli_bench import bench
+from fastroute.cli_compare import compare
 from fastroute.cli_output import console, safe_output
 from fastroute.cli_study import presets, report, run, status
 
@@ -79,7 +80,7 @@ def _fail(message: str, error: Exception) -> NoReturn:
     raise typer.Exit(2) from None
 
 
-for _command in (run, status, report, presets, bench):
+for _command in (run, status, report, compare, presets, bench):
     app.command()(_user_errors()(_command))
 
 

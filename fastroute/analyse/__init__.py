@@ -13,6 +13,7 @@ from fastroute.analyse.diagnostics import (
     starvation_rate,
 )
 from fastroute.analyse.held_out import Comparisons, HeldOut, choose_and_judge, compare_jointly
+from fastroute.analyse.independent import independent_difference, independent_ratio
 from fastroute.analyse.intervals import (
     Interval,
     bootstrap_interval,
@@ -61,6 +62,8 @@ __all__ = [
     "curve_intervals",
     "deployment_shares",
     "fit_scaling",
+    "independent_difference",
+    "independent_ratio",
     "mean_interval",
     "method_counts",
     "method_shares",

@@ -6,6 +6,7 @@ from fastroute.lazy import lazy_names
 
 if TYPE_CHECKING:
     from fastroute.report.charts import save_figure
+    from fastroute.report.compare import StudyComparison, compare_studies
     from fastroute.report.content import Content
     from fastroute.report.figures import parts_figure, ranking_figure, regret_figure, spend_figure
     from fastroute.report.page import write_page
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Content",
+    "StudyComparison",
     "StudyView",
     "WorldView",
     "collect_view",
+    "compare_studies",
     "parts_figure",
     "ranking_figure",
     "regret_figure",
@@ -32,9 +35,11 @@ if not TYPE_CHECKING:
         __name__,
         {
             "Content": "content",
+            "StudyComparison": "compare",
             "StudyView": "view",
             "WorldView": "view",
             "collect_view": "view",
+            "compare_studies": "compare",
             "parts_figure": "figures",
             "ranking_figure": "figures",
             "regret_figure": "figures",

@@ -1,0 +1,345 @@
+"""Two stored studies side by side: the same cells, paired by trial where their queries agree."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute import checks
+from fastroute.analyse import independent_difference, independent_ratio, paired_difference
+from fastroute.analyse.paired import paired_ratio
+from fastroute.report.answers.words import format_estimate
+from fastroute.report.style import format_margin, format_reward, format_value
+from fastroute.report.tables import HeaderCell, Table, TableCell, TableRow
+from fastroute.simulation.columns import TRIAL_COLUMNS, names_of
+from fastroute.study import StoredStudy
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: What is compared unless the caller says.
+QUANTITIES: Final = ("priced_regret", "regret", "cost")
+# What tells the cells of a study apart. Labels hold the values of the axes of their options.
+_KEYS: Final = ("scenario", "policy", "horizon", "budget", "max_deployed", "stages", "seed")
+# What decides the queries of a trial.
+_QUERIES: Final = ("scenario_name", "scenario_options", "horizon", "seed")
+_THRESHOLD: Final = re.compile(r"\s*(difference\s+)?([a-z_]+)\s*(<=|>=|<|>)\s*(\S+)\s*")
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What must not be so: a quantity of B beyond a bound, by its ratio to A or its difference.
+
+    Attributes
+    ----------
+    text : str
+        As it was given.
+    quantity : str
+    measure : str
+        ``ratio`` (of the mean in B over that in A) or ``difference`` (B minus A).
+    above : bool
+        Whether values above the bound are too much, and not those below.
+    bound : float
+    """
+
+    text: str
+    quantity: str
+    measure: str
+    above: bool
+    bound: float
+
+    @classmethod
+    def parse(cls, text: str) -> "Threshold":
+        """Read ``priced_regret > 1.05`` (a ratio) or ``difference cost > 0.0001``.
+
+        Raises
+        ------
+        ValueError
+            When the text is neither, or there is no such quantity.
+        """
+        found = _THRESHOLD.fullmatch(text)
+        must = "QUANTITY > RATIO, or difference QUANTITY > NUMBER (or with <)"
+        if found is None:
+            raise checks.refused("threshold", text, must)
+        try:
+            bound = float(found[4])
+        except ValueError:
+            bound = math.nan
+        if not math.isfinite(bound):
+            raise checks.refused("threshold", text, must)
+        _check_quantity(found[2])
+        measure = "difference" if found[1] else "ratio"
+        return cls(text, found[2], measure, found[3].startswith(">"), bound)
+
+    def broken(self, cells: "pl.DataFrame") -> "pl.DataFrame":
+        """Return the rows in which the whole interval is beyond the bound."""
+        import polars as pl
+
+        rows = cells.filter(quantity=self.quantity)
+        end = pl.col(f"{self.measure}_{'low' if self.above else 'high'}").fill_nan(None)
+        return rows.filter(end > self.bound if self.above else end < self.bound)
+
+
+@dataclass(frozen=True)
+class StudyComparison:
+    """Two studies cell by cell.
+
+    Attributes
+    ----------
+    a, b : str
+        What the studies are called.
+    table : polars.DataFrame
+        One row per common cell and quantity: what tells the cells apart, ``cell_a``, ``cell_b``,
+        ``quantity``, ``mean_a``, ``mean_b``; ``difference`` (B minus A) with ``difference_low``
+        and ``difference_high``; ``ratio`` (B over A) with ``ratio_low`` and ``ratio_high``, null
+        where a mean is not above zero; ``n``, the trials; ``paired``, whether the same trials of
+        both met the same queries.
+    differs : dict of str to (object, object)
+        What tells all cells of A from all cells of B: a budget, a policy, a version.
+    only_a, only_b : int
+        Cells that the other has not.
+    level : float
+        Nominal coverage of each interval.
+    """
+
+    a: str
+    b: str
+    table: "pl.DataFrame"
+    differs: dict[str, tuple[Any, Any]]
+    only_a: int
+    only_b: int
+    level: float
+
+    def lines(self) -> list[str]:
+        """Say what is compared, and in what the studies differ as a whole."""
+        said = [f"A: {self.a}", f"B: {self.b}"]
+        said += [
+            f"{name}: {format_value(one)} in A, {format_value(other)} in B"
+            for name, (one, other) in self.differs.items()
+        ]
+        left = [("A", self.only_a), ("B", self.only_b)]
+        said += [f"{count:,} cells are only in {side}" for side, count in left if count]
+        return said
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as numbers, words and lists, for JSON; what is not known is None."""
+        rows = self.table.to_dicts()
+        return {
+            "a": self.a,
+            "b": self.b,
+            "differs": {name: list(pair) for name, pair in self.differs.items()},
+            "only_a": self.only_a,
+            "only_b": self.only_b,
+            "level": self.level,
+            "cells": [
+                {name: None if value != value else value for name, value in row.items()}
+                for row in rows
+            ],
+        }
+
+
+def compare_studies(
+    a: StoredStudy,
+    b: StoredStudy,
+    *,
+    quantities: Sequence[str] = QUANTITIES,
+    level: float = 0.95,
+) -> StudyComparison:
+    """Compare the cells that two studies have in common.
+
+    Cells are the same when labels of scenario and policy, horizon, budget, number of models
+    deployed, stages and seed agree. Where one of these has a single value in each study, another
+    one, it is what the comparison is about: the cells are matched without it.
+
+    Parameters
+    ----------
+    a, b : StoredStudy
+        Complete or not; differences are B minus A.
+    quantities : sequence of str
+        Columns of the frame `trials`.
+    level : float
+        Nominal coverage of each interval.
+
+    Raises
+    ------
+    ValueError
+        When a quantity is unknown, or no cell is common to both.
+    """
+    import polars as pl
+
+    for name in quantities:
+        _check_quantity(name)
+    cells = [
+        stored.cells.sort("cell").collect().filter(pl.col("trials_done") > 0) for stored in (a, b)
+    ]
+    keys, differs = _matched_by(*cells)
+    versions = [stored.manifest["versions"]["fastroute"] for stored in (a, b)]
+    if versions[0] != versions[1]:
+        differs["version"] = (versions[0], versions[1])
+    facts = list(dict.fromkeys([*keys, "cell", "policy_options", *_QUERIES]))
+    pairs = (
+        cells[0]
+        .select(facts)
+        .join(cells[1].select(facts), on=keys, suffix="_b", maintain_order="left", coalesce=False)
+    )
+    if pairs.is_empty():
+        raise ValueError(
+            f"{a.path} and {b.path} have no cell in common: the labels of scenarios and policies "
+            f"and {', '.join(keys)} must agree"
+        )
+    told = [name for name in keys if pairs.get_column(name).n_unique() > 1]
+    values = [
+        _values(stored, pairs.get_column(name), quantities)
+        for stored, name in ((a, "cell"), (b, "cell_b"))
+    ]
+    rows = []
+    for pair in pairs.iter_rows(named=True):
+        same = all(pair[name] == pair[f"{name}_b"] for name in _QUERIES)
+        for quantity in quantities:
+            below, above = (
+                side[pair[name]][quantity]
+                for side, name in zip(values, ("cell", "cell_b"), strict=True)
+            )
+            row = {name: pair[name] for name in told}
+            row |= {"cell_a": pair["cell"], "cell_b": pair["cell_b"], "quantity": quantity}
+            rows.append(row | _compared(below, above, same, level))
+    return StudyComparison(
+        str(a.path),
+        str(b.path),
+        pl.DataFrame(rows, infer_schema_length=None),
+        differs,
+        cells[0].height - pairs.get_column("cell").n_unique(),
+        cells[1].height - pairs.get_column("cell_b").n_unique(),
+        level,
+    )
+
+
+def _matched_by(
+    a: "pl.DataFrame", b: "pl.DataFrame"
+) -> tuple[list[str], dict[str, tuple[Any, Any]]]:
+    """Return the columns by which cells are matched, and those that differ as a whole."""
+    keys, differs = [], {}
+    for name in _KEYS:
+        one, other = (frame.get_column(name).unique().to_list() for frame in (a, b))
+        if len(one) == len(other) == 1 and one != other:
+            differs[name] = (one[0], other[0])
+        else:
+            keys.append(name)
+    return keys, differs
+
+
+def _values(
+    stored: StoredStudy, cells: "pl.Series", quantities: Sequence[str]
+) -> dict[int, dict[str, dict[int, float]]]:
+    """Return of each cell and quantity the value of every trial."""
+    import polars as pl
+
+    frame = (
+        stored.trials.filter(pl.col("cell").is_in(cells.unique().implode()))
+        .select("cell", "trial", *quantities)
+        .collect()
+    )
+    return {
+        int(cell): {
+            name: dict(zip(one.get_column("trial"), one.get_column(name), strict=True))
+            for name in quantities
+        }
+        for (cell,), one in frame.group_by("cell")
+    }
+
+
+def _compared(
+    a: dict[int, float], b: dict[int, float], same_queries: bool, level: float
+) -> dict[str, Any]:
+    """Compare one quantity of two cells."""
+    common = sorted(a.keys() & b.keys()) if same_queries else []
+    paired = bool(common)
+    below, above = (
+        np.array([side[trial] for trial in (common or sorted(side))], dtype=np.float64)
+        for side in (a, b)
+    )
+    if paired:
+        found = paired_difference(above, below, level=level)
+        difference = found.mean, found.low, found.high
+    else:
+        apart = independent_difference(above, below, level=level)
+        difference = apart.estimate, apart.low, apart.high
+    names = ("difference", "difference_low", "difference_high")
+    return {
+        "mean_a": float(below.mean()),
+        "mean_b": float(above.mean()),
+        **dict(zip(names, difference, strict=True)),
+        **_ratio(above, below, paired, level),
+        "n": min(below.size, above.size),
+        "paired": paired,
+    }
+
+
+def _ratio(
+    above: NDArray[np.float64], below: NDArray[np.float64], paired: bool, level: float
+) -> dict[str, float | None]:
+    names = ("ratio", "ratio_low", "ratio_high")
+    if not min(above.mean(), below.mean()) > 0.0:
+        return dict.fromkeys(names)
+    found = (paired_ratio if paired else independent_ratio)(above, below, level=level)
+    return dict(zip(names, (found.estimate, found.low, found.high), strict=True))
+
+
+def _check_quantity(name: str) -> None:
+    known = names_of(TRIAL_COLUMNS)
+    if name not in known:
+        raise checks.refused("quantity", name, f"a column of trials{checks.nearest(name, known)}")
+
+
+def comparison_table(comparison: StudyComparison, quantity: str) -> Table:
+    """Lay out one quantity of all cells."""
+    rows = comparison.table.filter(quantity=quantity)
+    told = rows.columns[: rows.columns.index("cell_a")]
+    heads = [
+        *(HeaderCell(name, number=name not in ("scenario", "policy"), key=True) for name in told),
+        HeaderCell("A", "Mean of A"),
+        HeaderCell("B", "Mean of B"),
+        HeaderCell("B - A", "Difference of the means with its interval", rank=1),
+        HeaderCell("B / A", "Ratio of the means with its interval"),
+        HeaderCell("", number=False, rank=2),
+    ]
+    lines = []
+    for row in rows.iter_rows(named=True):
+        ends = (row[f"difference{end}"] for end in ("", "_low", "_high"))
+        ratio = "-"
+        if row["ratio"] is not None:
+            ratio = format_margin(row["ratio"], row["ratio_high"])
+        texts = [
+            *(format_value(row[name]) for name in told),
+            format_reward(row["mean_a"]),
+            format_reward(row["mean_b"]),
+            format_estimate(*ends),
+            ratio,
+            _sign(row),
+        ]
+        lines.append(TableRow([TableCell(text) for text in texts], row["cell_a"]))
+    paired = rows.get_column("paired")
+    how = (
+        "Paired by trial: both met the same queries."
+        if paired.all()
+        else "Not paired: the studies met different queries."
+        if not paired.any()
+        else f"{paired.sum():,} of {rows.height:,} cells are paired by trial."
+    )
+    return Table(
+        f"compared-{quantity}",
+        quantity.replace("_", " ").capitalize(),
+        heads,
+        lines,
+        f"Means over trials; {comparison.level:.0%} intervals. {how}",
+    )
+
+
+def _sign(row: dict[str, Any]) -> str:
+    if row["difference_low"] > 0.0:
+        return "B higher"
+    return "B lower" if row["difference_high"] < 0.0 else ""
