@@ -89,7 +89,9 @@ class Policy(BaseModel):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Say what is not as by default, as Python that makes an equal policy."""
-        return ((name, value) for name, value in super().__repr_args__() if name != "margin" or value)
+        return (
+            (name, value) for name, value in super().__repr_args__() if name != "margin" or value
+        )
 
     def __str__(self) -> str:
         """Write the policy as ``repr`` does."""

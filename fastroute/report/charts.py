@@ -90,13 +90,6 @@ def new_figure(
     return figure, list(panels.ravel())
 
 
-def new_axes(*, width: float, height: float) -> "Axes":
-    """Return the axes of a figure of pyplot's, which notebooks show and scripts can."""
-    from matplotlib import pyplot
-
-    return pyplot.subplots(figsize=(width, height), layout="constrained")[1]
-
-
 @with_report_style
 def save_figure(figure: "Figure", path: Path) -> None:
     """Write a figure as SVG, PNG or PDF (by the suffix), the same figure always as the same bytes.

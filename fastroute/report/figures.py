@@ -372,7 +372,7 @@ def draw_spend(
         axes.axhline(budget, label=f"budget ({budget:g})", **budget_look)
     axes.set_xlabel("stage")
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    axes.set_ylabel(f"mean cost per query in the stage ({cost_unit})")
+    axes.set_ylabel(wrapped(f"mean cost per query in the stage ({cost_unit})", _NAME_WIDTH + 8))
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=True)
     axes.set_title(wrapped(title or "Spend against the budget", 70))
     axes.set_ylim(bottom=0.0)

@@ -1,21 +1,28 @@
 """How things of the package show themselves in a notebook: a card of at most a screen as HTML."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from fastroute.analyse import mean_interval
+from fastroute.report.compare import comparison_table
+from fastroute.report.content import Content
 from fastroute.report.markup import template
 from fastroute.report.style import format_number, format_value
-from fastroute.report.tables import HeaderCell, Table, TableCell, TableRow, number
+from fastroute.report.tables import HeaderCell, Table, TableCell, TableRow
+from fastroute.simulation.run import estimate_text
 from fastroute.study.grid import count_cells
 
 if TYPE_CHECKING:
     from fastroute.policies import Policy
+    from fastroute.report.compare import StudyComparison
+    from fastroute.report.run_comparison import RunComparison
     from fastroute.scenarios import Scenario
     from fastroute.simulation import Run
     from fastroute.study import StoredStudy, Study
 
+# Rounds that no run reaches.
+_NEVER: Final = np.iinfo(np.int64).max
 # Of a longer list this many entries are shown.
 _MOST_ROWS: Final = 12
 _MOST_NAMED: Final = 8
@@ -57,7 +64,7 @@ class Card(NamedTuple):
     tables: list[Table]
     notes: list[str]
     calls: list[tuple[str, str]]
-    text: list[str] = []
+    text: Sequence[str] = ()
 
 
 def card_html(card: Card) -> str:
@@ -68,7 +75,8 @@ def card_html(card: Card) -> str:
 def scenario_card(scenario: "Scenario") -> Card:
     """Return the card of a scenario: its models, and the laws around their means."""
     later = int((scenario.arrival > 0).sum())
-    facts = [("models", f"{scenario.n_models}, of which {later} arrive later")]
+    when = f"of which {later:,} arrive later" if later else "all from the start"
+    facts = [("models", f"{scenario.n_models:,}, {when}")]
     if scenario.outcomes is not None:
         facts.append(("outcomes", format_value(scenario.outcomes)))
     else:
@@ -83,7 +91,7 @@ def scenario_card(scenario: "Scenario") -> Card:
         f"Scenario {scenario.name}",
         facts,
         [_models_table(scenario)],
-        [scenario.note] if scenario.note else [],
+        [],
         [
             (
                 'fr.simulate(scenario, fr.policy("stageroute"), horizon=…, budget=…, '
@@ -91,6 +99,7 @@ def scenario_card(scenario: "Scenario") -> Card:
                 "plays a policy in it",
             )
         ],
+        [scenario.note] if scenario.note else [],
     )
 
 
@@ -99,27 +108,39 @@ def _models_table(scenario: "Scenario") -> Table:
     rewards, costs = (
         np.atleast_2d(array).mean(axis=0) for array in (scenario.reward_mean, scenario.cost_mean)
     )
-    unit = "fraction of the horizon" if scenario.arrival_unit == "horizon" else "round"
+    by_fraction = scenario.arrival_unit == "horizon"
+    unit = "fraction of the horizon" if by_fraction else "round"
+    times = [("arrives", scenario.arrival)]
+    if scenario.retirement is not None:
+        times.append(("retires", scenario.retirement))
     heads = [
         HeaderCell("model", number=False, key=True),
-        HeaderCell(f"arrives ({unit})"),
+        *(HeaderCell(f"{name} ({unit})") for name, _ in times),
         HeaderCell("mean reward"),
         HeaderCell(f"mean cost ({scenario.cost_unit})"),
         HeaderCell("most traffic"),
     ]
-    rows = [
-        (name, f"{arrival:,.6g}", *(format_number(v) for v in (reward, cost)), f"{limit:.0%}")
-        for name, arrival, reward, cost, limit in zip(
-            scenario.models, scenario.arrival, rewards, costs, scenario.limit, strict=True
-        )
+    columns = [
+        scenario.models,
+        *([_time_text(value, by_fraction) for value in values] for _, values in times),
+        *([format_number(value) for value in values] for values in (rewards, costs)),
+        [f"{limit:.0%}" for limit in scenario.limit],
     ]
+    rows = list(zip(*columns, strict=True))
     notes = [f"{len(rows) - _MOST_ROWS} more models."] if len(rows) > _MOST_ROWS else []
     if instances > 1:
         notes.append(f"Means over {instances:,} instances, one per trial.")
     return Table("", "Models", heads, _text_rows(rows[:_MOST_ROWS]), " ".join(notes))
 
 
-def _text_rows(rows: list[tuple[str, ...]]) -> list[TableRow]:
+def _time_text(value: float, by_fraction: bool) -> str:
+    """Write when a model arrives or retires."""
+    if value >= (1.0 if by_fraction else _NEVER):
+        return "never"
+    return f"{value:.3g}" if by_fraction else f"{value:,.0f}"
+
+
+def _text_rows(rows: Sequence[Sequence[str]]) -> list[TableRow]:
     return [
         TableRow([TableCell(first, head=True), *map(TableCell, others)]) for first, *others in rows
     ]
@@ -146,17 +167,16 @@ def policy_card(policy: "Policy") -> Card:
 
 def _first_sentence(thing: object) -> str:
     text = " ".join((type(thing).__doc__ or "").split("\n\n")[0].split())
-    return text.partition(". ")[0].removesuffix(".")
+    return text.partition(". ")[0].removesuffix(".").replace("``", "")
 
 
 def run_card(run: "Run") -> Card:
     """Return the card of a run: its main numbers with intervals, and its warnings."""
     settings, unit = run.settings, run.scenario.cost_unit
     budget = float(settings["budget"])
-    per_query = unit if unit.endswith("per query") else f"{unit}, per query"
     facts = [
         ("rounds", f"{settings['horizon']:,}"),
-        ("budget", f"{budget:,.4g} {per_query}" if np.isfinite(budget) else "none"),
+        ("budget", f"{budget:,.4g} {unit}" if np.isfinite(budget) else "none"),
         *((name.replace("_", " "), format_value(settings[name])) for name in _SETTINGS),
     ]
     heads = [
@@ -166,9 +186,8 @@ def run_card(run: "Run") -> Card:
     ]
     lines = []
     for column, name, what in _RUN_ROWS:
-        mean = mean_interval(np.asarray(run.finals[column], dtype=np.float64))
-        cell = number(column, mean.estimate, low=mean.low, high=mean.high)
-        lines.append(TableRow([TableCell(name, head=True), cell, TableCell(what or per_query)]))
+        cell = TableCell(estimate_text(run.finals[column]))
+        lines.append(TableRow([TableCell(name, head=True), cell, TableCell(what or unit)]))
     return Card(
         f"Run of {run.policy.name} in {run.scenario.name}",
         facts,
@@ -205,8 +224,6 @@ def study_card(study: "Study") -> Card:
 
 def stored_card(stored: "StoredStudy") -> Card:
     """Return the card of a stored study: question, verdict and ranking."""
-    from fastroute.report.content import Content
-
     cells = stored.cells.collect()
     trials, done = int(cells["trials"].sum()), int(cells["trials_done"].sum())
     facts = [
@@ -229,6 +246,45 @@ def stored_card(stored: "StoredStudy") -> Card:
             note = ranking.note + (f" {left} more policies are not shown." if left > 0 else "")
             tables = [ranking._replace(name="", lines=ranking.lines[:_MOST_ROWS], note=note)]
     return Card(f"Stored study {stored.study.name}", facts, tables, [], calls, text)
+
+
+def run_comparison_card(comparison: "RunComparison") -> Card:
+    """Return the card of two runs compared."""
+    a, b = comparison.labels
+    differs = [
+        (name.replace("_", " "), f"{one} in A, {other} in B")
+        for name, (one, other) in comparison.differs().items()
+        if f"{name} = {one}" not in a
+    ]
+    return Card(
+        "Comparison of two runs",
+        [("A", a), ("B", b), *differs],
+        [comparison.summary()],
+        [],
+        [
+            ("comparison.plot()", "both over rounds"),
+            ("comparison.table", "all quantities, with intervals of differences and ratios"),
+        ],
+    )
+
+
+def study_comparison_card(comparison: "StudyComparison") -> Card:
+    """Return the card of two stored studies compared."""
+    quantity = str(comparison.table.get_column("quantity")[0])
+    table = comparison_table(comparison, quantity)
+    left = len(table.lines) - _MOST_ROWS
+    note = table.note + (f" {left:,} more cells are not shown." if left > 0 else "")
+    facts = [tuple(line.split(": ", 1)) for line in comparison.lines() if ": " in line]
+    return Card(
+        f"Comparison of two studies: {quantity.replace('_', ' ')}",
+        [(name, value) for name, value in facts],
+        [table._replace(name="", lines=table.lines[:_MOST_ROWS], note=note)],
+        [line for line in comparison.lines() if ": " not in line],
+        [
+            ("comparison.plot()", "the ratio in every cell"),
+            ("comparison.table", "all quantities compared"),
+        ],
+    )
 
 
 def named(labels: list[str]) -> str:

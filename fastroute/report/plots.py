@@ -1,7 +1,7 @@
 """Plots of one run and of a stored study, for notebooks and scripts: ``run.plot()``."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -11,10 +11,10 @@ from fastroute.report.charts import (
     error_bars,
     legend_below,
     log_ticks,
-    new_axes,
     spread_axis,
     with_report_style,
 )
+from fastroute.report.compare import told_apart
 from fastroute.report.figures import (
     MOST_LINES,
     draw_parts,
@@ -24,7 +24,7 @@ from fastroute.report.figures import (
     log_spaced,
     shown_policies,
 )
-from fastroute.report.style import format_value, line_style, wrapped
+from fastroute.report.style import INK, format_value, line_style, wrapped
 from fastroute.report.sweeps import needs_log
 from fastroute.simulation.columns import TRIAL_COLUMNS, names_of
 from fastroute.study.tables import PARAMETERS
@@ -32,15 +32,18 @@ from fastroute.study.tables import PARAMETERS
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+    from fastroute.report.compare import StudyComparison
+    from fastroute.report.run_comparison import RunComparison
     from fastroute.simulation import Run
     from fastroute.study import PolicySpec, ScenarioSpec, StoredStudy
 
 _TITLE_WIDTH: Final = 70
-_UNITS: Final = {"reward": "units of reward", "cost": "unit of costs"}
+# Inches.
+_SIZE: Final = (6.4, 4.4)
 
 
-@with_report_style
 def plot_run(run: "Run", kind: str = "regret", ax: "Axes | None" = None) -> "Axes":
     """Draw what :meth:`fastroute.Run.plot` says."""
     kinds: dict[str, Callable[[Axes, Run], str]] = {
@@ -65,14 +68,30 @@ def drawn(ax: "Axes | None", draw: "Callable[[Axes], str]") -> "Axes":
     draw : callable
         Draws on the axes that it gets; returns the note for the legend.
     """
-    axes = new_axes(width=6.4, height=4.4) if ax is None else ax
+    if ax is not None:
+        return _drawn_on(ax, draw)
+    from matplotlib import pyplot
+
+    # Before the settings of the house hold: the first figure of a notebook makes pyplot
+    # interactive, which is such a setting, and must outlast them.
+    figure = pyplot.figure(figsize=_SIZE, layout="constrained", facecolor="white")
+    return _drawn_in(figure, draw)
+
+
+@with_report_style
+def _drawn_on(axes: "Axes", draw: "Callable[[Axes], str]") -> "Axes":
     note = draw(axes)
     handles, labels = axes.get_legend_handles_labels()
-    if ax is not None:
-        if labels:
-            axes.legend(handles, labels, title=note or None)
-        return axes
-    figure: Any = axes.figure
+    if labels:
+        axes.legend(handles, labels, title=note or None)
+    return axes
+
+
+@with_report_style
+def _drawn_in(figure: "Figure", draw: "Callable[[Axes], str]") -> "Axes":
+    axes = figure.subplots()
+    note = draw(axes)
+    handles, labels = axes.get_legend_handles_labels()
     if labels:
         legend_below(figure, handles, labels, note=note)
     # Ticks take their looks when they are first drawn, which is here under the settings of the
@@ -89,7 +108,8 @@ def plot_regrets(axes: "Axes", runs: "Sequence[tuple[str, Run]]", quantity: str)
         [one.curves.with_columns(pl.lit(label).alias("policy")) for label, one in runs]
     )
     words = quantity.replace("_", " ")
-    title = f"{' and '.join(dict.fromkeys(one.scenario.name for _, one in runs))}: {words}"
+    where = " and ".join(dict.fromkeys(one.scenario.name for _, one in runs))
+    title = f"{' and '.join(label for label, _ in runs)} in {where}: {words}"
     # Of two worlds the events of neither are those of the chart.
     models = runs[0][1].models if len({id(one.scenario) for _, one in runs}) == 1 else None
     return draw_regret(axes, curves, quantity=quantity, title=title, models=models)
@@ -120,7 +140,47 @@ def _plot_spend(axes: "Axes", run: "Run") -> str:
     )
 
 
-@with_report_style
+def plot_run_comparison(
+    comparison: "RunComparison", kind: str = "regret", ax: "Axes | None" = None
+) -> "Axes":
+    """Draw what :meth:`RunComparison.plot` says."""
+    checks.choice("kind", kind, ("regret", "priced_regret"))
+    runs = list(zip(comparison.labels, (comparison.a, comparison.b), strict=True))
+    return drawn(ax, lambda axes: plot_regrets(axes, runs, kind))
+
+
+def plot_study_comparison(
+    comparison: "StudyComparison", quantity: str = "priced_regret", ax: "Axes | None" = None
+) -> "Axes":
+    """Draw what :meth:`fastroute.report.StudyComparison.plot` says."""
+    import polars as pl
+
+    every = comparison.table.get_column("quantity").unique(maintain_order=True).to_list()
+    rows = comparison.table.filter(quantity=checks.choice("quantity", quantity, every))
+    told = told_apart(rows)
+    labels = [
+        ", ".join(format_value(row[name]) for name in told) or quantity.replace("_", " ")
+        for row in rows.iter_rows(named=True)
+    ]
+    measure = "difference" if rows.get_column("ratio").null_count() else "ratio"
+    frame = rows.select(
+        pl.Series("cell", labels),
+        pl.col(measure).alias("mean"),
+        pl.col(f"{measure}_low").alias("low"),
+        pl.col(f"{measure}_high").alias("high"),
+    )
+
+    def draw(axes: "Axes") -> str:
+        dots(axes, labels, [("", frame)], "cell")
+        axes.axvline(1.0 if measure == "ratio" else 0.0, color=INK, linewidth=0.8)
+        words = quantity.replace("_", " ")
+        axes.set_xlabel(f"{words}: {'B / A' if measure == 'ratio' else 'B - A'}")
+        axes.set_title(wrapped(f"A: {comparison.a}, B: {comparison.b}", _TITLE_WIDTH))
+        return ""
+
+    return drawn(ax, draw)
+
+
 def plot_study(
     stored: "StoredStudy",
     x: str | None = None,
@@ -133,15 +193,22 @@ def plot_study(
 
     checks.choice("y", y, names_of(TRIAL_COLUMNS))
     rows = stored.summary.filter(pl.col("quantity") == y).sort("cell").collect()
+    rows = rows.filter(pl.col("mean").is_finite()).with_columns(
+        # Of a single trial there is no interval.
+        *(pl.col(end).fill_nan(None).fill_null(pl.col("mean")) for end in ("low", "high"))
+    )
     if rows.is_empty():
-        raise ValueError(f"{stored.path}: no trial is stored yet, so there is nothing to plot")
+        raise ValueError(
+            f"y={y!r} is not known in any cell of {stored.path}; plot another quantity, or wait "
+            "until there are trials"
+        )
     names = [name for name in (*PARAMETERS, *stored.axes) if name not in ("cell", "world")]
     varied = [name for name in names if rows.get_column(name).n_unique() > 1]
     if not varied:
         varied = ["policy"]
     x = _swept(stored, varied) if x is None else checks.choice("x", x, varied)
     checks.choice("by", by, list(dict.fromkeys([*varied, "policy"])))
-    rows = _without_value(stored, rows, x).drop_nulls(x)
+    rows = _numbered(_without_value(stored, rows, x).drop_nulls(x), x)
     lines = _lines(rows, x, by, varied)
     return drawn(ax, lambda axes: _draw_lines(axes, stored, lines, x, y))
 
@@ -158,7 +225,10 @@ def _swept(stored: "StoredStudy", varied: list[str]) -> str:
 
 
 def _without_value(stored: "StoredStudy", rows: "pl.DataFrame", x: str) -> "pl.DataFrame":
-    """Leave the options out of the labels of scenarios or policies where one of them is swept."""
+    """Leave the options out of the labels of scenarios or policies where one of them is swept.
+
+    What has the option at a single value does not sweep it, and is left out.
+    """
     import polars as pl
 
     for kind, specs in (("scenario", stored.study.scenario), ("policy", stored.study.policy)):
@@ -167,7 +237,18 @@ def _without_value(stored: "StoredStudy", rows: "pl.DataFrame", x: str) -> "pl.D
                 label: _owner(label, specs) for label in rows.get_column(kind).unique().to_list()
             }
             rows = rows.with_columns(pl.col(kind).replace_strict(labels))
+            rows = rows.filter(pl.col(x).n_unique().over(kind) > 1)
     return rows
+
+
+def _numbered(rows: "pl.DataFrame", x: str) -> "pl.DataFrame":
+    """Return a column of words as numbers where all of them are numbers."""
+    import polars as pl
+
+    if rows.schema[x] != pl.String:
+        return rows
+    numbers = rows.get_column(x).cast(pl.Float64, strict=False)
+    return rows if numbers.null_count() else rows.with_columns(numbers)
 
 
 def _owner(label: str, specs: "Sequence[ScenarioSpec] | Sequence[PolicySpec]") -> str:
@@ -203,6 +284,12 @@ def _splits(rows: "pl.DataFrame", keys: list[str], name: str) -> bool:
     return rows.select(*keys, name).n_unique() > rows.select(keys).n_unique()
 
 
+def _cost_unit(stored: "StoredStudy") -> str:
+    """Return the unit of costs; of several scenarios, all of them."""
+    units = (found["cost_unit"] for found in stored.manifest["scenarios"].values())
+    return " or ".join(dict.fromkeys(units))
+
+
 def _draw_lines(
     axes: "Axes",
     stored: "StoredStudy",
@@ -216,8 +303,8 @@ def _draw_lines(
     shown = shown_policies(finals)
     drawn_lines = [(label, rows) for label, rows in lines if label in shown]
     column = next(one for one in TRIAL_COLUMNS if one.name == y)
-    unit = f" ({_UNITS[column.unit]})" if column.unit in _UNITS else ""
-    label = f"{y.replace('_', ' ')} at the horizon{unit}"
+    unit = {"reward": "units of reward", "cost": _cost_unit(stored)}.get(column.unit)
+    label = y.replace("_", " ") + (f" ({unit})" if unit not in (None, y) else "")
     if not lines[0][1].schema[x].is_numeric():
         words = [
             (name, rows.with_columns(pl.col(x).map_elements(format_value, pl.String)))
