@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import fastroute
 from fastroute.cli import app
 from fastroute.report import write
-from fastroute.report.figures import save_figure
+from fastroute.report.charts import save_figure
 from fastroute.scenarios import SCENARIOS
 from fastroute.study import Study, load, preset_names, run_study
 from fastroute.study.lock import Lock

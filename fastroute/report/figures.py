@@ -49,6 +49,10 @@ _LOG_RANKED: Final = 25.0
 _NAME_WIDTH: Final = 32
 
 
+#: Rounds, and the values at an edge of what is stacked over them.
+Stack = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
 class _Curve(NamedTuple):
     """Mean and band of one quantity of one policy over rounds, each of shape [checkpoints]."""
 
@@ -148,8 +152,8 @@ def draw_regret(
         axes.set_xlim(left=0.8 * rounds[means >= bottom].min())
     else:
         linear_axes(axes)
-        if _log_spaced([curve.rounds for curve in lines.values()]):
-            _log_rounds(axes, [(curve.rounds, curve.mean) for curve in lines.values()])
+        if log_spaced([curve.rounds for curve in lines.values()]):
+            log_rounds(axes, [(curve.rounds, curve.mean) for curve in lines.values()])
     last = max(float(curve.rounds[-1]) for curve in lines.values())
     _mark_events(axes, _event_rounds(models, changes), last)
     axes.set_xlabel("rounds")
@@ -176,16 +180,14 @@ def shown_policies(finals: dict[str, float]) -> list[str]:
     return [policy for policy in finals if policy == first or policy in best]
 
 
-def _log_spaced(rounds: Sequence[NDArray[np.float64]]) -> bool:
+def log_spaced(rounds: Sequence[NDArray[np.float64]]) -> bool:
     """Tell whether points are spaced by a factor, and not by a step."""
     return any(
         one.size > 2 and one[-1] - one[-2] > _LOG_SPACED * (one[1] - one[0]) for one in rounds
     )
 
 
-def _log_rounds(
-    axes: "Axes", lines: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]
-) -> None:
+def log_rounds(axes: "Axes", lines: Sequence[Stack]) -> None:
     """Make the axis of rounds logarithmic, from where on there is something to be seen."""
     largest = max(float(np.nanmax(np.abs(values), initial=0.0)) for _, values in lines)
     starts = [rounds[np.abs(values) >= _SEEN * largest] for rounds, values in lines]
@@ -265,35 +267,19 @@ def parts_figure(
         rows, columns, width=max(2.6 * columns + 0.5, 4.6), height=2.3 * rows + 1.1
     )
     heights = []
-    stacks: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    stacks: list[Stack] = []
     for axes, policy in zip(panels, every, strict=False):
-        total = totals[policy]
-        upper, lower = np.zeros(total.rounds.size), np.zeros(total.rounds.size)
-        for part, (colour, hatch) in PARTS.items():
-            mean = _curve(frame, policy, part).mean
-            above, below = upper + np.maximum(mean, 0.0), lower + np.minimum(mean, 0.0)
-            look: dict[str, Any] = {
-                "facecolor": colour,
-                "hatch": hatch,
-                "edgecolor": "white",
-                "linewidth": 0.0,
-            }
-            axes.fill_between(total.rounds, upper, above, label=part, **look)
-            axes.fill_between(total.rounds, lower, below, **look)
-            upper, lower = above, below
-        (line,) = axes.plot(total.rounds, total.mean, color=INK, lw=1.3, label="regret (the sum)")
-        mark_series("regret (the sum)", [line])
+        drawn = draw_parts(axes, frame, policy)
         axes.set_title(wrapped(policy, _NAME_WIDTH))
-        linear_axes(axes)
-        stacks += [(total.rounds, upper), (total.rounds, lower)]
-        heights.append((float(lower.min()), float(upper.max())))
+        stacks += drawn
+        heights.append((float(drawn[0][1].min()), float(drawn[1][1].max())))
     for axes in panels[len(every) :]:
         axes.set_visible(False)
     for axes in panels[max(len(every) - columns, 0) : len(every)]:
         axes.set_xlabel("rounds")
-    if _log_spaced([total.rounds for total in totals.values()]):
+    if log_spaced([total.rounds for total in totals.values()]):
         for axes in panels[: len(every)]:
-            _log_rounds(axes, stacks)
+            log_rounds(axes, stacks)
     shared = _same_height(panels, heights)
     figure.supylabel("cumulative regret (units of reward)", fontsize=RC["axes.labelsize"])
     said = [f"{len(every)} of {len(totals)} policies"] if len(every) < len(totals) else []
@@ -303,6 +289,28 @@ def parts_figure(
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2 if columns == 1 else 4)
     return figure
+
+
+def draw_parts(axes: "Axes", curves: "pl.DataFrame", policy: str) -> list[Stack]:
+    """Draw one panel of what :func:`parts_figure` shows; returns its lower and its upper edge."""
+    total = _curve(curves, policy, "regret")
+    upper, lower = np.zeros(total.rounds.size), np.zeros(total.rounds.size)
+    for part, (colour, hatch) in PARTS.items():
+        mean = _curve(curves, policy, part).mean
+        above, below = upper + np.maximum(mean, 0.0), lower + np.minimum(mean, 0.0)
+        look: dict[str, Any] = {
+            "facecolor": colour,
+            "hatch": hatch,
+            "edgecolor": "white",
+            "linewidth": 0.0,
+        }
+        axes.fill_between(total.rounds, upper, above, label=part, **look)
+        axes.fill_between(total.rounds, lower, below, **look)
+        upper, lower = above, below
+    (line,) = axes.plot(total.rounds, total.mean, color=INK, lw=1.3, label="regret (the sum)")
+    mark_series("regret (the sum)", [line])
+    linear_axes(axes)
+    return [(total.rounds, lower), (total.rounds, upper)]
 
 
 @with_report_style
@@ -338,6 +346,24 @@ def spend_figure(
         One line per policy over stages, and the budget as a horizontal line. Of more than
         ``MOST_LINES`` policies those that spend most in a stage, and the first, are drawn.
     """
+    figure, (axes,) = new_figure(1, 1, width=5.8, height=4.2)
+    note = draw_spend(
+        axes, stages, title=title, cost_unit=cost_unit, level=level, policies=policies
+    )
+    legend_below(figure, *axes.get_legend_handles_labels(), note=note)
+    return figure
+
+
+def draw_spend(
+    axes: "Axes",
+    stages: "pl.DataFrame | pl.LazyFrame",
+    *,
+    title: str = "",
+    cost_unit: str = "cost",
+    level: float = 0.95,
+    policies: Sequence[str] = (),
+) -> str:
+    """Draw what :func:`spend_figure` shows on given axes; returns the note for its legend."""
     import polars as pl
     from matplotlib.ticker import MaxNLocator
 
@@ -349,7 +375,6 @@ def spend_figure(
     every = list(policies) or names
     highest = dict(spend.group_by("policy").agg(pl.col("mean").max()).iter_rows())
     shown = shown_policies({policy: -highest[policy] for policy in names})
-    figure, (axes,) = new_figure(1, 1, width=5.8, height=4.2)
     for policy in shown:
         one = _thinned(spend.filter(policy=policy).sort("stage"))
         stage = one.get_column("stage").to_numpy() + 1
@@ -360,20 +385,19 @@ def spend_figure(
         marker = "o" if stage.size == 1 else None
         style = line_style(every.index(policy))
         band_line(axes, stage, mean, low, high, policy, style, marker=marker)
-    # Under the lines: a policy exactly on budget must stay visible.
-    budget_look: dict[str, Any] = {"color": INK, "linewidth": 2.8, "alpha": 0.35, "zorder": 1}
-    axes.axhline(budget, label=f"budget ({budget:g})", **budget_look)
+    if math.isfinite(budget):
+        # Under the lines: a policy exactly on budget must stay visible.
+        budget_look: dict[str, Any] = {"color": INK, "linewidth": 2.8, "alpha": 0.35, "zorder": 1}
+        axes.axhline(budget, label=f"budget ({budget:g})", **budget_look)
     axes.set_xlabel("stage")
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    axes.set_ylabel(f"mean cost per query in the stage ({cost_unit})")
+    axes.set_ylabel(wrapped(f"mean cost per query in the stage ({cost_unit})", _NAME_WIDTH + 8))
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=True)
     axes.set_title(wrapped(title or "Spend against the budget", 70))
     axes.set_ylim(bottom=0.0)
     axes.margins(x=0.01)
     lows = [spend.get_column("low").cast(float).to_numpy()]
-    note = _note(level, lows, len(names) - len(shown), "that never spend as much")
-    legend_below(figure, *axes.get_legend_handles_labels(), note=note)
-    return figure
+    return _note(level, lows, len(names) - len(shown), "that never spend as much")
 
 
 @with_report_style

@@ -287,9 +287,7 @@ def sweep_figure(
         height=2.5 * math.ceil(len(panels) / columns) + 1.3,
     )
     means = np.concatenate([line.values[0] for panel in panels for line in panel.lines])
-    means = means[np.isfinite(means)]
-    low, high = means.min(initial=math.inf), means.max(initial=-math.inf)
-    logarithmic = bool(low > NEAR_ZERO and high > _LOG_RATIO * low)
+    logarithmic = needs_log(means)
     for axes, panel in zip(every, panels, strict=False):
         numbers = [float(value) for value in panel.x if isinstance(value, float) and value > 0.0]
         spaced = len(numbers) == len(panel.x)
@@ -323,6 +321,12 @@ def sweep_figure(
     }
     legend_below(figure, list(handles.values()), list(handles), note="95% intervals of the mean")
     return figure
+
+
+def needs_log(means: NDArray[np.float64]) -> bool:
+    """Tell whether means are never negative and too far apart for a linear axis."""
+    known = means[np.isfinite(means)]
+    return bool(known.size and known.min() > NEAR_ZERO and known.max() > _LOG_RATIO * known.min())
 
 
 def _same_range(every: "Sequence[Axes]", logarithmic: bool) -> tuple[float, float]:
