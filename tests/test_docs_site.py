@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 #: Part of findings.md, which holds it.
 FRAGMENTS = {"findings-preface"}
-ROOMS = ("analyse", "policies", "scenarios", "simulation", "solve", "study")
+ROOMS = ("analyse", "policies", "report", "scenarios", "simulation", "solve", "study")
 
 
 def navigation(page: str) -> list[str]:
