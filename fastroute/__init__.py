@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         Uniform,
         policy,
     )
+    from fastroute.report.run_comparison import compare
     from fastroute.scenarios import (
         Bernoulli,
         Beta,
@@ -149,6 +150,7 @@ __all__ = [
     "Uniform",
     "UniformCost",
     "__version__",
+    "compare",
     "fit_scaling",
     "load",
     "mean_interval",
@@ -223,6 +225,7 @@ _HOME: Final = {
     "UCB": "policies",
     "Uniform": "policies",
     "UniformCost": "scenarios",
+    "compare": "report.run_comparison",
     "fit_scaling": "analyse",
     "load": "study",
     "mean_interval": "analyse",

@@ -102,7 +102,7 @@ class Feedback(NamedTuple):
 def pending_bytes(feedback: Feedback, trials: int) -> int:
     """Room that the outcomes of some trials take until they are learnt, about.
 
-    Three numbers for every round that is waited for, and eight where a delay is drawn.
+    Three numbers for every round that is waited for, and at most eight where a delay is drawn.
     """
     drawn = any(len(delay.rounds) > 1 for delay in (feedback.reward, feedback.cost))
     return (feedback.longest + 1) * (8 if drawn else 3) * 8 * trials

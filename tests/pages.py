@@ -54,6 +54,11 @@ class Node:
         found: list[float | None] = json.loads(self.attrs[f"data-{name}"])
         return found
 
+    def lines(self, panel: int = 0) -> dict[str, dict[str, Any]]:
+        """Return what a chart says of the lines of one of its panels, by name."""
+        found = json.loads(self.attrs["data-panels"])[panel]
+        return {one["name"]: one for one in found["series"]}
+
 
 class _Parser(HTMLParser):
     def __init__(self) -> None:
@@ -99,8 +104,22 @@ class Opened:
     console: list[str]
 
 
-def open_in_chromium(page: Path, tmp_path: Path, *, address: str = "", script: str = "") -> Opened:
+# What a script of a test finds is written where the test sees it: the window may be a frame.
+_NOTE = """
+const note = (name, value) => parent.postMessage([`data-${name}`, String(value)], "*");
+addEventListener("message", ({ data }) => document.documentElement.setAttribute(...data));
+"""
+# Chromium has no windows narrower than this.
+_NARROWEST = 500
+
+
+def open_in_chromium(
+    page: Path, tmp_path: Path, *, address: str = "", script: str = "", width: int = 1200
+) -> Opened:
     """Open a page without a window; `script` runs at its end, as a user's clicks would.
+
+    What it passes to ``note(name, value)`` is an attribute ``data-NAME`` of the document. A page
+    that is narrower than any window is shown in a frame; then `dom` is that of the page around it.
 
     Skips the test where there is no Chromium.
     """
@@ -109,7 +128,14 @@ def open_in_chromium(page: Path, tmp_path: Path, *, address: str = "", script: s
         pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
     copy = tmp_path / "page.html"
     content = page.read_text(encoding="utf-8")
-    copy.write_text(content.replace("</body>", f"<script>{script}</script></body>"), "utf-8")
+    script = f"<script>{_NOTE}{script}</script></body>"
+    copy.write_text(content.replace("</body>", script), "utf-8")
+    opened = f"{copy.as_uri()}{address}"
+    if width < _NARROWEST:
+        outer = tmp_path / "frame.html"
+        frame = f'<iframe src="{copy.name}{address}" width="{width}" height="900"></iframe>'
+        outer.write_text(f"<!DOCTYPE html><html>{frame}<script>{_NOTE}</script></html>", "utf-8")
+        opened = outer.as_uri()
     arguments: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 120}
     done = subprocess.run(
         [
@@ -124,11 +150,11 @@ def open_in_chromium(page: Path, tmp_path: Path, *, address: str = "", script: s
             "--disable-sync",
             "--enable-logging=stderr",
             "--v=0",
-            "--window-size=1200,900",
+            f"--window-size={max(width, _NARROWEST)},900",
             "--virtual-time-budget=2000",
             f"--user-data-dir={tmp_path / 'chromium'}",
             "--dump-dom",
-            f"{copy.as_uri()}{address}",
+            opened,
         ],
         check=False,
         **arguments,

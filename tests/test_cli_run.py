@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 import fastroute
 from fastroute.cli import app
+from fastroute.report import write
+from fastroute.report.charts import save_figure
 from fastroute.scenarios import SCENARIOS
 from fastroute.study import Study, load, preset_names, run_study
 from fastroute.study.lock import Lock
@@ -22,6 +24,18 @@ runner = CliRunner()
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let figures be files without a picture: drawing them takes most of the time of a command."""
+    monkeypatch.setattr(write, "save_figure", lambda figure, path: path.write_bytes(b"figure"))
+
+
+@pytest.fixture
+def drawn(_figures_are_not_drawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the figures after all, for a test that looks at them."""
+    monkeypatch.setattr(write, "save_figure", save_figure)
 
 
 def test_version() -> None:
@@ -110,14 +124,21 @@ def test_the_package_is_a_command_too() -> None:
     assert done.stdout == f"fastroute {fastroute.__version__}\n"
 
 
+@pytest.mark.usefixtures("drawn")
 def test_run_a_preset_with_changes() -> None:
     arguments = ["run", "quickstart", "--trials", "3", "--horizon", "300", "--seed", "9"]
     result = runner.invoke(app, [*arguments, "--workers", "1", "--out", "here"])
     assert result.exit_code == 0, result.output
     manifest = json.loads(Path("here/manifest.json").read_text())
     assert (manifest["status"], manifest["study"]["setting"]["seed"]) == ("complete", 9)
+    lines = [line.strip() for line in result.stdout.splitlines() if line.strip()]
+    assert lines[0] == "Which policy has the lowest priced regret?"
+    assert " has the lowest priced regret, " in lines[1]
+    assert {"1", "2", "3", "4"} <= {line.split()[0] for line in lines}
+    assert sum(" within noise of the best" in line for line in lines) <= 3
     assert "StageRoute" in result.stdout
-    assert "Everything is in here" in result.stdout
+    assert "Not ranked: oracle, which knows the true means." in " ".join(lines)
+    assert lines[-1] == "Everything is in here"
     assert "[5/5] static" in result.stderr
     assert Path("here/figures/regret.png").stat().st_size > 1000
     # The study that was written runs again, and finds that it is done.
@@ -189,6 +210,10 @@ def test_a_question_that_is_asked_later_is_answered() -> None:
     result = runner.invoke(app, ["run", "one.toml", "--out", "here", "-q"])
     assert result.exit_code == 0, result.output
     assert "sweep stages" in Path("here/answer.md").read_text()
+    answer = Path("here/answer.md").read_text()
+    shown = runner.invoke(app, ["run", "one.toml", "--out", "here"]).stdout
+    said = " ".join(answer.removeprefix("# ").split())
+    assert " ".join(shown.split()).startswith(said[:150])
 
 
 def test_quiet_prints_only_the_directory() -> None:
@@ -244,15 +269,27 @@ def write_grid(**changes: Any) -> None:
     Path("grid.toml").write_text(mini(**changes).to_toml())
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_grid_is_run_reported_and_shown() -> None:
     write_grid()
     result = runner.invoke(app, ["run", "grid.toml", "--out", "here"])
     assert result.exit_code == 0, result.output
     assert "[4/4] uniform: regret" in result.stderr or "[4/4] stageroute" in result.stderr
-    for text in (result.stdout, runner.invoke(app, ["status", "here"]).stdout):
-        heads = next(line for line in text.splitlines() if "policy" in line).split()
-        assert heads[:4] == ["horizon", "budget", "stages", "policy"] or heads[0] == "horizon"
-        assert sum("stageroute" in line for line in text.splitlines()) == 2
+    # The run ends with question, verdict, ranking and path.
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    question, first, *others, last = filter(None, lines)
+    assert question == "Which policy has the lowest priced regret?"
+    assert " is best or within noise of the best in " in first
+    assert last == "Everything is in here"
+    heads = next(place for place, line in enumerate(others) if "mean rank" in line)
+    ranked = [line.split()[0] for line in others[heads + 2 : heads + 4]]
+    assert sorted(ranked) == ["stageroute", "uniform"]
+    assert others[heads].split()[:3] == ["policy", "mean", "rank"]
+    # The state has a row for every cell.
+    text = runner.invoke(app, ["status", "here"]).stdout
+    columns = next(line for line in text.splitlines() if "priced regret" in line)
+    assert columns.split()[:2] == ["policy", "horizon"]
+    assert sum("stageroute" in line for line in text.splitlines()) == 2
     assert Path("here/figures/world-1-regret.png").stat().st_size > 1000
     assert "| 60 |" in Path("here/README.md").read_text()
 

@@ -15,7 +15,7 @@ from fastroute.kernels import codes
 from fastroute.kernels.jax_ import ridge
 from fastroute.kernels.normal import normal
 from fastroute.kernels.numba_.compile import compiled
-from fastroute.kernels.numba_.ridge import _follow
+from fastroute.kernels.numba_.ridge import _follow, _list
 from fastroute.kernels.ref.estimators import learn_ridge
 from fastroute.kernels.ref.rng import uniforms
 from fastroute.scenarios import SCENARIOS, save_scenario
@@ -23,6 +23,7 @@ from fastroute.simulation import api, engine
 from fastroute.study.build import with_full_paths
 
 DATES = {"new": "2024-06-01", "old": "2023-01-01", "mid": "2023-05-01"}
+SCRATCH = 600  # numbers that the updates of ridge regression work on
 DOCS = Path(__file__).parent.parent / "docs"
 
 
@@ -32,7 +33,8 @@ def follow_all(kept, x, rewards, scratch):
     d = np.uint64(x.shape[1])
     flat = x.ravel()
     for t in range(len(rewards)):
-        _follow(kept, np.uint64(0), flat, np.uint64(t) * d, d, rewards[t], scratch)
+        _list(kept, np.uint64(0), flat, np.uint64(t) * d, d, rewards[t], scratch, np.uint64(0))
+        _follow(kept, d, scratch, np.uint64(0))
 
 
 @pytest.mark.parametrize("size", [8, 16, 64])
@@ -43,7 +45,7 @@ def test_updates_are_the_solution_of_the_normal_equations(size: int) -> None:
     rewards = draw.random(count)
     kept = np.zeros((size + 1, size))
     kept[:-1] = np.eye(size)
-    follow_all(kept.reshape(-1), x, rewards, np.zeros(100))
+    follow_all(kept.reshape(-1), x, rewards, np.zeros(SCRATCH))
     gram = np.eye(size) + x.T @ x
     np.testing.assert_allclose(kept[-1], np.linalg.solve(gram, x.T @ rewards), rtol=0, atol=1e-10)
     np.testing.assert_allclose(kept[:-1], np.linalg.inv(gram), rtol=0, atol=1e-10)
@@ -55,7 +57,7 @@ def test_updates_of_both_rooms_are_the_same_to_the_bit() -> None:
     x, rewards = draw.normal(size=(300, 24)), draw.random(300)
     kept = np.zeros((2, 25, 24))
     kept[:, :-1] = np.eye(24)
-    follow_all(kept[0].reshape(-1), x, rewards, np.zeros(100))
+    follow_all(kept[0].reshape(-1), x, rewards, np.zeros(SCRATCH))
     for row, reward in zip(x, rewards, strict=True):
         learn_ridge(kept[1], row, float(reward))
     np.testing.assert_array_equal(kept[0], kept[1])

@@ -1,5 +1,6 @@
 """Vectors of lanes: every lane gets what a number alone gets, to the bit."""
 
+import functools
 import inspect
 import math
 import operator
@@ -57,9 +58,15 @@ def _value_of(x, o):
     return lambda x, o: x
 
 
+@functools.cache
+def of_numbers(function: Callable[..., Any]) -> Any:
+    """Compile a function once for all columns of the same types."""
+    return COMPILE(function)
+
+
 def alone(function: Callable[..., Any], *columns: Any) -> Any:
     """Call the same function on one row after the other, compiled as numbers."""
-    call = COMPILE(function)
+    call = of_numbers(function)
     size = PADDED
     rows = zip(*[x if isinstance(x, np.ndarray) else [x] * size for x in columns], strict=True)
     return np.array([call(*row) for row in rows], np.float64)

@@ -252,12 +252,22 @@ def test_the_report_begins_with_the_answer(studies: Any, monkeypatch: pytest.Mon
     assert stored.path / "figures/answer-interval.svg" in written
     assert "answer.md" in load(stored.path).manifest["files"]
     page = read_page(write_page(stored.path))
-    section = page.one("section", aria_labelledby="answer")
-    assert found.verdict[0] in section.text
-    assert section.one("img").attrs["src"].startswith("data:image/svg+xml;base64,")
-    assert len(section.all("table")) == len(found.tables)
+    section = page.one("main").all("section")[0]
+    assert section.one("h2").text == found.question
+    # A few sentences, the others folded up, and the figure.
+    said = section.all("p", class_="verdict")
+    assert [sentence.text for sentence in said] == list(found.verdict[:3])
+    more = [line.text for part in section.all("details") for line in part.all("p")]
+    assert more == list(found.verdict[3:])
+    first, *others = found.figures
+    assert section.one("svg", class_="chart").attrs["data-chart"] == f"answer-{first.name}"
+    assert first.caption in section.text
+    detail = page.one("section", aria_labelledby="more")
+    charts = [chart.attrs["data-chart"] for chart in detail.all("svg", class_="chart")]
+    assert charts == [f"answer-{one.name}" for one in others]
+    assert len(detail.all("table")) == len(found.tables)
     # Captions are for screen readers; whoever looks needs a heading.
-    assert [head.text for head in section.all("h3")] == [table.title for table in found.tables]
+    assert [head.text for head in detail.all("h3")] == [table.title for table in found.tables]
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -1,5 +1,7 @@
 """The page says what the frames say, to whoever reads it and however it is read."""
 
+import math
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -9,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from scipy import stats
 
 from fastroute.analyse import (
     mean_interval,
@@ -16,8 +19,7 @@ from fastroute.analyse import (
     solver_methods,
     student_halfwidth,
 )
-from fastroute.report import write_page
-from fastroute.report.page_data import collect_page_data
+from fastroute.report import Content, collect_view, write_page
 from fastroute.report.reading import read_tables
 from fastroute.simulation.columns import TRIAL_COLUMNS
 from fastroute.simulation.merge import Accounts
@@ -30,13 +32,15 @@ from fastroute.study.work import Job, ShardResult, run_shard
 from pages import Node, read
 from studies import mini, stop_after
 
-POLICIES = ("stageroute", "uniform", "greedy")
+# The last one knows the true means, and so is no rival of the others.
+POLICIES = ("stageroute", "uniform", "greedy", "oracle")
+RIVALS = POLICIES[:3]
 EVIL = "</script><script>alert(1)</script>\"'&"
 
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredStudy:
-    """Return a complete study of four worlds and three policies."""
+    """Return a complete study of four worlds and four policies."""
     study = mini(
         description="Two horizons, two budgets.",
         # Of unequal costs, so that regret and priced regret differ.
@@ -50,6 +54,12 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredStudy:
 @pytest.fixture(scope="module")
 def page(stored: StoredStudy) -> Node:
     return read(write_page(stored.path))
+
+
+@pytest.fixture(scope="module")
+def short_page(stored: StoredStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a page that shows one world in detail."""
+    return write_page(stored.path, tmp_path_factory.mktemp("short") / "x.html", details=7)
 
 
 def killed(path: Path, shards: int, **changes: Any) -> StoredStudy:
@@ -120,13 +130,144 @@ def test_models_are_named_with_their_shares(stored: StoredStudy, page: Node) -> 
             assert value(line.one("td", data_name="arrival")) == one["arrival"][0]
 
 
+def test_the_page_begins_with_question_verdict_and_ranking(stored: StoredStudy, page: Node) -> None:
+    answer, know, *_ = page.one("main").all("section")
+    assert answer.one("h2").text == "Which policy has the lowest priced regret?"
+    first, *others = answer.all("p", class_="verdict")
+    assert re.fullmatch(
+        r"\w+ is best or within noise of the best in [1-4] of 4 worlds \(scenario and setting\)\.",
+        first.text,
+    )
+    assert others[0].text.startswith("Of the others, ")
+    assert answer.one("svg", class_="chart").attrs["data-chart"] == "ranking"
+    assert answer.one("table").attrs["id"] == "standings"
+    # What else there is to know is one line per cause, folded up, and comes before the results.
+    assert know.one("h2").text == "Before you read the numbers"
+    folded = know.all("details")
+    kinds = [notice.attrs["data-notice"] for notice in folded]
+    assert len(set(kinds)) == len(kinds) >= 2
+    for notice in folded:
+        assert notice.one("summary").text
+        assert "open" not in notice.attrs
+    heads = [head.text for head in page.one("main").all("h2")]
+    assert heads.index("Final regret against horizon") < heads.index("Results of all cells")
+    assert heads.index("Results of all cells") < heads.index("In detail")
+
+
+def direct_ranking(trials: pl.DataFrame, policies: list[str]) -> list[dict[str, Any]]:
+    """Rank policies over the trials that all of them have, by the plain formulas."""
+    runs = [dict(trials.filter(policy=p).select("trial", "priced_regret").rows()) for p in policies]
+    shared = sorted(set.intersection(*(set(run) for run in runs)))
+    values = {p: np.array([run[t] for t in shared]) for p, run in zip(policies, runs, strict=True)}
+    order = sorted(policies, key=lambda policy: values[policy].mean())
+    n, pairs = len(shared), math.comb(len(policies), 2)
+    rows = []
+    for policy in order:
+        gap = values[policy] - values[order[0]]
+        margin = stats.t.ppf(1 - 0.025 / pairs, n - 1) * gap.std(ddof=1) / math.sqrt(n)
+        half = stats.t.ppf(0.975, n - 1) * values[policy].std(ddof=1) / math.sqrt(n)
+        mean = values[policy].mean()
+        rows.append(
+            {
+                "policy": policy,
+                "n": n,
+                "mean": mean,
+                "ends": (mean - half, mean + half),
+                "behind": gap.mean(),
+                "tied": policy == order[0] or gap.mean() - margin <= 0.0,
+            }
+        )
+    return rows
+
+
+def test_every_world_is_ranked_by_its_trials(stored: StoredStudy, page: Node) -> None:
+    trials = stored.trials.collect()
+    for world in range(4):
+        truth = direct_ranking(trials.filter(world=world), list(RIVALS))
+        table = page.one("table", id=f"ranking-{world}")
+        rows = table.one("tbody").all("tr")
+        assert [row.one("th").text for row in rows] == [one["policy"] for one in truth]
+        for place, (row, one) in enumerate(zip(rows, truth, strict=True)):
+            mean = row.one("td", data_name="priced_regret")
+            assert value(mean) == pytest.approx(one["mean"], rel=1e-12)
+            ends = value(mean, "low"), value(mean, "high")
+            assert ends == pytest.approx(one["ends"], rel=1e-9)
+            assert value(row.one("td", data_name="rank")) == place + 1
+            assert ("within noise of the best" in row.text) == (one["tied"] and place > 0)
+            if place:
+                behind = row.one("td", data_name="behind")
+                assert value(behind) == pytest.approx(one["behind"], rel=1e-9)
+    notes = [note.text for note in page.all("p", class_="note")]
+    (said,) = {note for note in notes if note.startswith("Over 100 trials that all have played")}
+    assert said.endswith("Not ranked: oracle, which knows the true means.")
+
+
+def test_the_standings_are_counts_over_worlds(stored: StoredStudy, page: Node) -> None:
+    trials = stored.trials.collect()
+    worlds = [direct_ranking(trials.filter(world=w), list(RIVALS)) for w in range(4)]
+    places: dict[str, list[tuple[int, dict[str, Any]]]] = {policy: [] for policy in RIVALS}
+    for world in worlds:
+        for place, one in enumerate(world):
+            places[one["policy"]].append((place + 1, one | {"best": world[0]["mean"]}))
+    rows = page.one("table", id="standings").one("tbody").all("tr")
+    ranks = []
+    for row in rows:
+        mine = places[row.one("th").text]
+        items = {item.attrs["data-name"]: value(item) for item in row.all("td")}
+        assert items["worlds"] == 4
+        assert items["mean_rank"] == np.mean([rank for rank, _ in mine])
+        assert items["best"] == sum(rank == 1 for rank, _ in mine)
+        assert items["tied"] == sum(one["tied"] for _, one in mine)
+        ratios = [one["mean"] / one["best"] for _, one in mine if one["best"] > 0.0]
+        assert items["ratio"] == pytest.approx(np.median(ratios), rel=1e-9)
+        ranks.append(items["mean_rank"])
+    assert len(rows) == 3
+    assert ranks == sorted(ranks)
+
+
+def test_a_world_whose_policies_have_unequal_trials_is_ranked_over_those_of_all(
+    tmp_path: Path,
+) -> None:
+    stored = killed(tmp_path / "run", 8, policy=[{"name": name} for name in RIVALS])
+    view = collect_view(stored, 100)
+    trials = stored.trials.collect()
+    sizes = trials.group_by("world", "policy").len()
+    assert sizes["len"].n_unique() > 1
+    ranked = [world for world in view.worlds if world.ranking is not None]
+    assert ranked
+    for world in view.worlds:
+        mine = trials.filter(world=world.number)
+        names = mine["policy"].unique(maintain_order=True).to_list()
+        shared = mine.group_by("trial").len().filter(pl.col("len") == len(names))
+        if world.ranking is None:
+            assert len(names) < 2 or shared.is_empty()
+            continue
+        truth = direct_ranking(mine, names)
+        assert world.ranking["policy"].to_list() == [one["policy"] for one in truth]
+        assert set(world.ranking["n"]) == {shared.height}
+        assert world.ranking["mean"].to_list() == pytest.approx([one["mean"] for one in truth])
+        assert world.ranking["tied"].to_list() == [one["tied"] for one in truth]
+    write_page(stored.path)
+
+
+def test_a_single_policy_has_nothing_to_be_compared_with(tmp_path: Path) -> None:
+    study = mini(policy=[{"name": "uniform", "label": "$x_1$ _"}], setting={"trials": 4})
+    content = Content(run_study(study, tmp_path / "run", progress=False))
+    assert (content.summary.verdict, content.summary.ranking) == ([], None)
+    page = read(write_page(tmp_path / "run", content=content))
+    assert not page.all(id="answer")
+    assert not page.all("table", id="pairs-0")
+    assert "$x_1$ _" in page.one("svg", data_chart="parts-0").text
+    assert page.one("svg", data_chart="regret-0").all("text")
+
+
 def test_differences_are_paired_by_trial(stored: StoredStudy, page: Node) -> None:
     trials, cells = stored.trials.collect(), stored.cells.collect()
     for world in range(4):
         numbers = cells.filter(world=world)["cell"].to_list()
         lines = page.one("table", id=f"pairs-{world}").one("tbody").all("tr")
-        assert len(lines) == 3
-        pairs = [(numbers[a], numbers[b]) for b in range(3) for a in range(b + 1, 3)]
+        assert len(lines) == 6
+        pairs = [(numbers[a], numbers[b]) for b in range(4) for a in range(b + 1, 4)]
         for line, (a, b) in zip(lines, pairs, strict=True):
             items = {item.attrs["data-name"]: item for item in line.all("td", class_="n")}
             for name in ("regret", "priced_regret"):
@@ -147,40 +288,38 @@ def test_curves_are_those_of_the_frames(stored: StoredStudy, page: Node) -> None
     for world in range(4):
         for quantity in ("regret", "priced_regret"):
             chart = page.one("svg", data_chart=f"{quantity}-{world}")
-            marks = chart.all("g", class_="mark")
-            assert [mark.attrs["data-name"] for mark in marks] == list(POLICIES)
-            for mark in marks:
-                one = curves.filter(world=world, policy=mark.attrs["data-name"], quantity=quantity)
+            lines = chart.lines()
+            assert list(lines) == list(POLICIES)
+            for policy, line in lines.items():
+                one = curves.filter(world=world, policy=policy, quantity=quantity)
                 half = student_halfwidth(one["se"].to_numpy(), 100)
                 mean = one["mean"].to_numpy()
-                assert chart.numbers("x") == one["round"].to_list()
+                assert line["x"] == one["round"].to_list()
                 for name, truth in (("mean", mean), ("low", mean - half), ("high", mean + half)):
-                    assert mark.numbers(name) == pytest.approx(truth, rel=1e-8, abs=1e-12)
-                assert mark.all("path", class_="line")
-                assert mark.all("path", class_="band")
+                    assert line[name] == pytest.approx(truth, rel=1e-12, abs=1e-12)
+                # The line and its band.
+                assert len(chart.all("g", data_series=policy)) == 2
+        parts = page.one("svg", data_chart=f"parts-{world}")
         for index, policy in enumerate(POLICIES):
-            chart = page.one("svg", data_chart=f"parts-{world}-{index}")
-            for mark in chart.all("g", class_="mark"):
-                one = curves.filter(world=world, policy=policy, quantity=mark.attrs["data-name"])
-                assert mark.numbers("mean") == pytest.approx(one["mean"], rel=1e-8, abs=1e-12)
+            one = curves.filter(world=world, policy=policy, quantity="regret")
+            assert parts.lines(index)["regret (the sum)"]["mean"] == one["mean"].to_list()
 
 
 def test_spend_by_stage_and_what_the_table_makes_of_it(stored: StoredStudy, page: Node) -> None:
     stages = stored.stages.collect()
     for world in range(4):
         chart = page.one("svg", data_chart=f"spend-{world}")
-        assert chart.all("line", class_="budget")
+        assert f"budget ({stages.filter(world=world)['budget'][0]:g})" in chart.text
         table = page.one("table", id=f"adherence-{world}")
-        for mark, line in zip(
-            chart.all("g", class_="mark"), table.one("tbody").all("tr"), strict=True
-        ):
-            mine = stages.filter(world=world, policy=mark.attrs["data-name"])
+        lines, rows = chart.lines(), table.one("tbody").all("tr")
+        for (policy, shown), line in zip(lines.items(), rows, strict=True):
+            mine = stages.filter(world=world, policy=policy)
             budget = mine["budget"][0]
             per_stage = [one["spend"].to_numpy() for _, one in sorted(mine.group_by("stage"))]
-            assert chart.numbers("x") == [float(k + 1) for k in range(len(per_stage))]
+            assert shown["x"] == [float(k + 1) for k in range(len(per_stage))]
             truth = [mean_interval(spend) for spend in per_stage]
-            assert mark.numbers("mean") == pytest.approx([t.estimate for t in truth], rel=1e-8)
-            assert mark.numbers("high") == pytest.approx([t.high for t in truth], rel=1e-8)
+            assert shown["mean"] == pytest.approx([t.estimate for t in truth], rel=1e-12)
+            assert shown["high"] == pytest.approx([t.high for t in truth], rel=1e-12)
             items = {item.attrs["data-name"]: item for item in line.all("td")}
             ratios = np.array([t.estimate for t in truth]) / budget
             assert value(items["stages_over"]) == (ratios > 1.0).sum()
@@ -226,19 +365,19 @@ def test_everything_is_there_without_scripts_and_without_the_network(
         assert "hidden" not in node.attrs or node.attrs.get("id") == "readout"
         assert "src" not in node.attrs
         assert not any(name.startswith("on") for name in node.attrs)
-        if "href" in node.attrs:
-            assert node.attrs["href"].startswith(("#", "data:"))
+        for name in ("href", "xlink:href"):
+            assert node.attrs.get(name, "#").startswith(("#", "data:"))
     assert "http" not in text.replace('http-equiv="Content-Security-Policy"', "").replace(
         "http://www.w3.org/2000/svg", ""
     )
     assert "@import" not in text
-    assert "url(" not in text.replace("url(#part-", "")
+    assert "url(" not in text.replace("url(#", "")
     worlds = page.all("article")
     assert [world.attrs["id"] for world in worlds] == [f"world-{k}" for k in range(4)]
     linked = {link.attrs["href"] for link in page.all("a")}
     assert linked == {f"#{world.attrs['id']}" for world in worlds}
     assert "Two horizons, two budgets." in page.one("header").text
-    assert "Complete: 12 of 12 cells" in page.one("header").text
+    assert "Complete: 16 of 16 cells" in page.one("header").text
     assert "budget = " in page.one("pre").text
 
 
@@ -253,27 +392,30 @@ def test_tables_and_charts_speak_to_everyone(page: Node) -> None:
     for chart in page.all("svg", class_="chart"):
         assert chart.attrs["role"] == "img"
         assert len(chart.attrs["aria-label"]) > 40
-        assert chart.attrs["tabindex"] == "0"
+        for key in chart.walk():
+            if "data-key" in key.attrs:
+                assert chart.all(data_series=key.attrs["data-key"])
     ids = [node.attrs["id"] for node in page.walk() if "id" in node.attrs]
     assert len(set(ids)) == len(ids)
-    for key in page.all("button"):
-        assert page.all(data_policy=key.attrs["data-toggle"])
 
 
-def test_the_same_study_gives_the_same_page(stored: StoredStudy, tmp_path: Path) -> None:
-    pages = [write_page(stored.path, tmp_path / f"{n}.html") for n in range(2)]
-    assert pages[0].read_bytes() == pages[1].read_bytes()
+def test_the_same_study_gives_the_same_page(
+    stored: StoredStudy, short_page: Path, tmp_path: Path
+) -> None:
+    again = write_page(stored.path, tmp_path / "x.html", details=7)
+    assert again.read_bytes() == short_page.read_bytes()
     assert "report.html" not in stored.manifest["files"]
     assert load(stored.path).damaged() == []
 
 
-def test_few_worlds_in_detail_and_all_in_the_tables(stored: StoredStudy, tmp_path: Path) -> None:
-    page = read(write_page(stored.path, tmp_path / "x.html", details=7))
-    assert [world.attrs["id"] for world in page.all("article")] == ["world-0", "world-1"]
-    assert "The first 2 of 4 worlds" in page.one("section", id="details").text
-    assert len(page.one("table", id="results").one("tbody").all("tr")) == 12
+def test_few_worlds_in_detail_and_all_in_the_tables(stored: StoredStudy, short_page: Path) -> None:
+    page = read(short_page)
+    assert [world.attrs["id"] for world in page.all("article")] == ["world-0"]
+    assert [world.number for world in collect_view(stored, 9).worlds] == [0, 1]
+    assert "The first 1 of 4 worlds" in page.one("section", id="details").text
+    assert len(page.one("table", id="results").one("tbody").all("tr")) == 16
     # One world is shown even when it has more cells than that.
-    assert [world.number for world in collect_page_data(stored, 1).worlds] == [0]
+    assert [world.number for world in collect_view(stored, 1).worlds] == [0]
     with pytest.raises(ValueError, match="details: 0 cells"):
         write_page(stored.path, details=0)
 
@@ -293,7 +435,7 @@ def test_every_shard_of_an_unfinished_study_is_read_once(
     for held in (1, 200_000):
         monkeypatch.setattr("fastroute.report.reading._HELD_ROWS", held)
         reads.clear()
-        collect_page_data(stored, 2)
+        collect_view(stored, 2)
         assert set(reads) == {f"shards/{name}" for name in shards_of(stored)}
         assert set(reads.values()) == {1}
         assert_same_tables(stored, [0])
@@ -301,14 +443,14 @@ def test_every_shard_of_an_unfinished_study_is_read_once(
 
 
 def test_a_study_without_the_files_of_its_frames_has_the_same_page(
-    stored: StoredStudy, tmp_path: Path
+    stored: StoredStudy, short_page: Path, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(stored.path, tmp_path / "run")
     (copy / "curves.parquet").unlink()
     assert not load(copy).has_frame_files
     assert_same_tables(load(copy), [1, 2])
-    pages = [write_page(path, tmp_path / f"{path.name}.html") for path in (stored.path, copy)]
-    texts = [read(page).one("section", id="details").text for page in pages]
+    other = write_page(copy, tmp_path / "x.html", details=7)
+    texts = [read(page).one("section", id="details").text for page in (short_page, other)]
     assert texts[0] == texts[1]
 
 
@@ -359,8 +501,13 @@ def test_names_from_the_study_are_text_and_never_markup(tmp_path: Path) -> None:
     assert page.one(class_="lead").text == EVIL
     assert page.one("table", id="results").all("th", scope="row")[0].text == EVIL
     chart = page.one("svg", data_chart="regret-0")
-    assert chart.all("g", class_="mark")[0].attrs["data-name"] == EVIL
-    assert any(f"scenario {EVIL}" in head.text for head in page.all("h3"))
+    assert list(chart.lines()) == [EVIL, "uniform"]
+    # A press on the entry finds the line and the rows of tables.
+    assert {node.tag for node in page.all(data_series=EVIL)} == {"g", "tr"}
+    assert chart.all("g", data_key=EVIL)
+    assert EVIL in "".join(text.text for text in chart.all("text"))
+    assert page.one("table", id="ranking-0").all("th", scope="row")[-1].text in (EVIL, "uniform")
+    assert f"scenario {EVIL}" in page.one(data_notice="scenario").text
 
 
 def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
@@ -369,7 +516,7 @@ def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
     page = read(write_page(stored.path))
     unfinished = cells.filter(~pl.col("complete"))
     notice = page.one(data_notice="unfinished")
-    assert notice.one("h3").text == f"Unfinished: {unfinished.height} of 4 cells"
+    assert notice.one("summary").text == f"Unfinished: {unfinished.height} of 4 cells"
     assert "was interrupted" in notice.text
     lines = [item.text for item in notice.all("li")]
     assert len(lines) == unfinished.height
@@ -387,7 +534,8 @@ def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
             assert value(row["regret"], "high") == pytest.approx(truth.high, rel=1e-12)
     # Only the state on disk differs when it was killed, or when someone writes to it now.
     with Lock(stored.path):
-        assert "still running" in read(write_page(stored.path)).one(data_notice="unfinished").text
+        page = read(write_page(stored.path, details=1))
+    assert "still running" in page.one(data_notice="unfinished").text
 
 
 def test_parts_that_failed_are_named_and_nothing_stands_in_for_them(
@@ -398,13 +546,11 @@ def test_parts_that_failed_are_named_and_nothing_stands_in_for_them(
             raise ArithmeticError("no luck")
         return run_shard(job, progress)
 
-    study = mini(
-        policy=[{"name": name} for name in POLICIES], setting={"horizon": 60, "trials": 64}
-    )
+    study = mini(policy=[{"name": name} for name in RIVALS], setting={"horizon": 60, "trials": 64})
     monkeypatch.setattr("fastroute.study.executors.run_shard", failing)
     stored = run_study(study, tmp_path / "run", progress=False)
     page = read(write_page(stored.path))
-    assert page.one(data_notice="failed").one("h3").text == "Parts that failed: 1"
+    assert page.one(data_notice="failed").one("summary").text == "Parts that failed: 1"
     (line,) = page.one(data_notice="failed").all("li")
     assert (stored.path / line.text).is_file()
     assert page.one(data_notice="unfinished").all("li")[0].text == "stageroute: 0 of 64 trials"
@@ -424,23 +570,34 @@ def test_a_study_without_a_single_trial(tmp_path: Path) -> None:
     study = mini().resolved()
     with RunDirectory(tmp_path / "run", study, lay_out(study)) as directory:
         directory.start()
-        page = read(write_page(tmp_path / "run"))
+        content = Content(load(tmp_path / "run"))
+        page = read(write_page(tmp_path / "run", content=content))
+    assert (content.view.begun, content.view.worlds, content.sweeps) == (0, [], [])
+    assert (content.summary.verdict, content.summary.ranking) == ([], None)
     assert "No trial is finished yet" in page.one("main").text
-    assert page.one(data_notice="unfinished").one("h3").text == "Unfinished: 4 of 4 cells"
+    assert page.one(data_notice="unfinished").one("summary").text == "Unfinished: 4 of 4 cells"
     assert not page.all("table")
+    assert not page.all("svg")
+    assert not page.all(id="answer")
 
 
 def test_one_trial_has_no_intervals(tmp_path: Path) -> None:
     study = mini(setting={"horizon": 60, "trials": 1})
     stored = run_study(study, tmp_path / "run", progress=False)
     page = read(write_page(stored.path))
-    assert page.one(data_notice="single-trial").one("h3").text == "No intervals: 2 of 2 cells"
+    assert page.one(data_notice="single-trial").one("summary").text == "No intervals: 2 of 2 cells"
     (row,) = table_cells(page, 0)
     assert "data-low" not in row["regret"].attrs
     assert "±" not in row["regret"].text
-    chart = page.one("svg", data_chart="regret-0")
-    assert not chart.all("path", class_="band")
+    for chart in page.all("svg", class_="chart"):
+        assert "NaN" not in chart.attrs["data-panels"]
+    assert set(page.one("svg", data_chart="regret-0").lines()["uniform"]["low"]) == {None}
     assert "NaN" not in page.text
+    # Nothing tells the policies apart; the page says why.
+    (best, other) = page.one("table", id="ranking-0").one("tbody").all("tr")
+    assert "one trial, no interval" in other.text
+    assert "within noise of the best" in other.text
+    assert "data-low" not in best.one("td", data_name="priced_regret").attrs
 
 
 def test_means_and_moments_are_enough(tmp_path: Path) -> None:
@@ -449,11 +606,11 @@ def test_means_and_moments_are_enough(tmp_path: Path) -> None:
     page = read(write_page(stored.path))
     table = page.one("table", id="adherence-0")
     assert {item.text for item in table.all("td", data_name="over")} == {"-"}
-    marks = page.one("svg", data_chart="spend-0").all("g", class_="mark")
-    assert all(mark.attrs["data-low"] == "[]" for mark in marks)
-    regret = page.one("svg", data_chart="regret-0").all("g", class_="mark")
+    spend = page.one("svg", data_chart="spend-0").lines()
+    assert all(set(line["low"]) == {None} for line in spend.values())
+    regret = page.one("svg", data_chart="regret-0").lines()
     curves = stored.curves.filter(quantity="regret", policy="uniform").collect()
-    assert regret[1].numbers("mean") == pytest.approx(curves["mean"], rel=1e-8)
+    assert regret["uniform"]["mean"] == curves["mean"].to_list()
 
 
 def test_what_is_damaged_is_named_with_a_remedy(tmp_path: Path) -> None:

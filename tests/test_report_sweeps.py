@@ -9,24 +9,24 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fastroute.report import write_page
+from fastroute.report import StudyView, collect_view, write_page
 from fastroute.report.notices import notices
-from fastroute.report.page_data import PageData, collect_page_data
-from fastroute.report.sweeps import sweeps
+from fastroute.report.style import line_style
+from fastroute.report.sweeps import Sweep, sweep_figure, sweeps
 from fastroute.study import load, run_study
 from pages import Node, read
 from studies import mini
 
 
-def page_data_of(path: Path, **changes: Any) -> PageData:
+def view_of(path: Path, **changes: Any) -> StudyView:
     run_study(mini(**changes), path, progress=False)
-    return collect_page_data(load(path), 100)
+    return collect_view(load(path), 100)
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> PageData:
+def swept(tmp_path_factory: pytest.TempPathFactory) -> StudyView:
     """Return a study of a swept setting, a swept option of one policy, and another policy."""
-    return page_data_of(
+    return view_of(
         tmp_path_factory.mktemp("sweeps") / "run",
         policy=[
             {"name": "stageroute", "gamma": [0.05, 0.2, 0.8], "label": "SR"},
@@ -36,112 +36,170 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> PageData:
     )
 
 
-def test_points_and_whiskers_are_the_frames_on_logarithmic_axes(
-    swept: PageData, tmp_path: Path
+@pytest.fixture(scope="module")
+def by_setting(swept: StudyView) -> Sweep:
+    return sweeps(swept)[0]
+
+
+@pytest.fixture(scope="module")
+def by_option(swept: StudyView) -> Sweep:
+    return sweeps(swept)[1]
+
+
+def test_points_and_intervals_are_the_frames_on_logarithmic_axes(
+    swept: StudyView, by_setting: Sweep, tmp_path: Path
 ) -> None:
-    page = read(write_page(swept.stored.path, tmp_path / "x.html"))
+    page = read(write_page(swept.stored.path, tmp_path / "x.html", details=1))
     summary = swept.stored.summary.collect()
-    for quantity in ("regret", "priced_regret"):
-        chart = page.one("svg", data_chart=f"sweep-horizon-{quantity}-0")
-        assert chart.attrs["data-log"] == "both"
-        # On a logarithmic axis 50 to 100 is half as far as 100 to 400.
-        px = chart.numbers("px")
-        assert px[0] is not None
-        assert px[1] is not None
-        assert px[2] is not None
-        assert px[2] - px[1] == pytest.approx(2.0 * (px[1] - px[0]), abs=0.2)
-        marks = chart.all("g", class_="mark")
-        assert len(marks) == 4
-        heights: list[tuple[float, float]] = []
-        for mark in marks:
-            mine = summary.filter(policy=mark.attrs["data-name"], quantity=quantity).sort("horizon")
-            assert mark.numbers("mean") == pytest.approx(mine["mean"].to_list(), rel=1e-8)
-            assert mark.numbers("low") == pytest.approx(mine["low"].to_list(), rel=1e-8)
-            points, whiskers = mark.all("circle"), mark.all("path", class_="whisker")
-            assert len(points) == len(whiskers) == 3
-            for point, whisker, row in zip(
-                points, whiskers, mine.iter_rows(named=True), strict=True
-            ):
-                heights.append((math.log(row["mean"]), float(point.attrs["cy"])))
-                # M x low V high ...
-                low, high = whisker.attrs["d"].split("M")[1].split(" ")[1].split("V")
-                assert float(low) >= float(point.attrs["cy"]) >= float(high)
-                heights.append((math.log(row["high"]), float(high)))
-        # All heights are one straight line in the logarithm of the value.
-        x, y = np.array(heights).T
-        slope, offset = np.polyfit(x, y, 1)
-        assert slope < 0.0
-        assert np.abs(slope * x + offset - y).max() < 0.15
+    for quantity, panels in by_setting.panels.items():
+        chart = page.one("svg", data_chart=f"sweep-horizon-{quantity}")
+        lines = chart.lines()
+        assert list(lines) == swept.policies
+        for name, line in lines.items():
+            mine = summary.filter(policy=name, quantity=quantity).sort("horizon")
+            assert line["x"] == [50.0, 100.0, 400.0]
+            assert line["mean"] == mine["mean"].to_list()
+            # Matplotlib keeps what is between a mean and the end of its interval.
+            for stat in ("low", "high"):
+                assert line[stat] == pytest.approx(mine[stat].to_list(), rel=1e-12)
+            # On a logarithmic axis 50 to 100 is half as far as 100 to 400.
+            px = line["px"]
+            assert px[2] - px[1] == pytest.approx(2.0 * (px[1] - px[0]), abs=0.2)
+        figure = sweep_figure(by_setting, quantity, swept.policies)
+        means = np.concatenate([line.values[0] for line in panels[0].lines])
+        far = means.min() > 0.0 and means.max() > 25.0 * means.min()
+        assert figure.axes[0].get_yscale() == ("log" if far else "linear")
 
 
-def test_a_swept_option_of_a_policy_is_a_line_over_its_values(swept: PageData) -> None:
-    (_, by_gamma) = sweeps(swept)
-    assert by_gamma.name == "policy.gamma"
-    assert [(key.name, key.policy) for key in by_gamma.keys] == [("SR", None), ("uniform", 3)]
-    assert len(by_gamma.charts) == 2 * 3  # two quantities, three horizons
-    chart = by_gamma.charts[0]
-    assert chart.title == "Regret, horizon = 50"
-    line, other = chart.marks
-    assert (len(line.whiskers), len(other.whiskers)) == (3, 1)
-    assert chart.x_values == '["0.05", "0.1", "0.2", "0.8"]'
+def test_lines_keep_the_colours_of_their_policies(
+    swept: StudyView, by_setting: Sweep, by_option: Sweep
+) -> None:
+    for sweep, names in (
+        (by_setting, swept.policies),
+        (by_option, [swept.policies[0], "uniform"]),
+    ):
+        axes, *_ = sweep_figure(sweep, "regret", swept.policies).axes
+        bars: list[Any] = axes.containers
+        colours = [one.lines[0].get_color() for one in bars]
+        assert colours == [line_style(swept.policies.index(name)).colour for name in names]
 
 
-def test_what_has_no_place_on_the_axis_is_named(swept: PageData) -> None:
-    first = pl.col("cell") == 0
-    below = swept.cells.with_columns(
-        pl.when(first).then(-3.5).otherwise("mean_regret").alias("mean_regret")
+def test_a_swept_option_of_a_policy_is_a_line_over_its_values(by_option: Sweep) -> None:
+    assert by_option.name == by_option.axis == "policy.gamma"
+    for panels in by_option.panels.values():
+        assert [panel.title for panel in panels] == [
+            "horizon = 50",
+            "horizon = 100",
+            "horizon = 400",
+        ]
+        for panel in panels:
+            assert panel.x == [0.05, 0.1, 0.2, 0.8]
+            line, other = panel.lines
+            assert (line.name, line.policy) == ("SR", "SR (gamma=0.05)")
+            assert (other.name, other.policy) == ("uniform", "uniform")
+            assert np.isfinite(line.values[0]).tolist() == [True, False, True, True]
+            assert np.isfinite(other.values[0]).tolist() == [False, True, False, False]
+
+
+def view_with(swept: StudyView, **columns: pl.Expr) -> StudyView:
+    return dataclasses.replace(swept, cells=swept.cells.with_columns(**columns))
+
+
+def test_values_far_apart_have_a_logarithmic_axis_unless_one_is_below_zero(
+    swept: StudyView,
+) -> None:
+    far = 10.0 ** pl.col("cell")
+    below = pl.when(pl.col("cell") > 0).then(far).otherwise(-3.5)
+    for value, scale in ((far, "log"), (below, "linear")):
+        columns = {f"{stat}_regret": value for stat in ("mean", "low", "high")}
+        (sweep, _) = sweeps(view_with(swept, **columns))
+        (axes,) = sweep_figure(sweep, "regret", swept.policies).axes
+        assert axes.get_yscale() == scale
+        means = np.concatenate([line.values[0] for line in sweep.panels["regret"][0].lines])
+        low, high = axes.get_ylim()
+        # Nothing is cut.
+        assert low <= means.min()
+        assert means.max() <= high
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_that_are_all_zero_or_missing_have_an_axis(swept: StudyView) -> None:
+    for number in (0.0, math.nan):
+        same = {f"{stat}_regret": pl.lit(number) for stat in ("mean", "low", "high")}
+        (sweep, _) = sweeps(view_with(swept, **same))
+        figure = sweep_figure(sweep, "regret", swept.policies)
+        figure.draw_without_rendering()
+        low, high = figure.axes[0].get_ylim()
+        assert low < high
+
+
+def test_cells_without_trials_make_no_panel(swept: StudyView) -> None:
+    # Of every policy one horizon is done, and not the same.
+    done = pl.col("cell").is_in([0, 5])
+    gone = {"mean_regret": pl.when(done).then("mean_regret")}
+    assert [sweep.axis for sweep in sweeps(view_with(swept, **gone))] == ["horizon"]
+    for one in (pl.col("cell") == 0, pl.lit(value=False)):
+        assert sweeps(view_with(swept, mean_regret=pl.when(one).then("mean_regret"))) == []
+
+
+def test_of_many_lines_the_best_and_the_first_are_drawn(tmp_path: Path) -> None:
+    view = view_of(
+        tmp_path / "run",
+        policy=[{"name": "uniform", "label": f"u{place}"} for place in range(11)],
+        setting={"trials": 4},
     )
-    found = sweeps(dataclasses.replace(swept, cells=below))
-    (note,) = found[0].notes
-    assert note == (
-        "Regret of 0 or less has no place on a logarithmic axis: SR (gamma=0.05) at 50 (-3.500)."
-    )
-    assert '"-3.5"' not in found[0].charts[0].marks[0].line
-    assert len(found[0].charts[0].marks[0].whiskers) == 2
-    nothing = dataclasses.replace(swept, cells=below.with_columns(mean_regret=pl.lit(0.0)))
-    assert [chart.name for chart in sweeps(nothing)[0].charts] == ["sweep-horizon-priced_regret-0"]
+    # The first is the worst, and the others get better and better.
+    worth = {f"{stat}_priced_regret": 100.0 - pl.col("cell") for stat in ("mean", "low", "high")}
+    (sweep,) = sweeps(view_with(view, **worth))
+    for panels in sweep.panels.values():
+        names = [line.name for line in panels[0].lines]
+        assert names == ["u0", *(f"u{place}" for place in range(4, 11))]
+    assert sweep.notes == [
+        "Of 11 lines the 7 with the lowest priced regret at horizon = 90 and the first are drawn."
+    ]
 
 
 def test_words_and_zeros_are_evenly_spaced(tmp_path: Path) -> None:
-    data = page_data_of(
+    view = view_of(
         tmp_path / "run",
         policy=[{"name": "stageroute", "fill": ["none", "ucb"]}],
         setting={"horizon": 60, "seed": [0, 1, 2], "trials": 8},
     )
-    by_seed, by_fill = sweeps(data)
+    by_seed, by_fill = sweeps(view)
     assert (by_seed.name, by_fill.name) == ("seed", "policy.fill")
-    assert by_seed.charts[0].log == "y"
-    assert "evenly spaced" in by_seed.notes[0]
-    assert by_fill.charts[0].x_values == '["none", "ucb"]'
-    assert [key.name for key in by_fill.keys] == ["stageroute"]
+    assert by_seed.panels["regret"][0].x == [0.0, 1.0, 2.0]
+    assert by_fill.panels["regret"][0].x == ["none", "ucb"]
+    assert [line.name for line in by_fill.panels["regret"][0].lines] == ["stageroute"]
+    for sweep, labels in ((by_seed, ["0", "1", "2"]), (by_fill, ["none", "ucb"])):
+        axes, *_ = sweep_figure(sweep, "regret", view.policies).axes
+        assert axes.get_xscale() == "linear"
+        assert [label.get_text() for label in axes.get_xticklabels()] == labels
+        assert list(axes.get_xticks()) == list(range(len(labels)))
 
 
 def test_axes_that_go_together_are_one_parameter(tmp_path: Path) -> None:
-    data = page_data_of(
+    view = view_of(
         tmp_path / "run",
         zip=[["horizon", "trials"]],
         scenario={"name": "static", "n_models": [3, 4]},
         setting={"trials": [16, 8]},
     )
-    by_models, by_horizon = sweeps(data)
-    assert by_horizon.name == "horizon (with trials)"
-    assert [chart.title for chart in by_horizon.charts[:2]] == [
-        "Regret, static (n_models=3)",
-        "Regret, static (n_models=4)",
+    by_models, by_horizon = sweeps(view)
+    assert (by_horizon.name, by_horizon.axis) == ("horizon (with trials)", "horizon")
+    assert [panel.title for panel in by_horizon.panels["regret"]] == [
+        "static (n_models=3)",
+        "static (n_models=4)",
     ]
     assert by_models.name == "scenario.n_models"
-    assert [chart.title for chart in by_models.charts[:2]] == [
-        "Regret, horizon = 60, trials = 16",
-        "Regret, horizon = 90, trials = 8",
+    assert [panel.title for panel in by_models.panels["regret"]] == [
+        "horizon = 60, trials = 16",
+        "horizon = 90, trials = 8",
     ]
-    assert by_models.charts[0].x_values == '["3", "4"]'
-
-
-def test_many_points_have_a_band_instead_of_whiskers(tmp_path: Path) -> None:
-    data = page_data_of(tmp_path / "run", setting={"horizon": list(range(60, 90)), "trials": 8})
-    for mark in sweeps(data)[0].charts[0].marks:
-        assert mark.band
-        assert not mark.whiskers
+    assert by_models.panels["regret"][0].x == [3.0, 4.0]
+    figure = sweep_figure(by_models, "regret", view.policies, title="a title")
+    assert figure.get_suptitle() == "a title"
+    # Panels that are compared have the same scale.
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
 
 
 def notice_of(page: Node, kind: str) -> list[str]:
@@ -181,7 +239,7 @@ def test_warnings_are_worked_out_from_the_frames(tmp_path: Path) -> None:
     assert "Surrogate: " in page.one(data_notice="scenario").text
 
 
-def test_overspending_that_a_cheap_start_hides_is_a_warning_of_its_own(swept: PageData) -> None:
+def test_overspending_that_a_cheap_start_hides_is_a_warning_of_its_own(swept: StudyView) -> None:
     budget = pl.col("budget")
     late, whole = pl.col("cell") == 1, pl.col("cell") == 0
     cells = swept.cells.with_columns(
@@ -214,7 +272,7 @@ def test_overspending_that_a_cheap_start_hides_is_a_warning_of_its_own(swept: Pa
     assert "late-overspending" not in kinds
 
 
-def test_infeasible_rounds_and_late_pools_are_passed_on(swept: PageData) -> None:
+def test_infeasible_rounds_and_late_pools_are_passed_on(swept: StudyView) -> None:
     import fastroute as fr
 
     # The words are those of the run itself: a scenario whose cheap model leaves.

@@ -43,6 +43,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "discounted": {"estimator": "discounted", "discount": 0.97},
     "discounted, least_pulled": {"estimator": "discounted", "fill": "least_pulled"},
     "kl_ucb": {"estimator": "kl_ucb", "scale": 0.3},
+    "kl_ucb, drift": {"estimator": "kl_ucb", "scale": 0.3, "router": "drift_plus_penalty"},
     "kl_ucb, elimination": {"estimator": "kl_ucb", "router": "elimination"},
     "bernstein": {"estimator": "bernstein", "scale": 0.1},
     "bernstein, prior, elimination": {
@@ -54,8 +55,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "sliding_window": {"estimator": "sliding_window", "window": 20, "gamma": 0.05},
     "change_detector": {"estimator": "change_detector", "window": 10, "threshold": 0.3},
-    "change_detector, forced, screen": {
+    "change_detector, forced, screen, drift": {
         "estimator": "change_detector",
+        "router": "drift_plus_penalty",
         "window": 10,
         "threshold": 0.3,
         "init": "forced",
@@ -109,25 +111,39 @@ def assert_same(scenario: Scenario, policy: Policy, **settings: Any) -> Run:
 
 
 #: Policies that run in all worlds by default; the others in a few, and in all with ``slow``.
-CORE = ("stageroute", "oracle", "greedy", "uniform", "static", "oracle_deployment")
+CORE = ("stageroute", "oracle", "uniform")
 FEW = ("tasks", "retirement", "tight", "instances")
 
 
-@pytest.mark.parametrize(
-    ("policy", "world"),
-    [
-        pytest.param(p, w, marks=[] if p in CORE or w in FEW else pytest.mark.slow)
-        for p in POLICIES
-        for w in SMALL_WORLDS
-        if can_play(p, w)
-    ],
-)
-def test_every_policy_in_every_world(policy: str, world: str) -> None:
+#: Rounds behind all arrivals; the reference takes a second for three thousand.
+SHORT = 1_200
+
+
+def follow(policy: str, world: str, horizon: int) -> None:
+    """Let a policy play in a small world on both backends; some worlds have their own horizon."""
     scenario, budget, max_deployed = SMALL_WORLDS[world]()
-    trials = scenario.instances
     assert_same(
-        scenario, fr.policy(policy), budget=budget, max_deployed=max_deployed, trials=trials
+        scenario,
+        fr.policy(policy),
+        budget=budget,
+        max_deployed=max_deployed,
+        trials=scenario.instances,
+        horizon=scenario.horizon or horizon,
     )
+
+
+PLAYED = [(p, w) for p in POLICIES for w in SMALL_WORLDS if can_play(p, w)]
+
+
+@pytest.mark.parametrize(("policy", "world"), [(p, w) for p, w in PLAYED if p in CORE or w in FEW])
+def test_every_policy(policy: str, world: str) -> None:
+    follow(policy, world, SHORT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("policy", "world"), PLAYED)
+def test_every_policy_in_every_world(policy: str, world: str) -> None:
+    follow(policy, world, HORIZON)
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -139,8 +155,8 @@ def test_options(option: str) -> None:
         budget=budget,
         max_deployed=max_deployed,
         seed=3,
-        # Behind all arrivals; to the end with the mark ``slow``.
-        horizon=1_200,
+        # To the end with the mark ``slow``.
+        horizon=SHORT,
     )
 
 
@@ -175,7 +191,7 @@ def test_options_of_the_contextual_estimator(option: str) -> None:
     scenario, budget, max_deployed = SMALL_WORLDS["tasks"]()
     policy = fr.policy("contextual", **CONTEXTUAL[option])
     assert_same(
-        scenario, policy, budget=budget, max_deployed=max_deployed, seed=5, horizon=1_200, trials=2
+        scenario, policy, budget=budget, max_deployed=max_deployed, seed=5, horizon=SHORT, trials=2
     )
 
 

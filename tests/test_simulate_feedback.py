@@ -86,6 +86,13 @@ def test_backends_follow_the_reference(policy: str, options: str) -> None:
     assert_same(world(**WORLDS[options]), POLICIES[policy], **SETTING, trials=3, seed=4)
 
 
+@pytest.mark.parametrize("options", ["geometric", "both drawn"])
+def test_a_whole_block_of_trials_follows_the_reference(options: str) -> None:
+    """More outcomes are due in a round than one chunk of a bucket holds."""
+    setting = {**SETTING, "horizon": 100}
+    assert_same(world(**WORLDS[options]), POLICIES["stageroute"], **setting, trials=70, seed=4)
+
+
 @pytest.mark.parametrize("backend", ["numba", "ref"])
 def test_without_delay_and_with_all_feedback_nothing_changes(backend: str) -> None:
     none = {"name": "table", "rounds": [0, 0]}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from fastroute.simulation.progress import show_progress
 from fastroute.study import run_study
 from fastroute.study.progress import CellState, Lines, make_reporter, rate_text
 from studies import mini
@@ -116,3 +117,64 @@ def test_rates_in_words(rate: float | None, text: str) -> None:
 
 def test_a_single_trial_has_no_margin() -> None:
     assert CellState(0, "x", 1, 1, 0.5, float("nan")).estimate == "regret 0.5"
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Return the lines that a notebook shows, each with all that it said."""
+    lines: list[list[str]] = []
+
+    class Line:
+        def __init__(self) -> None:
+            self.said: list[str] = []
+
+        def write(self, text: str) -> None:
+            if not self.said:
+                lines.append(self.said)
+            self.said.append(text)
+
+    for module in ("study", "simulation"):
+        monkeypatch.setattr(f"fastroute.{module}.progress.in_notebook", lambda: True)
+        monkeypatch.setattr(f"fastroute.{module}.progress.NotebookLine", Line)
+    return lines
+
+
+def test_a_study_is_one_line_in_a_notebook(
+    shown: list[list[str]], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("fastroute.study.progress.time.monotonic", lambda: now)
+    with make_reporter(True) as report:
+        report.note("a note")
+        report.begin(200, 0, 20_000, 0)
+        for number in range(200):
+            now += 0.1
+            report.advance(100)
+            report.update(state(number, 100))
+    note, line = shown
+    assert note == ["a note"]
+    # A few in a second, and the last one.
+    assert 40 <= len(line) <= 100
+    assert line[-1].startswith(f"{'█' * 30} 100%  [200/200] policy [199]: regret 1,234.6 ± 8.9")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_run_is_one_line_in_a_notebook(
+    shown: list[list[str]], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("fastroute.simulation.progress.time.monotonic", lambda: now)
+    with show_progress(True) as tell:
+        assert tell is not None
+        for done in range(1, 11):
+            now += 0.2
+            tell(done, 10)
+    (line,) = shown
+    assert line[0] == f"simulating {'█' * 6}{'░' * 24}  20%, 2 s left"
+    assert line[-1] == f"simulating {'█' * 30} 100%, 2.0 s"
+    # What is over at once says nothing.
+    with show_progress(True) as tell:
+        assert tell is not None
+        tell(10, 10)
+    assert len(shown) == 1
+    assert capfd.readouterr() == ("", "")

@@ -17,7 +17,7 @@ class Interval(NamedTuple):
     Attributes
     ----------
     estimate : float
-        The estimate itself (for :func:`mean_interval` the sample mean).
+        The estimate itself (for :func:`fastroute.mean_interval` the sample mean).
     se : float
         Standard error of the estimate; NaN for a single trial.
     low, high : float

@@ -131,8 +131,8 @@ def paired_differences(
 ) -> "pl.DataFrame":
     """Compare the policies of every world of a study, trial by trial.
 
-    As :func:`paired_difference`, for many policies at once. Of a study that is not finished the
-    trials that both policies have played are compared.
+    As :func:`fastroute.paired_difference`, for many policies at once. Of a study that is not
+    finished the trials that both policies have played are compared.
 
     Parameters
     ----------

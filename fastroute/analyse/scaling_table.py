@@ -40,8 +40,8 @@ def scaling_table(
         change_high, misfit, preferred, log_power, log_power_low, log_power_high, warning``; one
         row per run and quantity. ``horizons`` is their number, ``trials`` the smallest number at
         any of them, ``log_power`` that of T^x log^y T; the others are as in
-        :class:`ScalingFit`. A quantity that cannot be fitted has null figures, and ``warning``
-        says why and what to do.
+        :class:`~fastroute.analyse.ScalingFit`. A quantity that cannot be fitted has null figures,
+        and ``warning`` says why and what to do.
 
     Raises
     ------

@@ -112,7 +112,7 @@ def violation_decay(
     signed : bool
         Fit ``spend - budget`` and not the violation.
     level, tolerance, resamples, seed
-        As for :func:`fastroute.analyse.fit_scaling`.
+        As for :func:`fastroute.fit_scaling`.
 
     Returns
     -------

@@ -5,7 +5,7 @@ needs and which backends run it; nothing else asks for a part by its name.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
 import numpy as np
@@ -202,6 +202,13 @@ class Part(BaseModel):
     def refusal(self, backend: str) -> str:
         """Say that a backend does not run it, and what to do."""
         return f'backend="{backend}" has no {self.kind} "{self.label}". Use backend="numba".'
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Say what is not as by default, as Python that makes an equal part."""
+        fields = type(self).model_fields
+        for name, value in super().__repr_args__():
+            if name is None or name not in fields or value != fields[name].get_default():
+                yield name, value
 
     def dump(self) -> dict[str, Any]:
         """Return the part as a table of plain values, from which a policy makes it again.

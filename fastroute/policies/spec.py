@@ -1,5 +1,6 @@
 """``Policy``: one estimator x deployer x router triple."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -85,6 +86,21 @@ class Policy(BaseModel):
                 "interval, or choose another router"
             )
         return self
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Say what is not as by default, as Python that makes an equal policy."""
+        return (
+            (name, value) for name, value in super().__repr_args__() if name != "margin" or value
+        )
+
+    def __str__(self) -> str:
+        """Write the policy as ``repr`` does."""
+        return repr(self)
+
+    def _repr_html_(self) -> str:
+        from fastroute.report.notebook import card_html, policy_card
+
+        return card_html(policy_card(self))
 
     @property
     def parts(self) -> tuple[Part, ...]:

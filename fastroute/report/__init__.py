@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from fastroute.report.content import Content
     from fastroute.report.figures import parts_figure, ranking_figure, regret_figure, spend_figure
     from fastroute.report.page import write_page
+    from fastroute.report.run_comparison import RunComparison
     from fastroute.report.view import StudyView, WorldView, collect_view
     from fastroute.report.write import write_figures, write_report
 
 __all__ = [
     "Content",
+    "RunComparison",
     "StudyComparison",
     "StudyView",
     "WorldView",
@@ -35,6 +37,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "Content": "content",
+            "RunComparison": "run_comparison",
             "StudyComparison": "compare",
             "StudyView": "view",
             "WorldView": "view",

@@ -44,14 +44,23 @@ KEY: Final = "key:"
 # How much text of a legend fits, and how much of it a key with its space takes.
 _CHARACTERS_PER_INCH: Final = 14.0
 _KEY_CHARACTERS: Final = 10
+# A figure has room for this many lines of a legend, and grows by so many inches for each one more.
+_KEY_LINES: Final = 2
+_KEY_HEIGHT: Final = 0.17
 # Names in a legend are broken at this width.
 _KEY_WIDTH: Final = 30
 _BAND: Final = 0.18
-_COORDINATES: Final = re.compile(r'\s(?:d|x|y|width|height|transform)="[^"]*"')
+# Of an SVG, in which no angle bracket stands for itself.
+_TAG: Final = re.compile(r"<[^<>]*>")
+_ATTRIBUTE: Final = re.compile(r"""\s([\w:-]+)=(?:"([^"]*)"|'([^']*)')""")
+_COORDINATES: Final = ("d", "x", "y", "width", "height", "transform")
 _LONG_NUMBER: Final = re.compile(r"-?\d+\.\d{3,}")
 _LINE_END: Final = re.compile(r" +\n")
 # Ticks from here on are written as whole numbers.
 _WHOLE: Final = 1000.0
+# Before a name that begins with an underline, which Matplotlib would leave out of a legend: a
+# letter without width.
+_SHOWN: Final = "\N{ZERO WIDTH SPACE}"
 # Text on colours; it is the same in the light and in the dark theme.
 _ON_COLOUR: Final = "#111111"
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
@@ -66,6 +75,7 @@ def with_report_style(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def styled(*args: P.args, **kwargs: P.kwargs) -> R:
         import matplotlib as mpl
+        from matplotlib.figure import Figure
 
         with (
             mpl.rc_context({**RC, "font.family": font_families()}),
@@ -74,9 +84,31 @@ def with_report_style(function: Callable[P, R]) -> Callable[P, R]:
             # Letters that no installed font has: in SVG they are text, which the reader's fonts
             # show.
             warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-            return function(*args, **kwargs)
+            made = function(*args, **kwargs)
+            if isinstance(made, Figure):
+                _show_names_as_they_are(made)
+            return made
 
     return styled
+
+
+def _show_names_as_they_are(figure: "Figure") -> None:
+    """Let no dollar signs in names begin a formula; only ticks of numbers may be formulas."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import LogFormatter, ScalarFormatter
+
+    formulas: set[Any] = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_formatter(), LogFormatter | ScalarFormatter):
+                formulas.update(axis.findobj(Text))
+                formulas.discard(axis.label)
+            else:
+                # Makes ticks that are not there yet.
+                axis.get_ticklabels()
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and text not in formulas:
+            text.set_parse_math(False)
 
 
 def new_figure(
@@ -108,12 +140,38 @@ def svg_text(figure: "Figure", **options: Any) -> str:
     """Return a figure as SVG, with coordinates as exact as can be seen: 0.01 points."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None}, **options)
-    return _COORDINATES.sub(
-        lambda places: _LINE_END.sub(
-            "\n", _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", places[0])
-        ),
-        buffer.getvalue(),
-    )
+    return with_attributes(buffer.getvalue(), _rounded)
+
+
+def with_attributes(svg: str, change: Callable[[str, str], tuple[str, str]]) -> str:
+    """Change the attributes of an SVG, and no text in it.
+
+    Parameters
+    ----------
+    svg : str
+    change : callable
+        Takes name and value, and returns those of the new attribute; an empty name drops it.
+    """
+
+    def attribute(found: "re.Match[str]") -> str:
+        value = found[3].replace('"', "&quot;") if found[2] is None else found[2]
+        name, value = change(found[1], value)
+        return f' {name}="{value}"' if name else ""
+
+    return _TAG.sub(lambda tag: _ATTRIBUTE.sub(attribute, tag[0]), svg)
+
+
+def _rounded(name: str, value: str) -> tuple[str, str]:
+    """Round the coordinates of an attribute."""
+    if name in _COORDINATES:
+        value = _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.2f}", value)
+        value = _LINE_END.sub("\n", value)
+    return name, value
+
+
+def legend_name(label: str) -> str:
+    """Return a name as Matplotlib must be given it to show it in a legend."""
+    return _SHOWN + label if label.startswith("_") else label
 
 
 def mark_series(name: str, artists: "Iterable[Artist]") -> None:
@@ -146,7 +204,8 @@ def band_line(
         More of how Matplotlib draws the line.
     """
     band = axes.fill_between(x, low, high, color=style.colour, alpha=_BAND, linewidth=0)
-    (line,) = axes.plot(x, mean, color=style.colour, linestyle=style.dashes, label=label, **look)
+    look |= {"color": style.colour, "linestyle": style.dashes}
+    (line,) = axes.plot(x, mean, label=legend_name(label), **look)
     mark_series(label, (band, line))
 
 
@@ -202,7 +261,7 @@ def error_bars(
         places,
         mean,
         yerr=[mean - low, high - mean],
-        label=label,
+        label=legend_name(label),
         color=style.colour,
         linestyle=style.dashes,
         marker="o",
@@ -244,7 +303,7 @@ def dots(
             markersize=4.5,
             elinewidth=1.1,
             capsize=2.0,
-            label=label,
+            label=legend_name(label),
         )
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
@@ -398,26 +457,35 @@ def legend_below(
 ) -> None:
     """Put a legend under the panels, in as many columns as there is room for.
 
-    Long names are broken over lines. `note` is written above it.
+    Long names are broken over lines, and the figure grows with its legend, so that the panels do
+    not shrink. `note` is written above it. Entries of lines are marked
+    (:func:`mark_series`), so that a press on one can hide its line.
     """
     names = [wrapped(label, _KEY_WIDTH) for label in labels]
     widest = max(len(line) for name in names for line in name.split("\n"))
     room = figure.get_figwidth() * _CHARACTERS_PER_INCH
     columns = max(1, min(len(labels), int(room // (widest + _KEY_CHARACTERS))))
+    lines = [name.count("\n") + 1 for name in names]
+    tallest = max(int(column.sum()) for column in np.array_split(lines, columns))
+    more = max(tallest - _KEY_LINES, 0) * _KEY_HEIGHT
+    figure.set_figheight(figure.get_figheight() + more)
     legend = figure.legend(
         handles, names, loc="outside lower center", ncols=columns, handlelength=3.2
     )
-    _mark_keys(legend, labels)
+    _mark_keys(figure, legend, [label.removeprefix(_SHOWN) for label in labels])
     if note:
         from matplotlib.font_manager import FontProperties
 
         legend.set_title(note, prop=FontProperties(size=RC["legend.fontsize"]))
 
 
-def _mark_keys(legend: "Legend", labels: Sequence[str]) -> None:
-    """Mark the entries of a legend, so that a press on one can hide its line."""
+def _mark_keys(figure: "Figure", legend: "Legend", labels: Sequence[str]) -> None:
+    """Mark the entries of a legend that belong to lines."""
+    marked = {drawn.get_gid() for axes in figure.axes for drawn in axes.get_children()}
     entries = zip(labels, legend.legend_handles, legend.get_texts(), strict=True)
     for label, handle, text in entries:
+        if SERIES + label not in marked:
+            continue
         text.set_gid(KEY + label)
         if handle is not None:
             for artist in (handle, *handle.get_children()):

@@ -20,9 +20,18 @@ from fastroute.study import StoredStudy
 
 if TYPE_CHECKING:
     import polars as pl
+    from matplotlib.axes import Axes
 
 #: What is compared unless the caller says.
 QUANTITIES: Final = ("priced_regret", "regret", "cost")
+#: Heads of the columns that compare A and B.
+DIFFERENCE_HEADS: Final = (
+    HeaderCell("A", "Mean of A"),
+    HeaderCell("B", "Mean of B"),
+    HeaderCell("B - A", "Difference of the means with its interval", rank=1),
+    HeaderCell("B / A", "Ratio of the means with its interval"),
+    HeaderCell("", number=False, rank=2),
+)
 # What tells the cells of a study apart. Labels hold the values of the axes of their options.
 _KEYS: Final = ("scenario", "policy", "horizon", "budget", "max_deployed", "stages", "seed")
 # What decides the queries of a trial.
@@ -84,7 +93,7 @@ class Threshold:
         return rows.filter(end > self.bound if self.above else end < self.bound)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StudyComparison:
     """Two studies cell by cell.
 
@@ -113,6 +122,36 @@ class StudyComparison:
     only_a: int
     only_b: int
     level: float
+
+    def __repr__(self) -> str:
+        """Say in a few lines what is compared."""
+        cells = self.table.select("cell_a", "cell_b").n_unique()
+        return "\n".join([f"Comparison of two studies: {cells:,} common cells", *self.lines()])
+
+    def _repr_html_(self) -> str:
+        from fastroute.report.notebook import card_html, study_comparison_card
+
+        return card_html(study_comparison_card(self))
+
+    def plot(self, quantity: str = "priced_regret", ax: "Axes | None" = None) -> "Axes":
+        """Draw one quantity of B over that of A, cell by cell, with intervals.
+
+        Where a mean is not above zero, the differences B minus A are drawn.
+
+        Parameters
+        ----------
+        quantity : str
+            One of those compared.
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; default: those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from fastroute.report.plots import plot_study_comparison
+
+        return plot_study_comparison(self, quantity, ax)
 
     def lines(self) -> list[str]:
         """Say what is compared, and in what the studies differ as a whole."""
@@ -206,7 +245,7 @@ def compare_studies(
             )
             row = {name: pair[name] for name in told}
             row |= {"cell_a": pair["cell"], "cell_b": pair["cell_b"], "quantity": quantity}
-            rows.append(row | _compared(below, above, same, level))
+            rows.append(row | compared(below, above, same, level))
     return StudyComparison(
         str(a.path),
         str(b.path),
@@ -252,10 +291,16 @@ def _values(
     }
 
 
-def _compared(
+def compared(
     a: dict[int, float], b: dict[int, float], same_queries: bool, level: float
 ) -> dict[str, Any]:
-    """Compare one quantity of two cells."""
+    """Compare one quantity of two cells or runs, given the value of each trial.
+
+    Returns
+    -------
+    dict
+        The columns of :attr:`StudyComparison.table` from ``mean_a`` on.
+    """
     common = sorted(a.keys() & b.keys()) if same_queries else []
     paired = bool(common)
     below, above = (
@@ -295,32 +340,22 @@ def _check_quantity(name: str) -> None:
         raise checks.refused("quantity", name, f"a column of trials{checks.nearest(name, known)}")
 
 
+def told_apart(rows: "pl.DataFrame") -> list[str]:
+    """Return the columns of a comparison that tell its cells apart."""
+    return rows.columns[: rows.columns.index("cell_a")]
+
+
 def comparison_table(comparison: StudyComparison, quantity: str) -> Table:
     """Lay out one quantity of all cells."""
     rows = comparison.table.filter(quantity=quantity)
-    told = rows.columns[: rows.columns.index("cell_a")]
+    told = told_apart(rows)
     heads = [
         *(HeaderCell(name, number=name not in ("scenario", "policy"), key=True) for name in told),
-        HeaderCell("A", "Mean of A"),
-        HeaderCell("B", "Mean of B"),
-        HeaderCell("B - A", "Difference of the means with its interval", rank=1),
-        HeaderCell("B / A", "Ratio of the means with its interval"),
-        HeaderCell("", number=False, rank=2),
+        *DIFFERENCE_HEADS,
     ]
     lines = []
     for row in rows.iter_rows(named=True):
-        ends = (row[f"difference{end}"] for end in ("", "_low", "_high"))
-        ratio = "-"
-        if row["ratio"] is not None:
-            ratio = format_margin(row["ratio"], row["ratio_high"])
-        texts = [
-            *(format_value(row[name]) for name in told),
-            format_reward(row["mean_a"]),
-            format_reward(row["mean_b"]),
-            format_estimate(*ends),
-            ratio,
-            _sign(row),
-        ]
+        texts = [*(format_value(row[name]) for name in told), *difference_texts(row)]
         lines.append(TableRow([TableCell(text) for text in texts], row["cell_a"]))
     paired = rows.get_column("paired")
     how = (
@@ -337,6 +372,16 @@ def comparison_table(comparison: StudyComparison, quantity: str) -> Table:
         lines,
         f"Means over trials; {comparison.level:.0%} intervals. {how}",
     )
+
+
+def difference_texts(row: dict[str, Any]) -> list[str]:
+    """Write what stands under :data:`DIFFERENCE_HEADS`."""
+    ends = (row[f"difference{end}"] for end in ("", "_low", "_high"))
+    ratio = "-"
+    if row["ratio"] is not None:
+        ratio = format_margin(row["ratio"], row["ratio_high"])
+    means = format_reward(row["mean_a"]), format_reward(row["mean_b"])
+    return [*means, format_estimate(*ends), ratio, _sign(row)]
 
 
 def _sign(row: dict[str, Any]) -> str:

@@ -49,6 +49,10 @@ _LOG_RANKED: Final = 25.0
 _NAME_WIDTH: Final = 32
 
 
+#: Rounds, and the values at an edge of what is stacked over them.
+Stack = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
 class _Curve(NamedTuple):
     """Mean and band of one quantity of one policy over rounds, each of shape [checkpoints]."""
 
@@ -148,8 +152,8 @@ def draw_regret(
         axes.set_xlim(left=0.8 * rounds[means >= bottom].min())
     else:
         linear_axes(axes)
-        if _log_spaced([curve.rounds for curve in lines.values()]):
-            _log_rounds(axes, [(curve.rounds, curve.mean) for curve in lines.values()])
+        if log_spaced([curve.rounds for curve in lines.values()]):
+            log_rounds(axes, [(curve.rounds, curve.mean) for curve in lines.values()])
     last = max(float(curve.rounds[-1]) for curve in lines.values())
     _mark_events(axes, _event_rounds(models, changes), last)
     axes.set_xlabel("rounds")
@@ -157,9 +161,8 @@ def draw_regret(
     axes.set_ylabel(f"cumulative {words} (units of reward)")
     # Events are marked between the axes and the title.
     axes.set_title(wrapped(title or words.capitalize(), 70), pad=12.0)
-    note = _band_text(level, [curve.low for curve in lines.values()])
     left = len(_policies(frame)) - len(shown)
-    return note + (f"; {left} policies with higher final values are not drawn" if left else "")
+    return _note(level, [curve.low for curve in lines.values()], left, "with higher final values")
 
 
 def shown_policies(finals: dict[str, float]) -> list[str]:
@@ -171,22 +174,22 @@ def shown_policies(finals: dict[str, float]) -> list[str]:
         What each policy came to, of all policies in the order of the study.
     """
     first, *others = finals
-    best = sorted(others, key=finals.__getitem__)[: MOST_LINES - 1]
+    # What has no value comes last.
+    best = sorted(others, key=lambda policy: (math.isnan(finals[policy]), finals[policy]))
+    best = best[: MOST_LINES - 1]
     return [policy for policy in finals if policy == first or policy in best]
 
 
-def _log_spaced(rounds: Sequence[NDArray[np.float64]]) -> bool:
+def log_spaced(rounds: Sequence[NDArray[np.float64]]) -> bool:
     """Tell whether points are spaced by a factor, and not by a step."""
     return any(
         one.size > 2 and one[-1] - one[-2] > _LOG_SPACED * (one[1] - one[0]) for one in rounds
     )
 
 
-def _log_rounds(
-    axes: "Axes", lines: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]
-) -> None:
+def log_rounds(axes: "Axes", lines: Sequence[Stack]) -> None:
     """Make the axis of rounds logarithmic, from where on there is something to be seen."""
-    largest = max(float(np.abs(values).max()) for _, values in lines)
+    largest = max(float(np.nanmax(np.abs(values), initial=0.0)) for _, values in lines)
     starts = [rounds[np.abs(values) >= _SEEN * largest] for rounds, values in lines]
     first = min((float(start[0]) for start in starts if start.size), default=1.0)
     axes.set_xscale("log")
@@ -214,7 +217,7 @@ def _mark_events(axes: "Axes", events: dict[str, NDArray[np.float64]], last: flo
     for name, rounds in events.items():
         shown = rounds[(rounds > max(left, 0.0)) & (rounds < last)]
         if shown.size:
-            axes.plot(
+            drawn = axes.plot(
                 shown,
                 np.full(shown.size, 1.015),
                 transform=axes.get_xaxis_transform(),
@@ -225,6 +228,7 @@ def _mark_events(axes: "Axes", events: dict[str, NDArray[np.float64]], last: flo
                 color=INK,
                 label=name,
             )
+            mark_series(name, drawn)
 
 
 @with_report_style
@@ -263,44 +267,50 @@ def parts_figure(
         rows, columns, width=max(2.6 * columns + 0.5, 4.6), height=2.3 * rows + 1.1
     )
     heights = []
-    stacks: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    stacks: list[Stack] = []
     for axes, policy in zip(panels, every, strict=False):
-        total = totals[policy]
-        upper, lower = np.zeros(total.rounds.size), np.zeros(total.rounds.size)
-        for part, (colour, hatch) in PARTS.items():
-            mean = _curve(frame, policy, part).mean
-            above, below = upper + np.maximum(mean, 0.0), lower + np.minimum(mean, 0.0)
-            look: dict[str, Any] = {
-                "facecolor": colour,
-                "hatch": hatch,
-                "edgecolor": "white",
-                "linewidth": 0.0,
-            }
-            axes.fill_between(total.rounds, upper, above, label=part, **look)
-            axes.fill_between(total.rounds, lower, below, **look)
-            upper, lower = above, below
-        (line,) = axes.plot(total.rounds, total.mean, color=INK, lw=1.3, label="regret (the sum)")
-        mark_series("regret (the sum)", [line])
+        drawn = draw_parts(axes, frame, policy)
         axes.set_title(wrapped(policy, _NAME_WIDTH))
-        linear_axes(axes)
-        stacks += [(total.rounds, upper), (total.rounds, lower)]
-        heights.append((float(lower.min()), float(upper.max())))
+        stacks += drawn
+        heights.append((float(drawn[0][1].min()), float(drawn[1][1].max())))
     for axes in panels[len(every) :]:
         axes.set_visible(False)
     for axes in panels[max(len(every) - columns, 0) : len(every)]:
         axes.set_xlabel("rounds")
-    if _log_spaced([total.rounds for total in totals.values()]):
+    if log_spaced([total.rounds for total in totals.values()]):
         for axes in panels[: len(every)]:
-            _log_rounds(axes, stacks)
+            log_rounds(axes, stacks)
     shared = _same_height(panels, heights)
     figure.supylabel("cumulative regret (units of reward)", fontsize=RC["axes.labelsize"])
-    heading = (title or "Parts of the regret") + (
-        "" if shared else " (every panel has its own scale)"
-    )
+    said = [f"{len(every)} of {len(totals)} policies"] if len(every) < len(totals) else []
+    said += [] if shared else ["every panel has its own scale"]
+    heading = (title or "Parts of the regret") + (f" ({'; '.join(said)})" if said else "")
     figure.suptitle(wrapped(heading, int(14 * figure.get_figwidth())), fontsize=11)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2 if columns == 1 else 4)
     return figure
+
+
+def draw_parts(axes: "Axes", curves: "pl.DataFrame", policy: str) -> list[Stack]:
+    """Draw one panel of what :func:`parts_figure` shows; returns its lower and its upper edge."""
+    total = _curve(curves, policy, "regret")
+    upper, lower = np.zeros(total.rounds.size), np.zeros(total.rounds.size)
+    for part, (colour, hatch) in PARTS.items():
+        mean = _curve(curves, policy, part).mean
+        above, below = upper + np.maximum(mean, 0.0), lower + np.minimum(mean, 0.0)
+        look: dict[str, Any] = {
+            "facecolor": colour,
+            "hatch": hatch,
+            "edgecolor": "white",
+            "linewidth": 0.0,
+        }
+        axes.fill_between(total.rounds, upper, above, label=part, **look)
+        axes.fill_between(total.rounds, lower, below, **look)
+        upper, lower = above, below
+    (line,) = axes.plot(total.rounds, total.mean, color=INK, lw=1.3, label="regret (the sum)")
+    mark_series("regret (the sum)", [line])
+    linear_axes(axes)
+    return [(total.rounds, lower), (total.rounds, upper)]
 
 
 @with_report_style
@@ -336,6 +346,24 @@ def spend_figure(
         One line per policy over stages, and the budget as a horizontal line. Of more than
         ``MOST_LINES`` policies those that spend most in a stage, and the first, are drawn.
     """
+    figure, (axes,) = new_figure(1, 1, width=5.8, height=4.2)
+    note = draw_spend(
+        axes, stages, title=title, cost_unit=cost_unit, level=level, policies=policies
+    )
+    legend_below(figure, *axes.get_legend_handles_labels(), note=note)
+    return figure
+
+
+def draw_spend(
+    axes: "Axes",
+    stages: "pl.DataFrame | pl.LazyFrame",
+    *,
+    title: str = "",
+    cost_unit: str = "cost",
+    level: float = 0.95,
+    policies: Sequence[str] = (),
+) -> str:
+    """Draw what :func:`spend_figure` shows on given axes; returns the note for its legend."""
     import polars as pl
     from matplotlib.ticker import MaxNLocator
 
@@ -347,7 +375,6 @@ def spend_figure(
     every = list(policies) or names
     highest = dict(spend.group_by("policy").agg(pl.col("mean").max()).iter_rows())
     shown = shown_policies({policy: -highest[policy] for policy in names})
-    figure, (axes,) = new_figure(1, 1, width=5.8, height=4.2)
     for policy in shown:
         one = _thinned(spend.filter(policy=policy).sort("stage"))
         stage = one.get_column("stage").to_numpy() + 1
@@ -358,21 +385,19 @@ def spend_figure(
         marker = "o" if stage.size == 1 else None
         style = line_style(every.index(policy))
         band_line(axes, stage, mean, low, high, policy, style, marker=marker)
-    # Under the lines: a policy exactly on budget must stay visible.
-    budget_look: dict[str, Any] = {"color": INK, "linewidth": 2.8, "alpha": 0.35, "zorder": 1}
-    axes.axhline(budget, label=f"budget ({budget:g})", **budget_look)
+    if math.isfinite(budget):
+        # Under the lines: a policy exactly on budget must stay visible.
+        budget_look: dict[str, Any] = {"color": INK, "linewidth": 2.8, "alpha": 0.35, "zorder": 1}
+        axes.axhline(budget, label=f"budget ({budget:g})", **budget_look)
     axes.set_xlabel("stage")
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    axes.set_ylabel(f"mean cost per query in the stage ({cost_unit})")
+    axes.set_ylabel(wrapped(f"mean cost per query in the stage ({cost_unit})", _NAME_WIDTH + 8))
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4), useMathText=True)
     axes.set_title(wrapped(title or "Spend against the budget", 70))
     axes.set_ylim(bottom=0.0)
     axes.margins(x=0.01)
-    note = _band_text(level, [spend.get_column("low").cast(float).to_numpy()])
-    if left := len(names) - len(shown):
-        note += f"; {left} policies that never spend as much are not drawn"
-    legend_below(figure, *axes.get_legend_handles_labels(), note=note)
-    return figure
+    lows = [spend.get_column("low").cast(float).to_numpy()]
+    return _note(level, lows, len(names) - len(shown), "that never spend as much")
 
 
 @with_report_style
@@ -417,7 +442,8 @@ def ranking_figure(
     axes.set_ylim(shown.height - 0.5, -0.5)
     if mean.min() > NEAR_ZERO and mean.max() > _LOG_RANKED * mean.min():
         axes.set_xscale("log")
-    elif low.min() < 0.0:
+    # A single trial has no intervals.
+    elif np.fmin(low, mean).min() < 0.0:
         axes.axvline(0.0, color=INK, linewidth=0.6)
     else:
         axes.set_xlim(left=0.0)
@@ -504,8 +530,11 @@ def _same_height(panels: "Sequence[Axes]", heights: Sequence[tuple[float, float]
     return True
 
 
-def _band_text(level: float, lows: Sequence[NDArray[np.float64]]) -> str:
-    """Explain the bands, where there are any."""
-    if not any(np.isfinite(low).any() for low in lows):
-        return ""
-    return f"bands: {level:.0%} intervals of the mean"
+def _note(level: float, lows: Sequence[NDArray[np.float64]], left: int, which: str) -> str:
+    """Explain the bands, and say how many policies are left out, where there are any."""
+    said = []
+    if any(np.isfinite(low).any() for low in lows):
+        said.append(f"bands: {level:.0%} intervals of the mean")
+    if left:
+        said.append(f"not drawn: {left} {which}")
+    return "; ".join(said)

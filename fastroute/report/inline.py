@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from fastroute.report.charts import KEY, SERIES, svg_text, with_report_style
+from fastroute.report.charts import KEY, SERIES, svg_text, with_attributes, with_report_style
 from fastroute.report.style import GRID, INK
 
 if TYPE_CHECKING:
@@ -50,31 +50,35 @@ def inline_svg(figure: "Figure", name: str, description: str) -> str:
     # Layout and places are those of the drawing just made.
     panels = [_panel(figure, axes) for axes in figure.axes if axes.get_visible()]
     body = text[text.index("<defs>") : text.rindex("</svg>")]
-    for colour, themed in _THEME.items():
-        body = body.replace(colour, themed)
     width, height = (size * _POINTS_PER_INCH for size in figure.get_size_inches())
     data = json.dumps([panel for panel in panels if panel["series"]], separators=(",", ":"))
     return (
         f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="img" '
         f'aria-label="{html.escape(description)}" data-chart="{html.escape(name)}" '
-        f"data-panels='{html.escape(data)}'>{_own_ids(body, name)}</svg>"
+        f"data-panels='{html.escape(data)}'>{_of_page(body, name)}</svg>"
     )
 
 
-def _own_ids(body: str, name: str) -> str:
-    """Give the ids that are referred to the name of the figure, and drop the others."""
+def _of_page(body: str, name: str) -> str:
+    """Let attributes follow the theme of the page, and name the ids that are used by the figure."""
     used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", body))
     own = re.sub(r"[^A-Za-z0-9_-]", "-", name)
 
-    def identified(match: "re.Match[str]") -> str:
-        value = html.unescape(match[1])
-        for mark, attribute in ((SERIES, "data-series"), (KEY, "data-key")):
-            if value.startswith(mark):
-                return f' {attribute}="{html.escape(value.removeprefix(mark))}"'
-        return f' id="{own}-{value}"' if value in used else ""
+    def changed(attribute: str, value: str) -> tuple[str, str]:
+        if attribute == "id":
+            for mark, of_page in ((SERIES, "data-series"), (KEY, "data-key")):
+                if value.startswith(mark):
+                    return of_page, value.removeprefix(mark)
+            return "id" if value in used else "", f"{own}-{value}"
+        if attribute in ("style", "fill", "stroke"):
+            for colour, themed in _THEME.items():
+                value = value.replace(colour, themed)
+        # Pictures are in the figure themselves.
+        if attribute.endswith("href") and value.startswith("#"):
+            return attribute, f"#{own}-{value[1:]}"
+        return attribute, value.replace("url(#", f"url(#{own}-")
 
-    body = re.sub(r'\sid="([^"]*)"', identified, body)
-    return re.sub(r'(url\(#|href="#)', rf"\g<1>{own}-", body)
+    return with_attributes(body, changed)
 
 
 def _panel(figure: "Figure", axes: "Axes") -> dict[str, Any]:

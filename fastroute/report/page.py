@@ -12,6 +12,7 @@ from fastroute.report.answers.base import Answer, AnswerFigure
 from fastroute.report.content import Content
 from fastroute.report.figures import ranking_figure, standings_figure
 from fastroute.report.inline import inline_svg
+from fastroute.report.markup import template
 from fastroute.report.notices import notices
 from fastroute.report.page_stamp import DETAILS, PAGE, page_stamp
 from fastroute.report.page_tables import (
@@ -117,21 +118,11 @@ def write_page(
 
 def render(content: Content, stamp: str) -> str:
     """Return the page as HTML, with the mark of what it shows in it."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("fastroute.report", "templates"),
-        # Names and labels come from a file that someone wrote: nothing of them is markup.
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     view, answer = content.view, content.answer
     cells = view.cells
     several = cells.get_column("world").n_unique() > 1
     begun = view.begun > 0
-    return environment.get_template("page.html").render(
+    return template("page.html").render(
         name=view.stored.study.name,
         description=view.stored.study.description,
         status=view.status,

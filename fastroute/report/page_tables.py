@@ -105,8 +105,8 @@ def cells_table(
     note = (
         "Means over trials ± half the 95% Student interval over trials. Regret = discovery + "
         "deployment + routing, in units of reward. Last half: cost / budget over the last half of "
-        "the stages. Worst stage: largest overspend of a stage. Lower: share of the trials with "
-        "the lower priced regret. "
+        f"the stages. Worst stage: largest overspend of a stage, in {_unit_text(view)}. Lower: "
+        "share of the trials with the lower priced regret. "
         f"“vs first” compares with {_first(view)}, on the same queries, trial by trial."
     )
     left = cells.height - MOST_ROWS

@@ -133,6 +133,9 @@ def _over_worlds(standings: "pl.DataFrame") -> list[str]:
     ]
     if others:
         named = [f"{row['policy']} in {row['tied']:,}" for row in others[:_MOST_NAMED]]
+        if left := others[_MOST_NAMED:]:
+            fewer = f"{left[0]['tied']:,}{' or fewer' if left[0]['tied'] else ''}"
+            named.append(f"{len(left):,} more in {fewer}")
         said.append(f"Of the others, {join_words(named)}.")
     return said
 

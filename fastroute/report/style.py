@@ -52,6 +52,8 @@ _LOG_RATIO: Final = 25.0
 
 # Set on every figure by hand, so that a report never changes the settings of the caller.
 RC: Final[dict[Any, Any]] = {
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
     "font.size": 9.0,
     "axes.titlesize": 10.0,
     "axes.labelsize": 9.0,

@@ -118,9 +118,17 @@ def sweeps(view: StudyView) -> list[Sweep]:
             for row, point in zip(rows, laid, strict=True)
             if row["mean_regret"] is not None and (x := _value(group[0], row)) is not None
         ]
-        if len({place.x for place in places}) > 1:
-            found.append(_sweep(group, places))
+        if panels := _panels(places):
+            found.append(_sweep(group, places, panels))
     return found
+
+
+def _panels(places: list[_Place]) -> list[list[_Place]]:
+    """Return the places of every panel; where the parameter does not vary, it says nothing."""
+    panels: dict[str, list[_Place]] = {}
+    for place in places:
+        panels.setdefault(place.panel, []).append(place)
+    return [panel for panel in panels.values() if len({place.x for place in panel}) > 1]
 
 
 def _groups(study: "Study") -> list[tuple[str, ...]]:
@@ -195,15 +203,10 @@ def _value(axis: str, row: Row) -> float | str | None:
     return float(value) if numeric else json.dumps(value)
 
 
-def _sweep(group: tuple[str, ...], places: list[_Place]) -> Sweep:
+def _sweep(group: tuple[str, ...], places: list[_Place], drawn: list[list[_Place]]) -> Sweep:
     # A line looks as the first policy on it does everywhere else.
     owners = {place.line: place.row["policy"] for place in reversed(places)}
     names = list(dict.fromkeys(place.line for place in places))
-    panels: dict[str, list[_Place]] = {}
-    for place in places:
-        panels.setdefault(place.panel, []).append(place)
-    # A panel in which the parameter does not vary says nothing about it.
-    drawn = [panel for panel in panels.values() if len({place.x for place in panel}) > 1]
     notes = []
     if (left := len(drawn) - _MOST_PANELS) > 0:
         notes.append(f"{left:,} more combinations are not drawn; the table has their numbers.")
@@ -284,8 +287,7 @@ def sweep_figure(
         height=2.5 * math.ceil(len(panels) / columns) + 1.3,
     )
     means = np.concatenate([line.values[0] for panel in panels for line in panel.lines])
-    means = means[np.isfinite(means)]
-    logarithmic = means.min() > NEAR_ZERO and means.max() > _LOG_RATIO * means.min()
+    logarithmic = needs_log(means)
     for axes, panel in zip(every, panels, strict=False):
         numbers = [float(value) for value in panel.x if isinstance(value, float) and value > 0.0]
         spaced = len(numbers) == len(panel.x)
@@ -306,7 +308,10 @@ def sweep_figure(
     for axes in every[: len(panels)]:
         axes.set_ylim(*limits)
     label = f"{_QUANTITIES[quantity].lower()} at the horizon (units of reward)"
-    figure.supylabel(label, fontsize=RC["axes.labelsize"])
+    if len(panels) == 1:
+        every[0].set_ylabel(label)
+    else:
+        figure.supylabel(label, fontsize=RC["axes.labelsize"])
     if title:
         figure.suptitle(wrapped(title, int(14 * figure.get_figwidth())), fontsize=11)
     handles = {
@@ -316,6 +321,12 @@ def sweep_figure(
     }
     legend_below(figure, list(handles.values()), list(handles), note="95% intervals of the mean")
     return figure
+
+
+def needs_log(means: NDArray[np.float64]) -> bool:
+    """Tell whether means are never negative and too far apart for a linear axis."""
+    known = means[np.isfinite(means)]
+    return bool(known.size and known.min() > NEAR_ZERO and known.max() > _LOG_RATIO * known.min())
 
 
 def _same_range(every: "Sequence[Axes]", logarithmic: bool) -> tuple[float, float]:

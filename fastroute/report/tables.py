@@ -3,6 +3,7 @@
 The page is drawn by a template; all numbers keep their exact value in it.
 """
 
+import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # Width of the strip that shows an interval beside its numbers.
 _STRIP: Final = 150
+# Width of a table as text.
+_TEXT_WIDTH: Final = 100
 #: Tables of more rows than this are folded up in Markdown.
 _FOLDED: Final = 12
 
@@ -176,3 +179,13 @@ def rich_table(table: Table, *, rows: int | None = None) -> "Group":
     note = table.note + (f" {left:,} more rows are on the page." if left > 0 else "")
     shown = [FittedTable(columns, cells[:rows])]
     return Group(*shown, *([Padding(Text(note, style="dim"), (0, 0, 1, 0))] if note else []))
+
+
+def plain_table(table: Table) -> str:
+    """Write a table as text of fixed width, its note below."""
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=_TEXT_WIDTH, color_system=None, force_jupyter=False)
+    with console.capture() as captured:
+        console.print(rich_table(table))
+    return "\n".join(line.rstrip() for line in captured.get().rstrip().splitlines())

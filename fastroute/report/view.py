@@ -42,7 +42,7 @@ class WorldView:
     cells : polars.DataFrame
         As in :class:`StudyView`, those of this world.
     curves, spend, adherence, pairs : polars.DataFrame
-        From the functions of :mod:`fastroute.analyse` on the frames of this world. `pairs` has a
+        From the functions of `fastroute.analyse` on the frames of this world. `pairs` has a
         column `quantity`.
     models : polars.DataFrame
         The rows of the frame `models`.

@@ -286,6 +286,11 @@ class Scenario:
             f"cost_range={self.cost_range}, cost_unit={self.cost_unit!r})"
         )
 
+    def _repr_html_(self) -> str:
+        from fastroute.report.notebook import card_html, scenario_card
+
+        return card_html(scenario_card(self))
+
     def with_changes(
         self,
         changes: Sequence[Event | Mapping[str, Any]] | None = None,

@@ -114,8 +114,8 @@ def simulate(
     trace : bool
         Keep the model pulled in every round (``run.picks``).
     progress : bool or callable, optional
-        True for a bar on standard error, shown on a terminal only; or a function, called as
-        ``progress(done, total)`` with trial-rounds.
+        True for a bar on standard error where that is a terminal, or for a line in a notebook; or
+        a function, called as ``progress(done, total)`` with trial-rounds.
 
     Returns
     -------

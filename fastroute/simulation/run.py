@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,12 @@ from fastroute.simulation.plan import Plan
 
 if TYPE_CHECKING:
     import polars as pl
+    from matplotlib.axes import Axes
 
 F8 = NDArray[np.float64]
+
+# What rounding may leave of a margin that is zero, as a share of the mean.
+_ROUNDING: Final = 1e-12
 
 
 @dataclass(frozen=True)
@@ -80,14 +84,39 @@ class Run:
         lines = [
             f"Run of {self.policy.name} in {self.scenario.name}: "
             f"T = {self.settings['horizon']:,}, {count}",
-            f"  regret         {_estimate(self.finals['regret'])}",
-            f"  priced regret  {_estimate(self.finals['priced_regret'])}",
+            f"  regret         {estimate_text(self.finals['regret'])}",
+            f"  priced regret  {estimate_text(self.finals['priced_regret'])}",
         ]
         if 0.0 < budget < np.inf:
-            lines.append(f"  cost / budget  {_estimate(self.finals['cost'] / budget)}")
+            lines.append(f"  cost / budget  {estimate_text(self.finals['cost'] / budget)}")
         else:
-            lines.append(f"  cost           {_estimate(self.finals['cost'])}")
+            lines.append(f"  cost           {estimate_text(self.finals['cost'])}")
         return "\n".join([*lines, *(f"  warning: {text}" for text in self.warnings)])
+
+    def _repr_html_(self) -> str:
+        from fastroute.report.notebook import card_html, run_card
+
+        return card_html(run_card(self))
+
+    def plot(self, kind: str = "regret", ax: "Axes | None" = None) -> "Axes":
+        """Draw the run; a notebook shows the figure, a script with ``matplotlib.pyplot.show()``.
+
+        Parameters
+        ----------
+        kind : {"regret", "priced_regret", "parts", "spend"}
+            Regret or priced regret over rounds, the parts of the regret, or the mean cost per
+            query of every stage against the budget; with 95 % intervals of the mean.
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; default: those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            ``.figure.savefig(path)`` writes it. Settings of Matplotlib are left as they are.
+        """
+        from fastroute.report.plots import plot_run
+
+        return plot_run(self, kind, ax)
 
     @cached_property
     def trials(self) -> "pl.DataFrame":
@@ -98,8 +127,7 @@ class Run:
     def curves(self) -> "pl.DataFrame":
         """One row per checkpoint and quantity: mean, standard error and quantiles over trials.
 
-        When only moments were kept, quantiles are within
-        :data:`~fastroute.simulation.sketch.RELATIVE_ERROR` (0.4 %) of the order statistics.
+        When only moments were kept, quantiles are within 0.4 % of the order statistics.
         """
         return curves_frame(self.curve_array, self.plan.checkpoints, len(self.finals["trial"]))
 
@@ -162,10 +190,12 @@ class Run:
         }
 
 
-def _estimate(values: NDArray[Any]) -> str:
-    """Write a mean over trials with half its 95 % interval."""
+def estimate_text(values: NDArray[Any]) -> str:
+    """Write a mean over trials with half its 95 % interval, where that is more than rounding."""
     mean, _, half = mean_with_margin(np.asarray(values, dtype=np.float64))
-    return _number(mean, 4) if half is None else f"{_number(mean, 4)} ± {_number(half, 2)}"
+    if half is None or half <= _ROUNDING * abs(mean):
+        return _number(mean, 4)
+    return f"{_number(mean, 4)} ± {_number(half, 2)}"
 
 
 def _number(value: float, digits: int) -> str:

@@ -45,7 +45,7 @@ class DeploymentResult:
     method : ndarray of int, [...]
         :class:`~fastroute.solve.Method` that proved the answer.
     status : ndarray of int, [...]
-        :class:`Status` of each problem.
+        :class:`~fastroute.solve.Status` of each problem.
     """
 
     deployed: NDArray[np.bool_]
@@ -88,13 +88,17 @@ def solve_deployment(
     time_limit: float = TIME_LIMIT,
     infeasible: str = "warn",
 ) -> DeploymentResult:
-    """Solve deployment problems exactly.
+    r"""Solve deployment problems exactly.
 
-    Each one is ::
+    Each one is
 
-        max  sum reward_m d_m - sum deploy_cost_m z_m
-        s.t. sum d_m = 1,  sum cost_m d_m <= budget,  0 <= d_m <= limit_m z_m,
-             z binary,  sum z_m <= max_deployed
+    .. math::
+
+        \max_{d, z} \; & \sum_m \mathrm{reward}_m \, d_m - \sum_m \mathrm{deploy\_cost}_m \, z_m \\
+        \text{such that} \; & \sum_m d_m = 1, \quad \sum_m \mathrm{cost}_m \, d_m
+        \le \mathrm{budget}, \\
+        & 0 \le d_m \le \mathrm{limit}_m \, z_m, \quad z_m \in \{0, 1\}, \quad
+        \sum_m z_m \le \mathrm{max\_deployed}
 
     Parameters
     ----------
@@ -125,7 +129,7 @@ def solve_deployment(
         best by then has the status ``TIME_LIMIT``, and ``gap`` says how much better another can be.
     infeasible : {"warn", "raise", "ignore"}
         What to do where the limits or the budget cannot be met, besides the status: an
-        :class:`InfeasibleWarning`, a ``ValueError``, or nothing.
+        :class:`~fastroute.solve.InfeasibleWarning`, a ``ValueError``, or nothing.
 
     Returns
     -------
@@ -140,7 +144,7 @@ def solve_deployment(
 
     Notes
     -----
-    Infeasible problems have an answer too: see :class:`Status` for what is returned.
+    Infeasible problems have an answer too: see :class:`~fastroute.solve.Status`.
     Source: Li & Li 2025 (arXiv 2506.17254), the stage problem of StageRoute.
 
     A set is feasible by the rule of :func:`solve_routing`, over its own models.  Weights up to

@@ -33,7 +33,7 @@ class RoutingResult:
     simplex_price : ndarray, [...]
         Multiplier of the row ``sum share = 1``.
     status : ndarray of int, [...]
-        :class:`Status` of each problem.
+        :class:`~fastroute.solve.Status` of each problem.
     """
 
     share: NDArray[np.float64]
@@ -66,12 +66,15 @@ def solve_routing(
     backend: str = "auto",
     infeasible: str = "warn",
 ) -> RoutingResult:
-    """Solve routing LPs exactly.
+    r"""Solve routing LPs exactly.
 
-    Each one is ::
+    Each one is
 
-        max  sum reward_m p_m
-        s.t. sum p_m = 1,  sum cost_m p_m <= budget,  0 <= p_m <= limit_m
+    .. math::
+
+        \max_p \sum_m \mathrm{reward}_m \, p_m \quad \text{such that} \quad
+        \sum_m p_m = 1, \quad \sum_m \mathrm{cost}_m \, p_m \le \mathrm{budget}, \quad
+        0 \le p_m \le \mathrm{limit}_m
 
     Among equally good distributions the one that gives most to the first model in the order higher
     reward, lower cost, lower index is returned.
@@ -93,7 +96,7 @@ def solve_routing(
         ``jax`` where any argument is a JAX array or JAX has an accelerator, else ``numba``.
     infeasible : {"warn", "raise", "ignore"}
         What to do where the limits or the budget cannot be met, besides the status: an
-        :class:`InfeasibleWarning`, a ``ValueError``, or nothing.
+        :class:`~fastroute.solve.InfeasibleWarning`, a ``ValueError``, or nothing.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def solve_routing(
 
     Notes
     -----
-    Infeasible problems have an answer too: see :class:`Status` for what is returned.
+    Infeasible problems have an answer too: see :class:`~fastroute.solve.Status`.
     Source: Li & Li 2025 (arXiv 2506.17254), the per-query LP of StageRoute.
 
     Every backend calls the same problems feasible.  Limits may add up to ``1 - 1e-12``.  The

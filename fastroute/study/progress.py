@@ -1,4 +1,4 @@
-"""Progress of a study on standard error: bars on a terminal, plain lines elsewhere."""
+"""Progress of a study: bars on a terminal, a line in a notebook, plain lines elsewhere."""
 
 import logging
 import math
@@ -6,6 +6,8 @@ import threading
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
+
+from fastroute.notebook_line import NotebookLine, bar, in_notebook
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +20,7 @@ _SECONDS_OF_PLAN: Final = 3.0
 # Of so many cells each gets a line when it is done; of more, one now and then.
 _FEW_CELLS: Final = 50
 _SECONDS_BETWEEN_CELLS: Final = 5.0
+_SECONDS_IN_NOTEBOOK: Final = 0.25
 # Bars of cells below that of the study.
 _CELLS_SHOWN: Final = 5
 
@@ -192,7 +195,19 @@ class Bars:
 
 
 class Lines:
-    """A line when a cell is done, and now and then while nothing else happens."""
+    """A line when a cell is done, and now and then while nothing else happens.
+
+    Attributes
+    ----------
+    between_lines, between_cells : float
+        Seconds.
+    few_cells : int
+        Of so many cells each gets a line.
+    """
+
+    between_lines: float = _SECONDS_BETWEEN_LINES
+    between_cells: float = _SECONDS_BETWEEN_CELLS
+    few_cells: int = _FEW_CELLS
 
     def __init__(self, console: "Console") -> None:
         self._console = console
@@ -212,9 +227,9 @@ class Lines:
         """Say how far the plan is, when it takes long."""
         now = time.monotonic()
         first = self._spoken == self._begun
-        if now - self._spoken >= (_SECONDS_OF_PLAN if first else _SECONDS_BETWEEN_LINES):
+        if now - self._spoken >= (_SECONDS_OF_PLAN if first else self.between_lines):
             self._spoken = now
-            self.note(f"planning: {done:,} of {cells:,} cells")
+            self._say(f"planning: {done:,} of {cells:,} cells")
 
     def begin(self, cells: int, finished: int, rounds: int, done: int) -> None:
         """Say what there is to do."""
@@ -228,13 +243,13 @@ class Lines:
         """Say how far the study is, when the last line is long ago."""
         with self._lock:
             self._done = min(self._done + rounds, self._rounds)
-            if time.monotonic() - self._spoken < _SECONDS_BETWEEN_LINES:
+            if time.monotonic() - self._spoken < self.between_lines:
                 return
             self._spoken = time.monotonic()
             line = (
                 f"[{self._finished}/{self._cells}] {self._done / self._rounds:.0%}{self._speed()}"
             )
-        self.note(line)
+        self._say(line)
 
     def update(self, cell: CellState) -> None:
         """Say that a cell is done."""
@@ -242,15 +257,15 @@ class Lines:
             return
         with self._lock:
             self._finished += 1
-            seldom = self._finished < self._cells and self._cells > _FEW_CELLS
-            if seldom and time.monotonic() - self._spoken < _SECONDS_BETWEEN_CELLS:
+            seldom = self._finished < self._cells and self._cells > self.few_cells
+            if seldom and time.monotonic() - self._spoken < self.between_cells:
                 return
             self._spoken = time.monotonic()
             line = (
                 f"[{self._finished}/{self._cells}] {cell.label}: {cell.estimate}, "
                 f"{cell.trials:,} trials{self._speed()}"
             )
-        self.note(line)
+        self._say(line)
 
     def _speed(self) -> str:
         spent = max(time.monotonic() - self._begun, 1e-9)
@@ -259,16 +274,40 @@ class Lines:
         words = f", {left:,.0f} s left" if 0.0 < left < math.inf else ""
         return f"; {rate_text(rate)}{words}"
 
+    def _say(self, line: str) -> None:
+        """Write how far the study is."""
+        self.note(line)
+
     def note(self, text: str) -> None:
         """Write a line."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+class InNotebook(Lines):
+    """One line that says how far the study is, written again and again; notes stay above it."""
+
+    between_lines = between_cells = _SECONDS_IN_NOTEBOOK
+    few_cells = 0
+
+    def __init__(self, console: "Console") -> None:
+        super().__init__(console)
+        self._line = NotebookLine()
+
+    def _say(self, line: str) -> None:
+        self._line.write(f"{bar(self._done / max(self._rounds, 1))}  {line}")
+
+    def note(self, text: str) -> None:
+        """Write a line that stays."""
+        NotebookLine().write(text)
+
+
 def make_reporter(show: bool) -> Reporter:
-    """Return what reports a study: bars on a terminal, lines elsewhere, or nothing."""
+    """Return what reports a study, as suits where it is shown, or nothing."""
     if not show:
         return Silent()
     console = _find_console()
+    if in_notebook():
+        return InNotebook(console)
     return (Bars if console.is_terminal else Lines)(console)
 
 

@@ -73,7 +73,7 @@ def run_study(
     workers : int, optional
         Threads, processes or local Dask workers; default all cores.
     progress : bool
-        Whether to report progress on standard error.
+        Whether to report progress: on standard error, or as a line in a notebook.
 
     Returns
     -------

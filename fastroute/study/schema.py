@@ -269,6 +269,28 @@ class Study(BaseModel):
         """
         type(self).from_dict(self.to_dict(), source=f"study {self.name}")
 
+    def __repr__(self) -> str:
+        """Say in one line how large the study is."""
+        from fastroute.study.grid import count_cells
+
+        counts = [
+            f"1 {word}" if len(specs) == 1 else f"{len(specs):,} {plural}"
+            for specs, word, plural in (
+                (self.scenario, "scenario", "scenarios"),
+                (self.policy, "policy", "policies"),
+            )
+        ]
+        return f"<Study {self.name}: {count_cells(self):,} cells of {' and '.join(counts)}>"
+
+    def __str__(self) -> str:
+        """Write the study as ``repr`` does."""
+        return repr(self)
+
+    def _repr_html_(self) -> str:
+        from fastroute.report.notebook import card_html, study_card
+
+        return card_html(study_card(self))
+
     def axes(self, scenario: ScenarioSpec, policy: PolicySpec) -> dict[str, tuple[Any, ...]]:
         """Return the axes of the grid where a scenario and a policy of the study meet.
 

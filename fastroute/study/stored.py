@@ -31,6 +31,7 @@ from fastroute.study.verify import damaged_shards, known_records
 
 if TYPE_CHECKING:
     import polars as pl
+    from matplotlib.axes import Axes
 
     from fastroute.study.tables import Kind
 
@@ -57,7 +58,7 @@ class ReadCell(NamedTuple):
         return with_parameters([TABLES[name](self.row, self.accounts)], self.parameters)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StoredStudy:
     """A study on disk, as far as it is. The frames are lazy: nothing is read before ``.collect()``.
 
@@ -75,13 +76,64 @@ class StoredStudy:
     manifest : dict
         Versions, machine, sessions, counts and checksums.
     shards_run : int
-        Shards that the call of :func:`run_study` that returned this computed; 0 when loaded.
+        Shards that :func:`fastroute.run_study` computed before it returned this; 0 when loaded.
     """
 
     path: Path
     study: Study
     manifest: dict[str, Any]
     shards_run: int = 0
+
+    def __repr__(self) -> str:
+        """Say in one line which study it is, where, and how far."""
+        cells = self.manifest["cells"]
+        return f"<StoredStudy {self.study.name} in {self.path}: {cells:,} cells, {self.state}>"
+
+    def _repr_html_(self) -> str:
+        from fastroute.report.notebook import card_html, stored_card
+
+        return card_html(stored_card(self))
+
+    def plot(
+        self,
+        x: str | None = None,
+        y: str = "priced_regret",
+        by: str = "policy",
+        ax: "Axes | None" = None,
+    ) -> "Axes":
+        """Draw means over trials with their 95 % intervals against what the study varies.
+
+        A notebook shows the figure, a script with ``matplotlib.pyplot.show()``.
+
+        Parameters
+        ----------
+        x : str, optional
+            A column of the frame `summary` that varies: a setting (``horizon``), an option
+            (``policy_gamma``), ``scenario`` or ``policy``. Numbers are laid out on the horizontal
+            axis; words stand beside the chart, with a row each. Default: the first that the study
+            varies on purpose, else the policies.
+        y : str
+            A column of the frame `trials`, such as ``regret``, ``cost`` or ``starved``.
+        by : str
+            A column as `x` may be, with a line for each of its values. Where something else varies
+            too, each of its values has a line of its own, and the legend says so; of more than
+            eight lines those that end lowest, and the first, are drawn.
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; default: those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            ``.figure.savefig(path)`` writes it. Settings of Matplotlib are left as they are.
+
+        Raises
+        ------
+        ValueError
+            When there is no such column, or nothing was stored yet.
+        """
+        from fastroute.report.plots import plot_study
+
+        return plot_study(self, x, y, by, ax)
 
     @property
     def complete(self) -> bool:
@@ -333,7 +385,7 @@ def load(path: str | os.PathLike[str]) -> StoredStudy:
     Parameters
     ----------
     path : path-like
-        A directory that :func:`run_study` wrote.
+        A directory that :func:`fastroute.run_study` wrote.
 
     Returns
     -------

@@ -125,7 +125,7 @@ def discounted_observation(
     unobserved_below: Any,
     discount: Any,
 ) -> Any:
-    """As :func:`count_observation`, where earlier observations lose weight at each new one."""
+    """As ``count_observation``, where earlier observations lose weight at each new one."""
     count, sum_reward, sum_cost = seen
     return (
         rounded(discount * count) + 1.0,

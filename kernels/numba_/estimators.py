@@ -1,6 +1,7 @@
 """Estimators: what is believed of each model, renewed for the pulled one after every round.
 
-A function here makes the passes of an estimator; ``EstimatorKernel.kernel`` is its name.
+A function here makes the passes of an estimator; ``EstimatorKernel.kernel`` is its name.  It takes
+the number of features of a query, 0 for none.
 """
 
 from typing import Any, NamedTuple
@@ -58,7 +59,7 @@ class EstimatorPasses(NamedTuple):
     group: int = GROUP
 
 
-def elementwise(part: EstimatorKernel) -> EstimatorPasses:
+def elementwise(part: EstimatorKernel, _: int = 0) -> EstimatorPasses:
     """Bounds that are a formula of what has been seen of the model."""
     observe, bounds = formula(part.observe), formula(part.bounds)
     keep = built_in(observe, bounds)
@@ -75,13 +76,13 @@ def elementwise(part: EstimatorKernel) -> EstimatorPasses:
     )
 
 
-def sampled(part: EstimatorKernel) -> EstimatorPasses:
+def sampled(part: EstimatorKernel, _: int = 0) -> EstimatorPasses:
     """As :func:`elementwise`, but rewards are drawn from their posterior for each decision."""
     sample = Pass(kernel_of(_sample, _sample_one), (part.unobserved_below,))
     return elementwise(part)._replace(prepare=(sample, Pass(kernel_of(_refresh_basis))))
 
 
-def by_task(part: EstimatorKernel) -> EstimatorPasses:
+def by_task(part: EstimatorKernel, _: int = 0) -> EstimatorPasses:
     """As :func:`elementwise`, but rewards are bounded for the task of the query."""
     bounds = formula(part.bounds)
     look_up = Pass(
@@ -93,20 +94,20 @@ def by_task(part: EstimatorKernel) -> EstimatorPasses:
     return found._replace(prepare=(look_up,), observed=observed, reads_queries=True)
 
 
-def by_features(part: EstimatorKernel) -> EstimatorPasses:
+def by_features(part: EstimatorKernel, features: int = 0) -> EstimatorPasses:
     """As :func:`elementwise`, but rewards are bounded for the features of the query."""
-    return _by_ridge(part, ())
+    return _by_ridge(part, features, ())
 
 
-def sampled_by_features(part: EstimatorKernel) -> EstimatorPasses:
+def sampled_by_features(part: EstimatorKernel, features: int = 0) -> EstimatorPasses:
     """As :func:`by_features`, but rewards are drawn from the normal law of the regression."""
-    return _by_ridge(part, (Pass(kernel_of(_sample, _keep_normal), (0.0,)),))
+    return _by_ridge(part, features, (Pass(kernel_of(_sample, _keep_normal), (0.0,)),))
 
 
-def _by_ridge(part: EstimatorKernel, draw: tuple[Pass, ...]) -> EstimatorPasses:
+def _by_ridge(part: EstimatorKernel, features: int, draw: tuple[Pass, ...]) -> EstimatorPasses:
     numbers = part.parameters[-1], part.unobserved_below
-    look_up = Pass(kernel_of(ridge.look_up, bool(draw)), numbers)
-    note = Pass(kernel_of(ridge.note))
+    look_up = Pass(kernel_of(ridge.look_up, features, bool(draw)), numbers)
+    note = Pass(kernel_of(ridge.note, features))
     found = elementwise(part)
     return found._replace(
         prepare=(*draw, look_up),
@@ -117,7 +118,7 @@ def _by_ridge(part: EstimatorKernel, draw: tuple[Pass, ...]) -> EstimatorPasses:
     )
 
 
-def known_means(part: EstimatorKernel) -> EstimatorPasses:
+def known_means(part: EstimatorKernel, _: int = 0) -> EstimatorPasses:
     """Make the true means the bounds, for good."""
     observe = formula(part.observe)
     counts = len(part.first), len(part.parameters)
@@ -301,15 +302,21 @@ def _refresh_basis() -> Any:
         for b in range(first, stop):
             w = ws[b]
             for lane in vectors_in_use(numbers, b):
-                i = place_of(load(w, LANE.i_slot + lane), lane)
-                j = place_of(load(w, LANE.j_slot + lane), lane)
-                store(w, LANE.i_upper + lane, gather(w, i + SLOT.upper))
-                store(w, LANE.j_upper + lane, gather(w, j + SLOT.upper))
-                store(w, LANE.i_lower + lane, gather(w, i + SLOT.lower))
-                store(w, LANE.j_lower + lane, gather(w, j + SLOT.lower))
+                refresh(w, lane)
         return 0
 
     return prepare
+
+
+@register_jitable
+def refresh(w, lane):
+    """Let the basis of every lane know the bounds of its models again."""
+    i = place_of(load(w, LANE.i_slot + lane), lane)
+    j = place_of(load(w, LANE.j_slot + lane), lane)
+    store(w, LANE.i_upper + lane, gather(w, i + SLOT.upper))
+    store(w, LANE.j_upper + lane, gather(w, j + SLOT.upper))
+    store(w, LANE.i_lower + lane, gather(w, i + SLOT.lower))
+    store(w, LANE.j_lower + lane, gather(w, j + SLOT.lower))
 
 
 def _look_up_task(bounds: Any, count: int) -> Any:

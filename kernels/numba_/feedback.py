@@ -2,15 +2,17 @@
 
 What is known of *all* models, and what is yet to be learnt, stands in one flat array for each block
 of trials.  First come the rows of each model, as in :mod:`.layout`: the numbers that the estimator
-keeps of it; one more model takes what is learnt of none.  Then come the last ``size`` rounds, in a
-ring: round t has the place ``t mod size``, with the model, the reward (below 0 where it is never
-learnt) and the cost of its outcome.
+keeps of it, and the slot in which it is deployed; one more model takes what is learnt of none.
+What is learnt of a deployed model is kept in its slot until the stage closes.  Then come the
+queues: one for rewards and costs together, or one for each.
 
-A fixed delay finds what is due so many places back; the numbers of a round are three rows.  A delay
-that is drawn has a list for every round in which something is due, two numbers of each place: the
-place of the outcome that follows in the list, the first one after the last, and the place of the
-last outcome that is due in this round, -1 for none.  The numbers of a round then stand together for
-each trial, in one line of the cache, as trials go to different places.
+Where the delay is fixed, a queue is a ring: round t has the rows at ``t mod size``, the model, then
+the reward (below 0 where it is never learnt) and the cost, as far as the queue has them.
+
+Where it is drawn, all trials of the block share a bucket for each round in which something is due:
+a list of chunks with the outcomes one behind the other, those of earlier rounds first.  So what is
+due is read from few lines of the cache, and chunks that were read are the next to be written.
+Outcomes are appended and taken one by one; the bounds of what was learnt are renewed by vectors.
 """
 
 from typing import Any, NamedTuple
@@ -22,15 +24,23 @@ from fastroute.kernels.codes import STREAM_FEEDBACK
 from fastroute.kernels.formulas.names import where
 from fastroute.kernels.formulas.outcomes import aliased
 from fastroute.kernels.numba_.compile import compiled
-from fastroute.kernels.numba_.estimators import add_up, renew
+from fastroute.kernels.numba_.estimators import add_up, refresh, renew
 from fastroute.kernels.numba_.formulas import formula, numbers_at
 from fastroute.kernels.numba_.lanes import aligned_zeros
-from fastroute.kernels.numba_.layout import HEAD, LANE, NEXT, SLOT, STEP, STRIDE, WIDTH, place_of
-from fastroute.kernels.numba_.passes import COMMON, Pass, built_in, kernel_of, vectors_in_use
+from fastroute.kernels.numba_.layout import HEAD, LANE, NEXT, SLOT, STEP, WIDTH, place_of
+from fastroute.kernels.numba_.passes import (
+    COMMON,
+    Pass,
+    built_in,
+    kernel_of,
+    lanes_in_use,
+    vectors_in_use,
+)
 from fastroute.kernels.numba_.rng import philox4x32
-from fastroute.kernels.numba_.rows.place import LINE
-from fastroute.kernels.numba_.rows.tuples import gather_rows, scatter_rows
+from fastroute.kernels.numba_.rows.tuples import gather_rows, read_rows, scatter_rows, write_rows
 from fastroute.kernels.numba_.vectors import (
+    VECTOR,
+    WIDE,
     ZERO,
     add,
     broadcast,
@@ -47,62 +57,82 @@ from fastroute.kernels.types import F8, STATISTICS, Delay, EstimatorKernel, Feed
 
 _MASK = np.uint64(0xFFFFFFFF)
 _STREAM = np.uint64(STREAM_FEEDBACK)
-# Rows of a model.
-_KNOWN = np.uint64(STATISTICS) * NEXT
-# Rows of a round where delays are fixed.
-_ROWS = 3
-_REWARD, _COST = NEXT, np.uint64(2) * NEXT
-# Numbers of a round and trial where one is drawn, and the distance to the next round.
-_NUMBERS = np.uint64(LINE)
-_ROUND = np.uint64(WIDTH) * _NUMBERS
-_REWARD_OF, _COST_OF, _REWARD_LIST, _COST_LIST = (np.uint64(k) for k in (1, 2, 3, 5))
-# Of a list: what follows comes first.
-_LAST = np.uint64(1)
+_ONE, _TWO = np.uint64(1), np.uint64(2)
+_LANES = np.uint64(WIDTH)
+# Of a model: its slot, behind what the estimator keeps, and the distance to the next one.
+_SLOT = np.uint64(STATISTICS) * NEXT
+_KNOWN = np.uint64(STATISTICS + 1) * NEXT
 # What is observed: reward and cost together, or one of them.
 _BOTH, _REWARDS, _COSTS = 0, 1, 2
-# Columns of a table of delays: probability, alias, delay.
-_ALIAS, _DELAY, _COLUMNS = np.uint64(1), np.uint64(2), np.uint64(3)
-_WORDS = 2.0**32
 # In the place of a reward that is never learnt; rewards are at least 0, up to rounding.
 _NEVER = -1.0
+# Of a queue of buckets: rows to work in, the chunk that is free and the next one that was never
+# used, then two numbers of each bucket: its first chunk, and where its next outcome goes, 0 where
+# it is empty.
+_BUCKET_OF, _CODE = ZERO, _LANES
+_FREE = _TWO * _LANES
+_UNUSED, _BUCKETS = _FREE + _ONE, _FREE + _TWO
+_END = _ONE
+# Of a chunk: outcomes of 2 or 3 numbers, then the chunk that follows.
+_CHUNK, _LINK = np.uint64(32), np.uint64(30)
+# Columns of a table of delays: probability, the delay of the row, and that of its alias.
+_OWN, _OTHER, _COLUMNS = np.uint64(1), np.uint64(2), np.uint64(3)
+_WORDS = 2.0**32
 
 
-class Ring(NamedTuple):
-    """Where what is known and the rounds are."""
+class Queue(NamedTuple):
+    """What is learnt together, and where it waits."""
 
-    models: int  #: N: rows of so many models and one more come first
-    size: int  #: rounds in the ring
-    reward_drawn: bool  #: whether there is a list for the rewards, or for both
-    cost_drawn: bool
+    side: int  #: rewards and costs, or one of them
+    delay: Delay
+    start: int  #: offset in the array of a block
 
     @property
     def drawn(self) -> bool:
-        """Whether there is a list."""
-        return self.reward_drawn or self.cost_drawn
+        """Whether delays are drawn, and there are buckets."""
+        return len(self.delay.rounds) > 1
 
     @property
-    def numbers(self) -> tuple[float, float]:
-        """Numbers that each pass has first."""
-        return float(self.models), float(self.size)
+    def size(self) -> int:
+        """Rounds of the ring, or buckets."""
+        return int(self.delay.rounds.max()) + 1
+
+    @property
+    def chunks(self) -> int:
+        """Offset of the chunks, a multiple of what a chunk takes."""
+        return _in_chunks(self.start + int(_BUCKETS) + 2 * self.size) * int(_CHUNK)
+
+    @property
+    def stop(self) -> int:
+        """Offset behind the queue."""
+        numbers = 3 if self.side == _BOTH else 2
+        if not self.drawn:
+            return self.start + self.size * numbers * int(NEXT)
+        # All outcomes that can wait at once; every bucket may have a chunk that is not full.
+        full = self.size * WIDTH // (int(_LINK) // numbers)
+        return self.chunks + (full + self.size) * int(_CHUNK)
 
 
-def ring_of(feedback: Feedback, models: int) -> Ring:
-    """Lay the rounds out: a list for each delay that is drawn, one where both come together."""
-    reward_drawn = len(feedback.reward.rounds) > 1
-    cost_drawn = len(feedback.cost.rounds) > 1 and not feedback.together
-    return Ring(models, feedback.longest + 1, reward_drawn, cost_drawn)
+def _in_chunks(doubles: int) -> int:
+    return -(-doubles // int(_CHUNK))
+
+
+def queues_of(feedback: Feedback, models: int) -> tuple[Queue, ...]:
+    """Lay the queues out behind what is known of the models and of none."""
+    start = (models + 1) * int(_KNOWN)
+    if feedback.together:
+        return (Queue(_BOTH, feedback.reward, start),)
+    rewards = Queue(_REWARDS, feedback.reward, start)
+    return rewards, Queue(_COSTS, feedback.cost, rewards.stop)
 
 
 def pending(feedback: Feedback, models: int, trials: int) -> F8:
     """Nothing to be learnt yet: [blocks, doubles]."""
-    ring = ring_of(feedback, models)
-    blocks, known = -(-trials // WIDTH), (models + 1) * int(_KNOWN)
-    doubles = int(_ROUND) if ring.drawn else _ROWS * STRIDE
-    array: F8 = aligned_zeros(blocks, known + ring.size * doubles)
-    if ring.drawn:
-        numbers = array[:, known:].reshape(blocks, -1, int(_NUMBERS))
-        for first in (_REWARD_LIST, _COST_LIST):
-            numbers[:, :, int(first + _LAST)] = -1.0
+    queues = queues_of(feedback, models)
+    array: F8 = aligned_zeros(-(-trials // WIDTH), queues[-1].stop)
+    for queue in queues:
+        if queue.drawn:
+            array[:, queue.start + int(_UNUSED)] = queue.chunks
     return array
 
 
@@ -120,188 +150,260 @@ def passes(
     bounded : bool
         Whether bounds are renewed with every observation.
     """
-    ring = ring_of(feedback, models)
-    missing = feedback.learnt < 1.0
-    put = kernel_of(_put, missing, ring.reward_drawn, ring.cost_drawn)
-    found = [Pass(put, (*ring.numbers, feedback.learnt))]
-    sides: tuple[tuple[int, Any, bool, Delay], ...] = (
-        (_REWARDS, part.observe_reward, ring.reward_drawn, feedback.reward),
-        (_COSTS, part.observe_cost, ring.cost_drawn, feedback.cost),
-    )
-    if feedback.together:
-        sides = ((_BOTH, part.observe, ring.reward_drawn, feedback.reward),)
+    queues = queues_of(feedback, models)
+    observers = part.observe, part.observe_reward, part.observe_cost
     bounds = formula(part.bounds) if bounded else None
-    for side, observe, drawn, delay in sides:
-        counts = len(part.first), len(part.parameters)
+    counts = len(part.first), len(part.parameters)
+    put, learn = [], []
+    for queue in queues:
+        missing = feedback.learnt < 1.0 and queue.side == _REWARDS
+        first = float(models), float(queue.start), float(queue.size)
+        kernel = kernel_of(_put, queue.side, queue.drawn, missing, queue is queues[-1])
+        put.append(Pass(kernel, (*first, feedback.learnt)))
+        observe: Any = observers[queue.side]
+        make = _learn_bucket if queue.drawn else _learn_row
         keep = built_in(observe, part.bounds)
-        ways = drawn, ring.drawn
-        learn = kernel_of(_learn, formula(observe), bounds, side, *ways, *counts, keep=keep)
-        found.append(Pass(learn, (*ring.numbers, float(delay.rounds[0]), *part.parameters)))
-    return tuple(found)
+        kernel = kernel_of(make, formula(observe), bounds, queue.side, *counts, keep=keep)
+        learn.append(Pass(kernel, (*first, *part.parameters)))
+    return (*put, *learn)
 
 
 def table_of(delay: Delay) -> F8:
-    """Return a law of delays as a table of probability, alias and delay, [delays, 3]."""
-    return np.stack([delay.prob, delay.alias.astype(np.float64), delay.rounds], axis=1)
+    """Return a law of delays as a table: probability, own delay and other delay, [delays, 3]."""
+    return np.stack([delay.prob, delay.rounds, delay.rounds[delay.alias]], axis=1)
 
 
-def _put(missing: bool, reward_drawn: bool, cost_drawn: bool) -> Any:
-    """Put the outcome of the round aside, and add it to the sums of the segment."""
-    lists = reward_drawn or cost_drawn
-    draws = missing or lists
+def _put(side: int, drawn: bool, missing: bool, last: bool) -> Any:
+    """Put the outcome of the round in a queue; after the last one, add it to the segment."""
+    rewards, costs = side != _COSTS, side != _REWARDS
+    draws = missing or drawn
+    length = np.uint64(1 + rewards + costs)
 
     def put(ws, first, stop, now, numbers, at, scratch, tables):
-        models, size, learnt = numbers[at], np.uint64(numbers[at + 1]), numbers[at + 2]
+        models, start, size = numbers[at], np.uint64(numbers[at + 1]), np.uint64(numbers[at + 2])
+        learnt = numbers[at + 3]
         k0 = np.uint64(numbers[COMMON.seed_low]) & _MASK
         k1 = np.uint64(numbers[COMMON.seed_high]) & _MASK
         here = np.uint64(now) % size
-        rounds = (np.uint64(models) + np.uint64(1)) * _KNOWN
+        # Flat once: a view for every vector would have to be counted.
+        law = tables.cost_delay if side == _COSTS else tables.reward_delay
+        delays, count = law.ravel(), np.float64(law.shape[0])
         for b in range(first, stop):
             w, p = ws[b], tables.pending[b]
             first_trial = np.uint64(numbers[COMMON.first_trial]) + np.uint64(b * WIDTH)
             for lane in vectors_in_use(numbers, b):
                 pulled = place_of(load(w, LANE.pick + lane), lane)
                 model = gather(w, pulled + SLOT.model)
-                reward, cost = load(w, LANE.reward + lane), load(w, LANE.cost + lane)
-                add_up(w, lane, reward, cost)
-                store(w, LANE.reward + lane, broadcast(0.0))
-                store(w, LANE.cost + lane, broadcast(0.0))
+                reward = load(w, LANE.reward + lane)
                 if draws:
                     trial = (first_trial + lane + lane_numbers()) & _MASK
                     this = np.uint64(now) & _MASK
                     x0, x1, x2, _ = philox4x32(this, ZERO, trial, _STREAM, k0, k1)
+                if drawn:
+                    # Below 0 where nothing is pulled.
+                    code = model * np.float64(WIDTH) + unit(lane + lane_numbers()) * _WORDS
+                    if missing:
+                        code = where(unit(x0) < learnt, code, -1.0)
+                    u = unit(x2 if side == _COSTS else x1)
+                    due = np.float64(here) + _delay(u, delays, count)
+                    around = np.float64(size)
+                    due = where(due >= around, due - around, due)
+                    store(p, start + _CODE + lane, code)
+                    store(p, start + _BUCKET_OF + lane, 2.0 * due + np.float64(start + _BUCKETS))
+                else:
                     if missing:
                         reward = where(unit(x0) < learnt, reward, _NEVER)
-                    if reward_drawn:
-                        delay = _delay(unit(x1), tables.reward_delay)
-                        _append(p, rounds, lane, _REWARD_LIST, here, delay, size)
-                    if cost_drawn:
-                        delay = _delay(unit(x2), tables.cost_delay)
-                        _append(p, rounds, lane, _COST_LIST, here, delay, size)
-                model = where(model >= 0.0, model, models)
-                if lists:
-                    mine = _places(rounds, lane) + here * _ROUND
-                    scatter(p, mine, model)
-                    scatter(p, mine + _REWARD_OF, reward)
-                    scatter(p, mine + _COST_OF, cost)
-                else:
-                    o = rounds + here * np.uint64(_ROWS) * NEXT + lane
-                    store(p, o, model)
-                    store(p, o + _REWARD, reward)
-                    store(p, o + _COST, cost)
+                    o = start + here * length * NEXT + lane
+                    store(p, o, where(model >= 0.0, model, models))
+                    if rewards:
+                        store(p, o + NEXT, reward)
+                    if costs:
+                        store(p, o + (length - _ONE) * NEXT, load(w, LANE.cost + lane))
+            if drawn:
+                for k in range(lanes_in_use(numbers, b)):
+                    lane = np.uint64(k)
+                    code = p[start + _CODE + lane]
+                    if code >= 0.0:
+                        o = _append(p, start, index(p[start + _BUCKET_OF + lane]), length)
+                        p[o] = code
+                        if rewards:
+                            p[o + _ONE] = w[LANE.reward + lane]
+                        if costs:
+                            p[o + length - _ONE] = w[LANE.cost + lane]
+            if last:
+                for lane in vectors_in_use(numbers, b):
+                    add_up(w, lane, load(w, LANE.reward + lane), load(w, LANE.cost + lane))
+                    store(w, LANE.reward + lane, broadcast(0.0))
+                    store(w, LANE.cost + lane, broadcast(0.0))
         return 0
 
     return put
 
 
 @register_jitable
-def _delay(u, table):
-    """Delay of every lane, drawn from a table of aliases (Walker 1977): [delays, 3]."""
-    flat = table.reshape(table.size)
-    scaled = u * np.float64(table.shape[0])
+def _delay(u, delays, count):
+    """Delay of every lane, drawn from a table of ``count`` aliases (Walker 1977)."""
+    scaled = u * count
     row = index(scaled)
     at = row * _COLUMNS
-    whole = unit(row) * _WORDS
-    drawn = aliased(scaled - whole, whole, gather(flat, at), gather(flat, at + _ALIAS))
-    return gather(flat, index(drawn) * _COLUMNS + _DELAY)
+    own, other = gather(delays, at + _OWN), gather(delays, at + _OTHER)
+    return aliased(scaled - unit(row) * _WORDS, own, gather(delays, at), other)
 
 
 @register_jitable
-def _places(rounds, lane):
-    """Where the first round of the ring is for each lane, with lists."""
-    return rounds + (lane + lane_numbers()) * _NUMBERS
+def _append(p, start, bucket, length):
+    """Return where the next outcome of a bucket goes, and make room for it."""
+    o = index(p[bucket + _END])
+    if o == ZERO or o % _CHUNK == _LINK:
+        chunk = index(p[start + _FREE])
+        if chunk > ZERO:
+            p[start + _FREE] = p[chunk + _LINK]
+        else:
+            chunk = index(p[start + _UNUSED])
+            p[start + _UNUSED] = np.float64(chunk + _CHUNK)
+        # The first one, or what follows the chunk that is full.
+        p[bucket if o == ZERO else o] = np.float64(chunk)
+        o = chunk
+    p[bucket + _END] = np.float64(o + length)
+    return o
 
 
-@register_jitable
-def _append(p, rounds, lane, due_list, here, delay, size):
-    """Append this round to the list of those that are due with its outcome."""
-    now, around = np.float64(here), np.float64(size)
-    due = now + delay
-    due = where(due >= around, due - around, due)
-    mine = _places(rounds, lane) + due_list
-    there = mine + index(due) * _ROUND + _LAST
-    last = gather(p, there)
-    empty = last < 0.0
-    # The first one is followed by itself.
-    before = mine + index(where(empty, now, last)) * _ROUND
-    scatter(p, mine + here * _ROUND, where(empty, now, gather(p, before)))
-    scatter(p, before, broadcast(now))
-    scatter(p, there, broadcast(now))
-
-
-def _learn(
-    observe: Any, bounds: Any, side: int, drawn: bool, lists: bool, seen_count: int, count: int
-) -> Any:
-    """Let the estimator observe what is due, and renew the bounds of deployed models.
+def _learn_row(observe: Any, bounds: Any, side: int, seen_count: int, count: int) -> Any:
+    """Let the estimator observe what is due after a fixed delay, and renew bounds.
 
     The reward and the cost of the round become the sums of what is due: so routers learn them.
     """
     values_of: Any = (_both, _reward_alone, _cost_alone)[side]
     rewards, costs = side != _COSTS, side != _REWARDS
+    length = np.uint64(1 + rewards + costs)
     renews = bounds is not None
-    due_list = _COST_LIST if side == _COSTS else _REWARD_LIST
 
     def learn(ws, first, stop, now, numbers, at, scratch, tables):
-        models, size = numbers[at], np.uint64(numbers[at + 1])
-        delay = np.uint64(numbers[at + 2])
+        models, start, size = numbers[at], np.uint64(numbers[at + 1]), np.uint64(numbers[at + 2])
         parameters = numbers_at(numbers, at + 3, count)
-        slots = np.uint64(numbers[COMMON.slots])
-        rounds = (np.uint64(models) + np.uint64(1)) * _KNOWN
-        if drawn:
-            here = np.uint64(now) % size
-        else:
-            if np.uint64(now) < delay:
-                return 0
-            here = (np.uint64(now) - delay) % size
+        slots = numbers[COMMON.slots]
+        if np.uint64(now) + _ONE < size:
+            return 0
+        row = start + (np.uint64(now) + _ONE) % size * length * NEXT
         for b in range(first, stop):
             w, p = ws[b], tables.pending[b]
             for lane in vectors_in_use(numbers, b):
-                mine = lane + lane_numbers()
-                last = broadcast(np.float64(here))
-                entry = last
-                if drawn:
-                    its_last = _places(rounds, lane) + here * _ROUND + due_list + _LAST
-                    last = gather(p, its_last)
-                    scatter(p, its_last, broadcast(-1.0))
-                    o = _places(rounds, lane) + index(where(last >= 0.0, last, 0.0)) * _ROUND
-                    entry = where(last >= 0.0, gather(p, o + due_list), -1.0)
-                while count_lanes(entry >= 0.0) > 0:
-                    there = entry >= 0.0
-                    if lists:
-                        o = _places(rounds, lane) + index(where(there, entry, 0.0)) * _ROUND
-                        model = gather(p, o)
-                        reward, cost = gather(p, o + _REWARD_OF), gather(p, o + _COST_OF)
-                    else:
-                        row = rounds + here * np.uint64(_ROWS) * NEXT + lane
-                        model = load(p, row)
-                        reward, cost = load(p, row + _REWARD), load(p, row + _COST)
-                    model = where(there, model, models)
-                    if drawn:
-                        entry = where(there & (entry != last), gather(p, o + due_list), -1.0)
-                    else:
-                        entry = broadcast(-1.0)
-                    if rewards:
-                        learnt = there & (reward > 0.5 * _NEVER)
-                        model = where(learnt, model, models)
-                        add(w, LANE.reward + lane, where(learnt, reward, 0.0))
-                    if costs:
-                        add(w, LANE.cost + lane, where(there, cost, 0.0))
-                    known = index(model) * _KNOWN + mine
-                    seen = gather_rows(p, known, seen_count)
-                    seen = observe(seen, *(values_of(reward, cost) + parameters))
+                o = row + lane
+                model, reward, cost = load(p, o), broadcast(0.0), broadcast(0.0)
+                if rewards:
+                    reward = load(p, o + NEXT)
+                    learnt = reward > 0.5 * _NEVER
+                    model = where(learnt, model, models)
+                    add(w, LANE.reward + lane, where(learnt, reward, 0.0))
+                if costs:
+                    cost = load(p, o + (length - _ONE) * NEXT)
+                    add(w, LANE.cost + lane, cost)
+                known = index(model) * _KNOWN + lane + lane_numbers()
+                slot = gather(p, known + _SLOT)
+                place = place_of(slot, lane)
+                # What is known of others comes to the slot behind the last one, and goes back.
+                deployed = slot < slots
+                others = count_lanes(deployed) < VECTOR
+                if others:
+                    for k in range(seen_count):
+                        here, there = place + SLOT.seen + np.uint64(k) * NEXT, np.uint64(k) * NEXT
+                        kept = where(deployed, gather(w, here), gather(p, known + there))
+                        scatter(w, here, kept)
+                seen = gather_rows(w, place + SLOT.seen, seen_count)
+                seen = observe(seen, *(values_of(reward, cost) + parameters))
+                scatter_rows(w, place + SLOT.seen, seen, seen_count)
+                if others:
                     scatter_rows(p, known, seen, seen_count)
-                    slot = broadcast(np.float64(slots))
-                    for m in range(slots):
-                        is_here = load(w, HEAD + m * STEP + lane + SLOT.model) == model
-                        slot = where(is_here, np.float64(m), slot)
-                    place = place_of(slot, lane)
-                    scatter_rows(w, place + SLOT.seen, seen, seen_count)
-                    if renews:
-                        upper, lower = bounds(seen, *parameters)
-                        renew(w, lane, slot, place, upper, lower)
+                if renews:
+                    upper, lower = bounds(seen, *parameters)
+                    renew(w, lane, slot, place, upper, lower)
         return 0
 
     return learn
+
+
+def _learn_bucket(observe: Any, bounds: Any, side: int, seen_count: int, count: int) -> Any:
+    """As :func:`_learn_row`, where the delay is drawn."""
+    values_of: Any = (_both, _reward_alone, _cost_alone)[side]
+    rewards, costs = side != _COSTS, side != _REWARDS
+    length = np.uint64(1 + rewards + costs)
+    renews = bounds is not None
+    renew_all = _renewal(bounds, seen_count)
+
+    def learn(ws, first, stop, now, numbers, at, scratch, tables):
+        start, size = np.uint64(numbers[at + 1]), np.uint64(numbers[at + 2])
+        parameters = numbers_at(numbers, at + 3, count)
+        slots = numbers[COMMON.slots]
+        bucket = start + _BUCKETS + _TWO * (np.uint64(now) % size)
+        for b in range(first, stop):
+            w, p = ws[b], tables.pending[b]
+            end = index(p[bucket + _END])
+            p[bucket + _END] = 0.0
+            chunk = index(p[bucket])
+            # Where what has been observed is in the workspace.
+            places = ZERO
+            while end > ZERO:
+                is_last = chunk <= end <= chunk + _LINK
+                o = chunk
+                behind = end if is_last else chunk + _LINK
+                while o < behind:
+                    code = index(p[o])
+                    lane = code % _LANES
+                    reward, cost = 0.0, 0.0
+                    if rewards:
+                        reward = p[o + _ONE]
+                        w[LANE.reward + lane] += reward
+                    if costs:
+                        cost = p[o + length - _ONE]
+                        w[LANE.cost + lane] += cost
+                    o += length
+                    known = code // _LANES * _KNOWN + lane
+                    slot = p[known + _SLOT]
+                    if slot < slots:
+                        place = HEAD + index(slot) * STEP + lane
+                        seen = read_rows(w, place + SLOT.seen, seen_count)
+                        seen = observe(seen, *(values_of(reward, cost) + parameters))
+                        write_rows(w, place + SLOT.seen, seen, seen_count)
+                        if renews:
+                            p[start + places] = np.float64(place)
+                            places += _ONE
+                            if places == _LANES:
+                                renew_all(w, p, start, places, parameters)
+                                places = ZERO
+                    else:
+                        seen = read_rows(p, known, seen_count)
+                        seen = observe(seen, *(values_of(reward, cost) + parameters))
+                        write_rows(p, known, seen, seen_count)
+                follows = index(p[chunk + _LINK])
+                p[chunk + _LINK] = p[start + _FREE]
+                p[start + _FREE] = np.float64(chunk)
+                if is_last:
+                    end = ZERO
+                chunk = follows
+            if renews:
+                renew_all(w, p, start, places, parameters)
+                for lane in vectors_in_use(numbers, b):
+                    refresh(w, lane)
+        return 0
+
+    return learn
+
+
+def _renewal(bounds: Any, seen_count: int) -> Any:
+    """Return a function that renews the bounds of what stands at some places of the workspace."""
+
+    @register_jitable
+    def renew_all(w, p, start, places, parameters):
+        # Those of the last vector that are too many are another one's.
+        for k in range(places, (places + WIDE - _ONE) // WIDE * WIDE):
+            p[start + k] = p[start]
+        for k in range(ZERO, places, WIDE):
+            place = index(load(p, start + k))
+            upper, lower = bounds(gather_rows(w, place + SLOT.seen, seen_count), *parameters)
+            scatter(w, place + SLOT.upper, upper)
+            scatter(w, place + SLOT.lower, lower)
+
+    return renew_all
 
 
 @register_jitable
@@ -320,20 +422,31 @@ def _cost_alone(reward, cost):
 
 
 @compiled
-def load_known(pending_, seen):
-    """Load what is known of every model, [STATISTICS, N, trials]."""
-    for t in range(seen.shape[2]):
+def load_known(pending_, seen, deployed):
+    """Load what is known of every model, [STATISTICS, N, trials], and where it is deployed."""
+    trials, slots = deployed.shape
+    for t in range(pending_.shape[0] * WIDTH):
         p, lane = pending_[t // WIDTH], np.uint64(t % WIDTH)
+        # One more than the last slot takes what is learnt of all others.
+        for m in range(seen.shape[1] + 1):
+            p[np.uint64(m) * _KNOWN + _SLOT + lane] = slots
+        if t >= trials:
+            continue
+        for s in range(slots):
+            if deployed[t, s] >= 0:
+                p[np.uint64(deployed[t, s]) * _KNOWN + _SLOT + lane] = s
         for m in range(seen.shape[1]):
             for k in range(seen.shape[0]):
                 p[np.uint64(m) * _KNOWN + np.uint64(k) * NEXT + lane] = seen[k, m, t]
 
 
 @compiled
-def store_known(pending_, seen):
-    """Write what was learned of every model back."""
+def store_known(pending_, seen, slots):
+    """Write what was learned of the models that are not deployed back."""
     for t in range(seen.shape[2]):
         p, lane = pending_[t // WIDTH], np.uint64(t % WIDTH)
         for m in range(seen.shape[1]):
-            for k in range(seen.shape[0]):
-                seen[k, m, t] = p[np.uint64(m) * _KNOWN + np.uint64(k) * NEXT + lane]
+            known = np.uint64(m) * _KNOWN + lane
+            if p[known + _SLOT] == slots:
+                for k in range(seen.shape[0]):
+                    seen[k, m, t] = p[known + np.uint64(k) * NEXT]

@@ -88,7 +88,7 @@ def compose(program: Program) -> Round:
         When a formula or function of the user cannot be compiled.
     """
     part = program.estimator
-    estimator = getattr(estimators, part.kernel)(part)
+    estimator = getattr(estimators, part.kernel)(part, program.reward.features.shape[1])
     router = getattr(routers, program.router.kernel)(program.router, estimator, part)
     if router.held and not estimator.fixed:
         # Bounds are worked out when shares are set, which does not depend on the query.
@@ -187,7 +187,7 @@ def open_stage(
     _load(blocks, deployed, memory.seen, memory.plays, memory.state, limit)
     _load_means(blocks, deployed, reward_mean, cost_mean)
     if memory.pending is not None:
-        feedback.load_known(memory.pending, memory.seen)
+        feedback.load_known(memory.pending, memory.seen, deployed)
     span = opened, opened, opened + 1, first_trial
     _run(ws, round_, (routers.always(), round_.opening, ()), span, memory, NO_TRACE)
 
@@ -205,7 +205,7 @@ def close_stage(ws: Workspace, round_: Round, deployed: I8, memory: Memory) -> N
     """Write what was learned in the stage back to ``memory``, in place."""
     _store(ws.blocks, deployed, memory.seen, memory.plays, memory.state, round_.counts_plays)
     if memory.pending is not None:
-        feedback.store_known(memory.pending, memory.seen)
+        feedback.store_known(memory.pending, memory.seen, ws.slots)
 
 
 def run_rounds(

@@ -191,7 +191,7 @@ def solve(
     Parameters
     ----------
     reward, cost, limit : ndarray, [B, M]
-        As in :func:`solve_one`.
+        As in ``solve_one``.
     budget : ndarray, [B]
         Largest mean cost of each LP.
 

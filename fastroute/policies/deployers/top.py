@@ -9,7 +9,11 @@ from fastroute.solve.routing import route
 
 
 class Top(Deployer):
-    """The M_max models of highest ``U - lam L``, with ``lam`` the budget price of the relaxation.
+    r"""The M_max models of highest worth at the budget price of the relaxation.
+
+    .. math::
+
+        U_m - \lambda L_m
 
     The relaxation is the LP of the deployment problem without M_max.
     """

@@ -10,13 +10,14 @@ from fastroute.policies.part import Positive, RunNumbers
 
 
 class Bernstein(Learner):
-    """Bounds by the empirical variance (Audibert, Munos & Szepesvari 2009, UCB-V).
+    r"""Bounds by the empirical variance (Audibert, Munos & Szepesvari 2009, UCB-V).
 
-    ::
+    .. math::
 
-        U = clip(r + sqrt(2 V_r level / n) + 3 level / n, 0, 1)
-        L = clip(c - sqrt(2 V_c level / n) - 3 c_max level / n, c_min, c_max)
-        level = scale log T
+        U &= \mathrm{clip}(\bar r + \sqrt{2 V_r \ell / n} + 3 \ell / n,\; 0,\; 1) \\
+        L &= \mathrm{clip}(\bar c - \sqrt{2 V_c \ell / n} - 3 c_\max \ell / n,\;
+        c_\min,\; c_\max) \\
+        \ell &= \mathrm{scale} \, \log(T)
 
     with the plain means r and c, and V_r and V_c the variances of the rewards and costs observed
     (divided by n).  The paper has the logarithm of the round in the place of log T.  Narrow where

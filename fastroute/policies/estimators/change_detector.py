@@ -10,13 +10,16 @@ from fastroute.policies.part import EvenRounds, Positive, RunNumbers
 
 
 class ChangeDetector(Bounded):
-    """``ucb`` that forgets a model when a test finds that it changed.
+    r"""``ucb`` that forgets a model when a test finds that it changed.
 
     The test of M-UCB (Cao, Wen, Kveton & Xie 2019) compares the means of two windows. Whenever a
     model has ``w / 2`` new observations, w the window, they are compared with the n before them,
-    if these are as many, and the model starts again as if it were new where ::
+    if these are as many, and the model starts again as if it were new where
 
-        |r_new - r_old| > threshold sqrt(log(2 N T^2) / 2 (2 / w + 1 / n))
+    .. math::
+
+        |r_\mathrm{new} - r_\mathrm{old}| > \mathrm{threshold} \,
+        \sqrt{\frac{\log(2 N T^2)}{2} \left(\frac{2}{w} + \frac{1}{n}\right)}
 
     or the means of the costs, divided by c_max, differ by as much.  With ``n = w / 2`` and
     ``threshold = 1`` this is the paper's threshold; the paper compares with the w / 2 observations

@@ -10,13 +10,14 @@ from fastroute.policies.part import Positive, RunNumbers
 
 
 class KLUCB(Learner):
-    """Bounds by the Kullback-Leibler divergence of Bernoulli laws (Garivier & Cappe 2011).
+    r"""Bounds by the Kullback-Leibler divergence of Bernoulli laws (Garivier & Cappe 2011).
 
-    ::
+    .. math::
 
-        U = max {q : n kl(r, q) <= level}
-        L = c_max min {q : n kl(c / c_max, q) <= level}
-        kl(p, q) = p log(p / q) + (1 - p) log((1 - p) / (1 - q)),   level = scale log T
+        U &= \max \{q : n \, \mathrm{kl}(\bar r, q) \le \ell\} \\
+        L &= c_\max \min \{q : n \, \mathrm{kl}(\bar c / c_\max, q) \le \ell\} \\
+        \ell &= \mathrm{scale} \, \log(T) \\
+        \mathrm{kl}(p, q) &= p \, \log\, \frac{p}{q} + (1 - p) \, \log\, \frac{1 - p}{1 - q}
 
     with the plain means r and c; they hold for any rewards in [0, 1].  U is narrower than that of
     ``ucb`` where rewards are near 0 or 1.  The two ends q are found to 2e-6.

@@ -15,12 +15,14 @@ _MOST_BYTES = 2**30
 
 
 class Linear(Bounded):
-    """``ucb`` for the features x of the query, by a ridge regression for each model.
+    r"""``ucb`` for the features x of the query, by a ridge regression for each model.
 
-    ::
+    .. math::
 
-        U = clip(theta.x + beta ||x||_P, 0, 1),   ||x||_P = sqrt(x'P x)
-        P = (ridge I + sum x x')^-1,   theta = P sum r x
+        U &= \mathrm{clip}(\theta \cdot x + \beta \left\lVert x \right\rVert_P,\; 0,\; 1) \\
+        \left\lVert x \right\rVert_P &= \sqrt{x^\top P x} \\
+        P &= \left(\mathrm{ridge}\, I + \sum x x^\top\right)^{-1} \\
+        \theta &= P \sum r x
 
     over the queries that the model has answered, with rank-one updates of P and theta (LinUCB; Li,
     Chu, Langford & Schapire 2010, Abbasi-Yadkori, Pal & Szepesvari 2011).  Bounds on costs are

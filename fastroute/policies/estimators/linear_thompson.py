@@ -10,11 +10,12 @@ from fastroute.policies.part import Positive, RunNumbers
 
 
 class LinearThompson(Thompson):
-    """``thompson`` for the features x of the query, by a ridge regression for each model.
+    r"""``thompson`` for the features x of the query, by a ridge regression for each model.
 
-    ::
+    .. math::
 
-        U = clip(theta.x + v z ||x||_P, 0, 1),   z ~ N(0, 1)
+        U = \mathrm{clip}(\theta \cdot x + v z \left\lVert x \right\rVert_P,\; 0,\; 1), \qquad
+        z \sim N(0, 1)
 
     with theta and P as in ``linear`` (Agrawal & Goyal 2013, *Thompson Sampling for Contextual
     Bandits with Linear Payoffs*).  They sample weights from N(theta, v^2 P) and score the query

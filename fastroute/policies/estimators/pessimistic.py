@@ -6,7 +6,11 @@ from fastroute.policies.estimators.learner import Bounded
 
 
 class Pessimistic(Bounded):
-    """``ucb`` with an *upper* bound on the cost, ``clip(c + 2 f_rad(c, n + 1), c_min, c_max)``.
+    r"""``ucb`` with an *upper* bound on the cost.
+
+    .. math::
+
+        L = \mathrm{clip}(\bar c + 2 f_\mathrm{rad}(\bar c, n + 1),\; c_\min,\; c_\max)
 
     Reward optimistic, cost pessimistic (Pacchiano, Ghavamzadeh, Bartlett & Jiang 2021, *Stochastic
     Bandits with Linear Constraints*).

@@ -11,15 +11,18 @@ from fastroute.policies.estimators.learner import Learner
 
 
 class Thompson(Learner):
-    """A sample of the mean reward, drawn again whenever a deployer or a router looks at it.
+    r"""A sample of the mean reward, drawn again whenever a deployer or a router looks at it.
 
     Ferreira, Simchi-Levi & Wang 2018, *Online Network Revenue Management Using Thompson
-    Sampling*::
+    Sampling*:
 
-        U = clip(m + z sqrt(m (1 - m) / (n + 3)), 0, 1),   m = (S + 1) / (n + 2),   z ~ N(0, 1)
+    .. math::
 
-    which is the normal law with mean and variance of the Beta posterior after a uniform prior.
-    L is the shrunk mean of the costs.
+        U = \mathrm{clip}\left(m + z \sqrt{\frac{m (1 - m)}{n + 3}},\; 0,\; 1\right), \qquad
+        m = \frac{S + 1}{n + 2}, \qquad z \sim N(0, 1)
+
+    with S the sum of the rewards: the normal law with mean and variance of the Beta posterior after
+    a uniform prior. L is the shrunk mean of the costs.
 
     Attributes
     ----------

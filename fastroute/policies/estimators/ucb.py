@@ -6,13 +6,15 @@ from fastroute.policies.estimators.learner import Bounded
 
 
 class UCB(Bounded):
-    """Upper bound on the reward, lower bound on the cost (Li & Li 2025, arXiv 2506.17254).
+    r"""Upper bound on the reward, lower bound on the cost (Li & Li 2025, arXiv 2506.17254).
 
-    ::
+    .. math::
 
-        U = clip(r + 2 f_rad(r, n + 1), 0, 1)
-        L = clip(c - 2 f_rad(c, n + 1), c_min, c_max)
-        f_rad(v, n) = sqrt(gamma v / n) + gamma / n,   means shrunk to sum / (n + 1)
+        U &= \mathrm{clip}(\bar r + 2 f_\mathrm{rad}(\bar r, n + 1),\; 0,\; 1) \\
+        L &= \mathrm{clip}(\bar c - 2 f_\mathrm{rad}(\bar c, n + 1),\; c_\min,\; c_\max) \\
+        f_\mathrm{rad}(v, n) &= \sqrt{\gamma v / n} + \gamma / n
+
+    with means shrunk to sum / (n + 1).
 
     Attributes
     ----------

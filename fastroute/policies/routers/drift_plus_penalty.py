@@ -9,7 +9,11 @@ from fastroute.policies.part import Positive, Rounds, Router, RunNumbers
 
 
 class DriftPlusPenalty(Router):
-    """Ranks the models by ``V U - Q c``, with a queue ``Q <- max(Q + c_t - b', 0)``.
+    r"""Ranks the models by ``V U - Q c``, with a queue Q of what was spent beyond the budget.
+
+    .. math::
+
+        m = \mathrm{argmax}_m \; V U_m - Q c_m, \qquad Q \leftarrow \max(Q + c_t - b',\; 0)
 
     Liu, Li, Shi & Ying 2021, *An Efficient Pessimistic-Optimistic Algorithm for Stochastic Linear
     Bandits with General Constraints*; their epsilon is the ``margin``.  ``c = L / c_max`` and

@@ -6,13 +6,23 @@ from fastroute.policies.part import Router, RunNumbers
 
 
 class Elimination(Router):
-    """Successive elimination in each stage (Even-Dar, Mannor & Mansour 2006).
+    r"""Successive elimination in each stage (Even-Dar, Mannor & Mansour 2006).
 
     With M deployed models it acts M, 2 M, 4 M, ... rounds after the stage opened.  At the budget
-    price lam of the LP, a model is worth ``r - lam c`` give or take ``w_r + lam w_c``, the
-    half-widths of its two confidence intervals.  It is dropped where others that are surely better
-    have limits that add up to 1.  At the k-th time the shares become ``x u + (1 - x) p`` with
-    ``x = 2^(-k/2)``, u uniform and p the LP's over what is left.
+    price lambda of the LP, a model is worth
+
+    .. math::
+
+        r - \lambda c \pm (w_r + \lambda w_c)
+
+    with the half-widths w of its two confidence intervals.  It is dropped where others that are
+    surely better have limits that add up to 1.  At the k-th time the shares become
+
+    .. math::
+
+        2^{-k/2} u + (1 - 2^{-k/2}) p
+
+    with u uniform and p the LP's over what is left.
     """
 
     name: ClassVar[str] = "elimination"

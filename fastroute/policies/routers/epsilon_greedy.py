@@ -6,7 +6,11 @@ from fastroute.policies.part import Rounds, Router, RunNumbers, Share
 
 
 class EpsilonGreedy(Router):
-    """``epsilon u + (1 - epsilon) p``, with u the uniform distribution and p that of the LP.
+    r"""The LP's distribution p, mixed with the uniform distribution u.
+
+    .. math::
+
+        \varepsilon u + (1 - \varepsilon) p, \qquad \varepsilon = T^{-1/3} \text{ by default}
 
     Auer, Cesa-Bianchi & Fischer 2002.
 

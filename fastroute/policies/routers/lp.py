@@ -6,11 +6,14 @@ from fastroute.policies.part import Rounds, Router, RunNumbers
 
 
 class LP(Router):
-    """The exact routing LP on this round's bounds, one solution per query.
+    r"""The exact routing LP on this round's bounds, one solution per query.
 
-    Li & Li 2025, arXiv 2506.17254::
+    Li & Li 2025, arXiv 2506.17254:
 
-        max sum U_m p_m  s.t.  sum p_m = 1,  sum L_m p_m <= b,  0 <= p_m <= alpha_m
+    .. math::
+
+        \max_p \sum_m U_m p_m \quad \text{such that} \quad
+        \sum_m p_m = 1, \quad \sum_m L_m p_m \le b, \quad 0 \le p_m \le \alpha_m
 
     Attributes
     ----------

@@ -10,12 +10,14 @@ from fastroute.policies.part import Positive, Rounds, Router, RunNumbers
 
 
 class Pacer(Router):
-    """Ranks the models by ``U - lam c``, with a price that paces the spending (ParetoBandit 2026).
+    r"""Ranks the models by ``U - lam c``, with a price that paces the spending (ParetoBandit 2026).
 
-    ::
+    .. math::
 
-        lam <- clip(lam + step (ema / b - 1), 0, ceiling)
-        ema <- (1 - smoothing) ema + smoothing c_t
+        e &\leftarrow (1 - \mathrm{smoothing}) \, e + \mathrm{smoothing} \; c_t \\
+        \lambda &\leftarrow \mathrm{clip}\left(
+        \lambda + \mathrm{step} \left(\frac{e}{\min(b, c_\max)} - 1\right),\;
+        0,\; \mathrm{ceiling}\right)
 
     ``c = L / c_max`` is the cost on the scale of the rewards.  The best model gets as much as
     allowed, then the next; ties by higher U, lower L, lower index.

@@ -9,13 +9,17 @@ from fastroute.policies.part import Positive, Rounds, Router, RunNumbers
 
 
 class PrimalDual(Router):
-    """Ranks the models by ``U / (v c + b')``: reward per unit of money and rounds.
+    r"""Ranks the models by ``U / (v c + b')``: reward per unit of money and rounds.
 
-    v is the price of money in rounds, ``v <- v (1 + eps c_t) / (1 + eps b')``: PrimalDualBwK of
-    Badanidiyuru, Kleinberg & Slivkins 2013, with linear steps of the multiplicative weights,
-    charged by what was spent.  ``c = L / c_max`` and ``b' = min(b, c_max) / c_max`` are costs on
-    the scale of the rewards.  The best model gets as much as allowed, then the next; ties by
-    higher U, lower L, lower index.
+    .. math::
+
+        m = \mathrm{argmax}_m \; \frac{U_m}{v c_m + b'}, \qquad
+        v \leftarrow v \, \frac{1 + \varepsilon c_t}{1 + \varepsilon b'}
+
+    v is the price of money in rounds: PrimalDualBwK of Badanidiyuru, Kleinberg & Slivkins 2013,
+    with linear steps of the multiplicative weights, charged by what was spent.  ``c = L / c_max``
+    and ``b' = min(b, c_max) / c_max`` are costs on the scale of the rewards.  The best model gets
+    as much as allowed, then the next; ties by higher U, lower L, lower index.
 
     Attributes
     ----------

@@ -8,7 +8,11 @@ from fastroute.policies.part import Rounds, Router, RunNumbers
 
 
 class Ratio(Router):
-    """Ranks the models by ``U / c``, reward per cost (Tran-Thanh, Chapman, Rogers & Jennings 2012).
+    r"""Ranks the models by reward per cost (Tran-Thanh, Chapman, Rogers & Jennings 2012).
+
+    .. math::
+
+        m = \mathrm{argmax}_m \; U_m / c_m
 
     ``c = L / c_max`` is the cost on the scale of the rewards.  The best model gets as much as
     allowed, then the next; ties by higher U, lower L, lower index.  Has no price and does not look

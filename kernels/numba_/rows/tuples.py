@@ -26,6 +26,12 @@ def gather_rows(w: Any, at: Any, count: int) -> tuple[Any, ...]:
     return tuple(gather(w, at + np.uint64(k) * NEXT) for k in range(count))
 
 
+def write_rows(w: Any, o: Any, values: Any, count: int) -> None:
+    """Write the first ``count`` numbers of one lane to ``o`` and to the rows that follow."""
+    for k in range(count):
+        w[o + np.uint64(k) * NEXT] = values[k]
+
+
 def store_rows(w: Any, o: Any, values: Any, count: int) -> None:
     """Write the first ``count`` values to ``o`` and to the rows that follow."""
     for k in range(count):
@@ -66,5 +72,6 @@ def _overload_writing(whole: Callable[..., Any], write: Callable[..., Any]) -> N
 _overload_reading(read_rows, operator.getitem)
 _overload_reading(load_rows, load)
 _overload_reading(gather_rows, gather)
+_overload_writing(write_rows, operator.setitem)
 _overload_writing(store_rows, store)
 _overload_writing(scatter_rows, scatter)

@@ -1,0 +1,208 @@
+"""``compare``: two runs, or two stored studies, by the differences between them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, overload
+
+from fastroute.checks import refused
+from fastroute.report.compare import (
+    DIFFERENCE_HEADS,
+    StudyComparison,
+    compare_studies,
+    compared,
+    difference_texts,
+)
+from fastroute.report.style import format_value
+from fastroute.report.tables import HeaderCell, Table, TableCell, TableRow, plain_table
+from fastroute.simulation import Run
+from fastroute.study import StoredStudy
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.axes import Axes
+
+# Settings on which results depend.
+_SETTINGS: Final = ("horizon", "budget", "max_deployed", "stages", "seed", "deploy_cost", "dtype")
+# What the text and the card of a comparison show; the table has everything.
+_SHOWN: Final = (
+    "regret",
+    "discovery",
+    "deployment",
+    "routing",
+    "priced_regret",
+    "reward",
+    "cost",
+    "violation",
+)
+
+
+@dataclass(frozen=True, repr=False)
+class RunComparison:
+    """Two runs, and the differences B minus A of everything that is known of a trial.
+
+    Attributes
+    ----------
+    a, b : Run
+    table : polars.DataFrame
+        One row per column of ``run.trials``: ``quantity``, ``mean_a``, ``mean_b``; ``difference``
+        (B minus A) with ``difference_low`` and ``difference_high``; ``ratio`` (B over A) with
+        ``ratio_low`` and ``ratio_high``, null where a mean is not above zero; ``n``, the trials;
+        ``paired``, whether they are paired.
+    paired : bool
+        Whether trials of equal numbers are compared with each other, which they are when both runs
+        have the same seed and horizon; else the runs are independent samples (Welch).
+    level : float
+        Nominal coverage of each interval.
+    """
+
+    a: Run
+    b: Run
+    table: "pl.DataFrame"
+    paired: bool
+    level: float
+
+    def __repr__(self) -> str:
+        """Write the main differences as a table."""
+        return f"{self.title}\n{plain_table(self.summary())}"
+
+    def _repr_html_(self) -> str:
+        from fastroute.report.notebook import card_html, run_comparison_card
+
+        return card_html(run_comparison_card(self))
+
+    @property
+    def title(self) -> str:
+        """What is compared."""
+        (a, b), scenarios = self.labels, [self.a.scenario.name, self.b.scenario.name]
+        where = " and ".join(dict.fromkeys(scenarios))
+        return f"Comparison of A, {a}, and B, {b}, in {where}"
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What tells the runs apart: the policies, else a setting, else their place."""
+        names = self.a.policy.name, self.b.policy.name
+        if names[0] != names[1]:
+            return names
+        for name, (one, other) in self.differs().items():
+            return f"{names[0]}, {name} = {one}", f"{names[0]}, {name} = {other}"
+        return f"{names[0]} (A)", f"{names[1]} (B)"
+
+    def differs(self) -> dict[str, tuple[str, str]]:
+        """Return in which scenario, parts of the policy and settings the runs differ, in words."""
+        pairs: dict[str, tuple[Any, Any]] = {
+            "scenario": (self.a.scenario.name, self.b.scenario.name),
+            **{
+                kind: (repr(getattr(self.a.policy, kind)), repr(getattr(self.b.policy, kind)))
+                for kind in ("estimator", "deployer", "router", "margin")
+            },
+            **{name: (self.a.settings[name], self.b.settings[name]) for name in _SETTINGS},
+        }
+        return {
+            name: (format_value(one), format_value(other))
+            for name, (one, other) in pairs.items()
+            if one != other
+        }
+
+    def summary(self) -> Table:
+        """Lay out the main differences."""
+        heads = [HeaderCell("", number=False, key=True), *DIFFERENCE_HEADS]
+        rows = {row["quantity"]: row for row in self.table.iter_rows(named=True)}
+        lines = [
+            TableRow(
+                [
+                    TableCell(name.replace("_", " "), head=True),
+                    *map(TableCell, difference_texts(rows[name])),
+                ]
+            )
+            for name in _SHOWN
+            if name in rows
+        ]
+        trials = self.table.get_column("n")[0]
+        how = "paired by trial" if self.paired else "not paired: seeds or horizons differ"
+        unit = self.a.scenario.cost_unit
+        return Table(
+            "",
+            "Differences",
+            heads,
+            lines,
+            f"Means over {trials:,} trials, {how}; {self.level:.0%} intervals. Regret and reward "
+            f"in units of reward, cost per query and violation in the unit of costs ({unit}).",
+        )
+
+    def plot(self, kind: str = "regret", ax: "Axes | None" = None) -> "Axes":
+        """Draw both runs on the same axes.
+
+        Parameters
+        ----------
+        kind : {"regret", "priced_regret"}
+            What is drawn over rounds.
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; default: those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from fastroute.report.plots import plot_run_comparison
+
+        return plot_run_comparison(self, kind, ax)
+
+
+@overload
+def compare(a: Run, b: Run, *, level: float = ...) -> RunComparison: ...
+
+
+@overload
+def compare(a: StoredStudy, b: StoredStudy, *, level: float = ...) -> StudyComparison: ...
+
+
+def compare(
+    a: Run | StoredStudy, b: Run | StoredStudy, *, level: float = 0.95
+) -> RunComparison | StudyComparison:
+    """Compare two runs, or two stored studies: differences of B minus A with intervals.
+
+    Parameters
+    ----------
+    a, b : Run or StoredStudy
+        Two of one kind. Runs with the same seed and horizon are compared trial by trial, on the
+        trials that both have: what is chance in both cancels, and intervals are narrow. The same
+        holds for the common cells of two studies.
+    level : float
+        Nominal coverage of each interval.
+
+    Returns
+    -------
+    fastroute.report.RunComparison or fastroute.report.StudyComparison
+        With the numbers in ``.table``, and ``.plot()``.
+
+    Raises
+    ------
+    ValueError
+        When the two are not of one kind, or two studies have no cell in common.
+    """
+    if isinstance(a, StoredStudy) and isinstance(b, StoredStudy):
+        return compare_studies(a, b, level=level)
+    for name, given in (("a", a), ("b", b)):
+        if not isinstance(given, Run | StoredStudy):
+            raise refused(name, given, "a run or a stored study", "see fr.simulate and fr.load")
+    if not (isinstance(a, Run) and isinstance(b, Run)):
+        raise ValueError("a, b: one is a run and the other a stored study; give two of one kind")
+    return _compare_runs(a, b, level)
+
+
+def _compare_runs(a: Run, b: Run, level: float) -> RunComparison:
+    import polars as pl
+
+    paired = all(a.settings[name] == b.settings[name] for name in ("seed", "horizon"))
+    rows = []
+    for quantity in a.finals:
+        if quantity == "trial" or quantity not in b.finals:
+            continue
+        one, other = (_by_trial(run, quantity) for run in (a, b))
+        # What is not known of some trial has no mean.
+        if all(value == value for side in (one, other) for value in side.values()):
+            rows.append({"quantity": quantity, **compared(one, other, paired, level)})
+    return RunComparison(a, b, pl.DataFrame(rows, infer_schema_length=None), paired, level)
+
+
+def _by_trial(run: Run, quantity: str) -> dict[int, float]:
+    return dict(zip(run.finals["trial"].tolist(), run.finals[quantity].tolist(), strict=True))
