@@ -1,0 +1,331 @@
+"""The best set and mix, how sure it is, and what more of something would buy."""
+
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastroute.advise.changes import Problem
+from fastroute.solve import solve_deployment
+from fastroute.solve.frontier import routing_curve
+from fastroute.solve.highs import best_shares
+
+F8 = NDArray[np.float64]
+
+# A share below this is none.
+_USED: Final = 1e-9
+_PERCENT: Final = 95.0
+# A difference is settled when its interval would leave out zero with this power.
+_SETTLED: Final = 1.96 + 0.84
+#: Models in the best set in more than this share of the draws, or less than the rest, are sure.
+SURE: Final = 0.975
+
+
+class Estimate(NamedTuple):
+    """A number with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The best set of a problem and the share of each model.
+
+    Attributes
+    ----------
+    share : f8 [N]
+        Share of the traffic of each model; 0 for those that are not deployed.
+    quality, cost : Estimate
+        Mean score and mean cost of a query under these shares. The intervals allow for the set
+        having been chosen by the same data.
+    inclusion : f8 [N]
+        Share of the bootstrap draws in whose best set a model is.
+    """
+
+    share: F8
+    quality: Estimate
+    cost: Estimate
+    inclusion: F8
+
+
+class Worth(NamedTuple):
+    """What a change would add to the quality: ``what`` in words, and how much."""
+
+    what: str
+    gain: Estimate
+
+
+class Decisive(NamedTuple):
+    """The model whose uncertainty decides the set.
+
+    Attributes
+    ----------
+    model : str
+    inclusion : float
+        Share of the draws in whose best set it is.
+    gain : Estimate
+        Best quality with it less that without it.
+    more : float
+        Observations of it, beside those that are there, that would settle on which side of zero
+        that is; infinite where more of it cannot.
+    """
+
+    model: str
+    inclusion: float
+    gain: Estimate
+    more: float
+
+
+def best_mix(problem: Problem) -> F8:
+    """Return the shares of the best mix, [N].
+
+    Raises
+    ------
+    ValueError
+        When no mix of that many models keeps to the limits, the budget and the floors.
+    """
+    share = _best(problem)
+    if share is None:
+        _explain(problem)
+    assert share is not None
+    return share
+
+
+def _best(problem: Problem) -> F8 | None:
+    most = min(problem.max_deployed, len(problem.models))
+    if problem.floors:
+        found = best_shares(problem.score, problem.limit, most, problem.rows())
+        return None if found is None else np.where(found > _USED, found, 0.0)
+    solved = solve_deployment(
+        problem.score,
+        problem.cost,
+        problem.limit,
+        problem.budget,
+        most,
+        fill="none",
+        infeasible="ignore",
+    )
+    return solved.weight if bool(solved.feasible) else None
+
+
+def _explain(problem: Problem) -> None:
+    """Raise the error that says why there is no mix."""
+    most = min(problem.max_deployed, len(problem.models))
+    widest = float(np.sort(problem.limit)[::-1][:most].sum())
+    if widest < 1.0:
+        raise ValueError(
+            f"max_deployed={most}: the limits of {most} models add up to {widest:.3g} of the "
+            "traffic; deploy more models or raise the limit"
+        )
+    cheapest = best_shares(-problem.cost, problem.limit, most, [])
+    if cheapest is not None and float(problem.cost @ cheapest) > problem.budget:
+        raise ValueError(
+            f"budget={problem.budget:g} must be at least {problem.cost @ cheapest:.6g}, what the "
+            f"cheapest mix of {most} models costs per query"
+        )
+    floors = ", ".join(f"min-score:{floor.task}={floor.least:g}" for floor in problem.floors)
+    raise ValueError(
+        f"constraint: no mix of {most} models within the budget meets {floors}; lower a floor or "
+        "raise the budget"
+    )
+
+
+def solve(problem: Problem) -> Solution:
+    """Find the best mix, and over the draws how sure it is."""
+    share = best_mix(problem)
+    drawn = draw_mixes(problem)
+    met = np.isfinite(drawn[:, 0])
+    # In the world of a draw the truth is the estimate: what the rule promises there less what its
+    # choice is worth under the estimates is the error that it makes here.
+    mixes = drawn[met]
+    promised = np.einsum("bn,bn->b", problem.score_draws[met], mixes)
+    spent = np.einsum("bn,bn->b", problem.cost_draws[met], mixes)
+    return Solution(
+        share,
+        _reversed(float(problem.score @ share), promised - mixes @ problem.score),
+        _reversed(float(problem.cost @ share), spent - mixes @ problem.cost),
+        (mixes > _USED).mean(axis=0) if met.any() else np.full(len(share), np.nan),
+    )
+
+
+def draw_mixes(problem: Problem) -> F8:
+    """Return the best mix of every draw, [B, N]; NaN where there is none."""
+    most = min(problem.max_deployed, len(problem.models))
+    if problem.floors:
+        found = np.full(problem.score_draws.shape, np.nan)
+        # Floors hold for the estimates of the tasks, which have no draws of their own.
+        for place, (score, cost) in enumerate(
+            zip(problem.score_draws, problem.cost_draws, strict=True)
+        ):
+            share = _best(replace(problem, score=score, cost=cost))
+            if share is not None:
+                found[place] = share
+        return found
+    solved = solve_deployment(
+        problem.score_draws,
+        problem.cost_draws,
+        problem.limit,
+        np.full(len(problem.score_draws), problem.budget),
+        most,
+        fill="none",
+        infeasible="ignore",
+    )
+    return np.where(np.asarray(solved.feasible)[:, None], solved.weight, np.nan)
+
+
+def _reversed(value: float, errors: F8) -> Estimate:
+    """Return an estimate with the interval that its errors in the draws give (basic bootstrap)."""
+    if not errors.size:
+        return Estimate(value, np.nan, np.nan)
+    tail = (100.0 - _PERCENT) / 2.0
+    low, high = np.percentile(errors, [100.0 - tail, tail])
+    return Estimate(value, value - float(low), value - float(high))
+
+
+def best_values(problem: Problem) -> F8:
+    """Return the best quality under the estimates, then under every draw, [1 + B]."""
+    own = _best(problem)
+    drawn = draw_mixes(problem)
+    values = np.einsum("bn,bn->b", problem.score_draws, drawn)
+    return np.concatenate([[np.nan if own is None else float(problem.score @ own)], values])
+
+
+def worths(problem: Problem, solution: Solution) -> list[Worth]:
+    """Return what one more unit of each thing buys, and what the loss of each model costs."""
+    now = best_values(problem)
+    found = []
+
+    def add(what: str, other: Problem) -> None:
+        gain = best_values(other) - now
+        if np.isfinite(gain[0]):
+            found.append(Worth(what, _spread(gain)))
+
+    if np.isfinite(problem.budget):
+        add("10 % more budget", replace(problem, budget=1.1 * problem.budget))
+        add("10 % less budget", replace(problem, budget=0.9 * problem.budget))
+    if problem.max_deployed < len(problem.models):
+        add("one more model", replace(problem, max_deployed=problem.max_deployed + 1))
+    if problem.max_deployed > 1:
+        add("one model less", replace(problem, max_deployed=problem.max_deployed - 1))
+    for place in np.flatnonzero(solution.share > _USED):
+        name = problem.models[place]
+        if solution.share[place] >= problem.limit[place] - _USED and problem.limit[place] < 1.0:
+            limit = problem.limit.copy()
+            limit[place] = min(1.0, limit[place] + 0.1)
+            more = limit[place] - problem.limit[place]
+            add(f"{100.0 * more:.0f} points more traffic for {name}", replace(problem, limit=limit))
+        gone = problem.limit.copy()
+        gone[place] = 0.0
+        add(f"without {name}", without(problem, int(place)))
+    return found
+
+
+def without(problem: Problem, place: int) -> Problem:
+    """Return the problem without one model."""
+    from fastroute.advise.changes import changed
+
+    return changed(problem, [f"drop:{problem.models[place]}"])
+
+
+def _spread(values: F8) -> Estimate:
+    """Return a gain with the percentiles of its draws."""
+    drawn = values[1:][np.isfinite(values[1:])]
+    if not drawn.size:
+        return Estimate(float(values[0]), np.nan, np.nan)
+    tail = (100.0 - _PERCENT) / 2.0
+    low, high = np.percentile(drawn, [tail, 100.0 - tail])
+    return Estimate(float(values[0]), float(low), float(high))
+
+
+def decisive(problem: Problem, solution: Solution) -> Decisive | None:
+    """Return the model whose interval decides the set; None where no model is in doubt."""
+    doubt = np.abs(solution.inclusion - 0.5)
+    place = int(np.argmin(doubt))
+    inside = solution.inclusion[place]
+    if not np.isfinite(inside) or not 1.0 - SURE < inside < SURE or len(problem.models) == 1:
+        return None
+    gains = _gain_of(problem, place)
+    here, spread = float(gains[0]), float(np.nanstd(gains[1:], ddof=1))
+    rows = float(problem.ess[place])
+    more = np.inf
+    if here != 0.0 and np.isfinite(rows):
+        # The part of the spread that more observations of this model alone would take away.
+        fixed = _with_means(problem, place)
+        rest = float(np.nanstd(_gain_of(fixed, place)[1:], ddof=1))
+        wanted = (here / _SETTLED) ** 2 - rest**2
+        own = max(spread**2 - rest**2, 0.0)
+        if wanted > 0.0:
+            more = max(rows * (own / wanted - 1.0), 0.0)
+    return Decisive(problem.models[place], float(inside), _spread(gains), more)
+
+
+def _gain_of(problem: Problem, place: int) -> F8:
+    """Return the best quality when a model must be deployed less that without it, [1 + B]."""
+    return _forced(problem, place) - best_values(without(problem, place))
+
+
+def _forced(problem: Problem, place: int) -> F8:
+    """Return the best quality, under estimates and draws, of the sets that use a model at all.
+
+    A model that is worth nothing gets a tiny share: the difference then is below zero, and says
+    how far the model is from being chosen.
+    """
+    probe = 0.1 * problem.limit[place]
+    scores = np.vstack([problem.score, problem.score_draws])
+    costs = np.vstack([problem.cost, problem.cost_draws])
+    kept = [at for at in range(len(problem.models)) if at != place]
+    left = 1.0 - probe
+    most = min(problem.max_deployed - 1, len(kept))
+    if most < 1:
+        return np.where(costs[:, place] <= problem.budget, scores[:, place], np.nan)
+    solved = solve_deployment(
+        scores[:, kept],
+        costs[:, kept],
+        np.minimum(problem.limit[kept] / left, 1.0),
+        (problem.budget - probe * costs[:, place]) / left,
+        most,
+        fill="none",
+        infeasible="ignore",
+    )
+    value = left * np.asarray(solved.value) + probe * scores[:, place]
+    value = np.where(np.asarray(solved.feasible), value, np.nan)
+    # Where the model is chosen anyway, with as much traffic as it deserves.
+    return np.fmax(value, best_values(problem))
+
+
+def _with_means(problem: Problem, place: int) -> Problem:
+    """Return the problem in whose draws one model has its estimates."""
+    score, cost = problem.score_draws.copy(), problem.cost_draws.copy()
+    score[:, place], cost[:, place] = problem.score[place], problem.cost[place]
+    return replace(problem, score_draws=score, cost_draws=cost)
+
+
+def single_models(problem: Problem) -> "list[tuple[str, float, float]]":
+    """Return name, cost and score of every model."""
+    return list(
+        zip(problem.models, problem.cost.tolist(), problem.score.tolist(), strict=True)
+    )
+
+
+def hull(cost: F8, score: F8) -> tuple[F8, F8]:
+    """Return the non-decreasing convex hull of single models: costs and scores of its corners."""
+    curve = routing_curve(score, cost, np.ones(len(cost)))
+    assert curve is not None
+    return curve.budget, curve.value
+
+
+def aiq(cost: F8, score: F8) -> float:
+    """Average improvement in quality: the mean height of the hull over the range of costs.
+
+    RouterBench (arXiv 2403.12031), section 3: the area under the non-decreasing convex hull of the
+    models, over the range from the lowest to the highest cost. NaN for a single cost.
+    """
+    costs, scores = hull(cost, score)
+    low, high = float(cost.min()), float(cost.max())
+    if not high > low:
+        return float("nan")
+    at, value = np.append(costs, high), np.append(scores, scores[-1])
+    return float(np.trapezoid(value, at) / (high - low))
