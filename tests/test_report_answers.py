@@ -125,7 +125,7 @@ def test_a_study_without_a_sweep_says_what_is_missing(
 @pytest.mark.parametrize(
     ("power", "words"),
     [
-        (2 / 3, "The exponent is within 0.02 of 2/3"),
+        (2 / 3, "The exponent of T is within 0.02 of 2/3 on 2 of 2 lines"),
         (0.4, "It is clearly below 2/3"),
         (0.9, "It is clearly above 2/3"),
     ],
@@ -136,6 +136,8 @@ def test_the_exponent_decides_the_verdict(power: float, words: str, studies: Any
     found = asked("scaling", Doctored(stored, trials=trials))
     (sentence,) = (text for text in found.verdict if "minimax" in text)
     assert sentence.startswith(words)
+    named = {"The": "near", "It": "below" if power < 2 / 3 else "above"}
+    assert set(found.tables[0].frame["beside 2/3"]) == {named[words.split()[0]]}
     assert f"{power:.2f}"[:3] in sentence
     assert ("Nowhere" in found.verdict[0]) == (power != 2 / 3)
 
@@ -144,16 +146,20 @@ def test_an_exponent_that_is_not_known_well_is_not_pinned_to_two_thirds(studies:
     stored = studies("scaling")
     trials = noisy(stored.trials.collect(), pl.col("horizon") ** (2 / 3), 0.5)
     verdict = " ".join(asked("scaling", Doctored(stored, trials=trials)).verdict)
-    assert "cannot be told apart from 2/3, nor pinned to it: minimax" in verdict
+    assert "It is neither pinned to 2/3 nor told from it on 2 of 2 lines: minimax (0." in verdict
 
 
 def test_an_exponent_that_does_not_last_is_called_that(studies: Any) -> None:
     stored = studies("scaling")
     bent = pl.min_horizontal(pl.col("horizon"), 800.0 * (pl.col("horizon") / 800.0) ** 0.1)
     trials = noisy(stored.trials.collect(), bent, 0.002)
-    verdict = asked("scaling", Doctored(stored, trials=trials)).verdict
-    assert any("does not last" in text and "minimax" in text for text in verdict)
-    assert any("local exponent changes" in text and "minimax" in text for text in verdict)
+    found = asked("scaling", Doctored(stored, trials=trials))
+    (sentence,) = (text for text in found.verdict if "minimax" in text)
+    assert sentence.startswith("No single exponent holds")
+    # The local exponents between which it wanders.
+    assert "minimax (0.10 to 1.00)" in sentence
+    # None of what is not one exponent is called clearly below or above 2/3.
+    assert not any("clearly" in text for text in found.verdict)
 
 
 def test_a_regret_below_zero_is_not_fitted_and_said_so(studies: Any) -> None:
@@ -162,7 +168,7 @@ def test_a_regret_below_zero_is_not_fitted_and_said_so(studies: Any) -> None:
         pl.lit(-1.0).alias("regret"), pl.lit(-1.0).alias("priced_regret")
     )
     verdict = " ".join(asked("scaling", Doctored(stored, trials=trials)).verdict)
-    assert "no power can be fitted" in verdict
+    assert "No power of T can be fitted" in verdict
     assert "minimax" in verdict
 
 
@@ -188,48 +194,56 @@ def test_overspending_is_judged_by_the_priced_regret(studies: Any) -> None:
 @pytest.mark.parametrize(
     ("mean", "words"),
     [
-        (abs(pl.col("stages") - 8) + 10.0, "That is K = T^(1/3) = 8"),
-        (100.0 - pl.col("stages"), "K = T^(1/3) = 8 has 1.3"),
-        (pl.lit(10.0), "no other number of stages can be told apart"),
+        (abs(pl.col("stages") - 8) + 10.0, "K = 8, best"),
+        (100.0 - pl.col("stages"), "K = 8, 1.3"),
+        (pl.lit(10.0), "all others"),
     ],
 )
 def test_the_best_interval_follows_from_the_trials(mean: pl.Expr, words: str, studies: Any) -> None:
     stored = studies("interval")
     trials = noisy(stored.trials.collect(), mean, 0.02)
     found = asked("interval", Doctored(stored, trials=trials))
-    assert [text.partition(":")[0] for text in found.verdict[:2]] == ["static", "discovery"]
-    assert "deploy_cost = 0" in found.verdict[2]
-    assert words in found.verdict[0]
+    table = found.tables[0].frame
+    assert table["line"].to_list() == ["static", "discovery"]
+    assert "deploy_cost = 0" in found.verdict[-1]
+    assert words in " ".join(table.row(0))
+    behind = "K = T^(1/3) = 8 is best or within noise of the best on 0 of 2 lines; it has 1.3"
+    assert (behind in found.verdict[1]) == (words == "K = 8, 1.3")
+    assert ("lowest with the most stages played, K = 32" in found.verdict[0]) == (
+        words == "K = 8, 1.3"
+    )
 
 
 def test_no_ratio_to_a_regret_below_zero(studies: Any) -> None:
     stored = studies("interval")
     trials = noisy(stored.trials.collect(), 10.0 - pl.col("stages"), 1e-4)
     found = asked("interval", Doctored(stored, trials=trials))
-    assert "K = T^(1/3) = 8 has 24.0 (" in found.verdict[0]
-    assert "units of reward more than that" in found.verdict[0]
+    assert "; it has 24.0" in found.verdict[1]
+    assert "units of reward more than the lowest regret on static" in found.verdict[1]
 
 
 @pytest.mark.parametrize(
     ("mean", "words"),
     [
-        (abs(pl.col("stages") - 12) + 10.0, "That is 1/3"),
-        (1000.0 - pl.col("stages"), "x = 1/3 is not the best"),
-        (pl.lit(10.0), "no x can be told apart"),
+        (abs(pl.col("stages") - 12) + 10.0, "lowest with x = 1/3 on"),
+        (1000.0 - pl.col("stages"), "x = 1/3 is best or within noise of the best on 0 of 1 lines"),
+        (pl.lit(10.0), "(all others within noise)"),
     ],
 )
 def test_the_best_power_follows_from_the_trials(mean: pl.Expr, words: str, studies: Any) -> None:
     stored = studies("stage-exponent")
     trials = noisy(stored.trials.collect(), mean, 0.002)
-    assert words in asked("stage-exponent", Doctored(stored, trials=trials)).verdict[0]
+    found = asked("stage-exponent", Doctored(stored, trials=trials))
+    assert words in " ".join(found.verdict[:2])
+    assert ("times the lowest regret on minimax" in found.verdict[1]) == ("0 of 1" in words)
 
 
 @pytest.mark.parametrize(
     ("price", "words"),
     [
-        (pl.col("horizon") / 1e3, "still grows"),
-        (10.0 / pl.col("horizon"), "falls"),
-        (1.0 + (pl.col("trial") * 7919 + pl.col("horizon")) % 5, "No change"),
+        (pl.col("horizon") / 1e3, "No bound is seen where it still grows"),
+        (10.0 / pl.col("horizon"), "clearly falls on 2"),
+        (1.0 + (pl.col("trial") * 7919 + pl.col("horizon")) % 5, "does not clearly change on 2"),
         (pl.lit(0.0), "never has a price"),
     ],
 )
@@ -291,26 +305,52 @@ def test_no_question_and_no_answer(tmp_path: Path) -> None:
     assert not (tmp_path / "findings.md").exists()
 
 
-def test_findings_put_answers_with_their_runs_on_one_page(studies: Any, tmp_path: Path) -> None:
+def test_findings_are_a_page_for_each_study_and_an_index(studies: Any, tmp_path: Path) -> None:
     names = ("multipliers", "interval")
-    paths = [studies(name).path for name in names]
     out = tmp_path / "docs" / "findings.md"
-    page, *figures = write_findings(paths, out, "What was wrong.\n")
-    assert page.read_text(encoding="utf-8").index("\n\nWhat was wrong.\n\n") > 0
-    text = page.read_text()
-    given = [asked(name, studies(name)) for name in names]
-    assert text.index(given[0].question) < text.index(f"## {names[1]}\n")
-    assert f"- [{names[1]}](#{names[1]}): {given[1].question}" in text
-    for found, name in zip(given, names, strict=True):
+    out.parent.mkdir()
+    out.write_text("# Findings\n\nTen sentences.\n\n## Studies\n\nstale list\n", encoding="utf-8")
+    for name in names:
+        index, page, *figures = write_findings([studies(name).path], out)
+        assert (index, page) == (out, out.parent / "findings" / f"{name}.md")
+        found = asked(name, studies(name))
+        text = page.read_text(encoding="utf-8")
+        assert text.startswith(f"# {name}\n\n**{found.question}**\n\n{found.verdict[0]}\n")
         assert all(sentence in text for sentence in found.verdict)
-        for one in found.figures:
-            place = page.parent / "findings" / f"{name}-{one.name}.svg"
-            assert place in figures
-            assert place.is_file()
-            assert f"(findings/{name}-{one.name}.svg)" in text
-    assert "numpy" in text
-    assert "trials 12" in text
-    assert "of wall time in 1 session" in text
+        assert [figure.name for figure in figures] == [
+            f"{name}-{one.name}.svg" for one in found.figures
+        ]
+        assert all(f"]({figure.name})" in text and figure.is_file() for figure in figures)
+        assert "numpy" in text
+        assert "trials 12" in text
+        assert "of wall time in 1 session" in text
+    text = out.read_text(encoding="utf-8")
+    # What is written by hand stays; the list is that of the pages that are there.
+    assert text.startswith("# Findings\n\nTen sentences.\n\n## Studies\n")
+    assert "stale list" not in text
+    lines = [line for line in text.splitlines() if line.startswith("- ")]
+    assert [line.partition("]")[0] for line in lines] == ["- [interval", "- [multipliers"]
+    interval = asked("interval", studies("interval"))
+    said = f"{interval.question} {interval.verdict[0]}".replace("*", "\\*")
+    assert lines[0] == f"- [interval](findings/interval.md): {said}"
+
+
+def test_a_page_written_again_is_the_same_and_leaves_the_others(
+    studies: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "findings.md"
+    paths = [studies(name).path for name in ("multipliers", "interval")]
+    write_findings(paths, out)
+    folder = out.with_suffix("")
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    stale = folder / "interval-old.svg"
+    stale.write_text("")
+    page = folder / "interval.md"
+    page.write_text(page.read_text(encoding="utf-8") + "![old](interval-old.svg)\n")
+    (folder / "multipliers.md").write_text("by hand")
+    write_findings(paths[1:], out)
+    after = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert after == {**before, "multipliers.md": b"by hand"}
 
 
 def test_findings_refuse_what_cannot_be_on_the_page(

@@ -108,6 +108,12 @@ def _verdict(name: str, stored: StoredStudy, frame: str = "trials", **columns: p
     return "\n".join(_answer(name, Doctored(stored, frame, **columns)).verdict)
 
 
+def _rows(answer: Answer, title: str) -> str:
+    """Return the rows of a table as text, a line each."""
+    (frame,) = (table.frame for table in answer.tables if table.title.startswith(title))
+    return "\n".join("; ".join(map(str, row)) for row in frame.iter_rows())
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_short_form_of_the_packaged_study_can_be_laid_out(name: str) -> None:
     study = Study.preset(name)
@@ -159,17 +165,22 @@ def test_forgetting_that_costs_and_pays_is_told_apart(studies: Any) -> None:
     window = pl.col("policy") == "window"
     # The window costs 5 when nothing changes, and saves 20 when something does.
     gain = pl.when(window).then(5.0 - 25.0 * SEVERITY).otherwise(0.0)
-    pays = _verdict("drift", stored, priced_regret=50.0 + 10.0 * SEVERITY + gain + 0.1 * NOISE)
-    assert "clearly better with the largest changes: window." in pays
-    assert "with changes of severity 1, number of those with clearly less or more" in pays
-    assert "window (1 less, 0 more, 0 not told)" in pays
-    assert "window (0 less, 1 more, 0 not told)" in pays
-    assert "window has the lowest rise of priced regret from severity 0 to 1 (-15" in pays
-    equal = _verdict("drift", stored, priced_regret=50.0 + NOISE)
-    assert "clearly better with the largest changes: none." in equal
-    assert "window (0 less, 0 more, 1 not told)" in equal
-    same = _verdict("drift", stored, priced_regret=50.0 + pl.col("trial").cast(float))
-    assert "the same in every trial: window and thompson" in same
+    regret = 50.0 + 10.0 * SEVERITY + gain + 0.1 * NOISE
+    pays = _verdict("drift", stored, priced_regret=regret)
+    assert "clearly better with the largest changes, on the same workload: window." in pays
+    less = "With changes of severity 1, clearly less priced regret than ucb: window (1 of 1 work"
+    assert less in pays
+    assert "When nothing changes, clearly more priced regret than ucb: window (1 of 1" in pays
+    answer = _answer("drift", Doctored(stored, "trials", priced_regret=regret))
+    assert "window; 0 / 1; 1 / 0" in _rows(answer, "Policies against ucb")
+    assert "; window, -15" in _rows(answer, "Best by workload")
+    equal = _answer("drift", Doctored(stored, "trials", priced_regret=50.0 + NOISE))
+    assert "on the same workload: none." in "\n".join(equal.verdict)
+    assert "window; 0 / 0; 0 / 0" in _rows(equal, "Policies against ucb")
+    alike = 50.0 + pl.col("trial").cast(float)
+    same = _answer("drift", Doctored(stored, "trials", priced_regret=alike))
+    every = "the same in every trial"
+    assert f"window; {every}; {every}" in _rows(same, "Policies against ucb")
 
 
 def test_a_price_event_leaves_what_policies_know_of_costs_as_it_was() -> None:
@@ -193,54 +204,65 @@ def test_money_is_worth_what_the_oracle_finds(studies: Any) -> None:
     assert found.max() > 1.5 * found.min() > 0.0
 
 
-def _curves(stored: StoredStudy, rate: float, gone: int, spend: float = 0.0) -> str:
+def _curves(stored: StoredStudy, rate: float, gone: int, spend: float = 0.0) -> Answer:
     """Answer curves whose regret per round rises from 0.01 for some rounds after the event."""
     since = (pl.col("round") - 200).clip(0)
     moved = SEVERITY * since.clip(0, gone) * (rate - 0.01)
     regret = 0.01 * pl.col("round") * (1.0 + 0.01 * NOISE / pl.col("round")) + moved
     money = pl.col("budget") * (1.0 + SEVERITY * spend * since / pl.col("round"))
-    return _verdict("prices", stored, "trial_curves", regret=regret, cost=money)
+    return _answer("prices", Doctored(stored, "trial_curves", regret=regret, cost=money))
 
 
 def test_rounds_to_recover_are_those_of_the_curves(studies: Any) -> None:
     stored = studies("prices")
-    verdict = _curves(stored, rate=0.05, gone=100)
+    answer = _curves(stored, rate=0.05, gone=100)
+    verdict = "\n".join(answer.verdict)
     # Windows of one stage, 20 rounds, begin every five; points of the curves are 8 rounds apart.
-    (rounds,) = re.findall(r"later: ucb \((\d+) \[", verdict)
+    (rounds,) = re.findall(r"cut; (\d+) \[.*?\]: later", _rows(answer, "Rounds until recovery"))
     assert 95 <= int(rounds) <= 110
-    assert "ucb 4.0" in verdict.rpartition("priced regret from the event on")[2]
-    assert "not before the end: ucb (∞" in _curves(stored, rate=0.05, gone=400)
+    assert f"after {rounds} [" in verdict or "window after" in verdict
+    assert "The event adds least priced regret to " in verdict
+    assert re.search(r"ucb; .*; 4\.0\d* \[[^;]*\]$", _rows(answer, "Recovery"), re.MULTILINE)
+    never = _curves(stored, rate=0.05, gone=400)
+    assert "cut; ∞ [∞, ∞]: not before the end" in _rows(never, "Rounds until recovery")
+    assert "Not before the end: ucb (cut)" in "\n".join(never.verdict)
     calm = _curves(stored, rate=0.01, gone=0)
-    assert "at once: ucb (0 [0, 0])" in calm
-    assert "ucb not told (0" in calm
+    assert "cut; 0 [0, 0]: at once" in _rows(calm, "Rounds until recovery")
+    assert "before the event: ucb at once (cut)." in "\n".join(calm.verdict)
 
 
 def test_money_that_is_spent_beyond_the_budget_is_lost_and_priced(studies: Any) -> None:
-    verdict = _curves(studies("prices"), rate=0.01, gone=0, spend=0.2)
-    assert "ucb more (20" in verdict
-    assert "spent beyond the budget from the event on, in % of it: ucb 20" in verdict
+    answer = _curves(studies("prices"), rate=0.01, gone=0, spend=0.2)
+    verdict = "\n".join(answer.verdict)
+    assert "cut; ucb; " in _rows(answer, "Recovery, and")
+    assert "; 20.00 [20.00, 20.00]; 20.00 [20.00, 20.00]; " in _rows(answer, "Recovery, and")
+    assert "more than the budget is spent by 2 of 2 policies, at most by 20.00" in verdict
     # It buys no reward here, so the spend alone keeps the priced regret up.
-    assert "not before the end: ucb (∞" in verdict
+    assert "Not before the end: ucb (cut)" in verdict
 
 
 def test_the_slope_in_the_delay_is_that_of_the_trials(studies: Any) -> None:
     stored = studies("delay")
     delay = pl.col("scenario_reward_delay").cast(pl.Float64, strict=False).fill_null(0.0)
-    straight = _verdict("delay", stored, priced_regret=10.0 + 0.5 * delay + 0.01 * NOISE)
-    assert "late, ucb: with delays from 0 to 100 rounds priced regret grows by 0.5" in straight
-    assert "no bend can be told" in straight
-    assert "The shortest delay with clearly more than 0 is 10 rounds (5" in straight
-    assert "in 1 of 1 combinations of workload and policy" in straight
-    bent = _verdict("delay", stored, priced_regret=10.0 + 0.01 * delay**2 + 0.01 * NOISE)
-    assert "but not in a straight line: by 0.1" in bent
-    flat = _verdict("delay", stored, priced_regret=10.0 + NOISE)
-    assert "in 0 of 1 combinations of workload and policy." in flat
-    assert "priced regret changes by" in flat
-    assert "At no delay is it clearly more than with 0." in flat
+
+    def found(regret: pl.Expr) -> tuple[str, str]:
+        answer = _answer("delay", Doctored(stored, "trials", priced_regret=regret))
+        return "\n".join(answer.verdict), _rows(answer, "What a round of delay costs")
+
+    words, row = found(10.0 + 0.5 * delay + 0.01 * NOISE)
+    assert re.match(
+        r"late, ucb; 0 to 1,000; 0\.[45]\d* \[.*; none can be told; 10 rounds, [45]", row
+    )
+    assert "on 1 of 1 lines (workload and policy), by 0.50 units of reward per round" in words
+    assert "clearly more priced regret than the shortest played is 10 rounds, by line." in words
+    assert re.search(r"; 0\.10*\d* \[.*\] up to 10 rounds, 1\.", found(10.0 + 0.01 * delay**2)[1])
+    words, row = found(10.0 + NOISE)
+    assert "on 0 of 1 lines (workload and policy)." in words
+    assert row.endswith("; none")
 
 
 def test_a_delay_as_long_as_the_run_is_not_fitted(studies: Any) -> None:
-    table = _answer("delay", studies("delay")).tables[0].frame
+    table = _answer("delay", studies("delay")).tables[1].frame
     assert table.filter(pl.col("delay, rounds") == "1,000")["per round"].item() == (
         "nothing is learnt"
     )
@@ -249,9 +271,15 @@ def test_a_delay_as_long_as_the_run_is_not_fitted(studies: Any) -> None:
 def test_the_power_of_the_feedback_is_that_of_the_trials(studies: Any) -> None:
     stored = studies("delay")
     share = pl.col("scenario_feedback").cast(pl.Float64, strict=False).fill_null(1.0)
-    power = _verdict("delay", stored, priced_regret=20.0 * share**-0.5 * (1.0 + 1e-3 * NOISE))
-    assert "missing, ucb: with a share of 1 to 0.1 of the rewards learnt" in power
-    assert "priced regret goes as share^x with x = -0.5" in power
-    assert "50 % missing: 8.2" in power
-    below = _verdict("delay", stored, priced_regret=NOISE - NOISE.mean())
-    assert "no power can be fitted" in below
+
+    def found(regret: pl.Expr) -> tuple[str, str]:
+        answer = _answer("delay", Doctored(stored, "trials", priced_regret=regret))
+        return "\n".join(answer.verdict), _rows(answer, "What a missing reward costs")
+
+    words, row = found(20.0 * share**-0.5 * (1.0 + 1e-3 * NOISE))
+    assert row.startswith("missing, ucb; 1 to 0.1; -0.5")
+    assert re.search(r"; 8\.2\d* \[.*\] \(50 % missing\)", row)
+    assert "on 1 of 1 lines, as share^x with x = -0.50." in words
+    words, row = found(NOISE - NOISE.mean())
+    assert "; none: not clearly above zero, or one trial only; " in row
+    assert "share^x" not in words

@@ -193,8 +193,8 @@ def test_intervals_of_points_are_theirs_and_labels_do_not_touch() -> None:
     # On a logarithmic axis a factor is a distance.
     far, near = one["px"][2] - one["px"][0], one["px"][1] - one["px"][0]
     assert far / near == pytest.approx(np.log(5.0) / np.log(1.01), rel=0.1)
-    ticks = [text for text in texts(chart) if "," in text]
-    assert ticks == ["1,000", "5,000"]
+    ticks = [text for text in texts(chart) if text.endswith("k")]
+    assert ticks == ["1k", "5k"]
 
 
 @with_report_style

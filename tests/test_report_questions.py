@@ -14,7 +14,7 @@ import pytest
 from fastroute.report.answers import ANSWERS, Answer
 from fastroute.report.answers.baselines import answer as baselines_answer
 from fastroute.report.answers.paper import _deployed
-from fastroute.report.answers.words import describe_best
+from fastroute.report.answers.words import describe_best, format_estimate, join_alike
 from fastroute.report.style import format_margin
 from fastroute.scenarios import scenario
 from fastroute.study import StoredStudy, Study, load, run_study
@@ -131,6 +131,17 @@ def _verdict(name: str, stored: StoredStudy, **columns: pl.Expr) -> str:
     return "\n".join(_answer(name, Doctored(stored, **columns)).verdict)
 
 
+def _table(answer: Answer, title: str) -> pl.DataFrame:
+    (found,) = (table.frame for table in answer.tables if table.title.startswith(title))
+    return found
+
+
+def _rows(name: str, title: str, stored: StoredStudy, **columns: pl.Expr) -> str:
+    """Return the rows of a table as text, a line each."""
+    frame = _table(_answer(name, Doctored(stored, **columns)), title)
+    return "\n".join("; ".join(map(str, row)) for row in frame.iter_rows())
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_short_form_of_the_packaged_study_can_be_laid_out(name: str) -> None:
     study = Study.preset(name)
@@ -184,7 +195,7 @@ def test_means_in_the_verdict_are_those_of_the_trials(studies: Any) -> None:
     stored = studies("baselines")
     summary = stored.summary.filter(quantity="priced_regret").collect()
     answer = _answer("baselines", stored)
-    table = answer.tables[1].frame
+    table = _table(answer, "Ranking")
     for row in summary.iter_rows(named=True):
         shown = table.filter(
             pl.col("workload") == row["scenario"],
@@ -193,10 +204,9 @@ def test_means_in_the_verdict_are_those_of_the_trials(studies: Any) -> None:
         assert shown.get_column("priced regret").item() == format_margin(row["mean"], row["high"])
     learners = summary.filter(pl.col("scenario") == "sota", pl.col("policy") != "oracle")
     best = learners.sort("mean").row(0, named=True)
-    mean = format_margin(best["mean"], best["high"])
-    assert f"sota: {best['policy']} has the lowest priced regret ({mean})" in "\n".join(
-        answer.verdict
-    )
+    row = _table(answer, "Workload by workload").row(by_predicate=pl.col("workload") == "sota")
+    mean = format_estimate(best["mean"], best["low"], best["high"])
+    assert row[1:3] == (best["policy"], mean)
 
 
 def test_gamma_follows_the_budget_where_it_does(studies: Any) -> None:
@@ -206,21 +216,25 @@ def test_gamma_follows_the_budget_where_it_does(studies: Any) -> None:
     moving = (pl.col("gamma").log() - (pl.col("budget") / slack).log()) ** 2
     still = (pl.col("gamma").log() - np.log(0.3)) ** 2
     grows = _verdict("gamma", stored, priced_regret=20.0 + 10.0 * moving + 0.01 * NOISE)
-    assert "the best γ grows with the budget" in grows
-    assert "b = slack: γ = 0.3 has the lowest" in grows or "b = slack: γ = 3 has" in grows
+    assert "The best γ grows with the budget, as b^x with x = " in grows
+    best = _table(
+        _answer("gamma", Doctored(stored, priced_regret=20.0 + 10.0 * moving + 0.01 * NOISE)),
+        "Best γ by budget",
+    )
+    assert best.row(by_predicate=pl.col("budget") == "slack")[2] in ("0.3", "3")
     constant = _verdict("gamma", stored, priced_regret=20.0 + 10.0 * still + 0.01 * NOISE)
-    assert "no trend of the best γ with the budget can be told" in constant
+    assert "No trend of the best γ with the budget can be told" in constant
     assert "γ = 0.3 is the best γ everywhere" in constant
     equal = _verdict("gamma", stored, priced_regret=20.0 + NOISE)
-    assert "none of the others can be told from the best" in equal
+    assert "within noise)" in equal
 
 
 def test_gamma_reports_how_often_models_starve(studies: Any) -> None:
     small = pl.when(pl.col("gamma") < 0.1)
     always = _verdict("gamma", studies("gamma"), starved=small.then(2).otherwise(0))
-    assert "starves: γ = 0.03 in 100%" in always
+    assert "a model of the optimum starves is 100 % with γ = 0.03" in always
     never = _verdict("gamma", studies("gamma"), starved=pl.lit(0))
-    assert "starves: γ = 0.03 in 0%" in never
+    assert "a model of the optimum starves is 0 % with γ = 0.03" in never
 
 
 def test_initialisation_names_the_better_rule_and_equal_ones(studies: Any) -> None:
@@ -255,7 +269,7 @@ def test_waits_are_those_of_the_stages(studies: Any) -> None:
             if 0 < arrival[m] <= last and ("oracle", trial, m) in first
         ]
         waits.append(np.mean([first.get(("formula", trial, m), 216) - arrival[m] for m in good]))
-    table = _answer("initialisation", stored).tables[0].frame
+    table = _table(_answer("initialisation", stored), "Rules of initialisation")
     shown = table.filter(rule="formula").get_column("wait, rounds").item()
     assert shown.split(" ± ")[0] == format_margin(float(np.mean(waits)), float("nan"))
 
@@ -272,9 +286,10 @@ def test_without_arrivals_nothing_is_said_of_waits(tmp_path: Path) -> None:
     )
     run_study(study, tmp_path / "none", progress=False)
     answer = _answer("initialisation", load(tmp_path / "none"))
-    assert "how soon arrivals are deployed cannot be answered" in answer.verdict[-1]
+    assert "How soon arrivals are deployed cannot be answered" in answer.verdict[-1]
     assert [figure.name for figure in answer.figures] == ["regret"]
-    assert "wait, rounds" not in answer.tables[0].frame.columns
+    assert "wait, rounds" not in answer.tables[1].frame.columns
+    assert "mean wait" not in answer.tables[0].frame.columns
 
 
 def test_throughput_tells_which_end_is_worse(studies: Any) -> None:
@@ -282,11 +297,11 @@ def test_throughput_tells_which_end_is_worse(studies: Any) -> None:
     limit = pl.col("scenario_limit")
     rising = _verdict("throughput", stored, priced_regret=100.0 * limit + NOISE)
     assert "highest at α = 1 " in rising
-    assert "it is lower at the smallest limit" in rising
+    assert "clearly lower at the smallest limit than at the largest on 1 of 1" in rising
     falling = _verdict("throughput", stored, priced_regret=-100.0 * limit + NOISE)
-    assert "it is higher at the smallest limit" in falling
+    assert "on 0 of 1 lines (setting and policy), and clearly higher on 1." in falling
     flat = _verdict("throughput", stored, priced_regret=10.0 + NOISE)
-    assert "no difference can be told" in flat
+    assert "on 0 of 1 lines (setting and policy), and clearly higher on 0." in flat
 
 
 def test_the_margin_is_the_smallest_that_meets_the_budget(studies: Any) -> None:
@@ -296,28 +311,34 @@ def test_the_margin_is_the_smallest_that_meets_the_budget(studies: Any) -> None:
 
     def verdict(excess: float) -> str:
         cost = pl.col("budget") * (1.0 + excess - margin + 1e-4 * NOISE)
-        return _verdict("budget", stored, cost=pl.when(tight).then(cost).otherwise(0.0))
+        changed = {"cost": pl.when(tight).then(cost).otherwise(0.0)}
+        return "\n".join(
+            [_verdict("budget", stored, **changed), _rows("budget", needed, stored, **changed)]
+        )
 
+    needed = "The smallest margin"
     enough = verdict(0.15)
-    assert "at b = slack the mean cost is within the budget without a larger margin" in enough
-    assert "at b = 1.2 * cheapest a margin of 0.2 is the smallest" in enough
-    assert "it is clearly above the budget at 1 of 2 budgets" in enough
-    assert "at b = 1.2 * cheapest a margin of 0.05 is the smallest" in verdict(0.02)
-    assert "at b = 1.2 * cheapest no margin up to 0.2" in verdict(0.3)
+    assert "slack; 0; -; -" in enough
+    assert "1.2 * cheapest; 0.2; " in enough
+    assert "mean cost is clearly above the budget at 1 of 2 budgets" in enough
+    assert "1.2 * cheapest; 0.05; " in verdict(0.02)
+    never = verdict(0.3)
+    assert "1.2 * cheapest; none up to 0.2 (excess " in never
+    assert "No margin of the study brings the mean cost within the budget at 1 of 1" in never
     none = verdict(-0.1)
-    assert "it is clearly above the budget at 0 of 2 budgets" in none
-    assert "smallest" not in none
+    assert "mean cost is clearly above the budget at 0 of 2 budgets." in none
+    assert "No budget needs a larger margin." in none
 
 
 def test_a_margin_that_costs_nothing_is_not_said_to_cost(studies: Any) -> None:
     margin = _option("margin").cast(float)
     cost = pl.col("budget") * (1.1 - margin)
     flat = _verdict("budget", studies("budget"), cost=cost, priced_regret=10.0 + NOISE)
-    assert "of priced regret: no difference can be told" in flat
+    assert "clearly raises priced regret at 0 of 2 budgets, and clearly lowers it at 0" in flat
     dear = _verdict(
         "budget", studies("budget"), cost=cost, priced_regret=10.0 + 100.0 * margin + NOISE
     )
-    assert "of priced regret: it rises" in dear
+    assert "clearly raises priced regret at 2 of 2 budgets" in dear
 
 
 def test_fill_rules_caps_and_numbers_of_models_are_compared(studies: Any) -> None:
@@ -325,17 +346,26 @@ def test_fill_rules_caps_and_numbers_of_models_are_compared(studies: Any) -> Non
     fill, models = _option("deployer.fill"), pl.col("scenario_n_models").cast(float)
     ucb = pl.when(fill == "ucb").then(5.0).otherwise(20.0)
     clear = _verdict("concurrency", stored, priced_regret=ucb + 0.1 * NOISE)
-    assert "of 4 combinations of cap and models" in clear
-    assert "ucb is alone the best in 4 and" in clear
-    assert "reduced_cost is alone the best in 0 and not to be told from the best in 0" in clear
-    equal = _verdict("concurrency", stored, priced_regret=20.0 + NOISE)
-    assert "ucb is alone the best in 0 and not to be told from the best in 4" in equal
+    assert "ucb is the best fill rule, or within noise of the best, in 4 of 4" in clear
+    assert "reduced_cost in 0 and no fill in 0." in clear
+    rules = _rows("concurrency", "Best rule", stored, priced_regret=ucb + 0.1 * NOISE)
+    assert "ucb; 4 of 4; 4 of 4; -; -" in rules
+    assert "reduced_cost; 0 of 4; 0 of 4; 15" in rules
+    equal = _rows("concurrency", "Best rule", stored, priced_regret=20.0 + NOISE)
+    assert "ucb; 0 of 4; 4 of 4; " in equal
     grows = _verdict("concurrency", stored, priced_regret=3.0 * models**2 + 0.01 * NOISE)
-    assert "priced regret grows as N^x with x = 2.0" in grows
+    assert "Priced regret grows as N^x with the number of models N, x = " in grows
+    powers = "Growth with the number of models"
+    fitted = _rows("concurrency", powers, stored, priced_regret=3.0 * models**2 + 0.01 * NOISE)
+    assert fitted.startswith("3; 2.000")
     below = _verdict("concurrency", stored, priced_regret=NOISE - NOISE.mean())
-    assert "no power of N can be fitted" in below
-    caps = _verdict("concurrency", stored, priced_regret=pl.col("max_deployed") + 0.01 * NOISE)
-    assert "with N = 6, M_max = 3 has the lowest priced regret" in caps
+    assert "No power of N can be fitted" in below
+    rising = pl.col("max_deployed") + 0.01 * NOISE
+    caps = _rows("concurrency", "Best cap", stored, priced_regret=rising)
+    assert caps.startswith("6; 3; 2.999 [")
+    assert "The best cap M_max is 3 everywhere." in _verdict(
+        "concurrency", stored, priced_regret=rising
+    )
 
 
 def test_a_baseline_that_is_better_is_named(studies: Any) -> None:
@@ -343,37 +373,46 @@ def test_a_baseline_that_is_better_is_named(studies: Any) -> None:
     greedy = (pl.col("policy") == "greedy") & (pl.col("scenario") == "sota")
     regret = pl.when(greedy).then(5.0).otherwise(20.0) + NOISE
     better = _verdict("baselines", stored, priced_regret=regret)
-    assert "on some: greedy (1 less, 0 more, 1 not told)." in better
-    assert "sota: greedy has the lowest priced regret" in better
-    assert "StageRoute is number" in better
+    assert "Of 2 workloads, clearly less priced regret than StageRoute: greedy on 1 (" in better
+    assert "greedy on 1 (clearly more on 0)." in better
+    assert "is within noise of the lowest, on 1 of 2 workloads." in better
+    rows = _rows("baselines", "Workload by workload", stored, priced_regret=regret)
+    assert "sota; greedy; " in rows
     equal = _verdict("baselines", stored, priced_regret=20.0 + 1e-3 * NOISE)
-    assert "on some: none." in equal
+    assert "No policy has clearly less priced regret than StageRoute on any workload." in equal
+    assert "is within noise of the lowest, on 2 of 2 workloads." in equal
 
 
 def test_overspending_is_named_with_its_interval(studies: Any) -> None:
     over = pl.when(pl.col("policy") == "greedy").then(1.5).otherwise(0.9)
     cost = pl.col("budget") * (over + 1e-3 * NOISE)
-    text = _verdict("baselines", studies("baselines"), cost=cost)
-    assert "1 of 3 policies overspend clearly, most greedy by 5" in text
-    assert "StageRoute by" not in text
-    none = _verdict("baselines", studies("baselines"), cost=0.5 * pl.col("budget"))
-    assert none.count("None of the 3 policies overspends clearly.") == 2
+    stored, title = studies("baselines"), "Workload by workload"
+    assert _rows("baselines", title, stored, cost=cost).count("; 1 of 3; greedy, 50.0") == 2
+    assert "StageRoute overspends clearly on no workload." in _verdict(
+        "baselines", stored, cost=cost
+    )
+    mine = pl.when(pl.col("policy") == "StageRoute").then(1.2).otherwise(0.9)
+    said = _verdict("baselines", stored, cost=pl.col("budget") * (mine + 1e-3 * NOISE))
+    assert "StageRoute overspends clearly on 2 of 2 workloads, by up to 19.99 [" in said
+    none = _rows("baselines", title, stored, cost=0.5 * pl.col("budget"))
+    assert none.count("; 0 of 3; -") == 2
 
 
 def test_policies_that_know_the_means_are_not_ranked(studies: Any) -> None:
     answer = baselines_answer(studies("baselines"))
-    oracle = answer.tables[1].frame.filter(pl.col("policy") == "oracle *")
+    oracle = _table(answer, "Ranking").filter(pl.col("policy") == "oracle *")
     assert oracle.get_column("rank").to_list() == ["-", "-"]
-    assert "oracle (" not in "\n".join(answer.verdict[:2])
+    assert "oracle" not in "\n".join(answer.verdict)
 
 
 def test_the_paper_is_judged_by_paired_differences(studies: Any) -> None:
     uniform = pl.when(pl.col("policy") == "uniform")
     worse = _verdict("paper", studies("paper"), priced_regret=uniform.then(90.0).otherwise(1.0))
-    assert "less than that of uniform (-89.00 [-89.00, -89.00])" in worse
-    assert "not to be told from that of oracle (0 [0, 0])" in worse
+    less = "StageRoute has clearly less priced regret than uniform (in 1 of 1 settings, by up to "
+    assert f"{less}89.00 [" in worse
+    assert "StageRoute has clearly more priced regret than no other policy." in worse
     better = _verdict("paper", studies("paper"), priced_regret=uniform.then(-9.0).otherwise(1.0))
-    assert "more than that of uniform (10" in better
+    assert "clearly more priced regret than uniform (in 1 of 1 settings, by up to 10" in better
 
 
 def test_deployment_shares_are_counts_of_the_stages(studies: Any) -> None:
@@ -403,10 +442,11 @@ def test_a_triple_that_is_better_everywhere_is_named(studies: Any) -> None:
     both = {"priced_regret": regret, "worst_stage_violation": spent.otherwise(0.0)}
     found = _answer("successor", Doctored(stored, **both)).verdict
     assert found[0].startswith("mean · random · lp is uniformly better than StageRoute: on every")
-    assert "out of 7 other triples" in found[0]
-    assert "clearly less priced regret on 2 (sota and minimax), clearly more on 0" in found[0]
-    assert "the same on 1 (minimax), not told on 0" in found[0]
-    assert "or the same in every trial: mean · random · lp" in found[1]
+    assert "out of 7 other triples" in found[1]
+    assert "clearly less priced regret on 2 (sota and minimax) of 2 workloads" in found[1]
+    assert "and clearly more on 0." in found[1]
+    assert "and clearly more on 0, the same on 1 (minimax)." in found[2]
+    assert "or the same in every trial: mean · random · lp." in " ".join(found)
     # The truth is no rival.
     assert "truth" not in " ".join(found)
 
@@ -414,7 +454,7 @@ def test_a_triple_that_is_better_everywhere_is_named(studies: Any) -> None:
     lost = pl.when(winner & ~binds).then(10.0).otherwise(0.0)
     mixed = _verdict("successor", stored, **{**both, "priced_regret": 20.0 + NOISE - here + lost})
     assert mixed.startswith("No triple was found")
-    assert "clearly less of both on every" not in mixed
+    assert "Clearly less of both on every" not in mixed
     # Equal overspending is not a reason to be better by both measures.
     half = _verdict("successor", stored, priced_regret=regret, worst_stage_violation=pl.lit(0.0))
     assert half.startswith("No triple was found that is clearly better")
@@ -426,7 +466,8 @@ def test_a_triple_that_is_better_everywhere_is_named(studies: Any) -> None:
     equal = pl.when(winner).then(base - gain).otherwise(rest)
     tied = _verdict("successor", stored, **{**both, "priced_regret": equal})
     assert tied.startswith("mean · random · lp is uniformly better than StageRoute")
-    assert "clearly less priced regret on 1 (sota), clearly more on 0, the same on 1 (min" in tied
+    less = "clearly less priced regret on 1 (sota) of 2 workloads and clearly more on 0, the same"
+    assert f"{less} on 1 (minimax)." in tied
 
 
 def test_no_triple_is_better_where_all_are_equal(studies: Any) -> None:
@@ -434,17 +475,17 @@ def test_no_triple_is_better_where_all_are_equal(studies: Any) -> None:
     equal = {"priced_regret": 20.0 + 0.0 * NOISE, "worst_stage_violation": pl.lit(1.0)}
     text = _verdict("successor", stored, **equal)
     assert text.startswith("No triple was found")
-    assert "the same as StageRoute in every trial: ucb · mip · drift_plus_penalty, " in text
-    assert "; none is left open." in text
+    assert "The same as StageRoute in every trial: ucb · mip · drift_plus_penalty, " in text
+    assert "is open" not in text
     noisy = _verdict("successor", stored, **{**equal, "priced_regret": 20.0 + NOISE})
     assert "0 of the 7 other triples have clearly more" in noisy
-    assert "; open: ucb · mip · drift_plus_penalty, " in noisy
+    assert "Whether these are uniformly better is open: ucb · mip · drift_plus_penalty, " in noisy
     other = ~_triple("ucb", "mip", "lp")
     worse = pl.when(other).then(90.0).otherwise(20.0) + NOISE
     refuted = _verdict("successor", stored, **{**equal, "priced_regret": worse})
     assert "7 of the 7 other triples have clearly more" in refuted
-    assert "; fewest such losses: 2 (ucb · mip · drift_plus_penalty, " in refuted
-    assert "; none is left open." in refuted
+    assert "The fewest such losses are 2: ucb · mip · drift_plus_penalty, " in refuted
+    assert "is open" not in refuted
 
 
 def test_the_pareto_front_is_that_of_the_means(studies: Any) -> None:
@@ -456,11 +497,11 @@ def test_the_pareto_front_is_that_of_the_means(studies: Any) -> None:
     answer = _answer(
         "successor", Doctored(stored, priced_regret=regret, worst_stage_violation=spent)
     )
-    front = answer.tables[2].frame
+    front = _table(answer, "Pareto fronts")
     expected = ["mean · mip · lp", "mean · random · lp"] * 2
     assert front.get_column("triple").to_list() == expected
-    assert "has 2 triples per workload. StageRoute is on it on 0 of 2" in answer.verdict[3]
-    assert "On 2 of 2 some triple has clearly less of both" in answer.verdict[3]
+    assert "has 2 triples per workload; StageRoute is on it on 0 of 2" in answer.verdict[-1]
+    assert "On 2 of 2 workloads some triple has clearly less of both" in answer.verdict[3]
 
 
 def test_looking_is_worth_it_from_the_horizon_from_which_it_always_is(studies: Any) -> None:
@@ -468,20 +509,26 @@ def test_looking_is_worth_it_from_the_horizon_from_which_it_always_is(studies: A
     looks = pl.col("policy") == "linear"
     late = looks & (pl.col("horizon") == 216)
 
+    def worth(gain: pl.Expr) -> str:
+        return _rows("features", "Whether looking", stored, priced_regret=20.0 + NOISE - gain)
+
     def verdict(gain: pl.Expr) -> str:
         return _verdict("features", stored, priced_regret=20.0 + NOISE - gain)
 
     text = verdict(pl.when(late).then(9.0).otherwise(0.0))
-    assert "linear has clearly less priced regret than StageRoute at the longest horizon" in text
-    assert "in 2 of 2 settings and clearly more in 0 (where less, from T = 216 on)" in text
-    assert text.count("linear is clearly worth it from T = 216 on (at T = 216 -") == 2
+    less = "linear, which looks at the query, has clearly less priced regret than StageRoute"
+    assert f"{less} in 2 of 2 settings, from T = 216 on." in text
+    assert worth(pl.when(late).then(9.0).otherwise(0.0)).count("; T = 216; T = 216; -") == 2
     assert "from T = 64 on, the shortest played" in verdict(pl.when(looks).then(9.0).otherwise(0.0))
     # What is gained at a short horizon and lost at a longer one is not worth it from there on.
-    early = verdict(pl.when(looks & ~late).then(9.0).otherwise(0.0))
-    assert early.count("linear is not clearly worth it at the longest horizon") == 2
-    assert verdict(pl.when(late).then(-9.0).otherwise(0.0)).count("is clearly worse at the") == 2
+    early = pl.when(looks & ~late).then(9.0).otherwise(0.0)
+    assert worth(early).count("; never; ") == 2
+    assert f"{less[:-11]} StageRoute in no setting" in verdict(early)
+    worse = pl.when(late).then(-9.0).otherwise(0.0)
+    assert worth(worse).count("; clearly worse; ") == 2
+    assert "in no setting, and clearly more in 2 of 2." in verdict(worse)
     # A policy whose deployer and router nobody shares has none to be compared with; nor the truth.
-    assert "alone is" not in text
+    assert "alone, which" not in text
     assert "oracle" not in text
 
 
@@ -489,7 +536,7 @@ def test_what_is_captured_is_charged_with_overspending(studies: Any) -> None:
     stored = studies("features")
     trials = stored.trials.collect()
     answer = _answer("features", stored)
-    for row in answer.tables[0].frame.iter_rows(named=True):
+    for row in _table(answer, "What is captured").iter_rows(named=True):
         budget = float(row["setting"].removeprefix("b = "))
         one = trials.filter(
             pl.col("policy") == row["policy"],
@@ -501,7 +548,7 @@ def test_what_is_captured_is_charged_with_overspending(studies: Any) -> None:
         assert float(row["after overspending, %"].split(" ±")[0].replace(",", "")) == pytest.approx(
             after.mean(), rel=2e-3
         )
-    worth = answer.tables[1].frame
+    worth = _table(answer, "What knowing")
     assert worth.get_column("V_ctx is").to_list() == ["exact", "exact"]
 
 
@@ -509,15 +556,50 @@ def test_sentences_on_the_best() -> None:
     def rows(*found: tuple[str, float, float, float, bool]) -> pl.DataFrame:
         names = ("kind", "difference", "difference_low", "difference_high", "tied")
         frame = pl.DataFrame(found, schema=names, orient="row")
+        mean = pl.col("difference") + 1.0
         return frame.with_columns(
-            pl.col("difference").alias("mean") + 1.0, pl.col("difference").alias("high") + 1.5
+            mean.alias("mean"), (mean - 0.5).alias("low"), (mean + 0.5).alias("high")
         )
 
     best = ("a", 0.0, 0.0, 0.0, True)
-    assert describe_best(rows(best), "kind", what="cost") == "a has the lowest cost (1.000 ± 0.5)"
+    lowest = "a has the lowest cost, 1.00 [0.50, 1.50]"
+    assert describe_best(rows(best), "kind", what="cost") == lowest
     clear = describe_best(rows(best, ("b", 2.0, 1.0, 3.0, False)), "kind", what="cost")
-    assert clear.endswith("the runner-up b has 2.000 [1.000, 3.000] more")
+    assert clear == f"{lowest}; next is b, with 2.0 [1.0, 3.0] more"
     tied = describe_best(rows(best, ("b", 2.0, -1.0, 5.0, True)), "kind", what="cost")
-    assert tied.endswith("; not to be told from the best: b")
+    assert tied == f"{lowest}; within noise of it: b"
+    two = (("b", 2.0, -1.0, 5.0, True), ("c", 3.0, -1.0, 7.0, True))
+    every = describe_best(rows(best, *two), "kind", what="cost")
+    assert every == f"{lowest}; within noise of it: all others"
     same = describe_best(rows(best, ("b", 0.0, 0.0, 0.0, True)), "kind", what="cost")
-    assert same == "a and b have the same cost (1.000 ± 0.5)"
+    assert same == "a and b have the same cost, 1.00 [0.50, 1.50]"
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((12.34, 9.81, 14.72), "12.3 [9.8, 14.7]"),
+        ((16138.0, 15476.0, 16800.0), "16,140 [15,480, 16,800]"),
+        ((0.66931, 0.66852, 0.67009), "0.6693 [0.6685, 0.6701]"),
+        # The nearer end counts, so that it is not the estimate, or zero.
+        ((35.3, 3.67, 340.0), "35 [4, 340]"),
+        ((1e-12, -1e-12, 1e-12), "0 [0, 0]"),
+        ((-0.04, -0.061, 0.001), "-0.040 [-0.061, 0.001]"),
+        # Nothing is said of chance by a single trial.
+        ((3.25, float("nan"), float("nan")), "3.250"),
+        ((3.25, None, None), "3.250"),
+        ((float("nan"), float("nan"), float("nan")), "-"),
+    ],
+)
+def test_an_interval_is_written_with_the_digits_that_it_supports(
+    values: tuple[float, float, float], shown: str
+) -> None:
+    assert format_estimate(*values) == shown
+    if shown != "-":
+        assert format_estimate(*values, unit="%") == f"{shown} %"
+
+
+def test_what_is_alike_is_said_once() -> None:
+    assert join_alike([("a", "x"), ("b", "y"), ("a", "z")]) == "a on x and z, b on y"
+    assert join_alike([("a", "x"), ("a", "y")]) == "a on all of x and y"
+    assert join_alike([("a", "x")]) == "a on x"

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from highspy import HighsModelStatus
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
@@ -13,6 +14,7 @@ import fastroute as fr
 from fastroute.scenarios import contextual
 from fastroute.scenarios.contextual import contextual_optimum, queries_of
 from fastroute.scenarios.optimum import optimum
+from fastroute.solve import highs
 
 
 def whole_lp(weight: Any, reward: Any, cost: Any, limit: Any, budget: float) -> float:
@@ -143,3 +145,26 @@ def test_a_change_has_a_contextual_optimum_of_its_own() -> None:
     value = run(fr.Change("model-1", at=40, reward=0.25)).trials["contextual_value"].to_numpy()
     np.testing.assert_allclose(value, 0.4 * 0.85 + 0.6 * (0.9 + 0.4) / 2, atol=1e-9)
     np.testing.assert_allclose(run().trials["contextual_value"].to_numpy(), 0.85, atol=1e-9)
+
+
+def test_a_mixture_is_solved_anew_where_the_last_basis_leads_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mixtures = highs.Mixtures(np.array([0.5]))
+    for value, need in ((1.0, 1.0), (0.2, 0.1)):
+        mixtures.add(value, np.array([need]))
+    solver, states = mixtures._solver, [HighsModelStatus.kUnknown]
+
+    class Stuck:
+        def __getattr__(self, name: str) -> object:
+            if name == "getModelStatus" and states:
+                return states.pop
+            return getattr(solver, name)
+
+    monkeypatch.setattr(mixtures, "_solver", Stuck())
+    value, weight, prices = mixtures.solve()
+    assert not states
+    # As much of the first as half of a unit allows: w + 0.1 (1 - w) = 0.5.
+    assert weight == pytest.approx([4.0 / 9.0, 5.0 / 9.0])
+    assert value == pytest.approx(4.0 / 9.0 + 1.0 / 9.0)
+    assert prices == pytest.approx([0.8 / 0.9])

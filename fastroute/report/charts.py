@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastroute.report.lighten import lighten
 from fastroute.report.style import (
     INK,
     PANEL_RATIO,
@@ -56,11 +57,11 @@ _ATTRIBUTE: Final = re.compile(r"""\s([\w:-]+)=(?:"([^"]*)"|'([^']*)')""")
 _COORDINATES: Final = ("d", "x", "y", "width", "height", "transform")
 _LONG_NUMBER: Final = re.compile(r"-?\d+\.\d{3,}")
 _LINE_END: Final = re.compile(r" +\n")
-# Ticks from here on are written as whole numbers.
-_WHOLE: Final = 1000.0
 # Before a name that begins with an underline, which Matplotlib would leave out of a legend: a
 # letter without width.
 _SHOWN: Final = "\N{ZERO WIDTH SPACE}"
+# The labels of so many ticks fit beside each other.
+_LEVEL_TICKS: Final = 6
 # Text on colours; it is the same in the light and in the dark theme.
 _ON_COLOUR: Final = "#111111"
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
@@ -129,7 +130,7 @@ def save_figure(figure: "Figure", path: Path) -> None:
     Where SVG is written, text stays text.
     """
     if path.suffix == ".svg":
-        path.write_text(svg_text(figure), encoding="utf-8")
+        path.write_text(lighten(svg_text(figure)), encoding="utf-8")
         return
     # The date of writing would make every file different.
     metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Software": "fastroute"}
@@ -342,10 +343,18 @@ def log_ticks(axes: "Axes", values: Sequence[float]) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator([values[index] for index in shown]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(
-        lambda value, _: f"{value:,.0f}" if value >= _WHOLE else f"{value:.3g}"
-    )
-    axes.tick_params(axis="x", rotation=45)
+    axes.xaxis.set_major_formatter(lambda value, _: _short_tick(value))
+    if len(shown) > _LEVEL_TICKS:
+        for label in axes.get_xticklabels():
+            label.set(rotation=45, ha="right", rotation_mode="anchor")
+
+
+def _short_tick(value: float) -> str:
+    """Write a place of an axis: ``0.3``, ``100``, ``20k``, ``1M``."""
+    for unit, scale in (("M", 1e6), ("k", 1e3)):
+        if value >= scale:
+            return f"{value / scale:.3g}{unit}"
+    return f"{value:.3g}"
 
 
 def log_axes(axes: "Axes") -> None:

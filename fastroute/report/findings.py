@@ -1,17 +1,17 @@
-r"""One page with the answers of several studies, each with the run that it was computed from.
+r"""Pages with the answers of studies, each with the run that it was computed from, and their index.
 
 ::
 
-    python -m fastroute.report.findings --out docs/findings.md \
-        --preface docs/findings-preface.md runs/scaling runs/interval
+    python -m fastroute.report.findings --out docs/findings.md runs/scaling runs/interval
 
-Run it again after the studies: everything on the page but the preface is computed from the run
-directories.
+Run it again after a study: its page is written anew, those of other studies stay as they are. The
+index is made of all pages that are there.
 """
 
 import argparse
 import functools
 import os
+import re
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -28,35 +28,37 @@ from fastroute.study.status import span_text
 
 # Versions that decide the bits of a result, and that of Python.
 _DECISIVE_PACKAGES: Final = ("fastroute", "python", "numpy", "numba", "llvmlite", "scipy")
-_INTRODUCTION: Final = (
-    "What the packaged studies answer. Every sentence, table and figure from the list of studies "
-    "on is computed from complete runs by `python -m fastroute.report.findings`; a study run again "
-    "with the command that stands with it gives the same numbers on the same versions. Intervals "
-    "hold 95 %."
+# A figure of a page.
+_SHOWN: Final = re.compile(r"\]\(([^()/]+\.svg)\)")
+# The index up to this heading is written by hand, and stays.
+_STUDIES: Final = "## Studies"
+_INDEX: Final = f"# Findings\n\n{_STUDIES}\n"
+_BELOW: Final = (
+    "Every sentence, table and figure of these pages is computed from a complete run by `python -m "
+    "fastroute.report.findings`. A study run again with the command on its page gives the same "
+    "numbers on the same versions. Intervals hold 95 %."
 )
+# How a page of a study begins: its name, its question and, below, its verdict.
+_PAGE: Final = re.compile(r"# (?P<name>.+)\n\n\*\*(?P<question>.+)\*\*\n\n(?P<verdict>.+)\n")
 
 
 def write_findings(
-    directories: Sequence[str | os.PathLike[str]],
-    out: str | os.PathLike[str],
-    preface: str = "",
+    directories: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]
 ) -> list[Path]:
-    """Put the answers of several run directories into one page of Markdown.
+    """Write a page of Markdown for each of several studies, and the index of all pages.
 
     Parameters
     ----------
     directories : sequence of path-like
-        Run directories of complete studies that name a question, in the order of the page.
+        Run directories of complete studies that name a question.
     out : path-like
-        The page. Its figures go, as SVG, into the folder beside it of the same name without the
-        suffix.
-    preface : str
-        Markdown that comes first.
+        The index. Pages and their figures, as SVG, go into the folder beside it of the same name
+        without the suffix. What stands before the heading ``Studies`` of the index stays.
 
     Returns
     -------
     list of pathlib.Path
-        The page and its figures.
+        The index, and the pages and figures that were written.
 
     Raises
     ------
@@ -80,29 +82,59 @@ def write_findings(
         if stored.study.name in found:
             raise ValueError(f"{directory}: study {stored.study.name} is there twice; give it once")
         found[stored.study.name] = stored, answer
-    page = Path(out)
-    folder = page.with_suffix("")
-    if folder == page:
-        raise ValueError(f"out: {page} must end in a suffix, such as findings.md")
-    sections, figures = [], []
+    index = Path(out)
+    folder = index.with_suffix("")
+    if folder == index:
+        raise ValueError(f"out: {index} must end in a suffix, such as findings.md")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (stored, answer) in found.items():
-        text = markdown_answer(answer, f"{folder.name}/{name}-")
-        description = stored.study.description
-        parts = [f"## {name}", f"**{answer.question}**", description, text, _provenance(stored)]
-        sections.append("\n\n".join(part for part in parts if part))
-        for one in answer.figures:
-            place = folder / f"{name}-{one.name}.svg"
-            write_file(place, functools.partial(save_figure, one.figure))
-            figures.append(place)
-    contents = "\n".join(
-        f"- [{name}](#{_anchor(name)}): {answer.question} {answer.verdict[0]}"
-        for name, (_, answer) in found.items()
-    )
-    first = ["# Findings", _INTRODUCTION, *([preface.strip()] if preface else []), contents]
-    content = "\n\n".join([*first, *sections]) + "\n"
-    write_file(page, lambda place: place.write_text(content, encoding="utf-8"))
-    return [page, *figures]
+    written = [index]
+    for stored, answer in found.values():
+        written += _write_page(folder, stored, answer)
+    _write_index(index, folder)
+    return written
+
+
+def _write_page(folder: Path, stored: StoredStudy, answer: Answer) -> list[Path]:
+    """Write the page of a study and its figures; figures that it no longer has are removed."""
+    name = stored.study.name
+    page = folder / f"{name}.md"
+    if page.is_file():
+        for old in _SHOWN.findall(page.read_text(encoding="utf-8")):
+            (folder / old).unlink(missing_ok=True)
+    written = []
+    for one in answer.figures:
+        place = folder / f"{name}-{one.name}.svg"
+        write_file(place, functools.partial(save_figure, one.figure))
+        written.append(place)
+    description = stored.study.description
+    parts = [
+        f"# {name}",
+        f"**{answer.question}**",
+        markdown_answer(answer, f"{name}-"),
+        f"## The study\n\n{description}" if description else "## The study",
+        _provenance(stored),
+    ]
+    _write_text(page, "\n\n".join(parts) + "\n")
+    return [page, *written]
+
+
+def _write_index(index: Path, folder: Path) -> None:
+    """List all pages in the index, below what is written by hand."""
+    before = index.read_text(encoding="utf-8") if index.is_file() else _INDEX
+    lines = []
+    for page in sorted(folder.glob("*.md")):
+        head = _PAGE.match(page.read_text(encoding="utf-8"))
+        if head is not None:
+            link = f"[{head['name']}]({folder.name}/{page.name})"
+            # Two stars in a line would be emphasis.
+            said = f"{head['question']} {head['verdict']}".replace("*", "\\*")
+            lines.append(f"- {link}: {said}")
+    parts = [before.partition(f"\n{_STUDIES}\n")[0].rstrip(), _STUDIES, _BELOW, "\n".join(lines)]
+    _write_text(index, "\n\n".join(parts) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_file(path, lambda place: place.write_text(text, encoding="utf-8"))
 
 
 def _provenance(stored: StoredStudy) -> str:
@@ -136,9 +168,20 @@ def _command(stored: StoredStudy) -> str:
     if base in preset_names():
         preset = Study.preset(base)
         same = preset.quick() if base != name and preset.quick_setting is not None else preset
-        if same.content_hash == stored.manifest["content_hash"]:
+        if _is_same(stored, same):
             return f"`fastroute run {base}{' --quick' * (base != name)}`"
     return f"{name}, with settings of its own"
+
+
+def _is_same(stored: StoredStudy, study: Study) -> bool:
+    """Tell whether a run is that of a study as both are read today.
+
+    Options that came after the run have their defaults, which change nothing.
+    """
+    try:
+        return stored.study.content_hash == study.content_hash
+    except ValueError:  # it has options that there are no more
+        return False
 
 
 def _time(sessions: Sequence[dict[str, str]]) -> str:
@@ -163,28 +206,22 @@ def _values(value: object) -> str:
     return ", ".join(f"`{one}`" if isinstance(one, str) else format_value(one) for one in every)
 
 
-def _anchor(name: str) -> str:
-    """Return the anchor that Markdown viewers make of the name of a study, as a heading."""
-    return name.lower().replace(".", "")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page of findings from the command line."""
+    """Write pages of findings from the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m fastroute.report.findings",
-        description="Put the answers of several complete studies into one page of Markdown.",
+        description="Write a page of Markdown for each of several complete studies, and the index "
+        "of all pages.",
     )
     parser.add_argument("directories", nargs="+", help="run directories of complete studies")
-    parser.add_argument("--out", required=True, help="the page, such as docs/findings.md")
-    parser.add_argument("--preface", type=Path, help="Markdown that comes first on the page")
+    parser.add_argument("--out", required=True, help="the index, such as docs/findings.md")
     given = parser.parse_args(arguments)
     try:
-        preface = given.preface.read_text(encoding="utf-8") if given.preface else ""
-        page, *figures = write_findings(given.directories, given.out, preface)
+        index, *others = write_findings(given.directories, given.out)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{page} and {len(figures)} figures")
+    print(f"{index} and {len(others)} pages and figures in {index.with_suffix('')}")
     return 0
 
 

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.words import format_estimate
+from fastroute.report.answers.words import format_estimate, join_words
 from fastroute.report.style import format_number, format_reward
 from fastroute.report.tables import HeaderCell, Table, TableCell, TableRow, number
 

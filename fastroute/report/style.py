@@ -17,7 +17,8 @@ INK: Final = "#1d1d1f"
 GRID: Final = "#e3e3e3"
 
 # Okabe and Ito's palette for policies, in the order of the study, darkest contrasts first; its
-# yellow is too pale for a line on white. Dashes tell lines apart in black and white.
+# yellow is too pale for a line on white. Brown, violet and grey follow, so that ten lines differ by
+# colour. Dashes tell lines apart in black and white.
 _COLOURS: Final = (
     "#0072B2",
     "#D55E00",
@@ -26,6 +27,9 @@ _COLOURS: Final = (
     "#56B4E9",
     "#E69F00",
     INK,
+    "#8C6D31",
+    "#9467BD",
+    "#7F7F7F",
 )
 _DASHES: Final[tuple[Any, ...]] = (
     "-",
@@ -113,7 +117,7 @@ class LineStyle(NamedTuple):
 
 
 def line_style(index: int) -> LineStyle:
-    """Return the line style of the policy at `index`; no two of the first 49 are alike."""
+    """Return the line style of the policy at `index`; no two of the first 70 are alike."""
     colours, dashes = len(_COLOURS), len(_DASHES)
     return LineStyle(_COLOURS[index % colours], _DASHES[(index + index // colours) % dashes])
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from fastroute.report.answers.base import Answer
+from fastroute.report.answers.base import SAID_FIRST, Answer
 from fastroute.report.ranking import QUESTION, ranking_table, standings_table, verdict
 from fastroute.report.tables import Table, markdown_table, rich_table
 from fastroute.report.view import StudyView
@@ -11,8 +11,6 @@ from fastroute.study.markdown import plain
 if TYPE_CHECKING:
     from rich.console import Group
 
-# Of a verdict this many sentences come first.
-_SAID_FIRST: Final = 3
 # Of a long ranking this many rows are shown on a terminal.
 _MOST_ROWS: Final = 12
 
@@ -45,8 +43,8 @@ def summary_of(view: StudyView, answer: Answer | None) -> Summary:
         ranking = ranking_table(view, view.worlds[0])
     return Summary(
         QUESTION if answer is None else answer.question,
-        said[:_SAID_FIRST],
-        said[_SAID_FIRST:],
+        said[:SAID_FIRST],
+        said[SAID_FIRST:],
         ranking,
     )
 
@@ -59,7 +57,8 @@ def rich_summary(found: Summary) -> "Group":
 
     lines = [*found.verdict]
     if found.more:
-        lines.append(f"{len(found.more)} more sentences are in answer.md.")
+        count = len(found.more)
+        lines.append(f"{count} more sentence{'s are' if count > 1 else ' is'} in answer.md.")
     words = Text("\n").join([Text(found.question, style="bold"), *map(Text, lines)])
     table = [] if found.ranking is None else [rich_table(found.ranking, rows=_MOST_ROWS)]
     return Group(Padding(words, (1, 0, 1, 0)), *table)

@@ -461,6 +461,11 @@ class Mixtures:
 
         self._solver.run()
         state = self._solver.getModelStatus()
+        if state == highspy.HighsModelStatus.kUnknown:
+            # From some last bases its tolerances are not met; from none they are.
+            self._solver.clearSolver()
+            self._solver.run()
+            state = self._solver.getModelStatus()
         if state != highspy.HighsModelStatus.kOptimal:
             raise RuntimeError(f"HiGHS finds no mixture of points: {state}")
         solution = self._solver.getSolution()

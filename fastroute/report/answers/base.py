@@ -1,6 +1,6 @@
 """What an answer is made of, and how it is written."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastroute.report.tables import frame_table, markdown_table
 from fastroute.study.markdown import plain
@@ -8,6 +8,9 @@ from fastroute.study.markdown import plain
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
+
+#: Of a verdict this many sentences come first; the others are folded up.
+SAID_FIRST: Final = 3
 
 
 class AnswerTable(NamedTuple):
@@ -30,7 +33,7 @@ class Answer(NamedTuple):
     """The answer to a question, in words, tables and figures."""
 
     question: str
-    verdict: tuple[str, ...]  #: sentences, the most important first
+    verdict: tuple[str, ...]  #: one sentence for each fact, the most important first
     tables: tuple[AnswerTable, ...] = ()
     figures: tuple[AnswerFigure, ...] = ()
 
@@ -48,9 +51,9 @@ def markdown_answer(answer: Answer, figures: str = "figures/answer-") -> str:
     Returns
     -------
     str
-        The verdict, then the figures, then the tables.
+        What is said first, then the figures, the tables and the other sentences of the verdict.
     """
-    parts = [plain(text) for text in answer.verdict]
+    parts = [plain(text) for text in answer.verdict[:SAID_FIRST]]
     for figure in answer.figures:
         # A star in the caption would end its emphasis.
         caption = plain(figure.caption).replace("*", "\\*")
@@ -58,4 +61,10 @@ def markdown_answer(answer: Answer, figures: str = "figures/answer-") -> str:
     for place, table in enumerate(answer.tables):
         shown = frame_table(f"answer-{place}", table.title, table.frame, table.note)
         parts.append(markdown_table(shown, fold=True))
+    if more := answer.verdict[SAID_FIRST:]:
+        parts.append(
+            f"<details><summary>{len(more)} more sentence{'s' * (len(more) > 1)}</summary>"
+        )
+        parts += [plain(text) for text in more]
+        parts.append("</details>")
     return "\n\n".join(parts)

@@ -14,8 +14,13 @@ from fastroute.report.answers.frames import (
     reference_of,
     varied,
 )
-from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.words import describe_best, format_estimate
+from fastroute.report.answers.words import (
+    NAMED,
+    behind,
+    format_estimate,
+    join_some,
+    join_words,
+)
 from fastroute.report.charts import dots, heatmap, panels, spread_axis, with_report_style
 from fastroute.report.style import format_margin, format_number
 from fastroute.study import StoredStudy
@@ -50,21 +55,31 @@ def answer(stored: StoredStudy) -> Answer:
     if reference is None:
         return Answer(_QUESTION, (NO_REFERENCE,))
     places = varied(stored, trials)
-    verdict, rows, results = [], [], {}
+    worlds, rows, results = [], [], {}
     # All comparisons with the reference hold together, so that none is found by looking often.
+    rankings: dict[str, pl.DataFrame] = {}
     pairs = trials.select("cell").n_unique() - trials.select("world").n_unique()
     level = 1.0 - 0.05 / max(pairs, 1)
     for place, _, group in groups(trials, places):
-        ranked = ranking(group.filter(~pl.col("knows")), "policy")
+        ranked = rankings[place] = ranking(group.filter(~pl.col("knows")), "policy")
         against = _against(group, reference, level)
         results[place] = against
-        verdict.append(f"{place or 'the workload'}: {_workload(ranked, against, reference)}")
+        worlds.append(
+            ({"workload": place} if place else {}) | _workload(ranked, against, reference)
+        )
         rows += [({"workload": place} if place else {}) | row for row in _rows(ranked, against)]
-    verdict[:0] = _overall(results, reference)
     return Answer(
         _QUESTION,
-        tuple(verdict),
+        _verdict(results, rankings, reference),
         (
+            AnswerTable(
+                "Workload by workload",
+                pl.DataFrame(worlds),
+                "Best: of the policies that learn, by mean priced regret, with its interval. "
+                "Within noise: paired differences from the best that may be zero, jointly at 95 %. "
+                "Overspending: policies that learn whose mean cost is clearly above the budget, "
+                "and the one that overspends most.",
+            ),
             AnswerTable(
                 "Policies against " + reference,
                 pl.DataFrame(_summary(results, reference)),
@@ -86,7 +101,7 @@ def answer(stored: StoredStudy) -> Answer:
                 "ratio",
                 _ratio_figure(results, reference),
                 f"Priced regret over that of {reference}. ▼ clearly less, ▲ clearly more (paired "
-                "intervals that hold jointly at 95 %), no mark: cannot be told apart. * knows true "
+                "intervals that hold jointly at 95 %), no mark: within noise of it. * knows true "
                 "means.",
             ),
             *(
@@ -114,51 +129,101 @@ def _against(group: "pl.DataFrame", reference: str, level: float) -> dict[str, d
     return found
 
 
-def _workload(ranked: "pl.DataFrame", against: dict[str, dict[str, Any]], reference: str) -> str:
-    words = describe_best(ranked, "policy", str, "priced regret")
-    own = ranked.filter(policy=reference).row(0, named=True)
-    place = ranked.get_column("policy").to_list().index(reference) + 1
-    if place > 1:
-        gap = format_estimate(own["difference"], own["difference_low"], own["difference_high"])
-        words += f"; {reference} is number {place} of {len(ranked)}, {gap} above the best"
-    return f"{words}. {_overspending(against, reference)}"
+def _workload(
+    ranked: "pl.DataFrame", against: dict[str, dict[str, Any]], reference: str
+) -> dict[str, str]:
+    """Say in a row of a table who is best, and how the reference compares."""
+    best = ranked.row(0, named=True)
+    policies = ranked.get_column("policy").to_list()
+    tied = [row["policy"] for row in ranked[1:].iter_rows(named=True) if row["tied"]]
+    row = {
+        "best": best["policy"],
+        "priced regret": format_estimate(best["mean"], best["low"], best["high"]),
+        "within noise": join_some(tied) or "-",
+        f"rank of {reference}": f"{policies.index(reference) + 1} of {len(policies)}",
+        "behind the best": behind(ranked.filter(policy=reference).row(0, named=True))
+        if policies[0] != reference
+        else "-",
+    }
+    over = _overspending(against)
+    row["overspend"] = f"{len(over)} of {len(policies)}"
+    row["most"] = f"{over[0]}, {_excess(against[over[0]])}" if over else "-"
+    return row
 
 
-def _overspending(against: dict[str, dict[str, Any]], reference: str) -> str:
-    """Say how many of the policies that learn overspend clearly, and name the worst."""
+def _excess(found: dict[str, Any]) -> str:
+    mean = found["excess"][0]
+    return format_estimate(mean["mean"], mean["low"], mean["high"], unit="%")
+
+
+def _overspending(against: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the policies that learn and overspend clearly, the worst first."""
     means = {policy: found["excess"][0] for policy, found in against.items() if not found["knows"]}
     over = [policy for policy, mean in means.items() if mean["low"] > 0.0]
-    if not over:
-        return f"None of the {len(means)} policies overspends clearly."
-    worst = max(over, key=lambda policy: means[policy]["mean"])
-    named = [
-        f"{policy} by "
-        f"{format_estimate(*(means[policy][name] for name in ('mean', 'low', 'high')))} %"
-        for policy in dict.fromkeys([worst, *(name for name in over if name == reference)])
+    return sorted(over, key=lambda policy: -means[policy]["mean"])
+
+
+def _verdict(
+    results: dict[str, dict[str, dict[str, Any]]],
+    rankings: "dict[str, pl.DataFrame]",
+    reference: str,
+) -> tuple[str, ...]:
+    """Say on how many workloads the reference is best, who has clearly less, and who overspends."""
+    total = len(results)
+    good = sum(
+        bool(ranked.filter(policy=reference).get_column("tied")[0]) for ranked in rankings.values()
+    )
+    less, never = _better(results, reference)
+    words = [
+        f"{reference} has the lowest priced regret, or is within noise of the lowest, on "
+        f"{good} of {total} workloads.",
+        f"Of {total} workloads, clearly less priced regret than {reference}: {join_some(less)}."
+        if less
+        else f"No policy has clearly less priced regret than {reference} on any workload.",
     ]
-    return f"{len(over)} of {len(means)} policies overspend clearly, most {'; '.join(named)}."
+    over = {place: found[reference] for place, found in results.items() if _over(found[reference])}
+    if over:
+        worst = max(over, key=lambda place: over[place]["excess"][0]["mean"])
+        at = f", by up to {_excess(over[worst])}{f' ({worst})' if worst else ''}"
+        words.append(f"{reference} overspends clearly on {len(over)} of {total} workloads{at}.")
+    else:
+        words.append(f"{reference} overspends clearly on no workload.")
+    if len(less) > NAMED:
+        words.append(f"In full: {join_words(less)}.")
+    if never:
+        words.append(f"On no workload: {join_words(never)}.")
+    return tuple(words)
 
 
-def _overall(results: dict[str, dict[str, dict[str, Any]]], reference: str) -> list[str]:
-    """Say who has clearly less than the reference anywhere, and on how many workloads."""
+def _over(found: dict[str, Any]) -> bool:
+    return bool(found["excess"][0]["low"] > 0.0)
+
+
+def _better(
+    results: dict[str, dict[str, dict[str, Any]]], reference: str
+) -> tuple[list[str], list[str]]:
+    """Sort the policies that learn: clearly less than the reference somewhere, and nowhere."""
     policies = list(dict.fromkeys(name for found in results.values() for name in found))
-    better: list[str] = []
-    never: list[str] = []
+    counts = {}
     for policy in policies:
-        if policy == reference or any(
-            found[policy]["knows"] for found in results.values() if policy in found
-        ):
-            continue
         here = [found[policy] for found in results.values() if policy in found]
-        wins = sum(found["priced_regret"][1].high < 0.0 for found in here)
-        losses = sum(found["priced_regret"][1].low > 0.0 for found in here)
-        words = f"{policy} ({wins} less, {losses} more, {len(here) - wins - losses} not told)"
-        (better if wins else never).append(words)
-    return [
-        f"Over {len(results)} workloads, policies with clearly less priced regret than "
-        f"{reference} on some: {join_words(better) or 'none'}.",
-        f"On none: {join_words(never) or 'none'}.",
+        if policy == reference or any(one["knows"] for one in here):
+            continue
+        wins = sum(one["priced_regret"][1].high < 0.0 for one in here)
+        losses = sum(one["priced_regret"][1].low > 0.0 for one in here)
+        counts[policy] = wins, losses
+    ordered = sorted(counts, key=lambda policy: -counts[policy][0])
+    less = [
+        f"{policy} on {counts[policy][0]} (clearly more on {counts[policy][1]})"
+        for policy in ordered
+        if counts[policy][0]
     ]
+    never = [
+        f"{policy} (clearly more on {counts[policy][1]})"
+        for policy in ordered
+        if not counts[policy][0]
+    ]
+    return less, never
 
 
 def _summary(results: dict[str, dict[str, dict[str, Any]]], reference: str) -> list[dict[str, Any]]:

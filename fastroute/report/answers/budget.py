@@ -1,6 +1,6 @@
 """`budget`: how a policy keeps to its budget, and what a safety margin buys and costs."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,7 @@ from fastroute.report.answers.frames import (
     varied,
     with_option,
 )
-from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.words import describe_difference, format_estimate
+from fastroute.report.answers.words import format_interval, span_of
 from fastroute.report.charts import (
     error_bars,
     legend_below,
@@ -43,6 +42,15 @@ _QUESTION: Final = (
 )
 
 
+class _Setting(NamedTuple):
+    """Spending in one setting."""
+
+    place: str
+    margin: float  #: the smallest of the study
+    facts: list[dict[str, Any]]  #: of every budget, at this margin
+    needed: list[dict[str, Any]]  #: of every budget that it does not meet: the margin that does
+
+
 def answer(stored: StoredStudy) -> Answer:
     """Compare spending with the budget, over budgets and margins.
 
@@ -61,22 +69,19 @@ def answer(stored: StoredStudy) -> Answer:
     )
     names = budget_names(trials)
     places = varied(stored, trials, "budget", "budget_rule")
-    verdict: list[str] = []
+    found: list[_Setting] = []
     rows: list[dict[str, Any]] = []
     prices: list[dict[str, Any]] = []
     for place, _, group in groups(trials, places):
-        at = f"{place}: " if place else ""
         base = group.filter(pl.col("margin") == pl.col("margin").min())
         margin = float(base.get_column("margin")[0])
         facts = [
             _facts(stored, one, names[budget])
             for (budget,), one in base.sort("budget").group_by("budget", maintain_order=True)
         ]
-        verdict += [at + words for words in _adherence(facts, margin)]
         rows += [({"setting": place} if place else {}) | fact["row"] for fact in facts]
         paid = _prices(group, base, names)
-        met = [fact["budget"] for fact in facts if fact["excess"].high <= 0.0]
-        verdict += [at + words for words in _margins(paid, met, names)]
+        found.append(_Setting(place, margin, facts, _needed(paid, facts)))
         prices += [({"setting": place} if place else {}) | price["row"] for price in paid]
     tables = [
         AnswerTable(
@@ -91,6 +96,14 @@ def answer(stored: StoredStudy) -> Answer:
     if prices:
         tables.append(
             AnswerTable(
+                "The smallest margin that brings the mean cost within the budget",
+                pl.DataFrame([row for one in found for row in _needed_rows(one)]),
+                "Changes: against the smallest margin of the study at the same budget, paired by "
+                "trial, with 95 % intervals.",
+            )
+        )
+        tables.append(
+            AnswerTable(
                 "What a margin buys and costs",
                 pl.DataFrame(prices),
                 "Against the smallest margin of the study at the same budget, paired by trial, "
@@ -99,7 +112,7 @@ def answer(stored: StoredStudy) -> Answer:
         )
     return Answer(
         _QUESTION,
-        tuple(verdict),
+        tuple([*_adherence(found), *_margins(found)]),
         tuple(tables),
         (
             AnswerFigure(
@@ -168,57 +181,53 @@ def _facts(stored: StoredStudy, one: "pl.DataFrame", name: str) -> dict[str, Any
         if fit is not None:
             fact["decay"] = fit.exponent
             fact["bent"] = bool(fit.warnings)
-            row["decay"] = format_estimate(
-                fit.exponent.estimate, fit.exponent.low, fit.exponent.high
-            )
+            row["decay"] = format_interval(fit.exponent)
     return fact | {"row": row}
 
 
-def _adherence(facts: list[dict[str, Any]], margin: float) -> list[str]:
+def _adherence(found: list[_Setting]) -> list[str]:
     """Say how far spending is from the budget, in all, in the worst stage, and as it fades."""
-    ordered = sorted(facts, key=lambda fact: fact["excess"].estimate)
-    least, most = ordered[0], ordered[-1]
-    above = [fact["name"] for fact in facts if fact["excess"].low > 0.0]
-
-    def shown(fact: dict[str, Any]) -> str:
-        found = fact["excess"]
-        return f"{format_estimate(found.estimate, found.low, found.high)} % at b = {fact['name']}"
-
+    every = [(one, fact) for one in found for fact in one.facts]
+    above = [pair for pair in every if pair[1]["excess"].low > 0.0]
     words = [
-        f"with a margin of {margin:g} the mean cost per query is over the budget by between "
-        f"{shown(least)} and {shown(most)}; it is clearly above the budget at {len(above)} of "
-        f"{len(facts)} budgets."
+        f"With a margin of {span_of([one.margin for one in found])} the mean cost is clearly above "
+        f"the budget at {len(above)} of {len(every)} budgets"
     ]
-    known = [fact for fact in facts if fact["worst"] is not None]
-    if known:
-        worst = max(known, key=lambda fact: fact["worst"])
+    if above:
+        one, fact = max(above, key=lambda pair: pair[1]["excess"].estimate)
+        words[0] += f", by up to {format_interval(fact['excess'], '%')} ({_where(one, fact)})"
+    words[0] += "."
+    if known := [pair for pair in every if pair[1]["worst"] is not None]:
+        one, fact = max(known, key=lambda pair: pair[1]["worst"])
         words.append(
-            f"the worst stage of a trial exceeds the budget by "
-            f"{format_number(worst['worst'], 3)} % on "
-            f"average at b = {worst['name']}, the most of all budgets."
+            f"The worst stage of a run exceeds its budget by up to "
+            f"{format_number(fact['worst'], 3)} % on average ({_where(one, fact)})."
         )
-    fits = [fact for fact in facts if fact["decay"] is not None]
-    fading = [fact for fact in fits if fact["decay"].high < 0.0]
-    if fits:
-        powers = join_words(
-            [
-                format_estimate(f["decay"].estimate, f["decay"].low, f["decay"].high)
-                + f" at b = {f['name']}"
-                for f in fits
-            ]
-        )
+    fits = [fact for _, fact in every if fact["decay"] is not None]
+    if not fits:
         words.append(
-            f"the excess of the stages clearly fades with the round at {len(fading)} of "
-            f"{len(fits)} budgets where it can be fitted; power of the round: {powers}. At "
-            f"{sum(fact['bent'] for fact in fits)} of them no single power describes it (arrivals "
-            "make it rise again)."
-        )
-    else:
-        words.append(
-            "how the excess fades cannot be answered: it is clearly above zero in too few stages, "
+            "How the excess fades cannot be answered: it is clearly above zero in too few stages, "
             "or stages of single trials were not kept."
         )
+        return words
+    fading = [fact for fact in fits if fact["decay"].high < 0.0]
+    powers = span_of([fact["decay"].estimate for fact in fits], lambda power: f"{power:.2f}")
+    bent = sum(fact["bent"] for fact in fits)
+    words.append(
+        f"The excess of the stages clearly fades with the round at {len(fading)} of {len(fits)} "
+        f"budgets where it can be fitted, as a power of it of {powers}."
+    )
+    if bent:
+        words.append(
+            f"At {bent} of them no single power describes how it fades, as arrivals make it rise "
+            "again."
+        )
     return words
+
+
+def _where(one: _Setting, fact: dict[str, Any]) -> str:
+    at = f"b = {fact['name']}"
+    return f"{one.place}, {at}" if one.place else at
 
 
 def _prices(
@@ -236,10 +245,7 @@ def _prices(
                 for quantity in ("excess", "worst_stage_violation", "regret", "priced_regret")
             }
             excess = mean_interval(mine.get_column("excess").to_numpy())
-            shown = {
-                name: format_estimate(found.mean, found.low, found.high)
-                for name, found in changes.items()
-            }
+            shown = {name: format_interval(found) for name, found in changes.items()}
             row = {
                 "budget": names[budget],
                 "margin": f"{margin:g}",
@@ -261,39 +267,69 @@ def _prices(
     return prices
 
 
-def _margins(prices: list[dict[str, Any]], met: list[float], names: dict[float, str]) -> list[str]:
-    """Say which margin is needed at each budget that is not met anyway, and what it costs."""
-    if not prices:
-        return ["the study has one margin only, so its price cannot be told."]
-    words = []
-    if met:
-        words.append(
-            f"at b = {join_words([names[budget] for budget in met])} the mean cost is within the "
-            "budget without a larger margin."
-        )
-    for budget in dict.fromkeys(price["budget"] for price in prices):
-        if budget in met:
+def _needed(prices: list[dict[str, Any]], facts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Find the smallest margin that meets each budget that is not met anyway, and its price."""
+    found = []
+    for fact in facts:
+        here = [price for price in prices if price["budget"] == fact["budget"]]
+        if fact["excess"].high <= 0.0 or not here:
             continue
-        here = [price for price in prices if price["budget"] == budget]
         enough = [price for price in here if price["excess"].high <= 0.0]
-        at = f"at b = {names[budget]}"
-        if not enough:
-            most = here[-1]["excess"]
-            words.append(
-                f"{at} no margin up to {here[-1]['margin']:g} brings the mean cost to the budget "
-                f"(excess {format_estimate(most.estimate, most.low, most.high)} % at the largest)."
-            )
-            continue
-        first = enough[0]
-        regret, priced = (first["changes"][name] for name in ("regret", "priced_regret"))
-        told = describe_difference(priced.mean, priced.low, priced.high, "it rises", "it falls")
+        found.append(
+            {"name": fact["name"], "price": enough[0] if enough else None, "largest": here[-1]}
+        )
+    return found
+
+
+def _margins(found: list[_Setting]) -> list[str]:
+    """Say at how many budgets a margin is needed, and what it does to priced regret."""
+    if all(len(one.needed) == 0 and _all_over(one) for one in found):
+        return ["The study has one margin only, so its price cannot be told."]
+    needed = [row for one in found for row in one.needed]
+    if not needed:
+        return ["No budget needs a larger margin."]
+    enough = [row["price"]["changes"]["priced_regret"] for row in needed if row["price"]]
+    rises = sum(change.low > 0.0 for change in enough)
+    falls = sum(change.high < 0.0 for change in enough)
+    words = []
+    if enough:
         words.append(
-            f"{at} a margin of {first['margin']:g} is the smallest that brings the "
-            f"mean cost within the budget; change of regret "
-            f"{format_estimate(regret.mean, regret.low, regret.high)}, and of priced regret: "
-            f"{told}."
+            f"A margin that brings the mean cost within the budget clearly raises priced regret at "
+            f"{rises} of {len(enough)} budgets, and clearly lowers it at {falls}."
+        )
+    if missing := len(needed) - len(enough):
+        words.append(
+            f"No margin of the study brings the mean cost within the budget at {missing} of "
+            f"{len(needed)} budgets that need one."
         )
     return words
+
+
+def _all_over(one: _Setting) -> bool:
+    return any(fact["excess"].high > 0.0 for fact in one.facts)
+
+
+def _needed_rows(one: _Setting) -> list[dict[str, str]]:
+    needed = {row["name"]: row for row in one.needed}
+    rows = []
+    for fact in one.facts:
+        row = {"setting": one.place} if one.place else {}
+        row |= {"budget": fact["name"], "smallest margin": f"{one.margin:g}"}
+        row |= dict.fromkeys(("change of regret", "change of priced regret"), "-")
+        if found := needed.get(fact["name"]):
+            price = found["price"]
+            most = found["largest"]
+            row["smallest margin"] = (
+                f"none up to {most['margin']:g} (excess {format_interval(most['excess'], '%')})"
+                if price is None
+                else f"{price['margin']:g}"
+            )
+            if price is not None:
+                for name in ("regret", "priced_regret"):
+                    change = format_interval(price["changes"][name])
+                    row[f"change of {name.replace('_', ' ')}"] = change
+        rows.append(row)
+    return rows
 
 
 @with_report_style
@@ -390,6 +426,6 @@ def _stages_figure(
         symmetric_log(panel, 10.0)
         panel.set_title(place)
         panel.set_xlabel("stage")
-        panel.set_ylabel("mean spend of the stage over budget (%)")
+        panel.set_ylabel("mean spend of the stage\nover budget (%)")
     legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure

@@ -2,11 +2,16 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from fastroute.analyse import fit_scaling, ranking
+from fastroute.analyse import Interval, fit_scaling, ranking
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, means, otherwise, varied, with_option
-from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.words import describe_best, format_estimate
+from fastroute.report.answers.words import (
+    behind,
+    format_estimate,
+    format_interval,
+    join_some,
+    join_words,
+)
 from fastroute.report.charts import error_bars, legend_below, log_ticks, panels, with_report_style
 from fastroute.report.style import format_margin, line_style
 from fastroute.study import StoredStudy
@@ -43,23 +48,49 @@ def answer(stored: StoredStudy) -> Answer:
     many = axis in trials.columns
     trials = trials.with_columns((pl.col(axis) if many else pl.lit(None)).alias(_MODELS))
     places = varied(stored, trials, "max_deployed", axis, "stages")
-    verdict: list[str] = []
     rows: list[dict[str, Any]] = []
+    fills: list[dict[str, Any]] = []
+    caps: list[dict[str, Any]] = []
+    powers: list[tuple[str, int, Interval | None]] = []
     for place, _, group in groups(trials, places):
-        at = f"{place}: " if place else ""
-        verdict += [at + words for words in _fills(group)]
-        verdict += [at + words for words in _caps(group)]
-        verdict += [at + words for words in _numbers(group)]
-        rows += [({"setting": place} if place else {}) | row for row in _rows(group)]
+        at = {"setting": place} if place else {}
+        fills += [at | row for row in _fills(group)]
+        caps += [at | row for row in _caps(group)]
+        powers += [(place, cap, power) for cap, power in _powers(group)]
+        rows += [at | row for row in _rows(group)]
+    tables = [
+        AnswerTable(title, pl.DataFrame(found), note)
+        for title, found, note in (
+            (
+                "Best rule",
+                [_shown_fill(row) for row in fills],
+                "Combinations of cap and number of models in which the rule is alone the best, or "
+                "within noise of the best, and the most that it is behind it.",
+            ),
+            (
+                "Best cap",
+                caps,
+                f"With the fill rule {_DEFAULT}, or the first. By priced regret, with its 95 % "
+                "interval.",
+            ),
+            (
+                "Growth with the number of models",
+                [_shown_power(*found) for found in powers],
+                "Priced regret as N^x, with its 95 % interval; with the same rule.",
+            ),
+        )
+        if found
+    ]
     return Answer(
         _QUESTION,
-        tuple(verdict),
+        tuple(_verdict(fills, caps, powers)),
         (
+            *tables,
             AnswerTable(
                 "Fill rules by cap and number of models",
                 pl.DataFrame(rows),
                 "Priced regret, mean ± half the 95 % interval. Regret is against the best "
-                "distribution under the same cap. Tied: cannot be told from the best rule in "
+                "distribution under the same cap. Within noise: of the best rule, in "
                 "paired comparisons that hold jointly at 95 %.",
             ),
         ),
@@ -89,58 +120,74 @@ def _settings(group: "pl.DataFrame") -> "list[tuple[str, pl.DataFrame]]":
     return found
 
 
-def _fills(group: "pl.DataFrame") -> list[str]:
-    """Count where each rule is best or tied, and find the worst that it costs."""
+def _fills(group: "pl.DataFrame") -> list[dict[str, Any]]:
+    """Count where each rule is best or within noise of it, and find the most that it loses."""
     rules = group.get_column("fill").unique(maintain_order=True).to_list()
     if len(rules) < 2:
-        return [f"the fill rule is {rules[0]} everywhere, so rules cannot be compared."]
+        return []
     tables = [(name, ranking(one, "fill")) for name, one in _settings(group)]
-    words = []
+    rows = []
     for rule in rules:
         mine = [(name, table.filter(fill=rule).row(0, named=True)) for name, table in tables]
         alone = sum(
             row["difference"] == 0.0 and int(table.get_column("tied").sum()) == 1
             for (_, row), (_, table) in zip(mine, tables, strict=True)
         )
-        good = sum(row["tied"] for _, row in mine)
         name, worst = max(mine, key=lambda pair: pair[1]["difference"])
-        loss = format_estimate(
-            worst["difference"], worst["difference_low"], worst["difference_high"]
+        rows.append(
+            {
+                "rule": _named(rule),
+                "alone": alone,
+                "good": sum(row["tied"] for _, row in mine),
+                "of": len(tables),
+                "worst": worst,
+                "at": name,
+            }
         )
-        words.append(
-            f"{_named(rule)} is alone the best in {alone} and not to be told from the best in "
-            f"{good - alone} (at worst {loss} more priced regret, at {name})"
-        )
-    return [f"of {len(tables)} combinations of cap and models, {'; '.join(words)}."]
+    return rows
 
 
-def _caps(group: "pl.DataFrame") -> list[str]:
+def _shown_fill(row: dict[str, Any]) -> dict[str, str]:
+    shown = {"setting": row["setting"]} if "setting" in row else {}
+    return shown | {
+        "rule": row["rule"],
+        "alone the best": f"{row['alone']} of {row['of']}",
+        "best or within noise": f"{row['good']} of {row['of']}",
+        "at worst behind by": behind(row["worst"]) if row["worst"]["difference"] else "-",
+        "where": row["at"] if row["worst"]["difference"] else "-",
+    }
+
+
+def _caps(group: "pl.DataFrame") -> list[dict[str, str]]:
     """Rank the caps for every number of models, with the default fill rule."""
     one_rule = _one_rule(group)
     if one_rule.get_column("max_deployed").n_unique() < 2:
-        return ["there is one cap, so caps cannot be compared."]
-    found = []
+        return []
+    rows = []
     for (models,), one in one_rule.sort(_MODELS, "max_deployed").group_by(
         _MODELS, maintain_order=True
     ):
-        where = "" if models is None else f"with N = {models}, "
-        words = describe_best(
-            ranking(one, "max_deployed"),
-            "max_deployed",
-            lambda cap: f"M_max = {cap}",
-            "priced regret",
+        table = ranking(one, "max_deployed")
+        best = table.row(0, named=True)
+        tied = table[1:].filter("tied").get_column("max_deployed").sort().to_list()
+        rows.append(
+            ({} if models is None else {"N": str(models)})
+            | {
+                "best M_max": str(best["max_deployed"]),
+                "priced regret": format_estimate(best["mean"], best["low"], best["high"]),
+                "within noise": join_words([str(cap) for cap in tied]) or "-",
+            }
         )
-        found.append(f"{where}{words}")
-    return [f"fill rule {one_rule.get_column('fill')[0]}: {'; '.join(found)}."]
+    return rows
 
 
-def _numbers(group: "pl.DataFrame") -> list[str]:
-    """Fit how regret grows with the number of models, for every cap."""
+def _powers(group: "pl.DataFrame") -> list[tuple[int, Interval | None]]:
+    """Fit how regret grows with the number of models, for every cap; None where it cannot be."""
     one_rule = _one_rule(group)
     numbers = one_rule.get_column(_MODELS).drop_nulls().unique().sort().to_list()
+    found: list[tuple[int, Interval | None]] = []
     if len(numbers) < 2:
-        return ["there is one number of models, so how regret grows with it cannot be told."]
-    found, refused = [], []
+        return found
     for (cap,), one in one_rule.sort("max_deployed").group_by("max_deployed", maintain_order=True):
         samples = [
             one.filter(one.get_column(_MODELS) == number).sort("trial").get_column("priced_regret")
@@ -149,17 +196,71 @@ def _numbers(group: "pl.DataFrame") -> list[str]:
         try:
             power = fit_scaling(numbers, [sample.to_numpy() for sample in samples]).exponent
         except ValueError:
-            refused.append(f"M_max = {cap}")
+            found.append((int(str(cap)), None))
             continue
-        found.append(f"{format_estimate(power.estimate, power.low, power.high)} at M_max = {cap}")
+        found.append((int(str(cap)), power))
+    return found
+
+
+def _shown_power(place: str, cap: int, power: Interval | None) -> dict[str, str]:
+    shown = {"setting": place} if place else {}
+    told = "none: not clearly above zero" if power is None else format_interval(power)
+    return shown | {"M_max": str(cap), "x": told}
+
+
+def _verdict(
+    fills: list[dict[str, Any]],
+    caps: list[dict[str, str]],
+    powers: list[tuple[str, int, Interval | None]],
+) -> list[str]:
     words = []
-    if found:
-        words.append(f"priced regret grows as N^x with x = {join_words(found)}.")
-    if refused:
+    if fills:
+        rules = list(dict.fromkeys(row["rule"] for row in fills))
+        good = {rule: sum(row["good"] for row in fills if row["rule"] == rule) for rule in rules}
+        total = sum(row["of"] for row in fills if row["rule"] == rules[0])
+        first, *others = sorted(rules, key=lambda rule: -good[rule])
+        rest = join_words([f"{rule} in {good[rule]}" for rule in others])
         words.append(
-            f"no power of N can be fitted at {join_words(refused)}: the mean regret is not clearly "
+            f"{first} is the best fill rule, or within noise of the best, in {good[first]} of "
+            f"{total} combinations of cap, models and policy; {rest}."
+        )
+        worst = max(fills, key=lambda row: float(row["worst"]["difference"]))
+        if worst["worst"]["difference_low"] > 0.0:
+            where = ", ".join([worst["at"], *([worst["setting"]] if "setting" in worst else [])])
+            words.append(
+                f"At worst, {worst['rule']} has {behind(worst['worst'])} more priced regret than "
+                f"the best rule ({where})."
+            )
+    else:
+        words.append("There is one fill rule, so rules cannot be compared.")
+    fitted = [(place, cap, power) for place, cap, power in powers if power is not None]
+    if fitted:
+        least, most = (pick(fitted, key=lambda one: one[2].estimate) for pick in (min, max))
+        ends = [
+            f"{format_interval(power)} (M_max = {cap}{f', {place}' if place else ''})"
+            for place, cap, power in dict.fromkeys((least, most))
+        ]
+        words.append(
+            f"Priced regret grows as N^x with the number of models N, x = {' to '.join(ends)}."
+        )
+    elif not powers:
+        words.append("There is one number of models, so how regret grows with it cannot be told.")
+    if refused := [f"M_max = {cap}" for _, cap, power in powers if power is None]:
+        words.append(
+            f"No power of N can be fitted at {join_some(refused)}: the mean regret is not clearly "
             "above zero."
         )
+    if caps:
+        best = sorted({int(row["best M_max"]) for row in caps})
+        named = " or ".join(str(cap) for cap in best)
+        words.append(
+            f"The best cap M_max is {named}, by policy and number of models; more slots are not "
+            "always better."
+            if len(best) > 1
+            else f"The best cap M_max is {named} everywhere."
+        )
+    else:
+        words.append("There is one cap, so caps cannot be compared.")
     return words
 
 
@@ -177,7 +278,7 @@ def _rows(group: "pl.DataFrame") -> list[dict[str, Any]]:
             row[_named(line["fill"])] = format_margin(line["mean"], line["high"])
         tied = table.filter(table.get_column("tied")).get_column("fill").to_list()
         row["best"] = _named(tied[0])
-        row["tied"] = join_words([_named(rule) for rule in tied[1:]]) or "-"
+        row["within noise"] = join_words([_named(rule) for rule in tied[1:]]) or "-"
         rows.append(row)
     return rows
 

@@ -16,8 +16,13 @@ from fastroute.analyse import (
 )
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, varied
-from fastroute.report.answers.lines import join_words, pairable_samples
-from fastroute.report.answers.words import format_estimate
+from fastroute.report.answers.lines import pairable_samples
+from fastroute.report.answers.words import (
+    format_estimate,
+    format_interval,
+    join_words,
+    span_of,
+)
 from fastroute.report.charts import (
     error_bars,
     legend_below,
@@ -26,7 +31,7 @@ from fastroute.report.charts import (
     symmetric_log,
     with_report_style,
 )
-from fastroute.report.style import format_margin, format_reward, format_value, line_style
+from fastroute.report.style import format_margin, format_number, format_value, line_style
 from fastroute.scenarios.feedback import Delay, EquallyLikelyDelays, GeometricDelay, delay_of
 from fastroute.study import StoredStudy
 
@@ -86,9 +91,19 @@ def answer(stored: StoredStudy) -> Answer:
             _QUESTION,
             ("The study has one delay and one share of feedback: nothing can be compared.",),
         )
-    verdict = [*_overall(delays, shares), *_delay_verdict(delays), *_feedback_verdict(shares)]
+    verdict = [*_overall(delays, shares), *_lengths(delays)]
     tables, figures = [], []
     if delays:
+        tables.append(
+            AnswerTable(
+                "What a round of delay costs",
+                pl.DataFrame([_delay_summary(line) for line in delays]),
+                "Slope: priced regret per round of delay, over the delays shorter than the run. "
+                "Bend: where the slope up to the last but one delay and that from there on clearly "
+                "differ. First harm: the shortest delay with clearly more priced regret than the "
+                "shortest of all, all comparisons of a line jointly at 95 %.",
+            )
+        )
         tables.append(
             AnswerTable(
                 "Delays",
@@ -108,6 +123,15 @@ def answer(stored: StoredStudy) -> Answer:
             )
         )
     if shares:
+        tables.append(
+            AnswerTable(
+                "What a missing reward costs",
+                pl.DataFrame([_feedback_summary(line) for line in shares]),
+                "Priced regret goes as share^x; at the largest and smallest shares where no single "
+                "power describes it. More: priced regret beyond that with the most feedback, all "
+                "comparisons of a line jointly at 95 %.",
+            )
+        )
         tables.append(
             AnswerTable(
                 "Missing feedback",
@@ -197,11 +221,6 @@ def _slope(at: F8, samples: list[F8]) -> Interval:
     return mean_interval(x @ np.stack(samples) / float(x @ x))
 
 
-def _shown(found: Interval | PairedDifference) -> str:
-    mean = found.estimate if isinstance(found, Interval) else found.mean
-    return format_estimate(mean, found.low, found.high)
-
-
 def _at(delay: float) -> str:
     return format_value(int(delay) if delay == int(delay) else delay)
 
@@ -210,80 +229,81 @@ def _overall(delays: list[_Line], shares: list[_Line]) -> list[str]:
     """Say between which ends the slopes lie, over all lines where they can be fitted."""
     words = []
     slopes = [_slope(*_fitted(line)) for line in delays if _fitted(line)[0].size > 1]
-    clear = sorted(slope.estimate for slope in slopes if slope.low > 0.0)
+    clear = [slope.estimate for slope in slopes if slope.low > 0.0]
     if slopes:
-        told = f", by {_range(clear)} units of reward per round of delay" if clear else ""
+        each = f", by {span_of(clear, _short)} units of reward per round of delay" if clear else ""
         words.append(
-            f"Priced regret grows clearly with the delay of the rewards in {len(clear)} of "
-            f"{len(slopes)} combinations of workload and policy{told}."
+            f"Priced regret grows clearly with the delay of the rewards on {len(clear)} of "
+            f"{len(slopes)} lines (workload and policy){each}."
+        )
+    harms = [_first_clear(line) for line in delays]
+    clear_from = [found[0] for found in harms if found is not None]
+    if clear_from:
+        words.append(
+            f"The shortest delay with clearly more priced regret than the shortest played is "
+            f"{span_of(clear_from, _at)} rounds, by line."
         )
     fits = [fit.exponent for fit in map(_power, shares) if fit is not None]
-    rising = sorted(fit.estimate for fit in fits if fit.high < 0.0)
+    rising = [fit.estimate for fit in fits if fit.high < 0.0]
     if fits:
-        told = f", as share^x with x = {_range(rising)}" if rising else ""
+        each = f", as share^x with x = {span_of(rising, _short)}" if rising else ""
         words.append(
-            f"It grows clearly as a smaller share of the rewards is learnt in {len(rising)} of "
-            f"{len(fits)} combinations{told}."
+            f"Priced regret grows clearly as a smaller share of the rewards is learnt on "
+            f"{len(rising)} of {len(fits)} lines{each}."
         )
     return words
 
 
-def _range(values: list[float]) -> str:
-    low, high = format_reward(values[0]), format_reward(values[-1])
-    return low if low == high else f"{low} to {high}"
+def _short(value: float) -> str:
+    return format_number(value, 2)
 
 
-def _delay_verdict(lines: list[_Line]) -> list[str]:
-    words = []
-    for line in lines:
-        at, samples = _fitted(line)
-        if at.size < 2:
-            words.append(f"{line.title}: only one delay is shorter than the run: no slope.")
-            continue
-        slope = _slope(at, samples)
-        told = f"with delays from {_at(at[0])} to {_at(at[-1])} rounds "
-        told += (
-            f"priced regret changes by {_shown(slope)} per round of delay"
-            if slope.low <= 0.0 <= slope.high
-            else f"priced regret {'grows' if slope.low > 0.0 else 'falls'} by "
-            f"{_shown(slope)} per round of delay"
-        )
-        words.append(f"{line.title}: {told}{_straightness(at, samples)}. {_first_harm(line)}")
-    if lines:
-        # What a delay is measured by: the time between two decisions of the deployer.
-        lengths = sorted({-(-line.horizon // line.stages) for line in lines})
-        words.append(f"A stage has {join_words([_at(length) for length in lengths])} rounds.")
-    return words
+def _lengths(lines: list[_Line]) -> list[str]:
+    """Say what a delay is measured by: the time between two decisions of the deployer."""
+    lengths = sorted({-(-line.horizon // line.stages) for line in lines})
+    words = [f"A stage has {join_words([_at(length) for length in lengths])} rounds."]
+    return words if lengths else []
 
 
-def _straightness(at: F8, samples: list[F8]) -> str:
+def _delay_summary(line: _Line) -> dict[str, str]:
+    at, samples = _fitted(line)
+    if at.size < 2:
+        told = {"slope": "only one delay is shorter than the run", "bend": "-"}
+    else:
+        told = {"slope": format_interval(_slope(at, samples)), "bend": _bend(at, samples)}
+    return {
+        "line": line.title,
+        "delays": f"{_at(line.at[0])} to {_at(line.at[-1])}",
+        **told,
+        "first harm": _first_harm(line),
+    }
+
+
+def _bend(at: F8, samples: list[F8]) -> str:
     """Say whether the last stretch is steeper than those before it."""
     if at.size < 3:
-        return ""
+        return "-"
     last = (samples[-1] - samples[-2]) / (at[-1] - at[-2])
     before = (samples[-2] - samples[0]) / (at[-2] - at[0])
     bend = paired_difference(last, before)
     if bend.low <= 0.0 <= bend.high or np.isnan(bend.low):
-        return ", and no bend can be told"
+        return "none can be told"
     return (
-        f", but not in a straight line: by {_shown(mean_interval(before))} up to "
-        f"{_at(at[-2])} rounds and by {_shown(mean_interval(last))} from there on"
+        f"{format_interval(mean_interval(before))} up to {_at(at[-2])} rounds, "
+        f"{format_interval(mean_interval(last))} from there on"
     )
+
+
+def _first_clear(line: _Line) -> tuple[float, PairedDifference] | None:
+    """Find from which delay on there is clearly more regret; all comparisons hold together."""
+    extra = line.extra(1.0 - 0.05 / (len(line.at) - 1))
+    found = zip(line.at[1:], extra, strict=True)
+    return next(((delay, more) for delay, more in found if more.low > 0.0), None)
 
 
 def _first_harm(line: _Line) -> str:
-    """Say from which delay on there is clearly more regret; all comparisons hold together."""
-    extra = line.extra(1.0 - 0.05 / (len(line.at) - 1))
-    clear = [
-        (delay, found) for delay, found in zip(line.at[1:], extra, strict=True) if found.low > 0.0
-    ]
-    if not clear:
-        return f"At no delay is it clearly more than with {_at(line.at[0])}."
-    delay, found = clear[0]
-    return (
-        f"The shortest delay with clearly more than {_at(line.at[0])} is {_at(delay)} rounds "
-        f"({_shown(found)} more)."
-    )
+    found = _first_clear(line)
+    return "none" if found is None else f"{_at(found[0])} rounds, {format_interval(found[1])} more"
 
 
 def _power(line: _Line) -> ScalingFit | None:
@@ -297,39 +317,25 @@ def _power(line: _Line) -> ScalingFit | None:
         return None
 
 
-def _feedback_verdict(lines: list[_Line]) -> list[str]:
-    words = []
-    for line in lines:
-        shares = f"a share of {line.at[0]:g} to {line.at[-1]:g} of the rewards learnt"
-        fit = _power(line)
-        if fit is None:
-            told = (
-                f"with {shares}, no power can be fitted, as priced regret is not clearly above "
-                "zero, or there is one trial only"
-            )
-        else:
-            told = f"with {shares}, priced regret goes as share^x with x = {_shown(fit.exponent)}"
-            # With two shares, or less than a decade of them, the fit warns of that as well.
-            if fit.warnings and len(line.at) > 2 and line.at[0] >= 10.0 * line.at[-1]:
-                local = fit.local
-                ends = [
-                    format_estimate(*local.select("slope", "low", "high").row(place))
-                    for place in (-1, 0)
-                ]
-                told += (
-                    f", which no single power describes: x = {ends[0]} at the largest shares and "
-                    f"{ends[1]} at the smallest"
-                )
-        extra = line.extra(1.0 - 0.05 / (len(line.at) - 1))
-        missing = [
-            f"{100.0 * (1.0 - share):.3g} % missing: {_shown(found)}"
-            for share, found in zip(line.at[1:], extra, strict=True)
-        ]
-        words.append(
-            f"{line.title}: {told}. Priced regret beyond that with {100.0 * (1.0 - line.at[0]):.3g}"
-            f" % missing: {'; '.join(dict.fromkeys((missing[0], missing[-1])))}."
-        )
-    return words
+def _feedback_summary(line: _Line) -> dict[str, str]:
+    fit = _power(line)
+    if fit is None:
+        told = "none: not clearly above zero, or one trial only"
+    else:
+        told = format_interval(fit.exponent)
+        # With two shares, or less than a decade of them, the fit warns of that as well.
+        if fit.warnings and len(line.at) > 2 and line.at[0] >= 10.0 * line.at[-1]:
+            ends = [
+                format_estimate(*fit.local.select("slope", "low", "high").row(place))
+                for place in (-1, 0)
+            ]
+            told = f"{ends[0]} at the largest shares, {ends[1]} at the smallest"
+    extra = line.extra(1.0 - 0.05 / (len(line.at) - 1))
+    row = {"line": line.title, "shares learnt": f"{line.at[0]:g} to {line.at[-1]:g}", "x": told}
+    for name, place in (("least missing", 0), ("most missing", -1)):
+        missing = f"{100.0 * (1.0 - line.at[1:][place]):.3g} %"
+        row[f"more with the {name}"] = f"{format_interval(extra[place])} ({missing} missing)"
+    return row
 
 
 def _delay_rows(line: _Line) -> list[dict[str, Any]]:
@@ -341,12 +347,14 @@ def _delay_rows(line: _Line) -> list[dict[str, Any]]:
             "line": line.title,
             "delay, rounds": _at(delay),
             "priced regret": format_margin(mean.estimate, mean.high),
-            "more": "-" if more is None else _shown(more),
+            "more": "-" if more is None else format_interval(more),
             "per round": "-",
         }
         if place and delay < line.horizon:
             step = delay - line.at[place - 1]
-            row["per round"] = _shown(mean_interval((samples[place] - samples[place - 1]) / step))
+            row["per round"] = format_interval(
+                mean_interval((samples[place] - samples[place - 1]) / step)
+            )
         elif place:
             row["per round"] = "nothing is learnt"
         rows.append(row)
@@ -367,7 +375,7 @@ def _feedback_rows(line: _Line) -> list[dict[str, Any]]:
                 "line": line.title,
                 "rewards learnt": f"{share:g}",
                 "priced regret": format_margin(mean.estimate, mean.high),
-                "more": "-" if more is None else _shown(more),
+                "more": "-" if more is None else format_interval(more),
                 "power": powers[place],
             }
         )
@@ -406,7 +414,6 @@ def _draw(panel: "Axes", line: _Line, along: str, number: int) -> None:
         )
         error_bars(panel, line.at[1:], frame, line.policy, style)
         log_ticks(panel, line.at[1:])
-        panel.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
         symmetric_log(panel, 100.0)
         return
     found = [mean_interval(sample) for sample in line.samples]

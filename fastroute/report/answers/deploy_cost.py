@@ -19,8 +19,8 @@ from fastroute.analyse import (
 )
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, varied
-from fastroute.report.answers.lines import format_interval, join_words, pairable_samples
-from fastroute.report.answers.words import format_estimate
+from fastroute.report.answers.lines import pairable_samples
+from fastroute.report.answers.words import format_estimate, join_words
 from fastroute.report.charts import error_bars, legend_below, log_ticks, panels, with_report_style
 from fastroute.report.style import format_margin, format_number, format_value, line_style
 from fastroute.scenarios.placement import stage_count
@@ -484,7 +484,7 @@ def _power_rows(settings: list[Setting]) -> list[dict[str, Any]]:
             "best K by T": ", ".join(format_value(best) for best in one.bests),
             "x": f"{format_number(one.estimate, 3)} (open)"
             if one.open
-            else format_interval((one.estimate, one.low, one.high)),
+            else format_estimate(one.estimate, one.low, one.high),
         }
         for one in _powers(settings)
     ]

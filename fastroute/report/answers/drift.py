@@ -13,8 +13,12 @@ from fastroute.report.answers.frames import (
     reference_of,
     varied,
 )
-from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.words import describe_best, format_estimate
+from fastroute.report.answers.words import (
+    format_estimate,
+    format_interval,
+    join_some,
+    join_words,
+)
 from fastroute.report.charts import error_bars, legend_below, panels, with_report_style
 from fastroute.report.style import format_margin, line_style
 from fastroute.study import StoredStudy
@@ -40,7 +44,7 @@ class _Compared(NamedTuple):
 
     @property
     def shown(self) -> str:
-        return format_estimate(self.found.mean, self.found.low, self.found.high)
+        return format_interval(self.found)
 
 
 def answer(stored: StoredStudy) -> Answer:
@@ -68,19 +72,31 @@ def answer(stored: StoredStudy) -> Answer:
     # All comparisons with the reference hold together, so that none is found by looking often.
     pairs = trials.select("cell").n_unique() - trials.select("world").n_unique()
     level = 1.0 - 0.05 / max(pairs, 1)
-    compared, verdict = [], []
+    compared: list[_Compared] = []
     rows: list[dict[str, Any]] = []
+    best: list[dict[str, str]] = []
     for place, _, group in groups(trials, places):
         mine = _compare(place, group, reference, level)
         compared += mine
-        at = f"{place}: " if place else ""
-        verdict += [at + words for words in _verdict(group, mine, reference)]
+        best.append(({"workload": place} if place else {}) | _best_row(group))
         rows += [({"workload": place} if place else {}) | row for row in _rows(group, mine)]
-    verdict[:0] = _overall(compared, reference)
     return Answer(
         _QUESTION,
-        tuple(verdict),
+        tuple(_verdict(compared, reference)),
         (
+            AnswerTable(
+                f"Policies against {reference}",
+                pl.DataFrame(_counts(compared)),
+                f"Number of workloads with clearly less / clearly more priced regret than "
+                f"{reference}, by the severity of the changes (paired intervals that hold jointly "
+                "at 95 %).",
+            ),
+            AnswerTable(
+                "Best by workload",
+                pl.DataFrame(best),
+                "By priced regret. Within noise: paired differences from the best that may be "
+                "zero, jointly at 95 %. Rise: from the smallest to the largest severity.",
+            ),
             AnswerTable(
                 "Priced regret by severity",
                 pl.DataFrame(rows),
@@ -124,45 +140,26 @@ def _compare(place: str, group: "pl.DataFrame", reference: str, level: float) ->
     return found
 
 
-def _verdict(group: "pl.DataFrame", compared: list[_Compared], reference: str) -> list[str]:
+def _best_row(group: "pl.DataFrame") -> dict[str, str]:
+    """Name the best policy at either end of the severities, and the one that loses least."""
     severities = _severities(group)
-    words = []
+    row = {}
     for severity in dict.fromkeys((severities[0], severities[-1])):
-        mine = [one for one in compared if one.severity == severity]
-        words.append(f"{_when(severity)}, {_sorted_out(mine, reference)}.")
-    last = group.filter(group.get_column(_SEVERITY) == severities[-1])
-    words.append(
-        f"{_when(severities[-1])}, "
-        f"{describe_best(ranking(last, 'policy'), 'policy', what='priced regret')}."
-    )
-    added = ranking(_added(group), "policy", "added")
-    what = f"rise of priced regret from severity {severities[0]:g} to {severities[-1]:g}"
-    words.append(f"{describe_best(added, 'policy', what=what)}.")
-    return words
+        here = group.filter(group.get_column(_SEVERITY) == severity)
+        row[f"severity {severity:g}"] = _leader(ranking(here, "policy"))
+    row["smallest rise"] = _leader(ranking(_added(group), "policy", "added"))
+    return row
+
+
+def _leader(ranked: "pl.DataFrame") -> str:
+    best = ranked.row(0, named=True)
+    tied = ranked[1:].filter("tied").get_column("policy").to_list()
+    shown = f"{best['policy']}, {format_estimate(best['mean'], best['low'], best['high'])}"
+    return f"{shown}; within noise: {join_some(tied)}" if tied else shown
 
 
 def _when(severity: float) -> str:
     return "when nothing changes" if severity == 0.0 else f"with changes of severity {severity:g}"
-
-
-def _sorted_out(compared: Sequence[_Compared], reference: str) -> str:
-    """Say who has less, more, and the same priced regret as the reference."""
-    same = [one for one in compared if one.found.mean == 0.0 == one.found.high]
-    less = [one for one in compared if one.found.high < 0.0]
-    more = [one for one in compared if one.found.low > 0.0]
-    open_ones = [one for one in compared if one not in (*same, *less, *more)]
-    parts = [
-        f"{title} {join_words([f'{one.policy} ({one.shown})' for one in ones])}"
-        for title, ones in (
-            ("clearly less:", less),
-            ("clearly more:", more),
-            ("not to be told from it:", open_ones),
-        )
-        if ones
-    ]
-    if same:
-        parts.append(f"the same in every trial: {join_words([one.policy for one in same])}")
-    return f"priced regret against that of {reference}: {'; '.join(parts)}"
 
 
 def _added(group: "pl.DataFrame") -> "pl.DataFrame":
@@ -179,24 +176,24 @@ def _added(group: "pl.DataFrame") -> "pl.DataFrame":
     ).with_columns((pl.col("priced_regret") - pl.col("priced_regret_first")).alias("added"))
 
 
-def _overall(compared: Sequence[_Compared], reference: str) -> list[str]:
-    """Say who is clearly better and clearly worse, over all workloads."""
+def _verdict(compared: Sequence[_Compared], reference: str) -> list[str]:
+    """Say who is clearly better with the largest changes, and what that costs without changes."""
     severities = sorted({one.severity for one in compared})
+    total = len({one.place for one in compared})
     words = []
     for severity in dict.fromkeys((severities[-1], severities[0])):
-        here = [one for one in compared if one.severity == severity]
-        count = len({one.place for one in here})
-        counted = []
-        for policy in dict.fromkeys(one.policy for one in here):
-            mine = [one for one in here if one.policy == policy]
-            less = sum(one.found.high < 0.0 for one in mine)
-            more = sum(one.found.low > 0.0 for one in mine)
-            rest = len(mine) - less - more
-            counted.append(f"{policy} ({less} less, {more} more, {rest} not told)")
-        words.append(
-            f"Over {count} workload{'s' if count > 1 else ''}, {_when(severity)}, number of those "
-            f"with clearly less or more priced regret than {reference}: {join_words(counted)}."
-        )
+        less, more = _sorted_out(compared, severity)
+        # With the largest changes who gains comes first, without changes who loses.
+        kinds = [("less", less), ("more", more)]
+        for kind, counts in kinds if severity == severities[-1] else kinds[::-1]:
+            named = _by_count(counts, total)
+            words.append(
+                f"{_capital(_when(severity))}, clearly {kind} priced regret than {reference}: "
+                f"{named}."
+                if named
+                else f"{_capital(_when(severity))}, no policy has clearly {kind} priced regret "
+                f"than {reference}."
+            )
     pays = [
         policy
         for policy in dict.fromkeys(one.policy for one in compared)
@@ -204,10 +201,60 @@ def _overall(compared: Sequence[_Compared], reference: str) -> list[str]:
     ]
     if severities[0] == 0.0:
         words.append(
-            f"On some workload clearly worse than {reference} when nothing changes, and clearly "
-            f"better with the largest changes: {join_words(pays) or 'none'}."
+            f"Clearly worse than {reference} when nothing changes and clearly better with the "
+            f"largest changes, on the same workload: {join_words(pays) or 'none'}."
         )
-    return words
+    # The gain with changes, then what it costs without any, then the rest.
+    order = (0, 2, 1) if len(words) > 2 else (0, 1)
+    return [*(words[place] for place in order), *words[len(order) :]]
+
+
+def _by_count(counts: Sequence[tuple[str, int]], total: int) -> str:
+    """Name policies by the number of workloads: ``a and b (4 of 4 workloads), c (3 of 4)``."""
+    named: dict[int, list[str]] = {}
+    for policy, count in counts:
+        if count:
+            named.setdefault(count, []).append(policy)
+    unit = " workloads" if total > 1 else " workload"
+    parts: list[str] = []
+    for count, policies in named.items():
+        parts.append(f"{join_words(policies)} ({count} of {total}{'' if parts else unit})")
+    return ", ".join(parts)
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _sorted_out(
+    compared: Sequence[_Compared], severity: float
+) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """Count the workloads with clearly less, and with clearly more, most first."""
+    less: dict[str, int] = {}
+    more: dict[str, int] = {}
+    for one in compared:
+        if one.severity == severity:
+            less[one.policy] = less.get(one.policy, 0) + (one.found.high < 0.0)
+            more[one.policy] = more.get(one.policy, 0) + (one.found.low > 0.0)
+    ordered = [sorted(counts.items(), key=lambda item: -item[1]) for counts in (less, more)]
+    return ordered[0], ordered[1]
+
+
+def _counts(compared: Sequence[_Compared]) -> list[dict[str, str]]:
+    """Count for every policy and severity where it is clearly better and clearly worse."""
+    rows = []
+    for policy in dict.fromkeys(one.policy for one in compared):
+        row = {"policy": policy}
+        for severity in sorted({one.severity for one in compared}):
+            mine = [one for one in compared if (one.policy, one.severity) == (policy, severity)]
+            same = sum(one.found.mean == 0.0 == one.found.high for one in mine)
+            less = sum(one.found.high < 0.0 for one in mine)
+            more = sum(one.found.low > 0.0 for one in mine)
+            row[f"severity {severity:g}: less / more"] = (
+                "the same in every trial" if same == len(mine) else f"{less} / {more}"
+            )
+        rows.append(row)
+    return rows
 
 
 def _pays(compared: Sequence[_Compared], policy: str, smallest: float) -> bool:
@@ -235,9 +282,7 @@ def _rows(group: "pl.DataFrame", compared: Sequence[_Compared]) -> list[dict[str
                 "policy": policy,
                 "priced regret": format_margin(mean["mean"], mean["high"]),
                 "Δ": against.get((severity, policy), "-"),
-                "added": format_estimate(added.mean, added.low, added.high)
-                if severity != first
-                else "-",
+                "added": format_interval(added) if severity != first else "-",
             }
         )
     return rows

@@ -7,10 +7,14 @@ from fastroute.analyse import PairedDifference, paired_difference
 from fastroute.policies import ESTIMATORS
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, means, varied
-from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.words import format_estimate
+from fastroute.report.answers.words import (
+    format_count,
+    format_estimate,
+    join_words,
+    span_of,
+)
 from fastroute.report.charts import error_bars, legend_below, log_ticks, panels, with_report_style
-from fastroute.report.style import format_margin, format_number, format_percent, line_style
+from fastroute.report.style import format_margin, format_number, line_style
 from fastroute.study import StoredStudy
 
 if TYPE_CHECKING:
@@ -67,8 +71,16 @@ def answer(stored: StoredStudy) -> Answer:
         )
     return Answer(
         _QUESTION,
-        (_headline(pairs), *_by_place(trials, places, pairs)),
+        _verdict(trials, places, pairs),
         (
+            AnswerTable(
+                "Whether looking is worth it",
+                pl.DataFrame(_line_rows(pairs)),
+                "Against the policy with the same deployer and router that does not look. Worth it "
+                "from: the horizon from which on it always has clearly less priced regret. Δ: "
+                "priced regret per 1,000 queries minus the other's at the longest horizon, paired "
+                "by trial; intervals hold jointly at 95 %.",
+            ),
             AnswerTable(
                 "What is captured",
                 pl.DataFrame(_rows(trials, places, pairs)),
@@ -184,74 +196,78 @@ def _worth_from(line: list[_Pair]) -> int | None:
     return found
 
 
-def _headline(pairs: list[_Pair]) -> str:
-    """Say in how many settings each policy gains by looking, and from which horizon on."""
+def _verdict(trials: "pl.DataFrame", places: list[str], pairs: list[_Pair]) -> tuple[str, ...]:
+    """Say in how many settings each policy gains by looking, from when on, and how much of it."""
     policies: dict[str, list[list[_Pair]]] = {}
     for (_, policy), line in sorted(_lines(pairs).items(), key=lambda one: _order(pairs, one[0])):
         policies.setdefault(policy, []).append(line)
+    last = trials.filter(trials.get_column("horizon") == trials.get_column("horizon").max())
     words = []
     for policy, lines in policies.items():
-        starts = [_worth_from(line) for line in lines]
-        gains = sorted(start for start in starts if start is not None)
+        gains = [start for line in lines if (start := _worth_from(line)) is not None]
         lost = sum(line[-1].difference.low > 0.0 for line in lines)
-        text = (
-            f"{policy} has clearly less priced regret than {lines[0][0].partner} at the longest "
-            f"horizon in {len(gains)} of {len(lines)} settings and clearly more in {lost}"
-        )
+        total = len(lines)
+        partner = lines[0][0].partner
         if gains:
-            span = f"{gains[0]:,}" if gains[0] == gains[-1] else f"{gains[0]:,} to {gains[-1]:,}"
-            least = min(pair.horizon for pair in pairs)
-            text += f" (where less, from T = {span} on{_SHORTEST * (gains[-1] == least)})"
-        words.append(text)
-    return f"Looking at the query, where deployer and router are the same: {'; '.join(words)}."
+            text = (
+                f"{policy}, which looks at the query, has clearly less priced regret than "
+                f"{partner} in {len(gains)} of {total} settings"
+            )
+            shortest = max(gains) == min(pair.horizon for pair in pairs)
+            text += f", from T = {span_of(gains, format_count)} on{_SHORTEST * shortest}"
+        else:
+            text = (
+                f"{policy}, which looks at the query, has clearly less priced regret than "
+                f"{partner} in no setting"
+            )
+        words.append(f"{text}{f', and clearly more in {lost} of {total}' * bool(lost)}.")
+    shares = []
+    for policy in dict.fromkeys(last.get_column("policy")):
+        found = [
+            means(one, "policy", "after").get_column("mean")[0]
+            for _, _, one in groups(last.filter(policy=policy), places)
+        ]
+        shares.append(f"{policy} ({span_of(found, _percent)} %)")
+    words.insert(
+        0,
+        "Of what knowing the query is worth, these capture at the longest horizon, overspending "
+        "charged: "
+        f"{join_words(shares)}.",
+    )
+    return tuple(words)
+
+
+def _line_rows(pairs: list[_Pair]) -> list[dict[str, str]]:
+    rows = []
+    for (place, policy), line in _lines(pairs).items():
+        start, last = _worth_from(line), line[-1].difference
+        worth = "clearly worse" if last.low > 0.0 else "never"
+        if start is not None:
+            worth = f"T = {start:,}{_SHORTEST * (start == line[0].horizon)}"
+        row = {"setting": place} if place else {}
+        rows.append(
+            row
+            | {
+                "policy": policy,
+                "against": line[0].partner,
+                "worth it from": worth,
+                "at": f"T = {line[-1].horizon:,}",
+                "Δ priced regret": _per_thousand(last),
+            }
+        )
+    return rows
+
+
+def _percent(share: float) -> str:
+    return format_number(100.0 * share, 2)
+
+
+def _per_thousand(found: PairedDifference) -> str:
+    return format_estimate(*(1e3 * end for end in (found.mean, found.low, found.high)))
 
 
 def _order(pairs: list[_Pair], key: tuple[str, str]) -> int:
     return next(i for i, pair in enumerate(pairs) if (pair.place, pair.policy) == key)
-
-
-def _by_place(trials: "pl.DataFrame", places: list[str], pairs: list[_Pair]) -> list[str]:
-    lines = _lines(pairs)
-    verdict = []
-    for place, _, group in groups(trials, places):
-        last = group.filter(horizon=group.get_column("horizon").max())
-        value, worth = (float(last.get_column(name)[0]) for name in ("value", "worth"))
-        exact = float(last.get_column("contextual_exact")[0]) == 1.0
-        shares = means(last, "policy", "after")
-        shown = [
-            f"{row['policy']} {_share(row['mean'], row['low'], row['high'])}"
-            for row in shares.iter_rows(named=True)
-        ]
-        starts = []
-        for (where, policy), line in lines.items():
-            if where == place:
-                starts.append(f"{policy} {_when(line)}")
-        verdict.append(
-            f"{f'{place}: ' if place else ''}knowing the query is worth {format_number(worth, 3)} "
-            f"of reward per query{'' if exact else ' at most'}, beside {format_number(value, 3)} "
-            f"without. After overspending, captured at T = {last.get_column('horizon')[0]:,}: "
-            f"{join_words(shown)}. Against the same without looking: {'; '.join(starts)}."
-        )
-    return verdict
-
-
-def _when(line: list[_Pair]) -> str:
-    start = _worth_from(line)
-    last = line[-1].difference
-    gap = format_estimate(*(1e3 * end for end in (last.mean, last.low, last.high)))
-    told = f"at T = {line[-1].horizon:,} {gap} of priced regret per 1,000 queries"
-    if start is not None:
-        shortest = _SHORTEST * (start == line[0].horizon)
-        return f"is clearly worth it from T = {start:,} on{shortest} ({told})"
-    if last.low > 0.0:
-        return f"is clearly worse at the longest horizon ({told})"
-    return f"is not clearly worth it at the longest horizon ({told})"
-
-
-def _share(mean: float, low: float, high: float) -> str:
-    if low != low:
-        return f"{format_percent(mean)} [one trial, no interval]"
-    return f"{format_percent(mean)} [{format_percent(low)}, {format_percent(high)}]"
 
 
 def _rows(trials: "pl.DataFrame", places: list[str], pairs: list[_Pair]) -> list[dict[str, Any]]:
@@ -274,8 +290,7 @@ def _rows(trials: "pl.DataFrame", places: list[str], pairs: list[_Pair]) -> list
             pair = found.get((place, int(str(horizon)), str(policy)))
             row["Δ priced regret"] = "-"
             if pair is not None:
-                ends = (pair.difference.mean, pair.difference.low, pair.difference.high)
-                row["Δ priced regret"] = format_estimate(*(1e3 * end for end in ends))
+                row["Δ priced regret"] = _per_thousand(pair.difference)
             rows.append(row)
     return rows
 
@@ -315,7 +330,7 @@ def _captured_figure(trials: "pl.DataFrame", places: list[str]) -> "Figure":
         panel.set_ylim(max(1.1 * lowest, -2.0) - 0.05, 1.05)
         panel.set_title(place)
         panel.set_xlabel("T (queries)")
-        panel.set_ylabel("share captured after overspending")
+        panel.set_ylabel("share captured\nafter overspending")
     legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure
 
@@ -344,6 +359,6 @@ def _difference_figure(pairs: list[_Pair]) -> "Figure":
         panel.axhline(0.0, color="black", linewidth=0.8)
         panel.set_title(place)
         panel.set_xlabel("T (queries)")
-        panel.set_ylabel("Δ priced regret per 1,000 queries")
+        panel.set_ylabel("Δ priced regret\nper 1,000 queries")
     legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure

@@ -8,8 +8,14 @@ import numpy as np
 from fastroute.analyse import BestPower, best_power, ranking, starvation_rate
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import budget_names, finals, groups, means, otherwise, varied
-from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.words import describe_best, format_estimate, format_share
+from fastroute.report.answers.words import (
+    behind,
+    format_estimate,
+    format_interval,
+    format_share,
+    join_words,
+    span_of,
+)
 from fastroute.report.charts import (
     error_bars,
     heatmap,
@@ -22,7 +28,6 @@ from fastroute.report.charts import (
 from fastroute.report.style import (
     format_margin,
     format_number,
-    format_percent,
     format_value,
     line_style,
 )
@@ -59,29 +64,27 @@ def answer(stored: StoredStudy) -> Answer:
     if trials.get_column("gamma").n_unique() < 2:
         return Answer(_QUESTION, ("All cells have one γ: nothing can be compared.",))
     outer = varied(stored, trials, "budget", "budget_rule")
-    # The last setting first, as it is the one of the longest horizon; details at the end.
+    # The last setting first, as it is the one of the longest horizon.
     verdict: list[str] = []
-    details: list[str] = []
     rows: list[dict[str, Any]] = []
     maps = []
     names = budget_names(trials)
     for place, _, group in groups(trials, outer):
-        at = f"{place}: " if place else ""
+        at = f"At {place}, " if place else ""
         ranked = {
             budget: ranking(one, "gamma")
             for (budget,), one in group.group_by("budget", maintain_order=True)
         }
-        for budget, table in ranked.items():
-            details.append(
-                f"{at}b = {names[budget]}: "
-                f"{describe_best(table, 'gamma', _gamma, 'priced regret')}."
-            )
         powers = _powers(group)
-        verdict[:0] = [at + _scaling(powers, len(ranked)), at + _one_for_all(ranked, names)]
+        verdict[:0] = [
+            _capital(at + words)
+            for words in (*_scaling(powers, len(ranked)), _one_for_all(ranked, names))
+        ]
         maps.append((place, ranked))
         rows += _rows(place, ranked, powers, names)
     starved = starvation_rate(trials, by=[*outer, "budget", "gamma"])
-    verdict += [*_starvation(starved, outer, names), *details]
+    # After what is said of the longest horizon.
+    verdict.insert(2, _starvation(starved))
     return Answer(
         _QUESTION,
         tuple(verdict),
@@ -90,10 +93,11 @@ def answer(stored: StoredStudy) -> Answer:
                 "Best γ by budget",
                 pl.DataFrame(rows),
                 "By priced regret (regret plus overspending at its worth), mean ± half the 95 % "
-                "interval. Tied: cannot be told from the best in paired comparisons that hold "
+                "interval. Within noise: of the best, in paired comparisons that hold "
                 "jointly at 95 %. Between grid points the best γ is where a parabola in log γ is "
                 "lowest, with its bootstrap interval.",
             ),
+            _starved_table(starved, outer, names),
         ),
         (
             AnswerFigure(
@@ -106,8 +110,8 @@ def answer(stored: StoredStudy) -> Answer:
             AnswerFigure(
                 "map",
                 _map_figure(maps, names),
-                "Priced regret over that of the best γ at the same budget. ★ best, ○ cannot be "
-                "told from the best.",
+                "Priced regret over that of the best γ at the same budget. ★ best, ○ within "
+                "noise of the best.",
             ),
             AnswerFigure(
                 "starvation",
@@ -117,6 +121,10 @@ def answer(stored: StoredStudy) -> Answer:
             ),
         ),
     )
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _gamma(value: float) -> str:
@@ -147,61 +155,66 @@ def _powers(group: "pl.DataFrame") -> list[BestPower]:
     return [best_power(budgets[part], gammas, grid[:, part]) for part in parts]
 
 
-def _scaling(powers: list[BestPower], budgets: int) -> str:
+def _scaling(powers: list[BestPower], budgets: int) -> list[str]:
     if not powers:
-        return (
+        return [
             f"how the best γ scales with b cannot be answered from {budgets} budget(s): three "
             "budgets with the same three values of γ, played by the same trials, are needed."
-        )
-    shown = [
-        format_estimate(power.exponent.estimate, power.exponent.low, power.exponent.high)
-        for power in powers
-    ]
+        ]
     power = powers[0]
+    shown = [format_interval(power.exponent) for power in powers]
     if power.exponent.low > 0.0:
         found = "the best γ grows with the budget"
     elif power.exponent.high < 0.0:
         found = "the best γ falls as the budget grows"
     else:
         found = "no trend of the best γ with the budget can be told"
-    words = f"{found}: it goes as b^x with x = {shown[0]} over these budgets"
+    words = f"{found}, as b^x with x = {shown[0]}"
     if len(powers) == 3:
-        words += f", {shown[1]} over the lower half of them and {shown[2]} over the upper half"
         low, high = powers[1].exponent, powers[2].exponent
-        if low.low > high.high or high.low > low.high:
-            words += ", so that no single power of b describes it"
-    if edge := int(power.at_edge.sum()):
+        apart = low.low > high.high or high.low > low.high
         words += (
-            f". At {edge} of {budgets} budgets the best γ is at the end of the grid, and the true "
-            "one may lie beyond"
+            f", but no single power describes it (x = {shown[1]} over the lower half of the "
+            f"budgets, {shown[2]} over the upper half)"
+            if apart
+            else f" (x = {shown[1]} over the lower half of the budgets, {shown[2]} over the upper)"
         )
-    return words + "."
+    said = [f"{words}."]
+    if edge := int(power.at_edge.sum()):
+        said.append(
+            f"at {edge} of {budgets} budgets the best γ is at the end of the grid, and the true "
+            "one may lie beyond."
+        )
+    return said
 
 
 def _one_for_all(ranked: "dict[float, pl.DataFrame]", names: dict[float, str]) -> str:
     """Say what one γ for all budgets costs: the one that loses least at its worst, and others."""
-    losses: dict[float, tuple[float, str]] = {}
+    losses: dict[float, tuple[float, str, bool]] = {}
     for budget, table in ranked.items():
         best = table.get_column("mean")[0]
         for row in table.iter_rows(named=True):
             loss = row["mean"] / best - 1.0 if best > 0.0 else math.inf
-            if loss > losses.get(row["gamma"], (-1.0, ""))[0]:
-                gap = format_estimate(
-                    row["difference"], row["difference_low"], row["difference_high"]
-                )
-                losses[row["gamma"]] = (loss, f"{gap} at b = {names[budget]}")
-    if not all(math.isfinite(loss) for loss, _ in losses.values()):
+            if loss > losses.get(row["gamma"], (-1.0, "", True))[0]:
+                gap = f"{behind(row)} more at b = {names[budget]}"
+                losses[row["gamma"]] = loss, gap, row["tied"]
+    if not all(math.isfinite(loss) for loss, *_ in losses.values()):
         return "no single γ can be judged by its share of the best, which is zero at some budget."
     ordered = sorted(losses, key=lambda gamma: losses[gamma][0])
     words = []
-    for gamma in dict.fromkeys([ordered[0], *(g for g in losses if g == _SMALL), ordered[-1]]):
-        loss, gap = losses[gamma]
+    for gamma in dict.fromkeys([ordered[0], *(g for g in losses if g == _SMALL)]):
+        loss, gap, tied = losses[gamma]
         words.append(
-            f"{_gamma(gamma)} has up to {format_percent(loss)} more than the best γ ({gap})"
+            f"{_gamma(gamma)} is at worst {_times(loss)} that of the best γ ({gap}"
+            f"{', within noise' * tied})"
             if loss
             else f"{_gamma(gamma)} is the best γ everywhere"
         )
-    return f"with one γ for all budgets, {'; '.join(words)}."
+    return f"of one γ for all budgets, priced regret with {', and with '.join(words)}."
+
+
+def _times(loss: float) -> str:
+    return f"{format_number(1.0 + loss, 3)} times"
 
 
 def _rows(
@@ -227,39 +240,57 @@ def _rows(
             else format_estimate(
                 second["difference"], second["difference_low"], second["difference_high"]
             ),
-            "tied": join_words(tied) or "-",
+            "within noise": join_words(tied) or "-",
         }
         for power in powers[:1]:
             index = sorted(ranked).index(budget)
             row["between grid points"] = (
                 "at the end of the grid"
                 if power.at_edge[index]
-                else f"{power.best[index]:.3g} [{power.low[index]:.3g}, {power.high[index]:.3g}]"
+                else format_estimate(power.best[index], power.low[index], power.high[index])
             )
         rows.append(row)
     return rows
 
 
-def _starvation(starved: "pl.DataFrame", outer: list[str], names: dict[float, str]) -> list[str]:
+def _starvation(starved: "pl.DataFrame") -> str:
     """Say how often models starve at the small values of γ."""
-    verdict = []
+    gammas = starved.get_column("gamma").unique().sort().to_list()
+    words = []
+    for gamma in [g for g in gammas if g <= _SMALL] or gammas[:1]:
+        rates = starved.filter(gamma=gamma).get_column("rate").to_list()
+        words.append(f"{span_of(rates, _percent)} % with {_gamma(gamma)}")
+    return (
+        f"The share of the trials in which a model of the optimum starves is {join_words(words)}, "
+        "by budget."
+    )
+
+
+def _percent(share: float) -> str:
+    return format_number(100.0 * share, 2)
+
+
+def _starved_table(
+    starved: "pl.DataFrame", outer: list[str], names: dict[float, str]
+) -> AnswerTable:
+    """Lay out how often models starve: a row per setting and budget, a column per γ."""
+    import polars as pl
+
+    rows = []
     for place, _, group in groups(starved, outer):
-        gammas = group.get_column("gamma").unique().sort().to_list()
-        words = []
-        for gamma in [g for g in gammas if g <= _SMALL] or gammas[:1]:
-            one = group.filter(gamma=gamma).sort("rate")
-            rows = [one.row(0, named=True), one.row(-1, named=True)][: len(one)]
-            shown = [
-                f"{format_share(row['rate'], row['low'], row['high'])} at b = "
-                f"{names[row['budget']]}"
-                for row in rows
-            ]
-            words.append(f"{_gamma(gamma)} in {' to '.join(shown)}")
-        verdict.append(
-            f"{f'{place}: ' if place else ''}share of the trials in which a model of the optimum "
-            f"starves: {'; '.join(words)}."
-        )
-    return verdict
+        for (budget,), one in group.group_by("budget", maintain_order=True):
+            row = {"setting": place} if place else {}
+            row["budget"] = names[float(str(budget))]
+            for line in one.sort("gamma").iter_rows(named=True):
+                row[_gamma(line["gamma"])] = format_share(line["rate"], line["low"], line["high"])
+            rows.append(row)
+    heads = dict.fromkeys(head for row in rows for head in row)
+    return AnswerTable(
+        "Trials in which a model of the optimum starves",
+        pl.DataFrame([{head: row.get(head, "-") for head in heads} for row in rows]),
+        "A model starves that gets under 1 % of the pulls that the oracle gives it. Wilson's 95 % "
+        "intervals.",
+    )
 
 
 @with_report_style
@@ -299,7 +330,7 @@ def _map_figure(
     maps: "list[tuple[str, dict[float, pl.DataFrame]]]", names: dict[float, str]
 ) -> "Figure":
     rows = max(len(ranked) for _, ranked in maps)
-    figure, axes = panels(len(maps), columns=2, width=4.4, height=0.42 * rows + 1.3, legend=0.2)
+    figure, axes = panels(len(maps), columns=2, width=5.0, height=0.42 * rows + 1.3, legend=0.2)
     image: Any = None
     for panel, (place, ranked) in zip(axes, maps, strict=True):
         budgets = sorted(ranked)
@@ -350,6 +381,6 @@ def _starvation_figure(
         panel.set_ylim(-0.03, 1.03)
         panel.set_title(place)
         panel.set_xlabel("γ")
-        panel.set_ylabel("share of trials with a starved model")
+        panel.set_ylabel("share of trials\nwith a starved model")
     legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure

@@ -1,24 +1,25 @@
 """`initialisation`: what should be believed of a model that was never used."""
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from fastroute.analyse import (
     adoption_delay,
     mean_interval,
-    paired_difference,
     ranking,
     starvation_rate,
 )
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import arrivals, finals, groups, means, varied
 from fastroute.report.answers.words import (
+    behind,
     describe_best,
-    describe_difference,
     format_estimate,
     format_share,
+    join_some,
+    join_words,
 )
 from fastroute.report.charts import dots, legend_below, panels, spread_axis, with_report_style
 from fastroute.report.style import format_margin
@@ -33,6 +34,14 @@ _QUESTION: Final = (
     "How should models without observations be initialised: what does it do to regret, and to how "
     "soon arriving models are deployed?"
 )
+
+
+class _Setting(NamedTuple):
+    """The rules in one setting."""
+
+    place: str
+    ranked: "pl.DataFrame"  #: by priced regret
+    soonest: "pl.DataFrame | None"  #: by the mean wait of good arrivals; None where unknown
 
 
 def answer(stored: StoredStudy) -> Answer:
@@ -51,19 +60,13 @@ def answer(stored: StoredStudy) -> Answer:
         return Answer(_QUESTION, ("There is one rule only: nothing to compare.",))
     places = varied(stored, trials)
     delays = _delays(stored)
-    verdict: list[str] = []
+    found: list[_Setting] = []
     rows: list[dict[str, Any]] = []
     for place, _, group in groups(trials, [*places, "gamma"]):
         ranked = ranking(group, "rule")
-        verdict.append(f"{place}: {describe_best(ranked, 'rule', what='priced regret')}.")
         waits = group.select("cell", "trial", "rule").join(delays, on=["cell", "trial"])
-        if waits.is_empty():
-            verdict.append(
-                f"{place}: how soon arrivals are deployed cannot be answered: the oracle deploys "
-                "none, is not in the study, or deployed sets of single trials were not kept."
-            )
-        else:
-            verdict += _adoption(place, waits, ranked)
+        soonest = None if waits.is_empty() else ranking(waits, "rule", "wait")
+        found.append(_Setting(place, ranked, soonest))
         rows += _rows(place, group, ranked, waits)
     figures = [
         AnswerFigure(
@@ -94,8 +97,17 @@ def answer(stored: StoredStudy) -> Answer:
     )
     return Answer(
         _QUESTION,
-        tuple(verdict),
-        (AnswerTable("Rules of initialisation", pl.DataFrame(rows), note),),
+        tuple(_verdict(found)),
+        (
+            AnswerTable(
+                "Setting by setting",
+                pl.DataFrame([_summary(one) for one in found]),
+                "Mean wait of good arrivals: rounds from the arrival of a model that the oracle "
+                "deploys to its first deployment. Within noise: paired differences from the best "
+                "that may be zero, jointly at 95 %.",
+            ),
+            AnswerTable("Rules of initialisation", pl.DataFrame(rows), note),
+        ),
         tuple(figures),
     )
 
@@ -108,7 +120,7 @@ def _with_rules(trials: "pl.DataFrame") -> "pl.DataFrame":
         options = flat_options(json.loads(text))
         pulls = options["init_pulls"]
         if options["init"] == "prior":
-            return f"prior {options['prior_reward']:g}, weight {pulls}"
+            return f"prior {options['prior_reward']:g} of weight {pulls}"
         if options["init"] == "forced":
             return f"{pulls} forced pull{'s' if pulls > 1 else ''}"
         return str(options["init"])
@@ -165,22 +177,84 @@ def _delays(stored: StoredStudy) -> "pl.DataFrame":
     return pl.concat(found)
 
 
-def _adoption(place: str, waits: "pl.DataFrame", ranked: "pl.DataFrame") -> list[str]:
-    """Say who deploys arrivals soonest, and how the rule of lowest regret compares."""
-    soonest = ranking(waits, "rule", "wait")
-    words = (
-        f"{place}: {describe_best(soonest, 'rule', what='mean wait of a good arrival, in rounds')}"
+def _verdict(found: list[_Setting]) -> list[str]:
+    """Say which rules are best, what the others cost, and whether they delay deployment."""
+    total = len(found)
+    tied = [one.ranked.filter("tied").get_column("rule").to_list() for one in found]
+    counts = {
+        rule: sum(rule in names for names in tied)
+        for rule in found[0].ranked.get_column("rule").to_list()
+    }
+    ordered = sorted((rule for rule in counts if counts[rule]), key=lambda rule: -counts[rule])
+    words = []
+    if total > 1:
+        others = join_some([f"{rule} in {counts[rule]}" for rule in ordered[1:]])
+        words.append(
+            f"{ordered[0]} has the lowest priced regret, or is within noise of it, in "
+            f"{counts[ordered[0]]} of {total} settings{'; ' * bool(others)}{others}."
+        )
+    else:
+        words.append(f"{describe_best(found[0].ranked, 'rule', what='priced regret')}.")
+    words += _worst([(one.place, one.ranked) for one in found], "more priced regret")
+    known = [(one.place, one.soonest) for one in found if one.soonest is not None]
+    if not known:
+        words.append(
+            "How soon arrivals are deployed cannot be answered: the oracle deploys none, is not in "
+            "the study, or deployed sets of single trials were not kept."
+        )
+        return words
+    equal = {
+        rule: sum(
+            row["rule"] == rule and row["difference"] == 0.0 == row["difference_high"]
+            for _, table in known
+            for row in table.iter_rows(named=True)
+        )
+        for rule in counts
+    }
+    always = [rule for rule, count in equal.items() if count == len(known)]
+    late = _worst(known, "more rounds until a good arrival is deployed")
+    words.append(
+        f"{join_words(always)} deploy{'s' * (len(always) == 1)} good arrivals equally soon, and "
+        f"soonest, in {len(known)} of {len(known)} settings."
+        if always
+        else "No rule deploys good arrivals soonest in all settings."
     )
-    best, first = ranked.get_column("rule")[0], soonest.get_column("rule")[0]
-    if first == best or soonest.filter(rule=best).get_column("difference").item() == 0.0:
-        return [f"{words}; {best}, of lowest priced regret, is among them."]
-    found = paired_difference(
-        waits.filter(rule=best).select("trial", "wait"),
-        waits.filter(rule=first).select("trial", "wait"),
-        "wait",
-    )
-    told = describe_difference(found.mean, found.low, found.high, "waits longer", "waits less")
-    return [f"{words}. {best}, of lowest priced regret, compared with it: {told}."]
+    return words + late
+
+
+def _worst(tables: "list[tuple[str, pl.DataFrame]]", what: str) -> list[str]:
+    """Name the rule that is clearly behind the best by most, where there is one."""
+    rows = [
+        (place, table.get_column("rule")[0], row)
+        for place, table in tables
+        for row in table.iter_rows(named=True)
+        if row["difference_low"] > 0.0
+    ]
+    if not rows:
+        return []
+    place, best, row = max(rows, key=lambda one: one[2]["difference"])
+    at = f" ({place})" if len(tables) > 1 else ""
+    return [f"At worst, {row['rule']} has {behind(row)} {what} than {best}{at}."]
+
+
+def _summary(one: _Setting) -> dict[str, str]:
+    best = one.ranked.row(0, named=True)
+    tied = one.ranked[1:].filter("tied").get_column("rule").to_list()
+    row = {
+        "setting": one.place,
+        "best rule": best["rule"],
+        "priced regret": format_estimate(best["mean"], best["low"], best["high"]),
+        "within noise": join_words(tied) or "-",
+    }
+    if one.soonest is not None:
+        first = one.soonest.row(0, named=True)
+        equal = one.soonest.filter(
+            one.soonest.get_column("difference") == 0.0,
+            one.soonest.get_column("difference_high") == 0.0,
+        )
+        row["deploy good arrivals soonest"] = join_words(equal.get_column("rule").to_list())
+        row["mean wait"] = format_estimate(first["mean"], first["low"], first["high"])
+    return row
 
 
 def _rows(
@@ -197,9 +271,7 @@ def _rows(
             "setting": place,
             "rule": name,
             "priced regret": format_margin(row["mean"], row["high"]),
-            "from the best": "best"
-            if row is ranked_rows[0]
-            else format_estimate(row["difference"], row["difference_low"], row["difference_high"]),
+            "from the best": "best" if row is ranked_rows[0] else behind(row),
             "regret": format_margin(regret.estimate, regret.high),
             "starved trials": format_share(rate["rate"], rate["low"], rate["high"]),
         }

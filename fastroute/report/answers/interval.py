@@ -1,7 +1,6 @@
 """How often to update: regret against the update interval T/K at a fixed horizon."""
 
-import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastroute.analyse import best_of
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
@@ -9,17 +8,21 @@ from fastroute.report.answers.lines import (
     PARTS,
     CellLine,
     deployments_are_free,
-    format_interval,
-    format_ratio,
-    join_words,
     lines_of,
     pairable_samples,
     samples_of,
     summary_of,
 )
 from fastroute.report.answers.parts import part_lines
+from fastroute.report.answers.words import (
+    format_count,
+    format_estimate,
+    format_ratio,
+    join_alike,
+    join_words,
+    span_of,
+)
 from fastroute.report.charts import legend_below, log_axes, panels, with_report_style
-from fastroute.report.style import format_margin, format_value
 from fastroute.scenarios.placement import stage_count
 
 if TYPE_CHECKING:
@@ -37,9 +40,9 @@ def answer(stored: "StoredStudy") -> Answer:
     if not swept:
         words = "The study has one number of stages only; sweep stages to answer the question."
         return Answer(QUESTION, (words,))
-    verdict = [" ".join(_verdict(stored, line)) for line in swept]
-    verdict += deployments_are_free(stored.cells.collect())
-    tables = tuple(_table(stored, line) for line in swept)
+    found = [_found(stored, line) for line in swept]
+    verdict = [*_verdict(found), *deployments_are_free(stored.cells.collect())]
+    tables = (_best_table(found), *(_table(stored, line) for line in swept))
     figure = AnswerFigure(
         "interval",
         _figure(stored, swept),
@@ -51,51 +54,111 @@ def answer(stored: "StoredStudy") -> Answer:
     return Answer(QUESTION, tuple(verdict), tables, (figure,))
 
 
-def _verdict(stored: "StoredStudy", line: CellLine) -> list[str]:
+class _Found(NamedTuple):
+    """What is found on one line."""
+
+    line: CellLine
+    best: int  #: the best number of stages
+    lowest: str  #: its mean, with its interval
+    ties: list[int]  #: others within noise of it
+    third: int  #: K = T^(1/3)
+    played: int | None  #: the number of stages that stands for it
+    ratio: str  #: what T^(1/3) has in terms of the best; empty where it is that or was not played
+    parts: tuple[str, str]  #: the largest part of the regret with the fewest and most stages
+
+    @property
+    def good(self) -> bool:
+        """Whether K = T^(1/3) is the best or within noise of it."""
+        return self.played is not None and self.played in (self.best, *self.ties)
+
+
+def _found(stored: "StoredStudy", line: CellLine) -> _Found:
     stages = line.cells.get_column("stages").to_list()
-    lengths = line.cells.get_column("stage_length").to_list()
     samples = pairable_samples(samples_of(stored, line.cells, line.measure))
     found = best_of(samples)
     best = found.best
-    ties = [place for place in found.ties if place != best]
-    mean = float(samples[best].mean())
-    text = (
-        f"{line.title}: mean {line.words} is lowest at T/K = {format_value(lengths[best])} rounds "
-        f"(K = {format_value(stages[best])}; {format_margin(mean, _high(stored, line, best))})"
-    )
-    if len(ties) == len(stages) - 1:
-        text += ", but no other number of stages can be told apart from it"
-    elif ties:
-        names = join_words([format_value(stages[place]) for place in ties])
-        text += f"; K = {names} cannot be told apart"
-    else:
-        text += ", and every other K in the study is worse beyond doubt"
-    sentences = [f"{text} (paired by trial, all comparisons at once at 95 %)."]
-    horizon = line.cells.get_column("horizon")[0]
-    rule = stage_count("T^(1/3)", horizon)
+    mean = summary_of(stored, line.cells, line.measure).select("mean", "low", "high").row(best)
+    rule = stage_count("T^(1/3)", line.cells.get_column("horizon")[0])
     near = min(range(len(stages)), key=lambda place: abs(stages[place] - rule))
-    if abs(stages[near] - rule) > 0.1 * rule:
-        sentences.append(f"K = T^(1/3) = {rule} is not among the numbers of stages here.")
-    elif near != best:
+    played = abs(stages[near] - rule) <= 0.1 * rule
+    ratio = ""
+    if played and near != best:
         ratio = format_ratio(samples[near], samples[best], found.excess[near].level)
-        doubt = ", which chance alone may explain" if near in ties else ""
-        sentences.append(
-            f"K = T^(1/3) = {format_value(stages[near])} has {ratio} that {line.words}{doubt}."
-        )
-    else:
-        sentences.append(f"That is K = T^(1/3) = {format_value(stages[near])}.")
     few, many = (_largest_part(stored, line, place) for place in (0, -1))
-    sentences.append(
-        f"With the fewest stages (K = {format_value(stages[0])}) the largest part of the "
-        f"regret is {few}, "
-        f"with the most (K = {format_value(stages[-1])}) it is {many}."
+    return _Found(
+        line,
+        stages[best],
+        format_estimate(*mean),
+        [stages[place] for place in found.ties if place != best],
+        stages[near] if played else rule,
+        stages[near] if played else None,
+        ratio,
+        (few, many),
     )
-    return sentences
 
 
-def _high(stored: "StoredStudy", line: CellLine, place: int) -> float:
-    high = summary_of(stored, line.cells, line.measure).get_column("high")[place]
-    return math.nan if high is None else float(high)
+def _verdict(found: list[_Found]) -> list[str]:
+    """Say which number of stages is best, how far T^(1/3) is behind it, and why."""
+    most = [one for one in found if one.best == max(one.line.cells.get_column("stages"))]
+    numbers = span_of([one.best for one in found], format_count)
+    every = "all lines" if len(found) > 1 else found[0].line.title
+    words = [
+        f"Regret is lowest with the most stages played, K = {numbers}, on {every}."
+        if len(most) == len(found)
+        else "Regret is lowest with "
+        + join_alike([(f"K = {format_count(one.best)}", one.line.title) for one in found])
+        + "."
+    ]
+    asked = [one for one in found if one.played is not None]
+    if asked:
+        good = [one for one in asked if one.good]
+        numbers = span_of([one.third for one in asked], format_count)
+        told = f"K = T^(1/3) = {numbers} is best or within noise of the best on {len(good)} of "
+        told += f"{len(asked)} lines"
+        behind = [
+            f"{one.ratio} the lowest regret on {one.line.title}" for one in asked if not one.good
+        ]
+        words.append(f"{told}{'; it has ' * bool(behind)}{join_words(behind)}.")
+    if missing := [one.line.title for one in found if one.played is None]:
+        words.append(f"K = T^(1/3) is not among the numbers of stages of {join_words(missing)}.")
+    for place, name in enumerate(("fewest", "most")):
+        largest = join_alike([(one.parts[place], one.line.title) for one in found])
+        words.append(f"With the {name} stages, the largest part of the regret is {largest}.")
+    return words
+
+
+def _best_table(found: list[_Found]) -> AnswerTable:
+    """Lay out the best number of stages of every line, one row each."""
+    import polars as pl
+
+    rows = []
+    for one in found:
+        cells = one.line.cells
+        length = dict(cells.select("stages", "stage_length").iter_rows())[one.best]
+        every = len(one.ties) == cells.height - 1
+        rows.append(
+            {
+                "line": one.line.title,
+                "judged by": one.line.words,
+                "best K": format_count(one.best),
+                "T/K": format_count(length),
+                "lowest": one.lowest,
+                "within noise": "all others"
+                if every
+                else join_words([*map(format_count, one.ties)]) or "-",
+                "with K = T^(1/3)": "not played"
+                if one.played is None
+                else f"K = {format_count(one.third)}, {one.ratio or 'best'}",
+                "largest part, fewest stages": one.parts[0],
+                "largest part, most stages": one.parts[1],
+            }
+        )
+    return AnswerTable(
+        "Best number of stages",
+        pl.DataFrame(rows),
+        "Within noise: cannot be told from the best K, paired by trial, all comparisons of a line "
+        "at once at 95 %. With K = T^(1/3): in terms of the lowest.",
+    )
 
 
 def _largest_part(stored: "StoredStudy", line: CellLine, place: int) -> str:
@@ -116,7 +179,7 @@ def _table(stored: "StoredStudy", line: CellLine) -> AnswerTable:
     for name in ("regret", *PARTS, "priced_regret"):
         found = summary_of(stored, line.cells, name)
         columns[name.replace("_", " ")] = [
-            format_interval(row) for row in found.select("mean", "low", "high").iter_rows()
+            format_estimate(*row) for row in found.select("mean", "low", "high").iter_rows()
         ]
     return AnswerTable(line.title, pl.DataFrame(columns), "Means over trials, 95 % intervals.")
 

@@ -1,14 +1,12 @@
 """The cells of a study as lines: what differs along each, and what tells the lines apart."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.analyse import paired_difference, paired_ratio
-from fastroute.report.style import format_number, format_value
+from fastroute.report.style import format_value
 from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
@@ -190,30 +188,3 @@ def summary_of(stored: "StoredStudy", cells: "pl.DataFrame", name: str) -> "pl.D
     """Return ``mean``, ``low`` and ``high`` of a quantity for every cell, in their order."""
     found = stored.summary.filter(quantity=name).select("cell", "mean", "low", "high").collect()
     return cells.select("cell").join(found, on="cell", how="left", maintain_order="left")
-
-
-def format_interval(interval: Iterable[float | None]) -> str:
-    """Write an estimate with its interval, ``0.667 (0.651 to 0.683)``, and rounding as 0.
-
-    An estimate without an interval, from a single trial, stands alone.
-    """
-    values = [math.nan if value is None else value for value in interval]
-    estimate, low, high = (format_number(0.0 if abs(v) < NEAR_ZERO else v, 3) for v in values)
-    return estimate if math.isnan(values[1]) else f"{estimate} ({low} to {high})"
-
-
-def format_ratio(a: NDArray[np.float64], b: NDArray[np.float64], level: float = 0.95) -> str:
-    """Write how many times the mean of `b` that of `a` is: ``1.60 (1.54 to 1.66) times``.
-
-    Where a mean is not above zero it is the difference instead, in units of reward.
-    """
-    if min(a.mean(), b.mean()) > NEAR_ZERO:
-        found = paired_ratio(a, b, level=level)
-        return f"{format_interval((found.estimate, found.low, found.high))} times"
-    excess = paired_difference(a, b, level=level)
-    return f"{format_interval((excess.mean, excess.low, excess.high))} units of reward more than"
-
-
-def join_words(words: Sequence[str]) -> str:
-    """Join words as a sentence does: ``a, b and c``."""
-    return " and ".join(", ".join(part) for part in (words[:-1], words[-1:]) if part)

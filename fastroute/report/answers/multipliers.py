@@ -1,6 +1,6 @@
 """The budget price of each stage: whether it is bounded in practice, and grows with T."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +9,18 @@ from fastroute.analyse import budget_prices, paired_difference, price_supremum
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.lines import (
     CellLine,
-    format_interval,
-    format_ratio,
     lines_of,
     pairable_samples,
 )
+from fastroute.report.answers.words import (
+    format_count,
+    format_estimate,
+    format_ratio,
+    join_words,
+    span_of,
+)
 from fastroute.report.charts import error_bars, legend_below, panels, with_report_style
-from fastroute.report.style import format_number, format_value, line_style
+from fastroute.report.style import format_number, line_style
 from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
     from fastroute.study import StoredStudy
 
 QUESTION = "Are the budget prices λ*_k of the stages bounded in practice?"
+
+_LAST: Final = {"grows": "grows", "falls": "falls", "flat": "not told", "single": "one horizon"}
 
 
 class Prices(NamedTuple):
@@ -102,7 +109,9 @@ def answer(stored: "StoredStudy") -> Answer:
         "Largest budget price of a trial, times the budget",
         pl.DataFrame(_rows(found)),
         "λ* is the price of the budget in the deployment problem as the policy sees it, in reward "
-        "per unit of cost; times the budget per query it is in units of reward. 95 % intervals.",
+        "per unit of cost; times the budget per query it is in units of reward. Last change: "
+        "between the two largest horizons. Beside the true means: in terms of the prices of the "
+        "oracle at the largest horizon. 95 % intervals.",
     )
     return Answer(QUESTION, tuple(verdict), (table,), figures)
 
@@ -142,51 +151,62 @@ def _verdict(found: list[Prices]) -> list[str]:
         return ["The budget never has a price here: it binds in no stage of any trial."]
     top = max(binding, key=lambda one: one.largest)
     horizons = sorted({horizon for one in learned for horizon in one.horizons})
+    span = span_of(horizons, format_count)
     verdict = [
-        f"The largest price of all stages, trials and horizons is λ* b = "
-        f"{format_number(top.largest, 3)} "
-        f"units of reward ({top.line.title}), for T from {format_value(horizons[0])} to "
-        f"{format_value(horizons[-1])}: in these runs a bound Λ need be no larger than that "
-        "divided by b."
+        f"The largest price of any stage and trial is λ* b = {format_number(top.largest, 3)} units "
+        f"of reward, for T = {span} ({top.line.title})."
     ]
-    groups: dict[str, list[str]] = {"grows": [], "falls": [], "flat": [], "single": []}
-    for one in binding:
-        kind = one.last_change()
-        extra = f" ({one.change_words()})" if kind in ("grows", "falls") else ""
-        groups[kind].append(one.line.title + extra)
-    step = (
-        f"from T = {format_value(horizons[-2])} to {format_value(horizons[-1])}"
-        if len(horizons) > 1
-        else ""
-    )
-    words = {
-        "grows": f"Its mean over trials still grows {step}, so these runs do not show its end",
-        "falls": f"Its mean over trials falls {step}, as it would under a bound",
-        "flat": f"No change {step} can be told from chance, which agrees with a bound",
-        "single": "There is one horizon only, so growth cannot be judged",
-    }
-    verdict += [f"{words[kind]}: {'; '.join(names)}." for kind, names in groups.items() if names]
-    free = [one.line.title for one in learned if one.largest <= 0.0]
-    if free:
-        verdict.append(f"The budget binds in no stage: {'; '.join(free)}.")
-    ratios = {one.line.title: ratio for one in binding if (ratio := _against_truth(one, found))}
+    kinds = [one.last_change() for one in binding]
+    if "single" in kinds:
+        verdict.append("There is one horizon only, so whether prices grow cannot be judged.")
+    else:
+        step = f"From T = {format_count(horizons[-2])} to {format_count(horizons[-1])}"
+        verdict.append(
+            f"{step} the mean largest price clearly grows on {kinds.count('grows')} of "
+            f"{len(binding)} lines, clearly falls on {kinds.count('falls')}, and does not clearly "
+            f"change on {kinds.count('flat')}."
+        )
+        if growing := [one for one in binding if one.last_change() == "grows"]:
+            named = [f"{one.line.title} ({one.change_words()})" for one in growing]
+            verdict.append(f"No bound is seen where it still grows: {join_words(named)}.")
+    ratios = [value for one in binding if (value := _truth_ratio(one, found)) is not None]
     if ratios:
         verdict.append(
-            f"At T = {format_value(horizons[-1])} the mean largest price is, in terms of that "
-            "under the "
-            f"true means (the oracle's): {'; '.join(f'{k} {v}' for k, v in ratios.items())}."
+            f"Under learnt means the largest price is {span_of(ratios, _short)} times that under "
+            f"the true means, at T = {format_count(horizons[-1])}."
         )
+    free = [one.line.title for one in learned if one.largest <= 0.0]
+    if free:
+        verdict.append(f"The budget binds in no stage of {join_words(free)}.")
     return verdict
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _truth_ratio(one: Prices, found: list[Prices]) -> float | None:
+    """Return the mean largest price over the oracle's; None where there is none to compare."""
+    samples = _beside_truth(one, found)
+    return None if samples is None else float(samples[0].mean() / samples[1].mean())
 
 
 def _against_truth(one: Prices, found: list[Prices]) -> str:
     """Write the ratio to the oracle's prices in the same world; empty where there is none."""
+    samples = _beside_truth(one, found)
+    return "" if samples is None else format_ratio(*samples)
+
+
+def _beside_truth(
+    one: Prices, found: list[Prices]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return the largest prices of a line and of the oracle in the same world."""
     for other in found:
         alike = (one.line.scenario, one.line.rest) == (other.line.scenario, other.line.rest)
         if other.true and alike and other.samples[-1].mean() > NEAR_ZERO:
             mine, true = pairable_samples([one.samples[-1], other.samples[-1]])
-            return format_ratio(mine, true)
-    return ""
+            return mine, true
+    return None
 
 
 def _rows(found: list[Prices]) -> list[dict[str, str]]:
@@ -195,13 +215,18 @@ def _rows(found: list[Prices]) -> list[dict[str, str]]:
     for one in found:
         row = {"line": one.line.title}
         for figures in one.supremum.iter_rows(named=True):
-            row[f"mean, T = {format_value(figures['horizon'])}"] = format_interval(
-                figures[name] for name in ("mean", "low", "high")
+            row[f"mean, T = {format_count(figures['horizon'])}"] = format_estimate(
+                *(figures[name] for name in ("mean", "low", "high"))
             )
-        row["95 % quantile, largest T"] = format_interval(
-            one.supremum.row(-1, named=True)[name] for name in ("q95", "q95_low", "q95_high")
+        row["95 % quantile, largest T"] = format_estimate(
+            *(one.supremum.row(-1, named=True)[name] for name in ("q95", "q95_low", "q95_high"))
         )
         row["largest of all"] = format_number(one.largest, 3)
+        kind = one.last_change()
+        row["last change"] = _LAST[kind]
+        if kind in ("grows", "falls"):
+            row["last change"] += f", {one.change_words()} the one before"
+        row["beside the true means"] = "-" if one.true else _against_truth(one, found) or "-"
         rows.append(row)
     heads = dict.fromkeys(head for row in rows for head in row)
     return [{head: row.get(head, "-") for head in heads} for row in rows]
@@ -240,15 +265,23 @@ def _by_stage(found: list[Prices]) -> "Figure":
         axes, style = shown[_panel(one)], line_style(places[one.line.rest])
         opened = one.stages.get_column("opened").to_numpy() + 1.0
         middle, upper = (one.stages.get_column(name).to_numpy() for name in ("q50", "q95"))
-        axes.fill_between(opened, middle, upper, color=style.colour, alpha=0.18, linewidth=0)
+        # A price holds for its stage.
+        axes.fill_between(
+            opened, middle, upper, color=style.colour, alpha=0.18, linewidth=0, step="post"
+        )
         axes.plot(
             opened,
             middle,
             color=style.colour,
             linestyle=style.dashes,
+            drawstyle="steps-post",
             label=one.line.rest or one.line.policy,
         )
-    return _finished(figure, shown, "round at which the stage opens", "price of the stage")
+    for axes in shown.values():
+        axes.xaxis.set_major_formatter(
+            lambda value, _: f"{value / 1e6:g}M" if value >= 1e6 else f"{value:,.0f}"
+        )
+    return _finished(figure, shown, "round", "price of the stage")
 
 
 def _finished(figure: "Figure", shown: dict[str, Any], x: str, y: str) -> "Figure":

@@ -1,10 +1,16 @@
 """`paper`: the experiment of the paper, StageRoute beside greedy, uniform and the oracle."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from fastroute.analyse import curve_intervals, mean_interval, paired_difference
+from fastroute.analyse import (
+    Interval,
+    PairedDifference,
+    curve_intervals,
+    mean_interval,
+    paired_difference,
+)
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import (
     NO_REFERENCE,
@@ -15,8 +21,11 @@ from fastroute.report.answers.frames import (
     reference_of,
     varied,
 )
-from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.words import describe_difference, format_estimate
+from fastroute.report.answers.words import (
+    format_estimate,
+    format_interval,
+    join_words,
+)
 from fastroute.report.charts import heatmap, legend_below, panels, with_report_style
 from fastroute.report.style import format_margin, line_style
 from fastroute.study import StoredStudy
@@ -29,6 +38,14 @@ _QUESTION: Final = (
     "Does StageRoute follow the oracle when models arrive over time, and does it do better than "
     "greedy and uniform?"
 )
+
+
+class _Setting(NamedTuple):
+    """The reference in one setting."""
+
+    place: str
+    against: dict[str, PairedDifference]  #: its priced regret minus that of each other policy
+    excess: Interval  #: its mean cost over the budget, %
 
 
 def answer(stored: StoredStudy) -> Answer:
@@ -46,11 +63,10 @@ def answer(stored: StoredStudy) -> Answer:
     if reference is None:
         return Answer(_QUESTION, (NO_REFERENCE,))
     places = varied(stored, trials)
-    verdict: list[str] = []
     rows: list[dict[str, Any]] = []
+    found: list[_Setting] = []
     for place, _, group in groups(trials, places):
-        at = f"{place}: " if place else ""
-        verdict.append(at + _verdict(group, reference))
+        found.append(_setting(place, group, reference))
         rows += [({"setting": place} if place else {}) | row for row in _rows(group, reference)]
     figures = [
         AnswerFigure(
@@ -63,6 +79,7 @@ def answer(stored: StoredStudy) -> Answer:
     # Of many worlds the last has the longest horizon and the largest budget.
     _, _, last = list(groups(trials, places))[-1]
     pair = _pair(last, reference)
+    verdict = _verdict(found, reference)
     if pair is None:
         verdict.append(
             "Deployments cannot be compared: there is no oracle, or deployed sets of single "
@@ -93,32 +110,51 @@ def answer(stored: StoredStudy) -> Answer:
     )
 
 
-def _verdict(group: "pl.DataFrame", reference: str) -> str:
+def _setting(place: str, group: "pl.DataFrame", reference: str) -> _Setting:
     """Compare the reference with every other policy, and its spending with the budget."""
     base = group.filter(policy=reference)
-    words = []
-    for (policy,), one in group.group_by("policy", maintain_order=True):
-        if policy == reference:
-            continue
-        found = paired_difference(base, one, "priced_regret")
-        words.append(
-            describe_difference(
-                found.mean,
-                found.low,
-                found.high,
-                f"more than that of {policy}",
-                f"less than that of {policy}",
-                f"not to be told from that of {policy}",
-            )
-        )
+    against = {
+        str(policy): paired_difference(base, one, "priced_regret")
+        for (policy,), one in group.group_by("policy", maintain_order=True)
+        if policy != reference
+    }
     cost = 100.0 * (base.get_column("cost").to_numpy() / base.get_column("budget").to_numpy() - 1.0)
-    excess = mean_interval(cost)
-    spent = format_estimate(excess.estimate, excess.low, excess.high)
-    return (
-        f"priced regret of {reference}, compared trial by trial, is {join_words(words)}. Its "
-        "mean cost "
-        f"is over the budget by {spent} %."
-    )
+    return _Setting(place, against, mean_interval(cost))
+
+
+def _verdict(found: list[_Setting], reference: str) -> list[str]:
+    """Say in how many settings the reference has less and more, and how far it overspends."""
+    total = len(found)
+    policies = list(dict.fromkeys(policy for one in found for policy in one.against))
+    words = []
+    for less, kind in ((True, "less"), (False, "more")):
+        named: list[str] = []
+        for policy in policies:
+            mine = [one.against[policy] for one in found if policy in one.against]
+            clear = [d for d in mine if (d.high < 0.0 if less else d.low > 0.0)]
+            if clear:
+                largest = max(clear, key=lambda d: abs(d.mean))
+                by = format_estimate(
+                    abs(largest.mean), *sorted((abs(largest.low), abs(largest.high)))
+                )
+                where = f"in {len(clear)} of {total}{'' if named else ' settings'}"
+                named.append(f"{policy} ({where}, by up to {by})")
+        words.append(
+            f"{reference} has clearly {kind} priced regret than {join_words(named)}."
+            if named
+            else f"{reference} has clearly {kind} priced regret than no other policy."
+        )
+    over = [one for one in found if one.excess.low > 0.0]
+    if over:
+        worst = max(over, key=lambda one: one.excess.estimate)
+        at = f" ({worst.place})" if worst.place else ""
+        words.append(
+            f"{reference} spends clearly more than the budget in {len(over)} of {total} settings, "
+            f"by up to {format_interval(worst.excess, '%')}{at}."
+        )
+    else:
+        words.append(f"{reference} spends clearly more than the budget in no setting.")
+    return words
 
 
 def _rows(group: "pl.DataFrame", reference: str) -> list[dict[str, Any]]:
@@ -134,9 +170,7 @@ def _rows(group: "pl.DataFrame", reference: str) -> list[dict[str, Any]]:
         row["cost / budget"] = format_margin(spent.estimate, spent.high)
         difference = paired_difference(one, base, "priced_regret")
         row[f"priced regret above {reference}"] = (
-            "-"
-            if policy == reference
-            else format_estimate(difference.mean, difference.low, difference.high)
+            "-" if policy == reference else format_interval(difference)
         )
         rows.append(row)
     return rows
@@ -193,11 +227,10 @@ def _agreement(stored: StoredStudy, pair: dict[str, int], reference: str) -> str
         if half.is_empty():
             continue
         found = mean_interval(100.0 * half.get_column("hit").to_numpy())
-        shown = format_estimate(found.estimate, found.low, found.high)
-        words.append(f"{shown} % in the {name} half of the stages")
+        words.append(f"{format_interval(found, '%')} in the {name} half")
     return (
-        f"Of the models that the oracle deploys, {reference} deploys {' and '.join(words)} (in the "
-        "last setting)."
+        f"Of the models that the oracle deploys, {reference} deploys {' and '.join(words)} of the "
+        "stages, in the last setting."
     )
 
 

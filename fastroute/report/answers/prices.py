@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 from fastroute.analyse import PairedDifference, mean_interval, paired_difference
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, varied
-from fastroute.report.answers.lines import join_words, pairable_samples
-from fastroute.report.answers.words import describe_difference, format_estimate
+from fastroute.report.answers.lines import pairable_samples
+from fastroute.report.answers.words import (
+    format_estimate,
+    format_interval,
+    join_words,
+)
 from fastroute.report.charts import dots, legend_below, panels, with_report_style
 from fastroute.report.style import format_margin, format_value, line_style
 from fastroute.scenarios.optimum import optimum
@@ -136,7 +140,7 @@ def answer(stored: StoredStudy) -> Answer:
                 'curves = "trials" in [store].',
             ),
         )
-    verdict: list[str] = []
+    calm_titles: list[str] = []
     rows: list[dict[str, Any]] = []
     shown: list[tuple[str, list[_Found]]] = []
     for place, _, group in groups(trials, varied(stored, trials, _SEVERITY)):
@@ -148,17 +152,27 @@ def answer(stored: StoredStudy) -> Answer:
             title += "" if severity == 1.0 else f", severity {severity:g}"
             found = _follow(stored, moved, calm)
             if not found:
-                verdict.append(f"{title}: nothing changes, so there is nothing to recover from.")
+                calm_titles.append(title)
                 continue
             shown.append((title, found))
-            verdict += _verdict(title, found)
             rows += [{"event": title} | _row(one) for one in found]
+    verdict = [
+        f"{title}: nothing changes, so there is nothing to recover from." for title in calm_titles
+    ]
     if not shown:
         return Answer(_QUESTION, tuple(verdict))
+    verdict[:0] = _verdict(shown)
     return Answer(
         _QUESTION,
         tuple(verdict),
         (
+            AnswerTable(
+                "Rounds until recovery",
+                pl.DataFrame([_summary(title, found) for title, found in shown]),
+                "Rounds from the event to the first window of one stage in which the priced regret "
+                "per round is at most 10 % above what it was before. 95 % intervals; ∞: not before "
+                "the end.",
+            ),
             AnswerTable(
                 "Recovery, and what was lost",
                 pl.DataFrame(rows),
@@ -321,53 +335,66 @@ def _rounds(value: float) -> str:
 
 
 def _wait(found: _Recovery) -> str:
-    return f"{_rounds(found.rounds)} [{_rounds(found.rounds_low)}, {_rounds(found.rounds_high)}]"
+    """Write the rounds until recovery with their interval, which may be without end."""
+    ends = (_rounds(end) for end in (found.rounds, found.rounds_low, found.rounds_high))
+    return "{} [{}, {}]".format(*ends)
 
 
-def _verdict(title: str, found: list[_Found]) -> list[str]:
-    """Say who recovers and when, and what was lost, of the policies that learn."""
-    learners = [one for one in found if not one.knows]
-    if not learners:
-        return [f"{title}: no policy learns, so nothing can be said of recovery."]
-    known = [one for one in learners if one.recovery.before_low > 0.0]
-    known.sort(key=lambda one: one.recovery.rounds)
-    kinds: dict[str, list[str]] = {}
-    for one in known:
-        kinds.setdefault(_kind(one.recovery), []).append(f"{one.policy} ({_wait(one.recovery)})")
-    parts = [f"{kind}: {join_words(names)}" for kind, names in kinds.items()]
-    if len(known) < len(learners):
-        rest = join_words([one.policy for one in learners if one not in known])
-        parts.append(f"not clearly above zero before, so that 10 % of it mean nothing: {rest}")
+def _verdict(shown: list[tuple[str, list[_Found]]]) -> list[str]:
+    """Say who recovers first, who not at all, and who loses least, of the policies that learn."""
+    first, never, least, over = [], [], [], []
+    for title, found in shown:
+        learners = [one for one in found if not one.knows]
+        known = [one for one in learners if one.recovery.before_low > 0.0]
+        if known:
+            soonest = min(known, key=lambda one: one.recovery.rounds)
+            if not math.isinf(soonest.recovery.rounds):
+                first.append(f"{soonest.policy} {_recovers(soonest.recovery)} ({title})")
+        never += [f"{one.policy} ({title})" for one in known if one.recovery.rounds_low == math.inf]
+        if learners:
+            one = min(learners, key=lambda one: one.priced.mean)
+            least.append(f"{one.policy}, {format_interval(one.priced)} ({title})")
+        beyond = [one for one in learners if one.over[1] > 0.0]
+        if beyond:
+            worst = max(beyond, key=lambda one: one.over[0])
+            over.append(
+                f"{len(beyond)} of {len(learners)} policies, at most by "
+                f"{format_estimate(*worst.over, unit='%')} ({title})"
+            )
     words = [
-        f"{title}: rounds until the priced regret per round is at most 10 % above what it was "
-        f"before; {'; '.join(parts)}."
+        f"First to be back within 10 % of the priced regret per round before the event: "
+        f"{join_words(first)}."
+        if first
+        else "No policy is back within 10 % of the priced regret per round before the event, or "
+        "nothing can be said of recovery as it was not clearly above zero.",
+        f"Not before the end: {join_words(never)}."
+        if never
+        else "No policy is certain to need longer than the run.",
     ]
-    money = [
-        f"{one.policy} "
-        + describe_difference(
-            one.money.mean, one.money.low, one.money.high, "more", "less", "not told"
-        )
-        for one in found
-    ]
+    if least:
+        words.append(f"The event adds least priced regret to {'; to '.join(least)}.")
     words.append(
-        f"{title}: spent from the event on, against what it would have been, in % of the budget: "
-        f"{join_words(money)}."
-    )
-    over = [one for one in learners if one.over[1] > 0.0]
-    words.append(
-        f"{title}: spent beyond the budget from the event on, in % of it: "
-        f"{join_words([f'{one.policy} {format_estimate(*one.over)}' for one in over]) or 'nobody'}"
-        f"{' (the others not clearly)' if 0 < len(over) < len(learners) else ''}."
-    )
-    lost = [
-        f"{one.policy} {format_estimate(one.priced.mean, one.priced.low, one.priced.high)}"
-        for one in sorted(found, key=lambda one: one.priced.mean)
-    ]
-    words.append(
-        f"{title}: priced regret from the event on, against what it would have been, least first: "
-        f"{join_words(lost)}."
+        f"From the event on, clearly more than the budget is spent by {join_words(over)}."
+        if over
+        else "From the event on, no policy spends clearly more than the budget."
     )
     return words
+
+
+def _summary(title: str, found: list[_Found]) -> dict[str, str]:
+    """Sum an event up in a row of a table, over the policies that learn."""
+    learners = [one for one in found if not one.knows]
+    row = {"event": title}
+    for one in learners:
+        row[one.policy] = "not told: not clearly above zero before"
+        if one.recovery.before_low > 0.0:
+            row[one.policy] = f"{_wait(one.recovery)}: {_kind(one.recovery)}"
+    return row
+
+
+def _recovers(found: _Recovery) -> str:
+    """Say when a policy recovers."""
+    return "at once" if found.rounds_high == 0.0 else f"after {_wait(found)} rounds"
 
 
 def _kind(found: _Recovery) -> str:
@@ -391,9 +418,9 @@ def _row(one: _Found) -> dict[str, Any]:
             1e3 * one.recovery.rate.max(), 1e3 * one.recovery.high[one.recovery.rate.argmax()]
         ),
         "recovered, rounds": _wait(one.recovery) if one.recovery.before_low > 0.0 else "-",
-        "money, %": format_estimate(one.money.mean, one.money.low, one.money.high),
+        "money, %": format_interval(one.money),
         "over budget, %": format_estimate(*one.over),
-        "priced regret": format_estimate(one.priced.mean, one.priced.low, one.priced.high),
+        "priced regret": format_interval(one.priced),
     }
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastroute.analyse import ScalingFit, fit_scaling, scaling_table
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.lines import PARTS, CellLine, join_words, lines_of, samples_of
+from fastroute.report.answers.lines import PARTS, CellLine, lines_of, samples_of
+from fastroute.report.answers.words import format_estimate, format_interval, join_words, span_of
 from fastroute.report.charts import error_bars, legend_below, log_axes, panels, with_report_style
 from fastroute.report.style import format_value, line_style
 from fastroute.simulation.columns import NEAR_ZERO
@@ -20,13 +21,13 @@ QUESTION = "How does regret grow with the horizon T, and where does T^(2/3) hold
 #: An exponent counts as 2/3 when its whole interval is within this of it.
 NEAR: Final = 0.02
 _TWO_THIRDS: Final = 2.0 / 3.0
+#: What an exponent is beside 2/3, in the table and in the verdict.
 _WORDS: Final = {
-    "near": f"The exponent is within {NEAR} of 2/3, its whole 95 % interval included",
-    "below": "It is clearly below 2/3, so regret grows more slowly than the bound allows",
-    "above": "It is clearly above 2/3, so T^(2/3) does not hold at these horizons",
-    "passing": "The exponent over all horizons does not last, and is another between the two "
-    "largest, so it says nothing of longer ones",
-    "unclear": "It cannot be told apart from 2/3, nor pinned to it",
+    "near": f"The exponent of T is within {NEAR} of 2/3",
+    "above": "It is clearly above 2/3, so T^(2/3) does not hold at these horizons,",
+    "below": "It is clearly below 2/3, so regret grows more slowly than the bound allows,",
+    "wanders": "No single exponent holds over these horizons, as the local one wanders,",
+    "unclear": "It is neither pinned to 2/3 nor told from it",
 }
 _ENDS: Final = ("horizon_low", "horizon_high")
 _QUANTITIES: Final = ("regret", *PARTS, "priced_regret")
@@ -51,7 +52,7 @@ def answer(stored: "StoredStudy") -> Answer:
     tables = [_exponents(stored, lines, name) for name in _names(lines)]
     caption = (
         "Mean regret at the horizon against T on logarithmic axes, with 95 % intervals; the "
-        "legend has the fitted exponents with half their intervals. The grey line has slope 2/3. "
+        "legend has the fitted exponents. The grey line has slope 2/3. "
         "Where the budget is overspent it is the priced regret, which charges for it."
     )
     figure = AnswerFigure("scaling", _figure(stored, found), caption)
@@ -69,8 +70,8 @@ def fitted(stored: "StoredStudy", line: CellLine) -> Fitted:
 
 
 def format_exponent(fit: ScalingFit) -> str:
-    """Write an exponent with half its interval: ``0.671 ± 0.004``."""
-    return f"{fit.exponent.estimate:.3f} ± {0.5 * (fit.exponent.high - fit.exponent.low):.3f}"
+    """Write an exponent with its interval: ``0.671 [0.667, 0.675]``."""
+    return format_interval(fit.exponent)
 
 
 def against_two_thirds(fit: ScalingFit) -> str:
@@ -79,13 +80,19 @@ def against_two_thirds(fit: ScalingFit) -> str:
     Returns
     -------
     str
-        ``near``, ``below``, ``above``, ``unclear``, or ``passing`` where the exponent between the
-        two largest horizons is clearly on another side than that over all horizons.
+        ``near``, ``below``, ``above``, ``unclear``, or ``wanders`` where the exponents between
+        neighbouring horizons differ by more than what they would tell: than the distance of the
+        whole from 2/3 or, where that is near, where the last is clearly elsewhere.
     """
-    last = fit.local.row(-1, named=True)
     overall = _compare_interval(fit.exponent.low, fit.exponent.high)
-    latest = _compare_interval(last["low"], last["high"])
-    return "passing" if "unclear" not in (overall, latest) and overall != latest else overall
+    steps = list(fit.local.iter_rows(named=True))
+    if overall in ("below", "above"):
+        # The ends that are certain: noise alone lets no exponent wander.
+        spread = max(step["low"] for step in steps) - min(step["high"] for step in steps)
+        distance = abs(fit.exponent.estimate - _TWO_THIRDS)
+        return "wanders" if spread > distance else overall
+    last = _compare_interval(steps[-1]["low"], steps[-1]["high"])
+    return "wanders" if overall == "near" and last in ("below", "above") else overall
 
 
 def _compare_interval(low: float, high: float) -> str:
@@ -98,27 +105,26 @@ def _compare_interval(low: float, high: float) -> str:
 
 
 def _verdict(found: list[Fitted]) -> list[str]:
-    groups: dict[str, list[str]] = {name: [] for name in _WORDS}
+    groups: dict[str, list[tuple[CellLine, ScalingFit]]] = {name: [] for name in _WORDS}
     for line, fit, _ in found:
         if fit is not None:
-            groups[against_two_thirds(fit)].append(_named(line, fit))
-    verdict = [f"{_WORDS[name]}: {'; '.join(group)}." for name, group in groups.items() if group]
+            groups[against_two_thirds(fit)].append((line, fit))
+    verdict = [
+        f"{_WORDS[name]} on {len(group)} of {len(found)} lines: "
+        f"{join_words([_named(line, fit) for line, fit in group])}."
+        for name, group in groups.items()
+        if group
+    ]
     if not groups["near"]:
         verdict.insert(0, f"Nowhere is the exponent within {NEAR} of 2/3 beyond doubt.")
-    bent = [line.title for line, fit, _ in found if fit is not None and "curved" in _remarks(fit)]
-    if bent:
-        verdict.append(
-            "The local exponent changes over the horizons, so that a single one depends on which "
-            f"of them are fitted, and the local ones below tell more: {'; '.join(bent)}."
-        )
     priced = [line.title for line, _, _ in found if line.measure == "priced_regret"]
     if priced:
         verdict.append(
-            "The budget is overspent, so that the regret alone flatters and the priced regret is "
-            f"fitted instead: {'; '.join(priced)}."
+            "The budget is overspent, which flatters the regret, so that the priced regret is "
+            f"fitted instead, on {join_words(priced)}."
         )
     verdict += [
-        f"{line.title}: no power can be fitted to {line.words}. {problem}."
+        f"No power of T can be fitted to the {line.words} of {line.title}: {problem}."
         for line, fit, problem in found
         if fit is None
     ]
@@ -126,14 +132,14 @@ def _verdict(found: list[Fitted]) -> list[str]:
 
 
 def _named(line: CellLine, fit: ScalingFit) -> str:
-    text = format_exponent(fit)
-    if against_two_thirds(fit) == "passing":
-        text += f", at last {_local_text(fit.local.row(-1, named=True))}"
-    return f"{line.title} ({text})"
+    if against_two_thirds(fit) != "wanders":
+        return f"{line.title} ({format_exponent(fit)})"
+    slopes = fit.local.get_column("slope").to_list()
+    return f"{line.title} ({span_of(slopes, lambda slope: f'{slope:.2f}')})"
 
 
 def _local_text(step: dict[str, float]) -> str:
-    return f"{step['slope']:.3f} ± {0.5 * (step['high'] - step['low']):.3f}"
+    return format_estimate(step["slope"], step["low"], step["high"])
 
 
 def _remarks(fit: ScalingFit) -> str:
@@ -154,7 +160,12 @@ def _overall(found: list[Fitted]) -> AnswerTable:
         if fit is None:
             row["remark"] = f"not fitted: {problem}"
         else:
-            row |= {"exponent": format_exponent(fit), "remark": _remarks(fit)}
+            beside = against_two_thirds(fit)
+            row |= {
+                "exponent": format_exponent(fit),
+                "beside 2/3": beside,
+                "remark": _remarks(fit),
+            }
             for step in fit.local.iter_rows(named=True):
                 ends = (f"{step[end]:.3g}".replace("e+0", "e") for end in _ENDS)
                 row[" to ".join(ends)] = _local_text(step)
@@ -164,7 +175,9 @@ def _overall(found: list[Fitted]) -> AnswerTable:
     return AnswerTable(
         "Exponents over all horizons, and between neighbouring ones",
         pl.DataFrame([{head: row.get(head, "-") for head in order} for row in rows]),
-        "± half the 95 % interval. A power law has the same exponent everywhere.",
+        "95 % intervals. A power law has the same exponent everywhere; it wanders where those "
+        "between neighbouring horizons differ by more than the whole does from 2/3. Near: within "
+        f"{NEAR} of 2/3, interval included.",
     )
 
 
@@ -215,7 +228,7 @@ def _exponents(stored: "StoredStudy", lines: list[CellLine], scenario: str) -> A
 
 def _row(fit: dict[str, object]) -> dict[str, str]:
     """Write the fit of a quantity."""
-    blank = dict.fromkeys(("x in T^x", "half-width", "curvature", "T^x log^y T"), "-")
+    blank = dict.fromkeys(("x in T^x", "curvature", "T^x log^y T"), "-")
     if fit["exponent"] is None:
         reason = str(fit["warning"]).split(". ")[0]
         return {**blank, "preferred": "-", "remark": f"not fitted; {reason}"}
@@ -224,8 +237,7 @@ def _row(fit: dict[str, object]) -> dict[str, str]:
         values = [fit[name] for name in names]
         if any(value is None for value in values):
             return "-"
-        estimate, low, high = (f"{value:.3f}" for value in values)
-        return f"{estimate} ({low} to {high})"
+        return format_estimate(*(float(str(value)) for value in values))
 
     low, high = (float(str(fit[end])) for end in ("low", "high"))
     if not math.isfinite(high - low):
@@ -235,7 +247,6 @@ def _row(fit: dict[str, object]) -> dict[str, str]:
     # The power of T that goes with the power of the logarithm is in the local exponents.
     return {
         "x in T^x": text("exponent", "low", "high"),
-        "half-width": f"{0.5 * (high - low):.3f}",
         "curvature": text("slope_change", "change_low", "change_high"),
         "T^x log^y T": "-"
         if power is None
@@ -269,7 +280,8 @@ def _figure(stored: "StoredStudy", found: list[Fitted]) -> "Figure":
             frame = _points(fit)
             style = line_style(policies.index(line.policy))
             horizons = frame.get_column("horizon")
-            error_bars(axes, horizons, frame, format_exponent(fit), style, positive=True)
+            exponent = f"{fit.exponent.estimate:.3f}"
+            error_bars(axes, horizons, frame, exponent, style, positive=True)
         drawn = [fit for line, fit, _ in found if line.scenario == name and fit is not None]
         if drawn:
             nearest = min(drawn, key=lambda fit: abs(fit.exponent.estimate - _TWO_THIRDS))

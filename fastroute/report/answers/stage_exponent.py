@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.analyse import BestOf, best_of
+from fastroute.analyse import BestOf, ScalingFit, best_of
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.lines import (
     PARTS,
     CellLine,
     deployments_are_free,
-    format_interval,
-    format_ratio,
     lines_of,
     pairable_samples,
     samples_of,
@@ -21,8 +19,21 @@ from fastroute.report.answers.lines import (
 )
 from fastroute.report.answers.parts import part_lines
 from fastroute.report.answers.scaling import Fitted, fitted, format_exponent
-from fastroute.report.charts import error_bars, legend_below, panels, with_report_style
-from fastroute.report.style import format_value, line_style
+from fastroute.report.answers.words import (
+    format_count,
+    format_estimate,
+    format_ratio,
+    join_alike,
+    join_words,
+)
+from fastroute.report.charts import (
+    error_bars,
+    legend_below,
+    panels,
+    symmetric_log,
+    with_report_style,
+)
+from fastroute.report.style import line_style
 
 if TYPE_CHECKING:
     import polars as pl
@@ -73,13 +84,12 @@ def answer(stored: "StoredStudy") -> Answer:
             "stage-exponent-regret",
             _regrets(stored, sweeps),
             "Mean regret at the largest horizon against x, in all and by part, with 95 % "
-            "intervals. Dotted: x = 1/3. Where the budget is overspent the black line is the "
-            "priced regret.",
+            "intervals; the vertical axis is linear up to 100. Dotted: x = 1/3. Where the budget "
+            "is overspent the black line is the priced regret.",
         ),
     )
-    tables = tuple(_table(stored, sweep) for sweep in sweeps)
-    verdict = [_verdict(sweep) for sweep in sweeps]
-    verdict += deployments_are_free(stored.cells.collect())
+    tables = (_best_table(sweeps), *(_table(stored, sweep) for sweep in sweeps))
+    verdict = [*_verdict(sweeps), *deployments_are_free(stored.cells.collect())]
     return Answer(QUESTION, tuple(verdict), tables, figures)
 
 
@@ -124,48 +134,101 @@ def _sweeps(stored: "StoredStudy") -> list[ExponentSweep]:
     return sweeps
 
 
-def _verdict(sweep: ExponentSweep) -> str:
-    best, ties = sweep.best.best, sweep.best.ties
-    words = sweep.measure.replace("_", " ")
-    text = (
-        f"{sweep.title}: at T = {format_value(sweep.horizon)} mean {words} is lowest with x = "
-        f"{_shown(sweep.powers[best])} (K = {_stages(sweep, best)})"
+def _verdict(sweeps: list[ExponentSweep]) -> list[str]:
+    """Say which power is best, how far 1/3 is behind it, and with which regret grows least."""
+    best = join_alike([(f"x = {_best(sweep)}", sweep.title) for sweep in sweeps])
+    verdict = [
+        f"At T = {format_count(max(sweep.horizon for sweep in sweeps))}, regret is lowest with "
+        f"{best}."
+    ]
+    asked = [sweep for sweep in sweeps if _THIRD in sweep.powers]
+    if asked:
+        good = [sweep for sweep in asked if sweep.powers.index(_THIRD) in sweep.best.ties]
+        words = f"x = 1/3 is best or within noise of the best on {len(good)} of {len(asked)} lines"
+        behind = [
+            f"{_behind(sweep)} the lowest regret on {sweep.title}"
+            for sweep in asked
+            if sweep not in good
+        ]
+        verdict.append(f"{words}{'; it has ' * bool(behind)}{join_words(behind)}.")
+    slow = [
+        f"x = {_shown(power)} on {sweep.title} (as T^y, y = {format_exponent(fit)})"
+        for sweep in sweeps
+        for power, fit in _slowest(sweep)
+    ]
+    verdict.append(
+        f"Regret grows most slowly in T with {join_words(slow)}."
+        if slow
+        else "No exponent in T could be fitted."
     )
-    others = [_shown(sweep.powers[place]) for place in ties if place != best]
+    return verdict
+
+
+def _best(sweep: ExponentSweep) -> str:
+    """Name the best power, and the others that are within noise of it."""
+    best = sweep.best.best
+    others = [_shown(sweep.powers[place]) for place in sweep.best.ties if place != best]
     if len(others) == len(sweep.powers) - 1:
-        text += ", but no x can be told apart from it"
-    elif others:
-        text += f"; x = {', '.join(others)} cannot be told apart from it"
-    text += "."
-    if _THIRD in sweep.powers:
-        third = sweep.powers.index(_THIRD)
-        if third == best:
-            text += " That is 1/3."
-        elif third in ties:
-            text += " So 1/3 is as good as any here, as far as these trials tell."
-        else:
-            level = sweep.best.excess[third].level
-            ratio = format_ratio(sweep.samples[third], sweep.samples[best], level)
-            text += f" x = 1/3 is not the best: it has {ratio} that {words}."
-    slopes = [
-        (one.fit.exponent, power)
-        for one, power in zip(sweep.found, sweep.powers, strict=True)
+        return f"{_shown(sweep.powers[best])} (all others within noise)"
+    noise = f" ({join_words(others)} within noise)" if others else ""
+    return f"{_shown(sweep.powers[best])}{noise}"
+
+
+def _behind(sweep: ExponentSweep) -> str:
+    third = sweep.powers.index(_THIRD)
+    level = sweep.best.excess[third].level
+    return format_ratio(sweep.samples[third], sweep.samples[sweep.best.best], level)
+
+
+def _slowest(sweep: ExponentSweep) -> list[tuple[Fraction, ScalingFit]]:
+    """Return the power with which regret grows most slowly; none where nothing was fitted."""
+    fits = [
+        (power, one.fit)
+        for power, one in zip(sweep.powers, sweep.found, strict=True)
         if one.fit is not None
     ]
-    if not slopes:
-        return f"{text} No exponent in T could be fitted."
-    slowest, power = min(slopes)
-    rivals = [
-        _shown(other) for slope, other in slopes if other != power and slope.low <= slowest.high
-    ]
-    half = 0.5 * (slowest.high - slowest.low)
-    text += (
-        f" Regret grows most slowly with x = {_shown(power)}, as T^y with y = "
-        f"{slowest.estimate:.3f} ± {half:.3f}"
+    return sorted(fits, key=lambda one: one[1].exponent.estimate)[:1]
+
+
+def _best_table(sweeps: list[ExponentSweep]) -> AnswerTable:
+    """Lay out the best power of every line, one row each."""
+    import polars as pl
+
+    rows = []
+    for sweep in sweeps:
+        best = sweep.best.best
+        third = sweep.powers.index(_THIRD) if _THIRD in sweep.powers else None
+        row = {
+            "line": sweep.title,
+            "judged by": sweep.measure.replace("_", " "),
+            "best x": _best(sweep),
+            "K": _stages(sweep, best),
+            "with x = 1/3": "not played"
+            if third is None
+            else "best"
+            if third == best
+            else _behind(sweep),
+        }
+        for power, fit in _slowest(sweep):
+            row["slowest growth"] = f"x = {_shown(power)}, y = {format_exponent(fit)}"
+            row["its interval overlaps"] = ", ".join(_rivals(sweep, power, fit)) or "none"
+        rows.append(row)
+    heads = dict.fromkeys(head for row in rows for head in row)
+    return AnswerTable(
+        "Best number of stages K = T^x",
+        pl.DataFrame([{head: row.get(head, "-") for head in heads} for row in rows]),
+        "By the mean at the largest horizon; within noise: paired by trial, all comparisons of a "
+        "line at once at 95 %. Growth: as T^y over all horizons, with its 95 % interval and the x "
+        "whose intervals overlap with it.",
     )
-    if rivals:
-        text += f"; the intervals of x = {', '.join(rivals)} overlap with that"
-    return text + "."
+
+
+def _rivals(sweep: ExponentSweep, power: Fraction, fit: ScalingFit) -> list[str]:
+    return [
+        _shown(other)
+        for other, one in zip(sweep.powers, sweep.found, strict=True)
+        if other != power and one.fit is not None and one.fit.exponent.low <= fit.exponent.high
+    ]
 
 
 def _shown(power: Fraction) -> str:
@@ -173,7 +236,7 @@ def _shown(power: Fraction) -> str:
 
 
 def _stages(sweep: ExponentSweep, place: int) -> str:
-    return format_value(sweep.last[place].get_column("stages")[0])
+    return format_count(sweep.last[place].get_column("stages")[0])
 
 
 def _table(stored: "StoredStudy", sweep: ExponentSweep) -> AnswerTable:
@@ -189,12 +252,12 @@ def _table(stored: "StoredStudy", sweep: ExponentSweep) -> AnswerTable:
         }
         for name in (sweep.measure, *PARTS):
             found = summary_of(stored, cell, name).select("mean", "low", "high").row(0)
-            row[name.replace("_", " ")] = format_interval(found)
+            row[name.replace("_", " ")] = format_estimate(*found)
         rows.append(row)
     return AnswerTable(
         sweep.title,
         pl.DataFrame(rows),
-        f"Exponents over all horizons; K and means at T = {format_value(sweep.horizon)}, with 95 % "
+        f"Exponents over all horizons; K and means at T = {format_count(sweep.horizon)}, with 95 % "
         "intervals.",
     )
 
@@ -233,10 +296,11 @@ def _regrets(stored: "StoredStudy", sweeps: list[ExponentSweep]) -> "Figure":
     for axes, sweep in zip(shown, sweeps, strict=True):
         powers = [float(power) for power in sweep.powers]
         part_lines(axes, powers, stored, pl.concat(sweep.last), sweep.measure)
-        axes.set_title(f"{sweep.title}, T = {format_value(sweep.horizon)}")
+        axes.set_title(f"{sweep.title}, T = {format_count(sweep.horizon)}")
         axes.axvline(float(_THIRD), color="black", linestyle=":", linewidth=1.0)
         axes.set_xlabel("x, where K = T^x")
         axes.set_ylabel("regret at the horizon")
-        axes.axhline(0.0, color="black", linewidth=0.6)
+        # Too few stages cost orders of magnitude more, and parts can be below zero.
+        symmetric_log(axes, 100.0)
     legend_below(figure, *shown[0].get_legend_handles_labels())
     return figure

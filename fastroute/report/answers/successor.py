@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 from fastroute.analyse import Comparisons, HeldOut, choose_and_judge, compare_jointly
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import NO_REFERENCE, finals, groups, means, varied
-from fastroute.report.answers.lines import join_words
-from fastroute.report.answers.words import format_estimate
+from fastroute.report.answers.words import (
+    format_estimate,
+    join_words,
+    span_of,
+)
 from fastroute.report.charts import dots, heatmap, legend_below, panels, with_report_style
 from fastroute.report.style import format_margin, format_number, line_style
 from fastroute.study import StoredStudy
@@ -29,6 +32,8 @@ _QUANTITIES: Final = ("priced_regret", "overspending")
 _WORDS: Final = ("priced regret", "overspending in the worst stage")
 _SHOWN: Final = 30
 _NAMED: Final = 8
+# What has more than this many times StageRoute's priced regret is not drawn.
+_FAR: Final = 4.0
 
 
 class _Field(NamedTuple):
@@ -83,13 +88,15 @@ def answer(stored: StoredStudy) -> Answer:
     front = _front(found)
     equal = (differences == 0.0).all(axis=-1)
     same, better = equal.all(axis=(1, 2)), _uniform(joint.less, equal)
+    beaten, fronts = _front_words(front, joint, found)
     return Answer(
         _QUESTION,
         (
-            _headline(picks[0], found, better),
-            _everyone(joint, found, same, better),
+            *_headline(picks[0], found, better),
+            beaten,
+            *_everyone(joint, found, same, better),
             _regret_alone(picks[1], found),
-            _front_words(front, joint, found),
+            fronts,
         ),
         (
             AnswerTable(
@@ -206,43 +213,49 @@ def _counts(pick: _Pick, found: _Field, quantity: int) -> str:
     less, more, same = (
         side[:, quantity] for side in (pick.judged.less, pick.judged.more, pick.judged.same)
     )
-    rest = len(found.places) - int(less.sum()) - int(more.sum()) - int(same.sum())
     return (
-        f"clearly less {_WORDS[quantity]} on {_places(found, less)}, clearly more on "
-        f"{_places(found, more)}, "
-        + (f"the same on {_places(found, same)}, " if same.any() else "")
-        + f"not told on {rest}"
+        f"clearly less {_WORDS[quantity]} on {_places(found, less)} of {len(found.places)} "
+        f"workloads and clearly more on {_places(found, more)}"
+        + (f", the same on {_places(found, same)}" if same.any() else "")
     )
 
 
-def _headline(pick: _Pick, found: _Field, better: NDArray[np.bool_]) -> str:
+def _headline(pick: _Pick, found: _Field, better: NDArray[np.bool_]) -> tuple[str, str, str]:
+    """Say whether a triple is uniformly better, and how the chosen one does."""
     every = f"every one of the {len(found.places)} workloads" if len(found.places) > 1 else "it"
-    how = (
-        f"Chosen on one half of the trials out of {len(found.names) - 1} other triples, and judged "
-        f"on the other half against StageRoute, it has {_counts(pick, found, 0)}; "
-        f"{_counts(pick, found, 1)}."
+    judged = (
+        f"{pick.name}, chosen on half of the trials out of {len(found.names) - 1} other triples, "
+        f"has on the other half {_counts(pick, found, 0)}."
     )
+    spending = f"It has {_counts(pick, found, 1)}."
     less, more, same = pick.judged.less, pick.judged.more, pick.judged.same
     if _uniform(less, same):
+        either = ", or the same in every trial" if same.any() else ""
         return (
             f"{pick.name} is uniformly better than StageRoute: on {every} it has clearly less "
-            "priced regret and clearly less overspending in the worst stage"
-            f"{', or the same in every trial' if same.any() else ''}. {how}"
+            f"priced regret and clearly less overspending in the worst stage{either}.",
+            judged,
+            spending,
         )
     if better.any():
         return (
             f"{_list(found, better)}: clearly better than StageRoute on {every} by both measures, "
-            "or the same, where all trials and all triples are compared at once, but not confirmed "
-            f"by choosing on one half of the trials: the triple chosen is {pick.name}. {how}"
+            "or the same, by all trials, but not confirmed by choosing on one half of them and "
+            "judging on the other.",
+            judged,
+            spending,
         )
     if not more.any() and less.any():
         return (
             f"No triple was found that is clearly better than StageRoute on {every} by both "
-            f"measures, but {pick.name} is clearly better on some and clearly worse on none. {how}"
+            f"measures, but {pick.name} is clearly better on some and clearly worse on none.",
+            judged,
+            spending,
         )
     return (
-        f"No triple was found that is clearly better than StageRoute on {every} by both measures. "
-        f"The one that wins the most comparisons, less those it loses, is {pick.name}. {how}"
+        f"No triple was found that is clearly better than StageRoute on {every} by both measures.",
+        judged,
+        spending,
     )
 
 
@@ -257,30 +270,30 @@ def _uniform(less: NDArray[np.bool_], same: NDArray[np.bool_]) -> NDArray[np.boo
 
 def _everyone(
     joint: Comparisons, found: _Field, same: NDArray[np.bool_], better: NDArray[np.bool_]
-) -> str:
+) -> list[str]:
     """Say which triples can still be uniformly better, by intervals that hold for all of them."""
     worse = joint.more.any(axis=(1, 2))
     unknown = ~(same | better | worse)
     words = [
         f"{int(worse.sum())} of the {len(same)} other triples have clearly more of one of the two "
-        "on at least one workload, so they are not uniformly better"
+        "on at least one workload."
     ]
+    if unknown.any():
+        words.append(f"Whether these are uniformly better is open: {_list(found, unknown)}.")
     if worse.any():
         losses = joint.more.sum(axis=(1, 2))
         fewest = int(losses[worse].min())
-        words.append(f"fewest such losses: {fewest} ({_list(found, worse & (losses == fewest))})")
+        words.append(
+            f"The fewest such losses are {fewest}: {_list(found, worse & (losses == fewest))}."
+        )
     if same.any():
-        words.append(f"the same as StageRoute in every trial: {_list(found, same)}")
+        words.append(f"The same as StageRoute in every trial: {_list(found, same)}.")
     if better.any():
         words.append(
-            "clearly less of both on every workload, or the same in every trial: "
-            f"{_list(found, better)}"
+            "Clearly less of both on every workload, or the same in every trial: "
+            f"{_list(found, better)}."
         )
-    words.append(f"open: {_list(found, unknown)}" if unknown.any() else "none is left open")
-    return (
-        "By all trials, with intervals that hold jointly at 95 % for all triples: "
-        f"{'; '.join(words)}."
-    )
+    return words
 
 
 def _list(found: _Field, which: NDArray[np.bool_]) -> str:
@@ -292,8 +305,8 @@ def _list(found: _Field, which: NDArray[np.bool_]) -> str:
 
 def _regret_alone(pick: _Pick, found: _Field) -> str:
     return (
-        f"Chosen by priced regret alone, and judged on the other half against StageRoute, "
-        f"{pick.name} has {_counts(pick, found, 0)}."
+        f"{pick.name}, chosen by priced regret alone, has on the other half "
+        f"{_counts(pick, found, 0)}."
     )
 
 
@@ -305,18 +318,18 @@ def _front(found: _Field) -> NDArray[np.bool_]:
     return ~dominated.any(axis=1)
 
 
-def _front_words(front: NDArray[np.bool_], joint: Comparisons, found: _Field) -> str:
+def _front_words(front: NDArray[np.bool_], joint: Comparisons, found: _Field) -> tuple[str, str]:
     sizes = front.sum(axis=0)
     often = front.sum(axis=1)
+    total = len(found.places)
     most = [name for name, count in zip(found.names, often, strict=True) if count == often.max()]
     beaten = joint.less.all(axis=2).any(axis=0)
-    span = f"{sizes.min()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
     return (
-        f"The Pareto front of the means has {span} triples per workload. StageRoute is on it on "
-        f"{int(front[0].sum())} of {len(found.places)}; most often on it: "
-        f"{join_words(most[:_NAMED])} ({often.max()} of {len(found.places)}). On "
-        f"{int(beaten.sum())} of {len(found.places)} some triple has clearly less of both than "
-        "StageRoute."
+        f"On {int(beaten.sum())} of {total} workloads some triple has clearly less of both than "
+        "StageRoute.",
+        f"The Pareto front of the means has {span_of(sizes, lambda size: f'{size:.0f}')} triples "
+        f"per workload; StageRoute is on it on {int(front[0].sum())} of {total}, most often is "
+        f"{join_words(most[:_NAMED])} ({often.max()} of {total}).",
     )
 
 
@@ -450,7 +463,8 @@ def _front_figure(
     for w, (panel, (place, _, group)) in enumerate(zip(axes, groups(trials, places), strict=True)):
         scale = mean[0, w, 0] if mean[0, w, 0] > 0.0 else 1.0
         x, y = mean[:, w, 0] / scale, mean[:, w, 1]
-        panel.plot(x, y, linestyle="none", marker=".", markersize=3.0, color="0.7", label="triple")
+        seen = np.unique(np.round(np.stack([x, y])[:, x <= _FAR], 3), axis=1)
+        panel.plot(*seen, linestyle="none", marker=".", markersize=3.0, color="0.7", label="triple")
         on = np.flatnonzero(front[:, w])
         on = on[np.argsort(x[on])]
         panel.plot(x[on], y[on], color="black", marker=".", linewidth=0.9, label="Pareto front")
@@ -470,8 +484,8 @@ def _front_figure(
                 label="StageRoute" if name == _STAGEROUTE else name,
             )
         # What is far worse is no answer to the question.
-        panel.set_xlim(min(0.0, 1.1 * float(x.min())), 4.0)
-        panel.set_ylim(bottom=-0.03 * max(float(y.max()), 1.0))
+        panel.set_xlim(min(0.0, 1.1 * float(x.min())), _FAR)
+        panel.set_ylim(-0.03 * max(float(y.max()), 1.0), 1.0 if y.max() == 0.0 else None)
         panel.set_title(place)
         panel.set_xlabel("priced regret / StageRoute's")
         panel.set_ylabel("overspending (%)")
@@ -510,9 +524,9 @@ def _chosen_figure(picks: list[_Pick], found: _Field) -> "Figure":
         if quantity:
             panel.set_yticklabels([])
         panel.set_xlabel(
-            "Δ overspending in the worst stage (% of its budget)"
+            "Δ overspending, worst stage\n(% of its budget)"
             if quantity
-            else "Δ priced regret (% of StageRoute's)"
+            else "Δ priced regret\n(% of StageRoute's)"
         )
     legend_below(figure, *axes[0].get_legend_handles_labels())
     return figure

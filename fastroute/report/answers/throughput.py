@@ -1,11 +1,11 @@
 """`throughput`: how regret depends on the throughput limits, against the oracle."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from fastroute.analyse import paired_difference
+from fastroute.analyse import PairedDifference, paired_difference
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, means, varied
-from fastroute.report.answers.words import describe_difference, format_estimate
+from fastroute.report.answers.words import format_estimate, format_interval
 from fastroute.report.charts import error_bars, legend_below, log_ticks, panels, with_report_style
 from fastroute.report.style import format_margin, line_style
 from fastroute.study import StoredStudy
@@ -19,6 +19,21 @@ _QUESTION: Final = (
     "against the oracle?"
 )
 _LIMIT: Final = "scenario_limit"
+
+
+class _Line(NamedTuple):
+    """How priced regret goes with the limit, for one policy in one setting."""
+
+    place: str
+    policy: str
+    low: dict[str, Any]  #: the limit of lowest priced regret: limit, mean, low, high
+    high: dict[str, Any]
+    ends: PairedDifference  #: at the smallest limit minus at the largest
+    above: dict[float, PairedDifference]  #: above the oracle by limit; empty without one
+
+    @property
+    def title(self) -> str:
+        return f"{self.place}, {self.policy}" if self.place else self.policy
 
 
 def answer(stored: StoredStudy) -> Answer:
@@ -36,23 +51,25 @@ def answer(stored: StoredStudy) -> Answer:
         return Answer(_QUESTION, ("The study has one throughput limit: nothing to compare.",))
     # The budget may go with the limit (it is worked out from the slack of each).
     places = varied(stored, trials, _LIMIT, "budget")
-    verdict: list[str] = []
+    found: list[_Line] = []
     rows: list[dict[str, Any]] = []
     for place, _, group in groups(trials, places):
-        at = f"{place}: " if place else ""
         oracle = _oracle(group)
         for policy in _learners(group):
             one = group.filter(policy=policy)
-            verdict += [f"{at}{policy}, {words}" for words in _trend(one)]
-            if oracle is not None:
-                verdict.append(f"{at}{policy}, {_against(one, oracle)}")
+            found.append(_line(place, policy, one, oracle))
             rows += _rows(place, policy, one, oracle)
-        if oracle is None:
-            verdict.append(f"{at}no oracle was played, so the discovery part stands for it.")
     return Answer(
         _QUESTION,
-        tuple(verdict),
+        tuple(_verdict(found)),
         (
+            AnswerTable(
+                "Lowest and highest",
+                pl.DataFrame([_summary(line) for line in found]),
+                "Priced regret by limit α. Ends: at the smallest limit minus at the largest. Above "
+                "the oracle: between the limits where it is least and most. Differences are paired "
+                "by trial; 95 % intervals.",
+            ),
             AnswerTable(
                 "Regret by throughput limit",
                 pl.DataFrame(rows),
@@ -86,21 +103,65 @@ def _learners(group: "pl.DataFrame") -> list[str]:
     return mine.get_column("policy").unique(maintain_order=True).to_list()
 
 
-def _trend(one: "pl.DataFrame") -> list[str]:
-    """Compare the limits of lowest and highest priced regret, and the two ends."""
+def _line(place: str, policy: str, one: "pl.DataFrame", oracle: "pl.DataFrame | None") -> _Line:
+    """Compare the limits of lowest and highest priced regret, the two ends, and the oracle."""
     table = means(one.sort(_LIMIT), _LIMIT, "priced_regret").sort("mean")
-    low, high = table.row(0, named=True), table.row(-1, named=True)
     limits = one.get_column(_LIMIT).unique().sort()
-    ends = _paired(one, one, limits[0], limits[-1])
-    told = describe_difference(
-        *ends, "it is higher at the smallest limit", "it is lower at the smallest limit"
+    shared = [] if oracle is None else sorted(set(limits) & set(oracle.get_column(_LIMIT)))
+    return _Line(
+        place,
+        policy,
+        table.row(0, named=True),
+        table.row(-1, named=True),
+        _paired(one, one, limits[0], limits[-1]),
+        {limit: _paired(one, oracle, limit, limit) for limit in shared if oracle is not None},
     )
-    return [
-        f"priced regret is lowest at α = {low[_LIMIT]:.3g} "
-        f"({format_margin(low['mean'], low['high'])}) and highest at α = {high[_LIMIT]:.3g} "
-        f"({format_margin(high['mean'], high['high'])}). Between the ends, α = {limits[0]:.3g} and "
-        f"α = {limits[-1]:.3g}: {told}."
+
+
+def _verdict(found: list[_Line]) -> list[str]:
+    """Say which end has less, where the limit matters most, and what lies above the oracle."""
+    less = sum(line.ends.high < 0.0 for line in found)
+    more = sum(line.ends.low > 0.0 for line in found)
+    words = [
+        f"Priced regret is clearly lower at the smallest limit than at the largest on {less} of "
+        f"{len(found)} lines (setting and policy), and clearly higher on {more}."
     ]
+    widest = max(found, key=lambda line: float(line.high["mean"] - line.low["mean"]))
+    words.append(
+        f"The limit matters most on {widest.title}: priced regret is lowest at {_at(widest.low)} "
+        f"and highest at {_at(widest.high)}."
+    )
+    gaps = [(gap, limit, line) for line in found for limit, gap in line.above.items()]
+    if gaps:
+        least, most = (pick(gaps, key=lambda one: one[0].mean) for pick in (min, max))
+        shown = [
+            f"{format_interval(gap)} (α = {limit:.3g}, {line.title})"
+            for gap, limit, line in (least, most)
+        ]
+        words.append(f"Minus that of the oracle, priced regret is from {' to '.join(shown)}.")
+    if any(not line.above for line in found):
+        words.append("Where no oracle was played, the discovery part stands for it.")
+    return words
+
+
+def _at(row: dict[str, Any]) -> str:
+    return f"α = {row[_LIMIT]:.3g} ({format_estimate(row['mean'], row['low'], row['high'])})"
+
+
+def _summary(line: _Line) -> dict[str, str]:
+    row = {"setting": line.place} if line.place else {}
+    row |= {
+        "policy": line.policy,
+        "lowest": _at(line.low),
+        "highest": _at(line.high),
+        "ends": format_interval(line.ends),
+    }
+    for name, pick in (("least above the oracle", min), ("most", max)):
+        limit = pick(line.above, key=lambda limit: line.above[limit].mean, default=None)
+        row[name] = (
+            "-" if limit is None else f"{format_interval(line.above[limit])} at α = {limit:.3g}"
+        )
+    return row
 
 
 def _paired(
@@ -109,25 +170,12 @@ def _paired(
     limit_a: float,
     limit_b: float,
     quantity: str = "priced_regret",
-) -> tuple[float, float, float]:
+) -> PairedDifference:
     """Return the mean of a - b over trials, with its interval."""
-    found = paired_difference(
+    return paired_difference(
         a.filter(a.get_column(_LIMIT) == limit_a).select("trial", quantity),
         b.filter(b.get_column(_LIMIT) == limit_b).select("trial", quantity),
         quantity,
-    )
-    return found.mean, found.low, found.high
-
-
-def _against(one: "pl.DataFrame", oracle: "pl.DataFrame") -> str:
-    """Say between what the regret above the oracle's lies, over the limits that both played."""
-    shared = sorted(set(one.get_column(_LIMIT)) & set(oracle.get_column(_LIMIT)))
-    gaps = {limit: _paired(one, oracle, limit, limit) for limit in shared}
-    least, most = min(gaps, key=lambda k: gaps[k][0]), max(gaps, key=lambda k: gaps[k][0])
-    return (
-        f"priced regret above that of the oracle: from {format_estimate(*gaps[least])} at α = "
-        f"{least:.3g} "
-        f"to {format_estimate(*gaps[most])} at α = {most:.3g}."
     )
 
 
@@ -149,7 +197,7 @@ def _rows(
         if oracle is not None:
             has = limit in set(oracle.get_column(_LIMIT))
             row["priced regret above the oracle"] = (
-                format_estimate(*_paired(one, oracle, limit, limit)) if has else "-"
+                format_interval(_paired(one, oracle, limit, limit)) if has else "-"
             )
         rows.append(row)
     return rows
