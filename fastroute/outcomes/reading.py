@@ -427,6 +427,14 @@ def _in_units(
     import polars as pl
 
     frame, words = table.frame, dict(table.words)
+    for option, value, role in (
+        ("score_range", score_range, "score"),
+        ("cost_per", cost_per, "cost"),
+    ):
+        if value is not None and role not in frame.columns:
+            raise ValueError(
+                f"{option}={value!r}: {table.name} has no {role}; map it, columns={{{role!r}: ...}}"
+            )
     if "score" in frame.columns:
         ends = score_range if score_range is not None else found.score_range
         frame = frame.with_columns(rescaled_scores(frame["score"], ends))
