@@ -446,6 +446,16 @@ HEAD = "query,model,score,cost\n"
         (HEAD + "q,a,1,1\n", {"source_kind": "lite"}, ["source_kind='lite'", "'litellm'"]),
         (
             HEAD + "q,a,1,1\n",
+            {"source_kind": "swebench"},
+            ["t.csv is not instances of SWE-bench", "leave source_kind='swebench' out"],
+        ),
+        (
+            HEAD + "q,a,1,1\n",
+            {"source_kind": "litellm"},
+            ["no column 'query', 'cost'", "columns={'query': ..., 'cost': ...}"],
+        ),
+        (
+            HEAD + "q,a,1,1\n",
             {"prices": PRICES},
             ["t.csv has no tokens", "'tokens_in': ..."],
         ),
@@ -533,6 +543,12 @@ def costs(values: Mapping[str, float], more: str = "", cells: str = "") -> str:
             {"columns": {"cost": "latency"}},
             "column 'latency' is named like a latency",
         ),
+        (
+            "query,model,score,cost,tokens_in\nq,a,1,0.9,90\nq,b,1,0.8,90\n",
+            {},
+            "the median is 0.00944 per token, which no model costs",
+        ),
+        (HEAD + "q,a,1,0\nq,b,1,1\n", {}, "it is 0 in every row of 'a', often a price"),
         (HEAD + "q,a,1,9\nq,b,1,19\n", {}, "the mean is 14 per query, as a latency or a price"),
         (HEAD + "q,a,1,\nq,b,,1\n", {}, "cost: 1 of 2 rows have none"),
         ("index,model,score,cost\n0,a,1,1\n1,b,1,1\n2,a,1,1\n", {}, "'index' numbers the rows"),

@@ -245,6 +245,11 @@ def _found(
     kind = next((kind for kind in kinds for part in parts if kind.matches(part)), None)
     if kind is None:
         kind = kinds[0] if source_kind is not None else _fallback(field, content, parts, wanted)
+        if not kind.by_columns or content.table is None:
+            raise ValueError(
+                f"{field}: {content.name} is not {kind.words}; leave source_kind={source_kind!r} "
+                f"out, or pass another of {', '.join(repr(kind.name) for kind in KINDS)}"
+            )
     read = [part for part in parts if len(parts) == 1 or kind.matches(part)]
     if not read:
         raise ValueError(
