@@ -199,6 +199,8 @@ def read_table(
         f"{unit or 'USD'} per query",
     )
     if scores is not None:
+        if means:
+            raise ValueError(f"scores: {content.name} is a leaderboard, which has no queries")
         table = with_scores(table, found.source, scores)
     if prices is not None:
         table = _priced(table, read_price_list(prices))
