@@ -117,3 +117,98 @@ def test_wrong_names_of_columns_are_refused(table: Path, option: str, words: str
     result = runner.invoke(app, ["data", "check", str(table), "--columns", option])
     assert result.exit_code == 2
     assert words in result.stderr
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "log.csv"
+    path.write_text(
+        "request_id,model,spend,prompt_tokens,completion_tokens,startTime,status,rating\n"
+        "r1,a,0.1,100,50,2025-03-01T08:00:00Z,success,80\n"
+        "r2,b,0.2,100,50,2025-03-02T08:00:00Z,success,60\n"
+        "r3,b,0.2,100,50,2025-03-02T08:00:00Z,failure,\n"
+    )
+    return path
+
+
+def test_convert_says_what_was_recognised_and_dropped(tmp_path: Path, log: Path) -> None:
+    out = tmp_path / "out.parquet"
+    options = ["--columns", "score=rating", "--score-range", "0", "100"]
+    result = runner.invoke(app, ["data", "convert", str(log), str(out), *options])
+    assert result.exit_code == 0, result.output
+    for words in (
+        "log.csv, read as litellm",
+        "logged: each query went to one model",
+        "score       rating, from 0 to 100",
+        "-1  failed requests (column 'status'), the first is line 4",
+        "rows kept   2",
+        "written to ",
+    ):
+        assert words in result.stdout
+    frame = pl.read_parquet(out)
+    assert frame["score"].to_list() == [0.8, 0.6]
+    assert frame.columns == ["query", "model", "score", "cost", "time", "tokens_in", "tokens_out"]
+    again = tmp_path / "again.csv"
+    result = runner.invoke(app, ["data", "convert", str(out), str(again)])
+    assert result.exit_code == 0, result.output
+    assert again.read_text().startswith("query,model,score,cost,time")
+
+
+def test_convert_takes_prices_scores_and_units(tmp_path: Path, log: Path) -> None:
+    prices, scores, out = (tmp_path / name for name in ("p.json", "s.csv", "o.csv"))
+    prices.write_text(
+        '{"a": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6},'
+        ' "b": {"input_cost_per_token": 1e-5, "output_cost_per_token": 2e-5}}'
+    )
+    scores.write_text("request_id,score\nr1,1\nr2,0\n")
+    options = ["--prices", str(prices), "--scores", str(scores), "--source-kind", "litellm"]
+    result = runner.invoke(app, ["data", "convert", str(log), str(out), *options])
+    assert result.exit_code == 0, result.output
+    frame = pl.read_csv(out)
+    assert frame["cost"].to_list() == pytest.approx([2e-4, 2e-3])
+    assert frame["score"].to_list() == [1.0, 0.0]
+    options = ["--columns=score=rating", "--cost-per", "1K-queries"]
+    result = runner.invoke(app, ["data", "convert", str(log), str(out), *options])
+    assert result.exit_code == 0, result.output
+    assert "warning: score: values up to 80 look like percentages" in result.stdout
+    assert "FastrouteWarning" not in result.output
+    assert pl.read_csv(out)["cost"].to_list() == pytest.approx([1e-4, 2e-4])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["log.csv", "out.txt"], "ends in '.txt'; write a .parquet or .csv file"),
+        (["log.csv", "out.csv", "--cost-per", "day"], "cost_per='day'"),
+        (["log.csv", "out.csv", "--score-range", "0", "1"], "log.csv has no score; map it"),
+        (
+            ["log.csv", "out.csv", "--columns=score=rating", "--score-range", "1", "0"],
+            "such as (0, 100)\nhere score_range=(0, 100) is --score-range 0 100",
+        ),
+        (["none.csv", "out.csv"], "no such file"),
+    ],
+)
+def test_what_cannot_be_converted_gives_exit_code_2(
+    log: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str
+) -> None:
+    monkeypatch.chdir(log.parent)
+    result = runner.invoke(app, ["data", "convert", *options])
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert not Path("out.csv").exists()
+
+
+def test_check_shows_units_and_account(log: Path) -> None:
+    result = runner.invoke(app, ["data", "check", str(log), "--columns", "score=rating"])
+    assert result.exit_code == 1, result.output
+    for words in (
+        "read as     litellm",
+        "-1  failed requests",
+        "warning: score: values up to 80 look like percentages",
+        "problem: score: 2 value(s) outside [0, 1], the first is 80.0 in line 2",
+    ):
+        assert words in result.stdout
+    scaled = ["--columns", "score=rating", "--score-range", "0", "100"]
+    result = runner.invoke(app, ["data", "check", str(log), *scaled])
+    assert result.exit_code == 0, result.output
+    assert "note: each query went to one model" in result.stdout

@@ -15,8 +15,6 @@ from fastroute.outcomes.price_lists import read_price_list
 from fastroute.outcomes.sources import KINDS
 from fastroute.scenarios import check_table, read_prices
 
-SHARED = Path("/work/shared/data")
-
 
 def written(path: Path, content: object) -> Path:
     """Write a file: text as it is, JSON lines from a list, JSON from anything else."""
@@ -446,6 +444,16 @@ HEAD = "query,model,score,cost\n"
         (HEAD + "q,a,1,1\n", {"source_kind": "lite"}, ["source_kind='lite'", "'litellm'"]),
         (
             HEAD + "q,a,1,1\n",
+            {"source_kind": "swebench"},
+            ["t.csv is not instances of SWE-bench", "leave source_kind='swebench' out"],
+        ),
+        (
+            HEAD + "q,a,1,1\n",
+            {"source_kind": "litellm"},
+            ["no column 'query', 'cost'", "columns={'query': ..., 'cost': ...}"],
+        ),
+        (
+            HEAD + "q,a,1,1\n",
             {"prices": PRICES},
             ["t.csv has no tokens", "'tokens_in': ..."],
         ),
@@ -533,6 +541,12 @@ def costs(values: Mapping[str, float], more: str = "", cells: str = "") -> str:
             {"columns": {"cost": "latency"}},
             "column 'latency' is named like a latency",
         ),
+        (
+            "query,model,score,cost,tokens_in\nq,a,1,0.9,90\nq,b,1,0.8,90\n",
+            {},
+            "the median is 0.00944 per token, which no model costs",
+        ),
+        (HEAD + "q,a,1,0\nq,b,1,1\n", {}, "it is 0 in every row of 'a', often a price"),
         (HEAD + "q,a,1,9\nq,b,1,19\n", {}, "the mean is 14 per query, as a latency or a price"),
         (HEAD + "q,a,1,\nq,b,,1\n", {}, "cost: 1 of 2 rows have none"),
         ("index,model,score,cost\n0,a,1,1\n1,b,1,1\n2,a,1,1\n", {}, "'index' numbers the rows"),
@@ -736,13 +750,13 @@ def test_the_check_says_what_a_log_and_a_leaderboard_are(tmp_path: Path) -> None
     assert "note: a leaderboard" in str(board)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs tables that are not part of the package")
-def test_tables_of_others_are_recognised() -> None:
-    full = fr.read_outcomes(SHARED / "paretobandit_k4" / "outcomes.parquet")
+def test_tables_of_others_are_recognised(shared: Path) -> None:
+    data = shared / "data"
+    full = fr.read_outcomes(data / "paretobandit_k4" / "outcomes.parquet")
     assert (full.kind, len(full.models), full.n_queries, len(full.tasks)) == ("full", 4, 3559, 31)
-    partial = fr.read_outcomes(SHARED / "llmrouterbench_240")
+    partial = fr.read_outcomes(data / "llmrouterbench_240")
     assert (partial.kind, len(partial.models), partial.n_queries) == ("partial", 33, 240)
-    board = fr.read_outcomes(SHARED / "llmrouterbench_240" / "models.csv")
+    board = fr.read_outcomes(data / "llmrouterbench_240" / "models.csv")
     assert (board.kind, len(board.models), len(board.released)) == ("means", 33, 33)
-    wide = fr.read_outcomes(SHARED / "routerbench_reference" / "sample10_0shot.csv")
+    wide = fr.read_outcomes(data / "routerbench_reference" / "sample10_0shot.csv")
     assert (wide.kind, len(wide.models), wide.n_queries) == ("full", 11, 10)

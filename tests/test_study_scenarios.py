@@ -268,6 +268,20 @@ def test_a_study_stays_the_same_when_its_data_move(tmp_path: Path) -> None:
         run(changed, tmp_path / "run")
 
 
+def test_a_leaderboard_is_named_by_its_file(tmp_path: Path) -> None:
+    (tmp_path / "board.jsonl").write_text(
+        '{"model": "a", "pass_rate": 50, "cost": 1}\n{"model": "b", "pass_rate": 75, "cost": 2}\n'
+    )
+    text = TEXT.replace('"replay"', '"means"').replace(
+        'outcomes = "o.csv"', "score_range = [0, 100]"
+    )
+    (tmp_path / "s.toml").write_text(text.format(models='"board.jsonl"'))
+    options = Study.from_toml(tmp_path / "s.toml").scenario[0].options
+    assert options["models"] == str(tmp_path / "board.jsonl")
+    built = fr.scenario("means", **options)
+    assert (built.models, built.reward_mean.tolist()) == (("a", "b"), [0.5, 0.75])
+
+
 def test_what_is_no_name_of_a_file_stays_as_it_is(tmp_path: Path) -> None:
     dates = '{ a = "2024-01-01", b = "2024-02-01" }'
     study = Study.from_toml(folder_of(tmp_path, models=dates))

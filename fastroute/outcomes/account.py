@@ -29,11 +29,46 @@ def outcomes_of(table: Table) -> Outcomes:
     ValueError
         For a value that is no number or cannot be one, naming its column and row.
     """
+    means = table.source_kind in MEANS_KINDS
+    _refuse_wrong(table)
+    frame, account = _kept(table, means)
+    models = tuple(frame["model"].unique(maintain_order=True))
+    queries = 0 if means else frame["query"].n_unique()
+    kind = "means" if means else _kind(frame, len(models), queries)
+    known_tasks = "task" in table.columns
+    tasks = tuple(frame["task"].drop_nulls().unique(maintain_order=True)) if known_tasks else ()
+    warnings = [
+        *table.notes,
+        *unit_warnings(replace(table, frame=frame), means=means),
+        *_missing_warnings(table, frame, kind),
+    ]
+    released = dict(table.released)
+    if "release_date" in frame.columns:
+        released |= _dates(frame)
+    return Outcomes(
+        frame=frame.select(
+            name for name in COLUMNS if name in frame.columns and (name != "task" or tasks)
+        ),
+        kind=kind,
+        models=models,
+        tasks=tasks,
+        n_queries=queries,
+        cost_unit=table.cost_unit,
+        source=table.name,
+        source_kind=table.source_kind,
+        columns={role: table.words.get(role, name) for role, name in table.columns.items()},
+        rows_read=table.rows_read,
+        account=tuple(account),
+        warnings=tuple(warnings),
+        released={name: day for name, day in released.items() if name in models},
+        retired={name: day for name, day in table.retired.items() if name in models},
+    )
+
+
+def _kept(table: Table, means: bool) -> tuple["pl.DataFrame", list[RowCount]]:
+    """Return the rows that say something, one for each cell, and what became of the others."""
     import polars as pl
 
-    means = table.source_kind in MEANS_KINDS
-    warnings = list(table.notes)
-    _refuse_wrong(table)
     frame, account = table.frame, list(table.account)
     values = [role for role in ("score", "cost") if role in frame.columns]
     rules = [("no model is named", pl.col("model").is_null())]
@@ -62,43 +97,9 @@ def outcomes_of(table: Table) -> Outcomes:
             "columns={'query': ...}"
         )
     if repeated is not None:
-        account.append(
-            RowCount(
-                "averaged with another row of the same query and model",
-                table.frame.height
-                - frame.height
-                - sum(c.rows for c in account[len(table.account) :]),
-                table.where(repeated),
-            )
-        )
-    models = tuple(frame["model"].unique(maintain_order=True))
-    queries = 0 if means else frame["query"].n_unique()
-    kind = "means" if means else _kind(frame, len(models), queries)
-    known_tasks = "task" in table.columns
-    tasks = tuple(frame["task"].drop_nulls().unique(maintain_order=True)) if known_tasks else ()
-    warnings += unit_warnings(replace(table, frame=frame), means=means)
-    warnings += _missing_warnings(table, frame, kind)
-    released = dict(table.released)
-    if "release_date" in frame.columns:
-        released |= _dates(frame)
-    return Outcomes(
-        frame=frame.select(
-            name for name in COLUMNS if name in frame.columns and (name != "task" or tasks)
-        ),
-        kind=kind,
-        models=models,
-        tasks=tasks,
-        n_queries=queries,
-        cost_unit=table.cost_unit,
-        source=table.name,
-        source_kind=table.source_kind,
-        columns={role: table.words.get(role, name) for role, name in table.columns.items()},
-        rows_read=table.rows_read,
-        account=tuple(account),
-        warnings=tuple(warnings),
-        released={name: day for name, day in released.items() if name in models},
-        retired={name: day for name, day in table.retired.items() if name in models},
-    )
+        rule = "averaged with another row of the same query and model"
+        account.append(RowCount(rule, repeated.height, table.where(repeated)))
+    return frame, account
 
 
 def _refuse_wrong(table: Table) -> None:

@@ -162,11 +162,13 @@ def times(source: Source, role: str, column: str) -> tuple["pl.Series", int]:
             return read.alias(role), bad
         values, dtype = seconds, seconds.dtype
     if dtype.is_numeric():
-        largest = values.cast(pl.Float64).max()
-        size = abs(largest) if isinstance(largest, float) else 0.0
+        counted = values.cast(pl.Float64)
+        counted = counted.set(~counted.is_finite(), None)
+        largest = counted.abs().max()
+        size = largest if isinstance(largest, float) else 0.0
         unit = next(unit for least, unit in _EPOCHS if size >= least)
         scale = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}[unit]
-        micros = (values.cast(pl.Float64) * scale).round().cast(pl.Int64, strict=False)
+        micros = (counted * scale).round().cast(pl.Int64, strict=False)
         return micros.cast(pl.Datetime("us")).alias(role), 0
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         values = values.dt.replace_time_zone(None)

@@ -199,6 +199,8 @@ def read_table(
         f"{unit or 'USD'} per query",
     )
     if scores is not None:
+        if means:
+            raise ValueError(f"scores: {content.name} is a leaderboard, which has no queries")
         table = with_scores(table, found.source, scores)
     if prices is not None:
         table = _priced(table, read_price_list(prices))
@@ -245,6 +247,11 @@ def _found(
     kind = next((kind for kind in kinds for part in parts if kind.matches(part)), None)
     if kind is None:
         kind = kinds[0] if source_kind is not None else _fallback(field, content, parts, wanted)
+        if not kind.by_columns or content.table is None:
+            raise ValueError(
+                f"{field}: {content.name} is not {kind.words}; leave source_kind={source_kind!r} "
+                f"out, or pass another of {', '.join(repr(kind.name) for kind in KINDS)}"
+            )
     read = [part for part in parts if len(parts) == 1 or kind.matches(part)]
     if not read:
         raise ValueError(
@@ -427,6 +434,14 @@ def _in_units(
     import polars as pl
 
     frame, words = table.frame, dict(table.words)
+    for option, value, role in (
+        ("score_range", score_range, "score"),
+        ("cost_per", cost_per, "cost"),
+    ):
+        if value is not None and role not in frame.columns:
+            raise ValueError(
+                f"{option}={value!r}: {table.name} has no {role}; map it, columns={{{role!r}: ...}}"
+            )
     if "score" in frame.columns:
         ends = score_range if score_range is not None else found.score_range
         frame = frame.with_columns(rescaled_scores(frame["score"], ends))

@@ -20,6 +20,7 @@ _FEWEST_ROWS: Final = 5
 # No query costs this much on the mean; a price for a million tokens does.
 _MUCH: Final = 0.05
 _TOO_MUCH: Final = 5.0
+_TOO_MUCH_PER_TOKEN: Final = 2e-3
 
 
 def rescaled_scores(score: "pl.Series", ends: Sequence[float] | None) -> "pl.Series":
@@ -126,6 +127,13 @@ def _cost_warnings(table: Table, means: bool) -> list[str]:
     mean = frame["cost"].mean()
     if not isinstance(mean, float):
         return [*found, "cost: no row has a cost; pass a price list, prices=..."]
+    free = frame.group_by("model", maintain_order=True).agg(pl.col("cost").max())
+    free = free.filter(pl.col("cost") == 0.0)
+    if free.height:
+        found.append(
+            f"cost: it is 0 in every row of {checks.first_names(free['model'])}, often a price "
+            "that was not recorded; pass a price list, prices=..., unless these are free"
+        )
     if not means:
         models = frame.group_by("model").agg(
             rows=pl.col("cost").count(),
@@ -148,9 +156,26 @@ def _cost_warnings(table: Table, means: bool) -> list[str]:
                 f"{average:.3g}: a list price, and not the cost of a query; "
                 f"{remedy}",
             ]
+    if _per_token(frame) > _TOO_MUCH_PER_TOKEN and not found:
+        found.append(
+            f"cost: the median is {_per_token(frame):.3g} per token, which no model costs; map the "
+            "cost of a query, or say its unit, cost_per=..."
+        )
     if mean > _TOO_MUCH and not found:
         found.append(
             f"cost: the mean is {mean:.3g} per query, as a latency or a price per million tokens "
             "would be; map the cost of a query, or say its unit, cost_per=..."
         )
     return found
+
+
+def _per_token(frame: "pl.DataFrame") -> float:
+    """Return the median cost of a token; 0 where tokens are not known."""
+    import polars as pl
+
+    names = [name for name in ("tokens_in", "tokens_out") if name in frame.columns]
+    if not names:
+        return 0.0
+    tokens = pl.sum_horizontal(names)
+    median = frame.filter(tokens > 0.0).select((pl.col("cost") / tokens).median()).item()
+    return median if isinstance(median, float) else 0.0

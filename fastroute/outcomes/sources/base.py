@@ -64,12 +64,15 @@ class SourceKind:
         Whether what was read has the schema.
     read : callable
         Its rows and columns. A ValueError says what is wrong, without the name of the source.
+    by_columns : bool
+        Whether it is a table, of which columns may be missing or given.
     """
 
     name: str
     words: str
     matches: Callable[[Content], bool]
     read: Callable[[Content], Found]
+    by_columns: bool = False
 
 
 class Skip(NamedTuple):

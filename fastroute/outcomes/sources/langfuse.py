@@ -74,11 +74,9 @@ def _opened(source: Source, column: str) -> Source:
 LANGFUSE: Final = SourceKind(
     "langfuse",
     "generations of Langfuse",
-    lambda content: has_columns(
-        content,
-        ("model", "providedModelName", "provided_model_name"),
-        ("traceId", "trace_id", "id"),
-        (*_USAGE, *_COST, *_OTHER),
+    lambda content: (
+        has_columns(content, _SCHEMA.roles["model"], (*_USAGE[:2], *_COST))
+        or has_columns(content, _SCHEMA.roles["model"], ("traceId", "trace_id"), (*_USAGE, *_OTHER))
     ),
     _read,
 )

@@ -68,5 +68,9 @@ def _read(content: Content) -> Found:
 
 
 LEADERBOARD: Final = SourceKind(
-    "leaderboard", "a leaderboard: one row for each model, no queries", _matches, _read
+    "leaderboard",
+    "a leaderboard: one row for each model, no queries",
+    _matches,
+    _read,
+    by_columns=True,
 )

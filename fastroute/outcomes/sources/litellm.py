@@ -33,4 +33,5 @@ LITELLM: Final = SourceKind(
         and not has_columns(content, ROLES["score"], ("query", "query_id"))
     ),
     _SCHEMA.read,
+    by_columns=True,
 )

@@ -36,6 +36,7 @@ LLMROUTER: Final = SourceKind(
     "routing data of LLMRouter",
     lambda content: has_columns(content, ("model_name",), ("performance",), ("query", "query_id")),
     _read_llmrouter,
+    by_columns=True,
 )
 
 # The task of a query is in task_id here, which elsewhere is the query.
@@ -56,4 +57,5 @@ GRAPHROUTER: Final = SourceKind(
     "routing data of GraphRouter",
     lambda content: has_columns(content, ("llm",), ("effect",), ("query", "query_id")),
     _GRAPHROUTER.read,
+    by_columns=True,
 )

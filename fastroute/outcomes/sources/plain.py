@@ -27,4 +27,5 @@ PLAIN: Final = SourceKind(
     "a table with one row for each query and model",
     lambda content: has_columns(content, ROLES["query"], ROLES["model"]),
     Schema(ROLES).read,
+    by_columns=True,
 )

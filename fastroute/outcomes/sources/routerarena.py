@@ -28,4 +28,5 @@ ROUTERARENA: Final = SourceKind(
     "predictions of RouterArena",
     lambda content: has_columns(content, _QUERY, _MODEL),
     _SCHEMA.read,
+    by_columns=True,
 )
