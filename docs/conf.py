@@ -32,7 +32,7 @@ exclude_patterns = [
 shown_by = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
-    "fastroute/scenarios/data/README.md": "data.md",
+    "fastroute/scenarios/data/README.md": "packaged-data.md",
 }
 
 # Markdown reads the same on GitHub: its anchors, its `$` and ```math.

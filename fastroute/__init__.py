@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from fastroute.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from fastroute.advice import Advice, advise
     from fastroute.analyse import (
         fit_scaling,
         mean_interval,
@@ -95,6 +96,7 @@ __all__ = [
     "LP",
     "MIP",
     "UCB",
+    "Advice",
     "Bernoulli",
     "Bernstein",
     "BestSet",
@@ -150,6 +152,7 @@ __all__ = [
     "Uniform",
     "UniformCost",
     "__version__",
+    "advise",
     "compare",
     "fit_scaling",
     "load",
@@ -225,6 +228,8 @@ _HOME: Final = {
     "UCB": "policies",
     "Uniform": "policies",
     "UniformCost": "scenarios",
+    "Advice": "advice",
+    "advise": "advice",
     "compare": "report.run_comparison",
     "fit_scaling": "analyse",
     "load": "study",

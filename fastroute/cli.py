@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from fastroute.cli_about import about
+from fastroute.cli_advise import advise
 from fastroute.cli_bench import bench
 from fastroute.cli_compare import compare
 from fastroute.cli_complete import complete_backend
@@ -83,7 +84,7 @@ def _fail(message: str, error: Exception) -> NoReturn:
     raise typer.Exit(2) from None
 
 
-for _command in (run, status, report, compare, presets, bench, about):
+for _command in (run, status, report, compare, advise, presets, bench, about):
     app.command()(_user_errors()(_command))
 data_app.command("list")(_user_errors()(list_sources))
 data_app.command()(_user_errors()(check))

@@ -153,7 +153,7 @@ def _options(
 ) -> dict[str, Any]:
     """Return the options of reading, with the columns as a mapping."""
     return {
-        "columns": _column_names(columns or []),
+        "columns": column_names(columns or []),
         "score_range": score_range,
         "cost_per": cost_per,
         "source_kind": source_kind,
@@ -171,7 +171,7 @@ def _with_option(error: ValueError) -> ValueError:
     return error
 
 
-def _column_names(given: list[str]) -> dict[str, str]:
+def column_names(given: list[str]) -> dict[str, str]:
     """Return the name of the column of each role, from ROLE=NAME and commas between them."""
     names: dict[str, str] = {}
     for pair in (pair for option in given for pair in option.split(",")):

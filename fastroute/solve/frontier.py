@@ -94,7 +94,7 @@ class Frontier:
         place = int(np.searchsorted(self.budget, budget, side="right")) - 1
         if place < 0:
             raise ValueError(
-                f"budget={budget:g} must be at least {self.budget[0]:g}, what the cheapest mix costs"
+                f"budget={budget:g} must be at least {self.budget[0]:g}, the least that a mix costs"
             )
         share = self.share[place] + (budget - self.budget[place]) * self.shift[place]
         return np.maximum(share, 0.0)

@@ -146,7 +146,7 @@ def _drop(problem: Problem, rest: str, text: str) -> Problem:
     kept = [at for at in range(len(problem.models)) if at != place]
     if not kept:
         raise checks.refused("what_if", text, "a change that leaves a model")
-    return _of(problem, kept)
+    return only(problem, kept)
 
 
 def _add(problem: Problem, rest: str, text: str) -> Problem:
@@ -176,7 +176,8 @@ def _add(problem: Problem, rest: str, text: str) -> Problem:
     )
 
 
-def _of(problem: Problem, kept: list[int]) -> Problem:
+def only(problem: Problem, kept: list[int]) -> Problem:
+    """Return the problem with some of its models, by their places."""
     by_task = problem.score_by_task
     return replace(
         problem,
@@ -207,7 +208,9 @@ def read_constraint(problem: Problem, text: str) -> Constraint:
         raise checks.refused(
             "constraint", text, f"about a task of the table{checks.nearest(task, problem.tasks)}"
         )
-    return Constraint(task, checks.fraction(f"constraint {text}", _number(found[2], text), zero=True))
+    return Constraint(
+        task, checks.fraction(f"constraint {text}", _number(found[2], text), zero=True)
+    )
 
 
 def _assigned(rest: str, text: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.advise.changes import Problem
+from fastroute.advice.changes import Problem, changed
 from fastroute.solve import solve_deployment
 from fastroute.solve.frontier import routing_curve
 from fastroute.solve.highs import best_shares
@@ -217,16 +217,12 @@ def worths(problem: Problem, solution: Solution) -> list[Worth]:
             limit[place] = min(1.0, limit[place] + 0.1)
             more = limit[place] - problem.limit[place]
             add(f"{100.0 * more:.0f} points more traffic for {name}", replace(problem, limit=limit))
-        gone = problem.limit.copy()
-        gone[place] = 0.0
         add(f"without {name}", without(problem, int(place)))
     return found
 
 
 def without(problem: Problem, place: int) -> Problem:
     """Return the problem without one model."""
-    from fastroute.advise.changes import changed
-
     return changed(problem, [f"drop:{problem.models[place]}"])
 
 
@@ -270,8 +266,8 @@ def _gain_of(problem: Problem, place: int) -> F8:
 def _forced(problem: Problem, place: int) -> F8:
     """Return the best quality, under estimates and draws, of the sets that use a model at all.
 
-    A model that is worth nothing gets a tiny share: the difference then is below zero, and says
-    how far the model is from being chosen.
+    A model that is not worth its place gets a tenth of its limit: the difference then is below
+    zero, and says how far the model is from being chosen.
     """
     probe = 0.1 * problem.limit[place]
     scores = np.vstack([problem.score, problem.score_draws])
@@ -293,7 +289,11 @@ def _forced(problem: Problem, place: int) -> F8:
     value = left * np.asarray(solved.value) + probe * scores[:, place]
     value = np.where(np.asarray(solved.feasible), value, np.nan)
     # Where the model is chosen anyway, with as much traffic as it deserves.
-    return np.fmax(value, best_values(problem))
+    own = _best(problem)
+    mixes = np.vstack(
+        [np.full(len(scores[0]), np.nan) if own is None else own, draw_mixes(problem)]
+    )
+    return np.where(mixes[:, place] > _USED, best_values(problem), value)
 
 
 def _with_means(problem: Problem, place: int) -> Problem:
@@ -305,9 +305,7 @@ def _with_means(problem: Problem, place: int) -> Problem:
 
 def single_models(problem: Problem) -> "list[tuple[str, float, float]]":
     """Return name, cost and score of every model."""
-    return list(
-        zip(problem.models, problem.cost.tolist(), problem.score.tolist(), strict=True)
-    )
+    return list(zip(problem.models, problem.cost.tolist(), problem.score.tolist(), strict=True))
 
 
 def hull(cost: F8, score: F8) -> tuple[F8, F8]:

@@ -1,0 +1,175 @@
+"""An advice as files: JSON, weights for a gateway, a figure and a page."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from markupsafe import Markup
+
+from fastroute.advice.solution import hull
+from fastroute.advice.words import estimate, text_of
+from fastroute.report.charts import legend_below, new_figure, save_figure, with_report_style
+from fastroute.report.inline import inline_svg
+from fastroute.report.markup import template
+from fastroute.report.style import INK, line_style, wrapped
+from fastroute.report.tables import HeaderCell, Table, TableCell, TableRow, frame_table
+from fastroute.study.files import write_file
+from fastroute.study.store import text_writer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fastroute.advice.advising import Advice
+
+_NAME_WIDTH: Final = 22
+# Of the frontiers of many caps these are drawn.
+_MOST_CAPS: Final = 5
+_CAPTION: Final = (
+    "Best quality against the budget, exact for every number of deployed models. The band has the "
+    "95% interval for the number asked for; the line ends where more budget buys nothing."
+)
+
+
+@with_report_style
+def frontier_figure(advice: "Advice") -> "Figure":
+    """Draw the best quality against the budget, by the number of models, with the single models.
+
+    Parameters
+    ----------
+    advice : Advice
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    problem = advice.problem
+    figure, (axes,) = new_figure(1, 1, width=6.8, height=4.6)
+    last = float(problem.cost.max())
+    caps = list(advice.frontiers)
+    shown = caps if len(caps) <= _MOST_CAPS else [*caps[: _MOST_CAPS - 1], caps[-1]]
+    for place, most in enumerate(shown):
+        frontier = advice.frontiers[most]
+        colour, dashes = line_style(place)
+        budget, value = _drawn(frontier.budget, frontier.value, frontier.slope, last)
+        more = " or more" if most == caps[-1] and most < len(problem.models) else ""
+        label = f"{most} model{'s' if most > 1 else ''}{more}"
+        axes.plot(budget, value, color=colour, linestyle=dashes, label=label)
+    band = advice.band
+    asked = min(problem.max_deployed, caps[-1])
+    if asked in shown:
+        colour = line_style(shown.index(asked)).colour
+        axes.fill_between(band.budget, band.low, band.high, color=colour, alpha=0.18, linewidth=0)
+    costs, scores = hull(problem.cost, problem.score)
+    grey: dict[str, Any] = {"color": INK, "alpha": 0.4, "linewidth": 1.0, "linestyle": ":"}
+    axes.plot(np.append(costs, last), np.append(scores, scores[-1]), label="hull of models", **grey)
+    axes.plot(problem.cost, problem.score, ls="none", marker="o", ms=3.5, color=INK, label="models")
+    corner = set(np.flatnonzero(advice.solution.share > 0.0).tolist())
+    for model in sorted(corner):
+        axes.annotate(
+            wrapped(problem.models[model], _NAME_WIDTH),
+            (problem.cost[model], problem.score[model]),
+            xytext=(4, -4),
+            textcoords="offset points",
+            fontsize=7.5,
+            va="top",
+        )
+    quality = advice.solution.quality
+    spent = advice.solution.cost.value
+    axes.plot(
+        [spent], [quality.value], ls="none", marker="*", ms=11, color="#d55e00", label="advised"
+    )
+    positive = problem.cost[problem.cost > 0.0]
+    if positive.size == problem.cost.size and positive.max() > 20.0 * positive.min():
+        axes.set_xscale("log")
+    axes.set_xlabel(f"budget ({advice.cost_unit})")
+    axes.set_ylabel("quality (mean score)")
+    legend_below(figure, *axes.get_legend_handles_labels())
+    return figure
+
+
+def _drawn(budget: Any, value: Any, slope: Any, last: float) -> tuple[list[float], list[float]]:
+    """Return the corners of a frontier as a line, with its jumps, up to the last budget."""
+    x: list[float] = []
+    y: list[float] = []
+    ends = [*budget[1:].tolist(), max(last, float(budget[-1]))]
+    for low, high, start, rate in zip(budget.tolist(), ends, value, slope, strict=True):
+        x += [low, high]
+        y += [float(start), float(start + rate * (high - low))]
+    return x, y
+
+
+def advice_page(advice: "Advice") -> str:
+    """Return the answer as one HTML page that needs nothing else."""
+    return template("advice.html").render(
+        title=advice.source,
+        text=text_of(advice),
+        share=_share_table(advice),
+        worth=_worth_table(advice),
+        models=_model_table(advice),
+        figure=Markup(inline_svg(frontier_figure(advice), "frontier", _CAPTION)),
+        caption=_CAPTION,
+        aiq="-" if math.isnan(advice.aiq) else f"{advice.aiq:.4f}",
+        quality=estimate(advice.solution.quality),
+        cost=estimate(advice.solution.cost),
+        cost_unit=advice.cost_unit,
+        notes=advice.notes,
+    )
+
+
+def _share_table(advice: "Advice") -> Table:
+    model = HeaderCell("model", number=False, key=True)
+    heads = [model, HeaderCell("share"), HeaderCell("in best set")]
+    inside = dict(zip(advice.problem.models, advice.solution.inclusion.tolist(), strict=True))
+    lines = [
+        TableRow(
+            [
+                TableCell(name, head=True),
+                TableCell(f"{100.0 * share:.1f} %", repr(share)),
+                TableCell(f"{100.0 * inside[name]:.0f} %", repr(inside[name])),
+            ]
+        )
+        for name, share in advice.routing_table().items()
+    ]
+    return Table("deploy", "What to deploy", heads, lines)
+
+
+def _worth_table(advice: "Advice") -> Table:
+    heads = [HeaderCell("change", number=False, key=True), HeaderCell("quality")]
+    lines = [
+        TableRow([TableCell(one.what, head=True), TableCell(estimate(one.gain, sign=True))])
+        for one in advice.worths
+    ]
+    return Table("worth", "What would change the quality", heads, lines)
+
+
+def _model_table(advice: "Advice") -> Table:
+    return frame_table("models", "All models", advice.table)
+
+
+def write_advice(advice: "Advice", folder: Path) -> list[Path]:
+    """Write ``advice.json``, ``litellm.yaml``, ``frontier.svg``, ``.png`` and ``advice.html``.
+
+    Parameters
+    ----------
+    advice : Advice
+    folder : pathlib.Path
+        Made where it is missing.
+
+    Returns
+    -------
+    list of pathlib.Path
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "advice.json": advice.to_json() + "\n",
+        "litellm.yaml": advice.to_litellm(),
+        "advice.html": advice_page(advice),
+    }
+    for name, text in texts.items():
+        write_file(folder / name, text_writer(text))
+    figure = frontier_figure(advice)
+    pictures = [folder / "frontier.svg", folder / "frontier.png"]
+    for picture in pictures:
+        save_figure(figure, picture)
+    return [*(folder / name for name in texts), *pictures]

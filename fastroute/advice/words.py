@@ -1,0 +1,120 @@
+"""An advice as one screen of text."""
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from fastroute.advice.solution import SURE, Estimate
+
+if TYPE_CHECKING:
+    from fastroute.advice.advising import Advice
+
+# Of the models that are not deployed, those in doubt are named.
+_NAMED: Final = 5
+_WIDTH: Final = 34
+
+
+def text_of(advice: "Advice") -> str:
+    """Return the answer as text: what to deploy, what more would buy, what is not sure."""
+    problem, solution = advice.problem, advice.solution
+    budget = f"{problem.budget:g}" if math.isfinite(problem.budget) else "no"
+    lines = [
+        f"{advice.source}: {len(problem.models)} models, {budget} budget ({advice.cost_unit}), at "
+        f"most {problem.max_deployed} deployed",
+        "",
+        "Deploy",
+    ]
+    inside = dict(zip(problem.models, solution.inclusion.tolist(), strict=True))
+    shares = advice.routing_table()
+    wide = min(max((len(name) for name in problem.models), default=0), _WIDTH)
+    for name, share in shares.items():
+        lines.append(
+            f"  {_cut(name, wide):{wide}}  {100.0 * share:5.1f} % of the traffic   "
+            f"in the best set in {_percent(inside[name])} of the draws"
+        )
+    rest = sorted((name for name in problem.models if name not in shares), key=lambda n: -inside[n])
+    near = [f"{name} ({_percent(inside[name])})" for name in rest if inside[name] > 1.0 - SURE]
+    if near:
+        more = f" and {len(near) - _NAMED} more" if len(near) > _NAMED else ""
+        lines.append(
+            f"  Not deployed, but in the best set at times: {', '.join(near[:_NAMED])}{more}"
+        )
+    lines += [
+        "",
+        f"Quality  {estimate(solution.quality)}",
+        f"Cost     {estimate(solution.cost)} {advice.cost_unit}",
+        "",
+        "What would change the quality",
+    ]
+    wide = max((len(one.what) for one in advice.worths), default=0)
+    lines += [f"  {one.what:{wide}}  {estimate(one.gain, sign=True)}" for one in advice.worths]
+    lines.append("")
+    if advice.decisive is None:
+        lines.append("The set is sure: no model's interval would change it.")
+    else:
+        lines.append(_doubt(advice))
+    if advice.learning is not None:
+        lines += ["", *_learning(advice)]
+    if advice.notes:
+        lines += ["", "Notes", *(f"  {note}" for note in advice.notes)]
+    return "\n".join(lines)
+
+
+def _doubt(advice: "Advice") -> str:
+    found = advice.decisive
+    assert found is not None
+    more = (
+        f"about {found.more:,.0f} more observations of it would settle that"
+        if math.isfinite(found.more)
+        else "more observations of it alone would not settle that"
+    )
+    return (
+        f"What is not sure: {found.model} is in the best set in {_percent(found.inclusion)} of the "
+        f"draws, and is worth {estimate(found.gain, sign=True)}; {more}."
+    )
+
+
+def _learning(advice: "Advice") -> list[str]:
+    found = advice.learning
+    assert found is not None
+    lines = [
+        f"Learning it online, {found.queries:,} queries in {found.days:g} days: quality lost "
+        "per query"
+    ]
+    for row in found.rows:
+        since = ""
+        if math.isfinite(found.present_loss):
+            since = (
+                f"   beats the present set from day {row.beats_present_from:.3g} on"
+                if math.isfinite(row.beats_present_from)
+                else "   never beats the present set"
+            )
+        lines.append(f"  {row.policy:12}  {estimate(Estimate(row.loss, row.low, row.high))}{since}")
+    if math.isfinite(found.present_loss):
+        lines.append(f"  {'staying':12}  {found.present_loss:.4g}")
+    lines.append(
+        f"  StageRoute with gamma = {found.gamma} and K = {found.stages} stages loses least of "
+        "those that were tried."
+    )
+    lines.append(f"  {found.note}")
+    return lines
+
+
+def estimate(found: Estimate, *, sign: bool = False) -> str:
+    """Write an estimate with its interval, with as many digits as the interval supports."""
+    width = found.high - found.low
+    if not math.isfinite(width) or width <= 0.0:
+        return f"{found.value:{'+' if sign else ''}.4g}"
+    digits = max(0, 1 - math.floor(math.log10(width)))
+    mark = "+" if sign else ""
+    value, low, high = (f"{one:{mark}.{digits}f}" for one in (found.value, found.low, found.high))
+    return f"{value} [{low}, {high}]"
+
+
+def _percent(share: float) -> str:
+    if math.isnan(share):
+        return "-"
+    return f"{100.0 * share:.0f} %"
+
+
+def _cut(name: str, width: int) -> str:
+    return name if len(name) <= width else f"{name[: width - 3]}..."
