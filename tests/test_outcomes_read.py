@@ -244,11 +244,22 @@ CASES: list[tuple[str, object, Mapping[str, Any], str, str, int, Mapping[str, ob
     (
         "langfuse.csv",
         LANGFUSE,
-        {"scores": [{"traceId": f"t{i}", "name": "good", "value": i / 4} for i in range(4)]},
+        {
+            "scores": [
+                {
+                    "id": f"x{i}",
+                    "observationId": None,
+                    "traceId": f"t{i}",
+                    "name": "good",
+                    "value": i / 4,
+                }
+                for i in range(4)
+            ]
+        },
         "langfuse",
         "logged",
         4,
-        {"query": "t0", "model": "ox", "cost": 0.01, "tokens_in": 3.0, "tokens_out": 4.0},
+        {"query": "o0", "model": "ox", "cost": 0.01, "score": 0.0, "tokens_in": 3.0},
     ),
     (
         "spans.jsonl",
