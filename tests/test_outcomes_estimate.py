@@ -72,6 +72,38 @@ def test_the_seed_says_the_draws_and_blocks_say_nothing(monkeypatch: pytest.Monk
     )
 
 
+def test_random_groups_of_queries_spread_as_queries_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = [full_table(3000, 3)[0], synthetic(np.random.default_rng(5), 3000, "logged")]
+    single = [table.estimate(draws=1000) for table in tables]
+    monkeypatch.setattr(bootstrap, "_MOST_DRAWN", 1000)
+    monkeypatch.setattr(bootstrap, "_DENSE", 0)
+    for one, table in zip(single, tables, strict=True):
+        grouped = table.estimate(draws=1000)
+        assert np.array_equal(grouped.score, one.score)
+        for draws in ("score_draws", "cost_draws"):
+            spread = [getattr(found, draws).std(axis=0) for found in (grouped, one)]
+            np.testing.assert_allclose(spread[0], spread[1], rtol=0.15)
+            middle = [getattr(found, draws).mean(axis=0) for found in (grouped, one)]
+            assert (np.abs(middle[0] - middle[1]) < 0.25 * spread[1]).all()
+
+
+def test_dense_and_sparse_sums_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = small_log()
+    dense = log.estimate(draws=20)
+    monkeypatch.setattr(bootstrap, "_DENSE", 0)
+    sparse = log.estimate(draws=20)
+    np.testing.assert_allclose(sparse.score_draws, dense.score_draws, rtol=1e-12)
+    np.testing.assert_allclose(sparse.cost_draws, dense.cost_draws, rtol=1e-12)
+
+
+def test_draws_without_a_row_of_a_model_keep_its_mean() -> None:
+    rows = [{"query": f"q{i}", "model": "ab"[i == 0], "score": 0.5, "cost": 2.0} for i in range(9)]
+    found = outcomes(rows).estimate(draws=50)
+    assert (found.score_draws == 0.5).all()
+    one = outcomes(rows[:1]).estimate(draws=50)
+    assert (one.cost_draws == 2.0).all()
+
+
 def test_weights_of_queries_are_poisson() -> None:
     weights = np.concatenate(
         [block for _, block in bootstrap.query_weights(50, 4000, np.random.default_rng(0))]

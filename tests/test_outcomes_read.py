@@ -244,11 +244,22 @@ CASES: list[tuple[str, object, Mapping[str, Any], str, str, int, Mapping[str, ob
     (
         "langfuse.csv",
         LANGFUSE,
-        {"scores": [{"traceId": f"t{i}", "name": "good", "value": i / 4} for i in range(4)]},
+        {
+            "scores": [
+                {
+                    "id": f"x{i}",
+                    "observationId": None,
+                    "traceId": f"t{i}",
+                    "name": "good",
+                    "value": i / 4,
+                }
+                for i in range(4)
+            ]
+        },
         "langfuse",
         "logged",
         4,
-        {"query": "t0", "model": "ox", "cost": 0.01, "tokens_in": 3.0, "tokens_out": 4.0},
+        {"query": "o0", "model": "ox", "cost": 0.01, "score": 0.0, "tokens_in": 3.0},
     ),
     (
         "spans.jsonl",
@@ -329,6 +340,24 @@ def test_what_was_read_is_the_same_when_written_and_read_again(tmp_path: Path, s
     again = fr.read_outcomes(path)
     assert again.frame.equals(once.frame)
     assert (again.kind, again.models, again.n_queries) == (once.kind, once.models, once.n_queries)
+
+
+def test_each_call_of_a_trace_is_a_query_and_what_is_no_call_is_dropped() -> None:
+    def span(number: int, operation: str, model: str) -> dict[str, Any]:
+        attributes = {
+            "gen_ai.operation.name": operation,
+            "gen_ai.request.model": model,
+            "gen_ai.usage.output_tokens": 10 * number,
+        }
+        return {"trace_id": "t", "span_id": f"s{number}", "attributes": attributes}
+
+    spans = [span(1, "invoke_agent", "ox"), span(2, "chat", "ox"), span(3, "chat", "ox")]
+    outcomes = fr.read_outcomes(spans, prices=PRICES, scores=[{"trace_id": "t", "score": 0.5}])
+    assert outcomes.frame["query"].to_list() == ["s2", "s3"]
+    assert outcomes.frame["cost"].to_list() == pytest.approx([4e-5, 6e-5])
+    assert outcomes.frame["score"].to_list() == [0.5, 0.5]
+    assert [(count.rows, count.first) for count in outcomes.account] == [(1, "row 1")]
+    assert outcomes.rows_read == 3
 
 
 def test_every_kind_of_source_has_a_case() -> None:

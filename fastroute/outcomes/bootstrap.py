@@ -16,6 +16,7 @@ from fastroute import checks
 from fastroute.outcomes.estimates import METHODS, Array, Estimates, Method
 from fastroute.outcomes.logged import (
     CellSums,
+    Log,
     cell_columns,
     check_method,
     default_method,
@@ -32,6 +33,10 @@ __all__ = ["estimate", "query_weights"]
 
 # Numbers of a block of weights: 64 MB.
 _BLOCK: Final = 8_000_000
+# Queries that are drawn one by one; of more, random groups are drawn.
+_MOST_DRAWN: Final = 20_000
+# Numbers of a matrix of sums that is kept with its zeros: 128 MB.
+_DENSE: Final = 16_000_000
 # Weights are looked up by 16 random bits, which moves their mean by 1e-6 at most.
 _LEVELS: Final = 1 << 16
 # A model with fewer rows has intervals that are too narrow.
@@ -46,8 +51,10 @@ def query_weights(
     size = max(1, min(draws, _BLOCK // max(queries, 1)))
     for start in range(0, draws, size):
         stop = min(start + size, draws)
-        bits = rng.integers(0, _LEVELS, (stop - start, queries), dtype=np.uint16)
-        yield slice(start, stop), table[bits]
+        weights = table[rng.integers(0, _LEVELS, (stop - start, queries), dtype=np.uint16)]
+        # A draw of no query at all, which only a few queries can have, says nothing.
+        weights[~weights.any(axis=1)] = 1.0
+        yield slice(start, stop), weights
 
 
 def _poisson_table() -> Array:
@@ -67,9 +74,7 @@ def estimate(outcomes: Outcomes, draws: int, seed: int, method: Method | None) -
         if method not in (None, "means"):
             raise ValueError(f"method={method!r} with a leaderboard, which has its means only")
         return _board(outcomes, draws, rng)
-    if outcomes.kind == "full" and method in (None, "means"):
-        return _full(outcomes, draws, rng)
-    return _cells(outcomes, draws, rng, method)
+    return _of_queries(outcomes, draws, rng, method)
 
 
 def _board(outcomes: Outcomes, draws: int, rng: np.random.Generator) -> Estimates:
@@ -111,64 +116,67 @@ def _column(outcomes: Outcomes, name: str) -> Array:
     return np.array(outcomes.frame[name].to_numpy(), dtype=np.float64)
 
 
-def _full(outcomes: Outcomes, draws: int, rng: np.random.Generator) -> Estimates:
-    """Return the means of a table in which every model answered every query."""
-    log = log_of(outcomes)
-    size = len(outcomes.models)
-    sums = np.zeros((log.queries, 2 * size))
-    for at, values in enumerate((log.score, log.cost)):
-        sums[log.query, at * size + log.model] = values
-    drawn = np.empty((draws, 2 * size))
-    for rows, weights in query_weights(draws, log.queries, rng):
-        drawn[rows] = weights @ sums / np.maximum(weights.sum(axis=1, keepdims=True), 1.0)
-    mean = sums.mean(axis=0)
-    whole = CellSums(log, cell_columns(log).T @ np.ones((log.queries, 1)))
-    return Estimates(
-        outcomes.models,
-        mean[:size],
-        mean[size:],
-        drawn[:, :size],
-        drawn[:, size:],
-        np.full(size, float(log.queries)),
-        _few_rows(outcomes, np.full(size, log.queries)),
-        "means",
-        outcomes.tasks,
-        _named(whole, "score", outcomes),
-        _named(whole, "cost", outcomes),
-    )
-
-
-def _cells(
+def _of_queries(
     outcomes: Outcomes, draws: int, rng: np.random.Generator, method: Method | None
 ) -> Estimates:
-    """Return the means of a table in which some models answered some queries only."""
+    """Return the means of outcomes of queries."""
     log = log_of(outcomes)
-    used = default_method(log) if method is None else method
+    used: Method = method or ("means" if outcomes.kind == "full" else default_method(log))
     check_method(outcomes, log, used)
-    columns = cell_columns(log)
     size = len(outcomes.models)
-    drawn = {name: np.empty((draws, size)) for name in ("score", "cost")}
-    transposed: csr_array = columns.T.tocsr()
-    for rows, weights in query_weights(draws, log.queries, rng):
-        sums = CellSums(log, transposed @ np.ascontiguousarray(weights.T))
+    whole = _sums(log)
+    means = {name: estimate_from(whole, used, name)[0] for name in ("score", "cost")}
+    drawn = {name: np.empty((draws, size)) for name in means}
+    # Where the tasks do not matter they need not be summed apart.
+    summed = log if used in ("by task", "doubly robust") else log.without_tasks()
+    columns = cell_columns(summed)
+    if log.queries > _MOST_DRAWN:
+        columns = _random_groups(log.queries, rng) @ columns
+    matrix = columns.toarray() if np.prod(columns.shape) <= _DENSE else columns.T.tocsr()
+    for rows, weights in query_weights(draws, columns.shape[0], rng):
+        if isinstance(matrix, np.ndarray):
+            sums = CellSums(summed, (weights @ matrix).T)
+        else:
+            sums = CellSums(summed, matrix @ np.ascontiguousarray(weights.T))
         for name, found in drawn.items():
             found[rows] = estimate_from(sums, used, name)
-    whole = CellSums(log, transposed @ np.ones((log.queries, 1)))
+    for name, found in drawn.items():
+        # A draw without a row of a model says nothing of it.
+        np.copyto(found, means[name], where=np.isnan(found))
     rows_of = np.bincount(log.model, minlength=size)
-    notes = (*overlap_notes(outcomes, log, used), *_few_rows(outcomes, rows_of))
+    unbiased = outcomes.kind == "full" and used == "means"
+    notes = () if unbiased else overlap_notes(outcomes, log, used)
     return Estimates(
         outcomes.models,
-        estimate_from(whole, used, "score")[0],
-        estimate_from(whole, used, "cost")[0],
+        means["score"],
+        means["cost"],
         drawn["score"],
         drawn["cost"],
         log.effective_rows(weighted=used in ("weighted", "doubly robust")),
-        notes,
+        (*notes, *_few_rows(outcomes, rows_of)),
         used,
         outcomes.tasks,
         _named(whole, "score", outcomes),
         _named(whole, "cost", outcomes),
     )
+
+
+def _sums(log: Log) -> CellSums:
+    """Return the sums of all queries, each counted once."""
+    return CellSums(log, cell_columns(log).T @ np.ones((log.queries, 1)))
+
+
+def _random_groups(queries: int, rng: np.random.Generator) -> "csr_array":
+    """Return which of the groups each query is in, [groups, Q].
+
+    What is drawn are groups then, each with the sums of its queries. As queries are put into them
+    at random, the spread of the draws is the same on the mean, and off by 1 / sqrt(2 groups).
+    """
+    from scipy.sparse import csr_array
+
+    group = rng.permutation(queries) % _MOST_DRAWN
+    entries = (np.ones(queries), (group, np.arange(queries)))
+    return csr_array(entries, shape=(_MOST_DRAWN, queries))
 
 
 def _named(whole: CellSums, name: str, outcomes: Outcomes) -> Array | None:

@@ -106,7 +106,10 @@ def read_content(
     if isinstance(source, str | Path):
         path = Path(source)
         return read_folder(field, path, listing) if path.is_dir() else read_file(field, path)
-    if isinstance(source, Mapping) and any(map(_is_entry, source.values())):
+    if isinstance(source, Mapping) and (
+        any(isinstance(value, Mapping) for value in source.values())
+        or (source and all(map(_is_entry, source.values())))
+    ):
         return Content("frame", entries=source)
     if _is_rows(source):
         rows: Any = source

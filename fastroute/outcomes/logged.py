@@ -5,7 +5,7 @@ their values, each plain and with every row counting for one over its propensity
 bootstrap, the sums weigh each query by its weight in the draw.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -66,6 +66,15 @@ class Log:
     models: int
     tasks: int
     query_task: NDArray[np.int64]
+
+    def without_tasks(self) -> "Log":
+        """Return the same with all queries of one task."""
+        return replace(
+            self,
+            task=np.zeros_like(self.task),
+            query_task=np.zeros_like(self.query_task),
+            tasks=1,
+        )
 
     def effective_rows(self, *, weighted: bool) -> Array:
         """Return the effective sample size of each model, [N]."""

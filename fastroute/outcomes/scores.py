@@ -31,8 +31,8 @@ def with_scores(table: Table, source: Source, scores: "Frame") -> Table:
     ----------
     table : Table
     source : Source
-        What the table was read from; a column of it with the name of the queries' in the scores is
-        what they are joined by.
+        What the table was read from; a column of it that the scores have too is what they are
+        joined by, else the queries.
     scores : str, Path, frame, mapping or sequence
         Columns of queries and scores; with a column of models, of the answer of each.
 
@@ -60,22 +60,23 @@ def with_scores(table: Table, source: Source, scores: "Frame") -> Table:
             f"{read.place(int(read.rows[at]))}, which is not a number; write a number"
         )
     keys = ["_key", *(["model"] if "model" in chosen else [])]
-    columns = [texts(read, "_key", chosen["query"]), score]
-    if "model" in chosen:
-        columns.append(texts(read, "model", chosen["model"]))
-    by_key = pl.DataFrame(columns).drop_nulls().group_by(keys, maintain_order=True)
-    means = by_key.agg(pl.col("score").mean())
-    name = chosen["query"]
-    key = texts(source, "_key", name) if name in source.frame.columns else table.frame["query"]
+    columns = [score] + ([texts(read, "model", chosen["model"])] if "model" in chosen else [])
     before = [n for n in ("score", "score_wrong") if n in table.frame.columns]
-    frame = table.frame.drop(before).with_columns(key.alias("_key"))
-    joined = frame.join(means, on=keys, how="left", maintain_order="left")
-    scored = joined["score"].count()
-    if not scored:
+    candidates = [n for n in _ROLES["query"] if n in read.frame.columns] or [chosen["query"]]
+    for name in candidates:
+        key = texts(source, "_key", name) if name in source.frame.columns else table.frame["query"]
+        by_key = pl.DataFrame([texts(read, "_key", name), *columns]).drop_nulls().group_by(keys)
+        means = by_key.agg(pl.col("score").mean())
+        frame = table.frame.drop(before).with_columns(key.alias("_key"))
+        joined = frame.join(means, on=keys, how="left", maintain_order="left")
+        if joined["score"].count():
+            break
+    else:
+        some = read.frame[candidates[0]].drop_nulls()
         raise ValueError(
-            f"scores: no {name!r} of the scores is a query of {table.name} (such as "
-            f"{checks.quoted(means['_key'][0]) if means.height else 'none'}, and "
-            f"{checks.quoted(key[0])} there); name the column of both alike"
+            f"scores: no {candidates[0]!r} of the scores is a query of {table.name} (such as "
+            f"{checks.quoted(some[0]) if some.len() else 'none'}, and {checks.quoted(key[0])} "
+            "there); name the column of both alike"
         )
     unused = means.join(frame, on=keys, how="anti").height
     notes = (f"scores: {unused:,} of {means.height:,} belong to no row",) if unused else ()

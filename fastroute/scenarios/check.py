@@ -12,7 +12,7 @@ from fastroute.outcomes.columns import Table
 from fastroute.outcomes.frames import Frame
 from fastroute.outcomes.reading import read_table
 from fastroute.outcomes.routerbench_pickle import KNOWN_SHA256
-from fastroute.outcomes.sources import MEANS_KINDS
+from fastroute.outcomes.sources import LOG_KINDS, MEANS_KINDS
 from fastroute.scenarios.paretobandit import paretobandit
 from fastroute.scenarios.problems import TableProblem, find_mean_problems, find_problems
 from fastroute.scenarios.routerbench import published_means
@@ -284,8 +284,9 @@ def _problems(
         dated = released if any(r.day or r.wrong for r in (released or {}).values()) else None
         return find_mean_problems(table, dated)
     found = find_problems(table, released)
-    # A log has no two models on one query, and some of its queries have no score.
-    return [problem for problem in found if not (logged and problem.kind == "missing")]
+    # What is known to be a log has no two models on one query, and queries without a score.
+    known = logged and (table.source_kind in LOG_KINDS or "propensity" in table.columns)
+    return [problem for problem in found if not (known and problem.kind == "missing")]
 
 
 def _sha256(path: object) -> str:

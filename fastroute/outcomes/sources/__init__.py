@@ -16,7 +16,7 @@ from fastroute.outcomes.sources import (
 )
 from fastroute.outcomes.sources.base import Found, SourceKind
 
-__all__ = ["KINDS", "MEANS_KINDS", "Found", "SourceKind"]
+__all__ = ["KINDS", "LOG_KINDS", "MEANS_KINDS", "Found", "SourceKind"]
 
 #: Of all sources, the first that matches is taken: those with most of their own come first.
 KINDS: Final[tuple[SourceKind, ...]] = (
@@ -34,5 +34,7 @@ KINDS: Final[tuple[SourceKind, ...]] = (
     plain.PLAIN,
     wide.WIDE,
 )
+#: Logs, in which each query went to one model.
+LOG_KINDS: Final = ("litellm", "langfuse", "opentelemetry", "routerarena")
 #: Those without queries.
 MEANS_KINDS: Final = ("leaderboard", "swebench board")

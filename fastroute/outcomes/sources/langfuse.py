@@ -12,9 +12,14 @@ __all__ = ["LANGFUSE"]
 _USAGE: Final = ("usageDetails", "usage_details", "usage")
 _COST: Final = ("costDetails", "cost_details")
 _OTHER: Final = ("calculatedTotalCost", "calculated_total_cost", "totalCost", "total_cost")
+_OTHER_TYPES: Final = (
+    *("span", "event", "trace", "tool", "chain", "agent"),
+    *("retriever", "evaluator", "embedding", "guardrail"),
+)
 _SCHEMA: Final = Schema(
     {
-        "query": ("traceId", "trace_id", "id"),
+        # Each call is routed by itself; a trace may have several.
+        "query": ("id", "traceId", "trace_id"),
         "model": ("model", "providedModelName", "provided_model_name"),
         "score": ("score", "value"),
         "cost": (*(f"{name}.total" for name in _COST), *_OTHER),
@@ -25,7 +30,7 @@ _SCHEMA: Final = Schema(
         "tokens_out": (*(f"{name}.output" for name in _USAGE), "completionTokens", "outputUsage"),
     },
     (
-        Skip("type", ("span", "event", "trace", "tool", "chain", "agent"), "no generation"),
+        Skip("type", _OTHER_TYPES, "observations that are no generation (column 'type')"),
         Skip("level", ("error",), "failed calls (column 'level')"),
     ),
 )

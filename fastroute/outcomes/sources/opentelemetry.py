@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from fastroute.outcomes.files import Content, rows_source
-from fastroute.outcomes.sources.base import Found, Schema, SourceKind
+from fastroute.outcomes.sources.base import Found, Schema, Skip, SourceKind
 from fastroute.outcomes.table import RowCount
 
 __all__ = ["OPENTELEMETRY"]
@@ -22,7 +22,11 @@ def _attribute(*names: str) -> tuple[str, ...]:
 
 _SCHEMA: Final = Schema(
     {
-        "query": ("trace_id", "traceId", "context.trace_id", "TraceId", "span_id", "spanId"),
+        # Each call is routed by itself; a trace may have several.
+        "query": (
+            *("span_id", "spanId", "context.span_id", "SpanId"),
+            *("trace_id", "traceId", "context.trace_id", "TraceId"),
+        ),
         "model": ("answered by",),
         "score": _attribute("gen_ai.evaluation.score.value", "gen_ai.evaluation.score", "score"),
         "cost": _attribute("gen_ai.usage.cost", "gen_ai.cost", "cost"),
@@ -34,7 +38,15 @@ _SCHEMA: Final = Schema(
         ),
         "tokens_in": _attribute("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
         "tokens_out": _attribute("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
-    }
+    },
+    tuple(
+        Skip(
+            name,
+            ("embeddings", "invoke_agent", "create_agent", "execute_tool"),
+            "spans of agents, tools or embeddings (gen_ai.operation.name)",
+        )
+        for name in _attribute("gen_ai.operation.name")
+    ),
 )
 
 
@@ -82,7 +94,10 @@ def _read(content: Content) -> Found:
     others = int((~answers).sum())
     account = (RowCount("spans that name no model", others),) if others else ()
     return replace(
-        found, account=account, rows_read=named.height, words={"model": ", else ".join(there)}
+        found,
+        account=(*account, *found.account),
+        rows_read=named.height,
+        words={"model": ", else ".join(there)},
     )
 
 
