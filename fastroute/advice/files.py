@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from fastroute.advice.advising import Advice
 
-_NAME_WIDTH: Final = 22
+_NAME_WIDTH: Final = 40
+# Costs further apart than this have a logarithmic axis.
+_LOG_RATIO: Final = 20.0
 # Of the frontiers of many caps these are drawn.
 _MOST_CAPS: Final = 5
 _CAPTION: Final = (
@@ -64,15 +66,17 @@ def frontier_figure(advice: "Advice") -> "Figure":
     grey: dict[str, Any] = {"color": INK, "alpha": 0.4, "linewidth": 1.0, "linestyle": ":"}
     axes.plot(np.append(costs, last), np.append(scores, scores[-1]), label="hull of models", **grey)
     axes.plot(problem.cost, problem.score, ls="none", marker="o", ms=3.5, color=INK, label="models")
-    corner = set(np.flatnonzero(advice.solution.share > 0.0).tolist())
-    for model in sorted(corner):
+    # The names of the advised models stand apart, one below the other, with a line to each.
+    deployed = sorted(np.flatnonzero(advice.solution.share > 0.0), key=lambda m: -problem.score[m])
+    for place, model in enumerate(deployed):
         axes.annotate(
             wrapped(problem.models[model], _NAME_WIDTH),
             (problem.cost[model], problem.score[model]),
-            xytext=(4, -4),
-            textcoords="offset points",
+            xytext=(0.98, 0.05 + 0.075 * (len(deployed) - 1 - place)),
+            textcoords="axes fraction",
+            ha="right",
             fontsize=7.5,
-            va="top",
+            arrowprops={"arrowstyle": "-", "color": INK, "alpha": 0.35, "linewidth": 0.6},
         )
     quality = advice.solution.quality
     spent = advice.solution.cost.value
@@ -80,8 +84,9 @@ def frontier_figure(advice: "Advice") -> "Figure":
         [spent], [quality.value], ls="none", marker="*", ms=11, color="#d55e00", label="advised"
     )
     positive = problem.cost[problem.cost > 0.0]
-    if positive.size == problem.cost.size and positive.max() > 20.0 * positive.min():
-        axes.set_xscale("log")
+    if positive.size and positive.max() > _LOG_RATIO * positive.min():
+        # Models without a cost stand at the left end.
+        axes.set_xscale("symlog", linthresh=positive.min())
     axes.set_xlabel(f"budget ({advice.cost_unit})")
     axes.set_ylabel("quality (mean score)")
     legend_below(figure, *axes.get_legend_handles_labels())

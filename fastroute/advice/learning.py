@@ -1,5 +1,6 @@
 """What it costs to learn the answer online: policies simulated on a world that is as unsure."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -15,6 +16,7 @@ from fastroute.policies import Policy, policy
 from fastroute.scenarios import Scenario
 from fastroute.simulation import Run, simulate
 from fastroute.solve import solve_deployment
+from fastroute.warning import FastrouteWarning
 
 F8 = NDArray[np.float64]
 
@@ -128,7 +130,10 @@ def learn(
     }
 
     def play(one: Policy, stages: str) -> Run:
-        return simulate(world, one, stages=stages, progress=progress, **settings)
+        with warnings.catch_warnings():
+            # That some of them overspend or starve models is in their loss.
+            warnings.simplefilter("ignore", FastrouteWarning)
+            return simulate(world, one, stages=stages, progress=progress, **settings)
 
     tried = {
         (gamma, stages): play(policy("stageroute", gamma=gamma), stages)
@@ -199,7 +204,10 @@ def _present_loss(problem: Problem, present: Sequence[str], scores: F8, costs: F
                 "present", name, f"a model of the table{checks.nearest(name, problem.models)}"
             )
     places = [problem.models.index(name) for name in dict.fromkeys(present)]
-    kept = replace(only(problem, places), max_deployed=len(places), floors=())
+    # What is deployed now carries the traffic, whatever the limits.
+    kept = replace(
+        only(problem, places), max_deployed=len(places), floors=(), limit=np.ones(len(places))
+    )
     share = np.zeros(len(problem.models))
     share[places] = best_mix(kept)
     best = solve_deployment(

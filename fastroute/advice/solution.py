@@ -217,7 +217,8 @@ def worths(problem: Problem, solution: Solution) -> list[Worth]:
             limit[place] = min(1.0, limit[place] + 0.1)
             more = limit[place] - problem.limit[place]
             add(f"{100.0 * more:.0f} points more traffic for {name}", replace(problem, limit=limit))
-        add(f"without {name}", without(problem, int(place)))
+        if len(problem.models) > 1:
+            add(f"without {name}", without(problem, int(place)))
     return found
 
 

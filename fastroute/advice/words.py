@@ -105,9 +105,14 @@ def estimate(found: Estimate, *, sign: bool = False) -> str:
     if not math.isfinite(width) or width <= 0.0:
         return f"{found.value:{'+' if sign else ''}.4g}"
     digits = max(0, 1 - math.floor(math.log10(width)))
-    mark = "+" if sign else ""
-    value, low, high = (f"{one:{mark}.{digits}f}" for one in (found.value, found.low, found.high))
+    value, low, high = (_rounded(one, digits, sign) for one in (found.value, found.low, found.high))
     return f"{value} [{low}, {high}]"
+
+
+def _rounded(value: float, digits: int, sign: bool) -> str:
+    """Write a number with so many decimals; what is rounded to zero is 0, without a sign."""
+    text = f"{value:{'+' if sign else ''}.{digits}f}"
+    return "0" if float(text) == 0.0 else text
 
 
 def _percent(share: float) -> str:

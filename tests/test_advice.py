@@ -1,0 +1,316 @@
+"""From a table to a decision: the set, how sure it is, what more would buy."""
+
+import itertools
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.optimize import linprog
+from typer.testing import CliRunner
+
+import fastroute as fr
+from fastroute.advice.solution import aiq
+from fastroute.advice.words import estimate
+from fastroute.cli import app
+from fastroute.outcomes import Estimates
+
+MODELS = ("small", "middle", "large", "huge")
+SCORE, COST = np.array([0.5, 0.65, 0.8, 0.82]), np.array([1.0, 2.0, 5.0, 20.0])
+
+
+def outcomes(queries: int = 400, seed: int = 0) -> pl.DataFrame:
+    """Return a full table of scores that are 0 or 1, with two tasks."""
+    draw = np.random.default_rng(seed)
+    hard = draw.random(queries) < 0.4
+    chance = SCORE[None, :] + np.where(hard, -0.15, 0.1)[:, None]
+    score = (draw.random((queries, len(MODELS))) < chance).astype(float)
+    cost = COST * draw.uniform(0.8, 1.2, (queries, len(MODELS)))
+    return pl.DataFrame(
+        {
+            "query": np.repeat(np.arange(queries), len(MODELS)),
+            "task": np.repeat(np.where(hard, "hard", "easy"), len(MODELS)),
+            "model": np.tile(MODELS, queries),
+            "score": score.ravel(),
+            "cost": cost.ravel(),
+        }
+    )
+
+
+def exact(score: Any, cost: Any, **changes: Any) -> Estimates:
+    """Return estimates without any doubt."""
+    return Estimates(
+        tuple(f"m{place}" for place in range(len(score))),
+        np.array(score, dtype=float),
+        np.array(cost, dtype=float),
+        np.tile(np.array(score, dtype=float), (20, 1)),
+        np.tile(np.array(cost, dtype=float), (20, 1)),
+        np.full(len(score), 1000.0),
+        **changes,
+    )
+
+
+def best(score: Any, cost: Any, limit: Any, budget: float, most: int, rows: Any = ()) -> float:
+    """Return the best quality by an LP for every set; NaN where there is none."""
+    found = -math.inf
+    for places in itertools.combinations(range(len(score)), most):
+        top = np.zeros(len(score))
+        top[list(places)] = np.array(limit)[list(places)]
+        above = [np.array(cost), *(-np.array(row) for row, _ in rows)]
+        least = [budget, *(-floor for _, floor in rows)]
+        lp = linprog(
+            -np.array(score),
+            A_ub=np.array(above),
+            b_ub=least,
+            A_eq=np.ones((1, len(score))),
+            b_eq=[1.0],
+            bounds=[(0.0, one) for one in top],
+        )
+        if lp.success:
+            found = max(found, -lp.fun)
+    return found
+
+
+@pytest.fixture(scope="module")
+def advice() -> fr.Advice:
+    return fr.advise(outcomes(), budget=3.0, max_deployed=2, limit=0.8)
+
+
+def test_set_and_shares_are_the_best_under_the_means(advice: fr.Advice) -> None:
+    problem = advice.problem
+    value = best(problem.score, problem.cost, problem.limit, 3.0, 2)
+    share = advice.solution.share
+    assert problem.score @ share == pytest.approx(value, abs=1e-9)
+    assert problem.cost @ share <= 3.0 + 1e-9
+    assert sum(advice.routing_table().values()) == pytest.approx(1.0)
+    assert list(advice.routing_table()) == list(advice.deployed)
+    shares = list(advice.routing_table().values())
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_what_more_would_buy_is_the_difference_of_two_best_values(advice: fr.Advice) -> None:
+    problem = advice.problem
+
+    def value(budget: float = 3.0, most: int = 2, limit: Any = None) -> float:
+        top = problem.limit if limit is None else limit
+        return best(problem.score, problem.cost, top, budget, most)
+
+    gains = {one.what: one.gain.value for one in advice.worths}
+    now = value()
+    assert gains["10 % more budget"] == pytest.approx(value(3.3) - now, abs=1e-9)
+    assert gains["10 % less budget"] == pytest.approx(value(2.7) - now, abs=1e-9)
+    assert gains["one more model"] == pytest.approx(value(most=3) - now, abs=1e-9)
+    for name in advice.deployed:
+        kept = [place for place, model in enumerate(problem.models) if model != name]
+        rest = best(problem.score[kept], problem.cost[kept], problem.limit[kept], 3.0, 2)
+        assert gains[f"without {name}"] == pytest.approx(rest - now, abs=1e-9)
+
+
+def test_frontier_ends_where_more_models_buy_nothing(advice: fr.Advice) -> None:
+    problem = advice.problem
+    for most, frontier in advice.frontiers.items():
+        for budget in np.linspace(frontier.budget[0], problem.cost.max(), 9):
+            value = best(problem.score, problem.cost, problem.limit, budget + 1e-12, most)
+            assert float(frontier.at(budget)) == pytest.approx(value, abs=1e-7)
+    last = advice.frontiers[max(advice.frontiers)]
+    every = best(problem.score, problem.cost, problem.limit, 4.0, len(problem.models))
+    assert float(last.at(4.0)) == pytest.approx(every, abs=1e-9)
+    band = advice.band
+    assert (band.low <= band.value + 1e-9).all()
+    assert (band.high >= band.value - 1e-9).all()
+
+
+def test_prices_and_models_can_be_changed() -> None:
+    table = exact([0.5, 0.9], [1.0, 4.0])
+    assert fr.advise(table, budget=2.0, max_deployed=2).routing_table() == pytest.approx(
+        {"m0": 2.0 / 3.0, "m1": 1.0 / 3.0}
+    )
+    cheaper = fr.advise(table, budget=2.0, max_deployed=2, what_if=["price:m1=0.5x"])
+    assert cheaper.routing_table() == {"m1": 1.0}
+    absolute = fr.advise(table, budget=2.0, max_deployed=2, what_if=["price:m1=2"])
+    assert absolute.routing_table() == {"m1": 1.0}
+    added = fr.advise(table, budget=2.0, max_deployed=2, what_if=["add:new,score=0.95,cost=1.5"])
+    assert added.routing_table() == {"new": 1.0}
+    held = fr.advise(table, budget=9.0, max_deployed=2, what_if=["limit:m1=0.3"])
+    assert held.routing_table() == pytest.approx({"m0": 0.7, "m1": 0.3})
+    assert fr.advise(table, max_deployed=2, what_if=["drop:m1"]).routing_table() == {"m0": 1.0}
+
+
+def test_floors_of_tasks_are_met() -> None:
+    table = exact(
+        [0.5, 0.7, 0.6],
+        [1.0, 2.0, 1.5],
+        tasks=("code", "chat"),
+        score_by_task=np.array([[0.9, 0.2, 0.6], [0.1, 1.2, 0.6]]),
+    )
+    for floor in (0.3, 0.5, 0.7):
+        found = fr.advise(
+            table, budget=1.8, max_deployed=2, constraints=[f"min-score:code={floor}"]
+        )
+        rows = [([0.9, 0.2, 0.6], floor)]
+        value = best(table.score, table.cost, np.ones(3), 1.8, 2, rows)
+        assert found.problem.score @ found.solution.share == pytest.approx(value, abs=1e-7)
+        assert np.array([0.9, 0.2, 0.6]) @ found.solution.share >= floor - 1e-9
+    with pytest.raises(ValueError, match=r"no mix of 2 models within the budget meets min-score"):
+        fr.advise(table, budget=1.8, max_deployed=2, constraints=["min-score:code=0.95"])
+
+
+def test_average_improvement_in_quality_by_hand() -> None:
+    # Corners (1, 0.2), (2, 0.5), (4, 0.9); the last model is dearer and worse.
+    cost, score = np.array([1.0, 2.0, 4.0, 5.0]), np.array([0.2, 0.5, 0.9, 0.7])
+    area = 0.5 * (0.2 + 0.5) * 1.0 + 0.5 * (0.5 + 0.9) * 2.0 + 0.9 * 1.0
+    assert aiq(cost, score) == pytest.approx(area / 4.0)
+    assert math.isnan(aiq(np.array([1.0, 1.0]), np.array([0.2, 0.5])))
+
+
+def test_a_set_without_doubt_is_sure_and_one_in_doubt_names_the_model() -> None:
+    assert fr.advise(exact([0.5, 0.9], [1.0, 4.0]), max_deployed=1).decisive is None
+    draw = np.random.default_rng(0)
+    score = np.array([0.70, 0.705, 0.2])
+    table = Estimates(
+        ("a", "b", "c"),
+        score,
+        np.ones(3),
+        score + draw.normal(0.0, 0.01, (400, 3)),
+        np.ones((400, 3)),
+        np.full(3, 500.0),
+    )
+    found = fr.advise(table, max_deployed=1).decisive
+    assert found is not None
+    assert found.model in ("a", "b")
+    assert 0.2 < found.inclusion < 0.8
+    text = str(fr.advise(table, max_deployed=1))
+    assert f"What is not sure: {found.model}" in text
+
+
+def test_the_text_says_all_of_it(advice: fr.Advice) -> None:
+    text = str(advice)
+    for part in ("Deploy", "Quality", "Cost", "What would change the quality", "10 % more budget"):
+        assert part in text
+    for name, share in advice.routing_table().items():
+        assert f"{name} " in text
+        assert f"{100 * share:5.1f} % of the traffic" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (0.73312, 0.70001, 0.76112, "0.733 [0.700, 0.761]"),
+        (0.00307, 0.0029, 0.0032, "0.00307 [0.00290, 0.00320]"),
+        (-0.0001, -0.02, 0.0, "0 [-0.020, 0]"),
+        (0.5, math.nan, math.nan, "0.5"),
+    ],
+)
+def test_estimates_have_as_many_digits_as_their_interval(
+    value: float, low: float, high: float, text: str
+) -> None:
+    from fastroute.advice import Estimate
+
+    assert estimate(Estimate(value, low, high)) == text
+
+
+def test_learning_is_simulated_and_compared_with_staying() -> None:
+    found = fr.advise(
+        outcomes(),
+        budget=3.0,
+        max_deployed=2,
+        limit=0.8,
+        queries_per_day=100,
+        days=10,
+        present=["small"],
+        draws=50,
+    )
+    learning = found.learning
+    assert learning is not None
+    assert (learning.queries, learning.days) == (1000, 10.0)
+    assert {row.policy for row in learning.rows} == {"stageroute", "thompson", "greedy", "uniform"}
+    losses = [row.loss for row in learning.rows]
+    assert losses == sorted(losses)
+    # By staying with the smallest one loses what the best mix is better than it.
+    gap = float(found.problem.score @ found.solution.share) - found.problem.score[0]
+    assert learning.present_loss == pytest.approx(gap, rel=0.3)
+    assert all(row.beats_present_from > 0.0 for row in learning.rows)
+    assert "A surrogate" in learning.note
+    assert "beats the present set" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"budget": -1.0}, "budget=-1.0"),
+        ({"budget": 0.1}, r"budget=0\.1 must be at least"),
+        ({"limit": 0.3}, r"max_deployed=2: the limits of 2 models add up to 0\.6"),
+        ({"max_deployed": 0}, "max_deployed=0"),
+        ({"what_if": ["price:smal=2x"]}, "did you mean 'small'"),
+        ({"what_if": ["price:small=-2x"]}, "a number from 0"),
+        ({"what_if": ["cheaper"]}, "what_if='cheaper' must be"),
+        ({"what_if": ["add:small,score=0.2,cost=1"]}, "a new name"),
+        ({"what_if": ["add:new,score=2,cost=1"]}, "score"),
+        ({"constraints": ["min-score:hrad=0.5"]}, "did you mean 'hard'"),
+        ({"constraints": ["hard=0.5"]}, "min-score:TASK=NUMBER"),
+        ({"present": ["small"]}, "give queries_per_day"),
+        ({"present": ["none"], "queries_per_day": 10}, "present='none'"),
+    ],
+)
+def test_bad_input_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        fr.advise(outcomes(40), **{"budget": 3.0, "max_deployed": 2, "draws": 20, **changes})
+
+
+def test_command_writes_every_form(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    outcomes(200).write_csv(file)
+    asked = ["advise", str(file), "--budget", "3", "--max-deployed", "2", "--draws", "50"]
+    runner = CliRunner()
+    text = runner.invoke(app, [*asked, "--out", str(tmp_path / "out")])
+    assert text.exit_code == 0, text.output
+    assert "Deploy" in text.output
+    content = json.loads((tmp_path / "out/advice.json").read_text("utf-8"))
+    assert sum(content["deploy"].values()) == pytest.approx(1.0)
+    assert {"quality", "frontier", "worth", "aiq", "models"} <= content.keys()
+    page = (tmp_path / "out/advice.html").read_text("utf-8")
+    assert "<script" in page
+    assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
+    assert (tmp_path / "out/frontier.svg").stat().st_size > 1000
+    as_json = runner.invoke(app, [*asked, "--format", "json"])
+    assert json.loads(as_json.stdout)["deploy"] == content["deploy"]
+    weights = runner.invoke(app, [*asked, "--format", "litellm"]).stdout
+    for name, share in content["deploy"].items():
+        assert f'model: "{name}"\n      weight: {share:.6g}' in weights
+    assert runner.invoke(app, [*asked, "--what-if", "price:smal=2x"]).exit_code == 2
+
+
+def covered(worlds: int, seed: int, queries: int) -> float:
+    """Return how often the interval of the quality holds the true quality of what is advised."""
+    draw = np.random.default_rng(seed)
+    inside = 0
+    for world in range(worlds):
+        # Of like models, so that the choice matters.
+        truth = np.clip(0.6 + draw.normal(0.0, 0.03, 6), 0.0, 1.0)
+        cost = np.append([1.0, 1.5], draw.uniform(1.0, 3.0, 4))
+        score = (draw.random((queries, 6)) < truth).astype(float)
+        table = pl.DataFrame(
+            {
+                "query": np.repeat(np.arange(queries), 6),
+                "model": np.tile([f"m{place}" for place in range(6)], queries),
+                "score": score.ravel(),
+                "cost": np.tile(cost, queries),
+            }
+        )
+        found = fr.advise(table, budget=2.2, max_deployed=2, limit=0.7, draws=400, seed=world)
+        quality = found.solution.quality
+        inside += bool(quality.low <= truth @ found.solution.share <= quality.high)
+    return inside / worlds
+
+
+def test_intervals_cover_the_quality_of_what_is_advised() -> None:
+    # Four standard errors of 60 intervals of 95 %.
+    assert covered(60, 0, 300) > 0.95 - 4.0 * math.sqrt(0.95 * 0.05 / 60)
+
+
+@pytest.mark.slow  # 600 tables
+def test_intervals_cover_in_93_to_97_of_100() -> None:
+    assert 0.93 <= covered(600, 1, 400) <= 0.97

@@ -1,0 +1,114 @@
+"""The frontier of quality over the budget, against all sets and against HiGHS."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from fastroute.solve import frontier as frontiers
+from fastroute.solve.frontier import deployment_frontier, routing_curve
+
+
+def table(draw: np.random.Generator, models: int) -> tuple[Any, Any, Any]:
+    """Return rewards, costs and limits, with ties at times."""
+    reward = draw.uniform(size=models)
+    cost = draw.exponential(size=models) * 10.0 ** draw.uniform(-3.0, 1.0)
+    if draw.uniform() < 0.3:
+        reward, cost = np.round(reward, 1), np.round(cost, 1)
+    limit = draw.choice([0.3, 0.4, 0.6, 1.0], models)
+    return reward, cost, limit if draw.uniform() < 0.5 else np.full(models, draw.choice([0.4, 1.0]))
+
+
+def best_of_all_sets(reward: Any, cost: Any, limit: Any, most: int, budgets: Any) -> Any:
+    """Return the best value at some budgets, by the curve of every set."""
+    best = np.full(len(budgets), -np.inf)
+    for places in itertools.combinations(range(len(reward)), most):
+        chosen = list(places)
+        curve = routing_curve(reward[chosen], cost[chosen], limit[chosen])
+        if curve is not None:
+            best = np.maximum(best, curve.at(budgets))
+    return best
+
+
+@pytest.mark.parametrize("programs", [False, True], ids=["all sets", "programs"])
+def test_no_set_is_above_it(programs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frontiers, "_MOST_SETS", 0 if programs else 10**6)
+    draw = np.random.default_rng(5)
+    played = 0
+    while played < 20:
+        models = int(draw.integers(2, 8))
+        most = int(draw.integers(1, models + 1))
+        reward, cost, limit = table(draw, models)
+        if np.sort(limit)[::-1][:most].sum() < 1.0:
+            continue
+        played += 1
+        found = deployment_frontier(reward, cost, limit, most)
+        budgets = np.concatenate(
+            [np.linspace(found.budget[0], cost.max(), 97), found.budget, found.budget * (1 + 1e-6)]
+        )
+        best = best_of_all_sets(reward, cost, limit, most, budgets)
+        np.testing.assert_allclose(found.at(budgets), best, rtol=0.0, atol=1e-9)
+        for budget in budgets[::12]:
+            share = found.shares_at(float(budget))
+            assert share.sum() == pytest.approx(1.0, abs=1e-9)
+            assert (share <= limit + 1e-9).all()
+            assert (share > 1e-12).sum() <= most
+            assert share @ cost <= budget + 1e-9
+            assert share @ reward == pytest.approx(float(found.at(budget)), abs=1e-9)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_curve_of_a_set_is_the_value_of_its_lp(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    reward, cost, limit = table(draw, int(draw.integers(1, 7)))
+    curve = routing_curve(reward, cost, limit)
+    if curve is None:
+        assert limit.sum() < 1.0
+        return
+    budget = float(draw.uniform(curve.budget[0], max(curve.budget[-1], curve.budget[0]) * 1.1))
+    lp = linprog(
+        -reward,
+        A_ub=cost[None, :],
+        b_ub=[budget],
+        A_eq=np.ones((1, len(cost))),
+        b_eq=[1.0],
+        bounds=[(0.0, top) for top in limit],
+    )
+    assert float(curve.at(budget)) == pytest.approx(-lp.fun, abs=1e-8)
+
+
+def test_it_begins_where_a_mix_can_be_paid_and_jumps() -> None:
+    # One model at most: a step at the cost of every better one.
+    found = deployment_frontier([0.2, 0.9, 0.5], [1.0, 4.0, 2.0], 1.0, 1)
+    assert found.budget.tolist() == [1.0, 2.0, 4.0]
+    assert found.value.tolist() == [0.2, 0.5, 0.9]
+    assert found.slope.tolist() == [0.0, 0.0, 0.0]
+    assert found.at([0.5, 1.0, 1.9, 2.0, 9.0]).tolist() == [-np.inf, 0.2, 0.2, 0.5, 0.9]
+    with pytest.raises(ValueError, match=r"budget=0\.5 must be at least 1"):
+        found.shares_at(0.5)
+
+
+def test_two_models_mix() -> None:
+    found = deployment_frontier([0.2, 0.9, 0.5], [1.0, 4.0, 2.0], 1.0, 2)
+    # The hull runs from the first over the third (0.3 per unit) to the second (0.2 per unit).
+    assert found.at([1.5, 2.0, 3.0]) == pytest.approx([0.35, 0.5, 0.7])
+    assert found.shares_at(3.0) == pytest.approx([0.0, 0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (([0.5, 0.6], [1.0, 2.0], 0.4, 2), "max_deployed=2"),
+        (([0.5], [1.0, 2.0], 1.0, 1), "one length"),
+        (([0.5, np.nan], [1.0, 2.0], 1.0, 1), r"reward\[1\]"),
+        (([0.5, 0.6], [1.0, 2.0], 1.5, 1), "limit"),
+        (([0.5, 0.6], [1.0, 2.0], 1.0, 0), "max_deployed=0"),
+    ],
+)
+def test_bad_input_is_refused(arguments: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        deployment_frontier(*arguments)
