@@ -342,6 +342,14 @@ def test_what_was_read_is_the_same_when_written_and_read_again(tmp_path: Path, s
     assert (again.kind, again.models, again.n_queries) == (once.kind, once.models, once.n_queries)
 
 
+def test_an_instance_of_two_leaderboards_is_two_queries() -> None:
+    results = [{"name": "ox", "per_instance_details": {"i": {"resolved": True, "cost": 0.1}}}]
+    boards = [{"name": name, "results": results} for name in ("whole", "part")]
+    outcomes = fr.read_outcomes({"leaderboards": boards})
+    assert outcomes.frame["query"].to_list() == ["whole/i", "part/i"]
+    assert outcomes.tasks == ("whole", "part")
+
+
 def test_each_call_of_a_trace_is_a_query_and_what_is_no_call_is_dropped() -> None:
     def span(number: int, operation: str, model: str) -> dict[str, Any]:
         attributes = {
@@ -377,13 +385,16 @@ def test_frames_and_rows_in_memory_are_read_too() -> None:
     assert fr.read_outcomes(struct).frame["tokens_in"].to_list() == [3.0]
 
 
-def test_the_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
+def test_the_files_of_a_folder_are_one_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for model in ("ox", "elk"):
         for task in ("alpha", "beta"):
             rows = {"records": records(model, task)["records"]}
             written(tmp_path / "bench" / task / "test" / model / "now.json", rows)
     written(tmp_path / "bench" / "notes.csv", "a,b\n1,2\n")
-    outcomes = fr.read_outcomes(tmp_path / "bench")
+    outcomes = fr.read_outcomes(tmp_path / "bench", progress=True)
+    assert capsys.readouterr().out == ""
     assert (outcomes.kind, set(outcomes.models), outcomes.tasks) == (
         "full",
         {"ox", "elk"},

@@ -128,10 +128,11 @@ def read_outcomes(
 
 
 def _shown(files: Sequence[Path]) -> Iterable[Path]:
-    """Go through files and show how far it is."""
+    """Go through files and show on standard error how far it is."""
+    from rich.console import Console
     from rich.progress import track
 
-    return track(files, description="reading")
+    return track(files, "reading", console=Console(stderr=True), transient=True)
 
 
 def read_table(

@@ -61,14 +61,17 @@ def _cells(entries: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         return
     for name, board in _boards(entries):
         for entry in board:
-            yield name, str(entry["name"]), entry.get(_DETAILS) or {}
+            details = entry.get(_DETAILS)
+            yield name, str(entry["name"]), details if isinstance(details, Mapping) else {}
 
 
 def _read(content: Content) -> Found:
     """Return one row for each instance and model."""
     rows: list[dict[str, Any]] = []
     without = 0
-    for board, model, details in _cells(content.entries):
+    cells = list(_cells(content.entries))
+    several = len({board for board, _, details in cells if details}) > 1
+    for board, model, details in cells:
         without += not details
         for instance, cell in details.items():
             if not isinstance(cell, Mapping):
@@ -76,7 +79,9 @@ def _read(content: Content) -> Found:
                     f"instance {checks.quoted(instance)} of {model!r} is {checks.quoted(cell)}; "
                     'write an object such as {"resolved": true, "cost": 0.2}'
                 )
-            row = {"query": instance, "model": model, "score": cell.get("resolved")}
+            # One instance may be in several leaderboards.
+            query = f"{board}/{instance}" if several else instance
+            row = {"query": query, "model": model, "score": cell.get("resolved")}
             if (cost := cell.get("cost", cell.get("instance_cost"))) is not None:
                 row["cost"] = cost
             rows.append(row | ({"task": board} if board else {}))
