@@ -232,6 +232,35 @@ def test_what_was_read_is_the_same_when_written_and_read_again(tmp_path: Path, s
     assert (again.kind, again.models, again.n_queries) == (once.kind, once.models, once.n_queries)
 
 
+def test_later_files_stand_for_earlier_ones_and_demonstrations_do_not_count(tmp_path: Path) -> None:
+    for time, score in (("20250101_000000", 0), ("20250202_000000", 1)):
+        rows = [{"index": i, "score": score, "cost": 0.1} for i in range(3)]
+        written(tmp_path / "alpha" / "test" / "ox" / f"ox-{time}.json", {"records": rows})
+    demo = {**records("ox", "alpha"), "demo": True, "split": "test"}
+    written(tmp_path / "alpha" / "test" / "ox" / "ox-20260101_000000.json", demo)
+    other = {**records("ox", "alpha"), "split": "train"}
+    written(tmp_path / "alpha" / "train" / "ox" / "now.json", other)
+    outcomes = fr.read_outcomes(tmp_path)
+    assert outcomes.frame["query"].to_list() == [
+        *(f"alpha/test/{i}" for i in range(3)),
+        *(f"alpha/train/{i}" for i in range(3)),
+    ]
+    assert outcomes.frame["score"].to_list() == [1.0, 1.0, 1.0, 0.0, 1.0, 0.0]
+    assert sorted((count.rule, count.rows) for count in outcomes.account) == [
+        ("of an earlier file of the same data set and model", 3),
+        ("records of a demonstration ('demo': true)", 3),
+    ]
+    assert outcomes.rows_read == 12
+
+
+def test_details_of_one_model_are_named_by_their_folder(tmp_path: Path) -> None:
+    for model, details in SWE.items():
+        written(tmp_path / model / "per_instance_details.json", details)
+    outcomes = fr.read_outcomes(tmp_path)
+    assert (outcomes.source_kind, set(outcomes.models)) == ("swebench", {"ox", "elk"})
+    assert outcomes.n_queries == 2
+
+
 def test_an_instance_of_two_leaderboards_is_two_queries() -> None:
     results = [{"name": "ox", "per_instance_details": {"i": {"resolved": True, "cost": 0.1}}}]
     boards = [{"name": name, "results": results} for name in ("whole", "part")]

@@ -1,6 +1,6 @@
 """Outcomes from any source: recognised, read, counted and checked for units."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -262,6 +262,8 @@ def _found(
     found = [_read_part(field, kind, part) for part in read]
     if len(parts) == 1:
         return kind, found[0]
+    if kind.run is not None:
+        found = _newest([kind.run(part) for part in read], found)
     others = [part.name for part in parts if part not in read]
     note = (f"{len(others)} files are not {kind.words}: {checks.first_names(others)}",)
     return kind, _joined(field, found, note if others else ())
@@ -309,6 +311,20 @@ def _read_part(field: str, kind: SourceKind, part: Content) -> Found:
         return kind.read(part)
     except (BadFileError, ValueError) as error:
         raise ValueError(f"{field}: {part.name}, read as {kind.words}: {error}") from None
+
+
+def _newest(runs: Sequence[Hashable], parts: Sequence[Found]) -> list[Found]:
+    """Return what files hold; those of a run that a later file repeats hold nothing."""
+    last = {run: at for at, run in enumerate(runs)}
+    found = []
+    for at, (run, part) in enumerate(zip(runs, parts, strict=True)):
+        if last[run] != at:
+            rows = part.source.frame[part.columns["query"]]
+            count = RowCount("of an earlier file of the same data set and model", rows.len())
+            none = part.source.kept(rows.is_null())
+            part = replace(part, source=none, account=(*part.account, count))
+        found.append(part)
+    return found
 
 
 def _joined(field: str, parts: Sequence[Found], notes: tuple[str, ...]) -> Found:
