@@ -58,6 +58,7 @@ def read_outcomes(
     prices: "Frame | PriceList | None" = None,
     scores: "Frame | None" = None,
     progress: bool = False,
+    trust_sha256: str | None = None,
 ) -> Outcomes:
     """Return outcomes from a table, a log, a leaderboard or a folder of them.
 
@@ -69,7 +70,8 @@ def read_outcomes(
     source : str, Path, frame, array, mapping or sequence
         A CSV, Parquet, JSON, JSON lines or YAML file, or a folder of them; a Polars or pandas
         frame, a mapping of columns, a list of rows that are mappings, or a NumPy array with named
-        fields. One row for each query and model, or columns of score and cost for each model.
+        fields; or a RouterBench pickle. One row for each query and model, or columns of score and
+        cost for each model.
     columns : mapping, optional
         Name of the column of a role where it is not recognised, such as ``{"score": "rating"}``.
     score_range : (low, high), optional
@@ -86,6 +88,8 @@ def read_outcomes(
         A table of the scores of queries, for logs without them.
     progress : bool
         Show how far it is while a folder is read.
+    trust_sha256 : str, optional
+        For RouterBench pickles: see :func:`fastroute.scenarios.load_routerbench`.
 
     Returns
     -------
@@ -119,6 +123,7 @@ def read_outcomes(
         source_kind=source_kind,
         prices=prices,
         scores=scores,
+        trust_sha256=trust_sha256,
         listing=_shown if progress else iter,
     )
     outcomes = outcomes_of(table)
