@@ -43,6 +43,9 @@ _Prices: TypeAlias = Annotated[
 _Scores: TypeAlias = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Table of scores, for a log without them.")
 ]
+_Trusted: TypeAlias = Annotated[
+    str | None, typer.Option(help="Read a pickle of this SHA-256 that is not known.")
+]
 
 
 def list_sources() -> None:
@@ -88,9 +91,7 @@ def check(
     source_kind: _Kind = None,
     prices: _Prices = None,
     scores: _Scores = None,
-    trust_sha256: Annotated[
-        str | None, typer.Option(help="Read a pickle of this SHA-256 that is not known.")
-    ] = None,
+    trust_sha256: _Trusted = None,
 ) -> None:
     """Check a table of outcomes, a log or a leaderboard.
 
@@ -118,6 +119,7 @@ def convert(
     source_kind: _Kind = None,
     prices: _Prices = None,
     scores: _Scores = None,
+    trust_sha256: _Trusted = None,
 ) -> None:
     """Write a table, a log or a leaderboard in one form: a row for each query and model.
 
@@ -133,7 +135,9 @@ def convert(
         # They are shown below, with all else that was recognised.
         warnings.simplefilter("ignore", FastrouteWarning)
         try:
-            outcomes = read_outcomes(file, **options, progress=console().is_terminal)
+            outcomes = read_outcomes(
+                file, **options, trust_sha256=trust_sha256, progress=console().is_terminal
+            )
         except ValueError as error:
             raise _with_option(error) from None
     if out.suffix.lower() == ".csv":

@@ -1,137 +1,27 @@
 """Outcomes from files of every schema, with ids and numbers that are invented."""
 
-import json
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 
 import fastroute as fr
-from fastroute.outcomes.price_lists import read_price_list
 from fastroute.outcomes.sources import KINDS
-from fastroute.scenarios import check_table, read_prices
-
-
-def written(path: Path, content: object) -> Path:
-    """Write a file: text as it is, JSON lines from a list, JSON from anything else."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, str):
-        path.write_text(content)
-    elif path.suffix == ".jsonl":
-        assert isinstance(content, list)
-        path.write_text("\n".join(map(json.dumps, content)) + "\n")
-    else:
-        path.write_text(json.dumps(content))
-    return path
-
-
-PRICES = {
-    "ox": {"input_token_price_per_million": 1.0, "output_token_price_per_million": 2.0},
-    "elk": {"input_token_price_per_million": 10.0, "output_token_price_per_million": 20.0},
-}
-ARENA = [
-    {
-        "global_index": f"Set_{i}",
-        "llm_selected": ("ox", "elk")[i % 2],
-        "token_usage": {"input_tokens": 100, "output_tokens": 50 + i},
-        "evaluation_result": {"score": i % 2},
-    }
-    for i in range(4)
-]
-LITELLM = [
-    {
-        "request_id": f"chatcmpl-{i}",
-        "model": ("ox", "elk")[i % 2],
-        "model_group": "all",
-        "spend": 0.001 * (i + 1),
-        "prompt_tokens": 10,
-        "completion_tokens": 5,
-        "startTime": f"2025-03-0{i + 1}T08:00:00.123Z",
-        "endTime": f"2025-03-0{i + 1}T08:00:02Z",
-        "session_id": f"s{i}",
-        "request_tags": ["a"],
-        "status": "failure" if i == 3 else "success",
-    }
-    for i in range(4)
-]
-SPANS = [
-    {
-        "trace_id": f"t{i}",
-        "start_time": "2025-03-01T08:00:00Z",
-        "attributes": {
-            "gen_ai.request.model": "any",
-            "gen_ai.response.model": ("ox", "elk")[i % 2],
-            "gen_ai.usage.input_tokens": 100,
-            "gen_ai.usage.output_tokens": 50,
-        },
-    }
-    for i in range(4)
-]
-EXPORT = {
-    "resourceSpans": [
-        {
-            "scopeSpans": [
-                {
-                    "spans": [
-                        {
-                            "traceId": f"t{i}",
-                            "startTimeUnixNano": "1740816000000000000",
-                            "attributes": [
-                                {"key": name, "value": {"intValue": "100"}}
-                                for name in (
-                                    "gen_ai.usage.input_tokens",
-                                    "gen_ai.usage.output_tokens",
-                                )
-                            ]
-                            + [{"key": "gen_ai.request.model", "value": {"stringValue": "ox"}}],
-                        }
-                        for i in range(2)
-                    ]
-                    + [{"traceId": "t9", "attributes": []}]
-                }
-            ]
-        }
-    ]
-}
-LANGFUSE = (
-    "id,traceId,type,model,startTime,usageDetails,costDetails\n"
-    + "".join(
-        f"o{i},t{i},GENERATION,{('ox', 'elk')[i % 2]},2025-03-01T08:00:00.000Z,"
-        '"{""input"": 3, ""output"": 4}","{""total"": 0.01}"\n'
-        for i in range(4)
-    )
-    + "o9,t1,SPAN,,2025-03-01T08:00:00.000Z,,\n"
+from made_up import (
+    ARENA,
+    BOARDS,
+    EXPORT,
+    LANGFUSE,
+    LITELLM,
+    PRICES,
+    SPANS,
+    SWE,
+    records,
+    written,
 )
-SWE = {
-    "ox": {"i1": {"resolved": True, "cost": 0.2, "api_calls": 3}, "i2": {"resolved": False}},
-    "elk": {"i1": {"resolved": True, "cost": 0.4}, "i2": {"resolved": True, "cost": 0.6}},
-}
-BOARDS = {
-    "leaderboards": [
-        {
-            "name": "Some",
-            "results": [
-                {"name": "ox", "resolved": 50.0, "per_instance_details": SWE["ox"]},
-                {"name": "elk", "resolved": 100.0, "per_instance_details": SWE["elk"]},
-                {"name": "gnu", "resolved": 10.0, "per_instance_details": None},
-            ],
-        }
-    ]
-}
-
-
-def records(model: str, task: str) -> dict[str, Any]:
-    """Return a file of records, which names its model and data set."""
-    rows = [
-        {"index": i, "score": i % 2, "prompt_tokens": 3, "completion_tokens": 4, "cost": 0.001}
-        for i in range(3)
-    ]
-    return {"model_name": model, "dataset_name": task, "performance": 0.5, "records": rows}
-
 
 # What was read: file, its content, options, kind of source, kind, rows, first row.
 CASES: list[tuple[str, object, Mapping[str, Any], str, str, int, Mapping[str, object]]] = [
@@ -342,6 +232,43 @@ def test_what_was_read_is_the_same_when_written_and_read_again(tmp_path: Path, s
     assert (again.kind, again.models, again.n_queries) == (once.kind, once.models, once.n_queries)
 
 
+def test_later_files_stand_for_earlier_ones_and_demonstrations_do_not_count(tmp_path: Path) -> None:
+    for time, score in (("20250101_000000", 0), ("20250202_000000", 1)):
+        rows = [{"index": i, "score": score, "cost": 0.1} for i in range(3)]
+        written(tmp_path / "alpha" / "test" / "ox" / f"ox-{time}.json", {"records": rows})
+    demo = {**records("ox", "alpha"), "demo": True, "split": "test"}
+    written(tmp_path / "alpha" / "test" / "ox" / "ox-20260101_000000.json", demo)
+    other = {**records("ox", "alpha"), "split": "train"}
+    written(tmp_path / "alpha" / "train" / "ox" / "now.json", other)
+    outcomes = fr.read_outcomes(tmp_path)
+    assert outcomes.frame["query"].to_list() == [
+        *(f"alpha/test/{i}" for i in range(3)),
+        *(f"alpha/train/{i}" for i in range(3)),
+    ]
+    assert outcomes.frame["score"].to_list() == [1.0, 1.0, 1.0, 0.0, 1.0, 0.0]
+    assert sorted((count.rule, count.rows) for count in outcomes.account) == [
+        ("of an earlier file of the same data set and model", 3),
+        ("records of a demonstration ('demo': true)", 3),
+    ]
+    assert outcomes.rows_read == 12
+
+
+def test_details_of_one_model_are_named_by_their_folder(tmp_path: Path) -> None:
+    for model, details in SWE.items():
+        written(tmp_path / model / "per_instance_details.json", details)
+    outcomes = fr.read_outcomes(tmp_path)
+    assert (outcomes.source_kind, set(outcomes.models)) == ("swebench", {"ox", "elk"})
+    assert outcomes.n_queries == 2
+
+
+def test_an_instance_of_two_leaderboards_is_two_queries() -> None:
+    results = [{"name": "ox", "per_instance_details": {"i": {"resolved": True, "cost": 0.1}}}]
+    boards = [{"name": name, "results": results} for name in ("whole", "part")]
+    outcomes = fr.read_outcomes({"leaderboards": boards})
+    assert outcomes.frame["query"].to_list() == ["whole/i", "part/i"]
+    assert outcomes.tasks == ("whole", "part")
+
+
 def test_each_call_of_a_trace_is_a_query_and_what_is_no_call_is_dropped() -> None:
     def span(number: int, operation: str, model: str) -> dict[str, Any]:
         attributes = {
@@ -377,13 +304,16 @@ def test_frames_and_rows_in_memory_are_read_too() -> None:
     assert fr.read_outcomes(struct).frame["tokens_in"].to_list() == [3.0]
 
 
-def test_the_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
+def test_the_files_of_a_folder_are_one_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for model in ("ox", "elk"):
         for task in ("alpha", "beta"):
             rows = {"records": records(model, task)["records"]}
             written(tmp_path / "bench" / task / "test" / model / "now.json", rows)
     written(tmp_path / "bench" / "notes.csv", "a,b\n1,2\n")
-    outcomes = fr.read_outcomes(tmp_path / "bench")
+    outcomes = fr.read_outcomes(tmp_path / "bench", progress=True)
+    assert capsys.readouterr().out == ""
     assert (outcomes.kind, set(outcomes.models), outcomes.tasks) == (
         "full",
         {"ox", "elk"},
@@ -614,178 +544,3 @@ def test_units_are_converted_when_they_are_said() -> None:
 def test_a_mean_constant_cost_below_any_list_price_is_no_warning(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", costs({"a": 0.001, "b": 0.002}))
     assert fr.read_outcomes(path).warnings == ()
-
-
-# Price lists
-
-
-@pytest.mark.parametrize(
-    "prices",
-    [
-        {
-            "sample_spec": {
-                "input_cost_per_token": 0,
-                "output_cost_per_token": 0,
-                "deprecation_date": "a date",
-            },
-            "ox": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6},
-            "image": {"output_cost_per_image": 3},
-        },
-        {
-            "data": [
-                {
-                    "id": "farm/ox",
-                    "created": 1740816000,
-                    "pricing": {"prompt": "0.000001", "completion": "0.000002"},
-                }
-            ]
-        },
-        {"ox": {"input_token_price_per_million": 1.0, "output_token_price_per_million": 2.0}},
-        {"ox": {"price_history": [{"from": "2024-01-01", "input": 1.0, "output": 2.0}]}},
-        [{"model": "ox", "input": 1e-6, "output": 2e-6}],
-        {"model": ["ox"], "price_in_per_M": [1.0], "price_out_per_M": [2.0]},
-    ],
-)
-def test_price_lists_are_read_in_usd_per_token(tmp_path: Path, prices: Any) -> None:
-    frame = read_price_list(prices).frame.filter(pl.col("model").str.ends_with("ox"))
-    assert frame.select("input", "output").row(0) == pytest.approx((1e-6, 2e-6))
-    if isinstance(prices, Mapping) and "model" not in prices:
-        path = written(tmp_path / "prices.json", prices)
-        assert read_price_list(path).frame.equals(read_price_list(prices).frame)
-    log = [{"query": "q", "model": "ox", "score": 1, "tokens_in": 10, "tokens_out": 5}]
-    assert fr.read_outcomes(log, prices=prices).frame["cost"].to_list() == pytest.approx([2e-5])
-
-
-def test_the_price_is_that_of_the_day() -> None:
-    prices = {
-        "ox": [
-            {"from": "2025-01-01", "input": 10.0, "output": 10.0},
-            {"from": "2025-06-01", "input": 1.0, "output": 1.0},
-        ]
-    }
-    days = ("2024-12-01", "2025-01-01", "2025-05-31T23:59:59Z", "2025-06-01", None)
-    log = [
-        {
-            "query": str(i),
-            "model": "farm/ox",
-            "score": 1,
-            "time": day,
-            "tokens_in": 1,
-            "tokens_out": 0,
-        }
-        for i, day in enumerate(days)
-    ]
-    outcomes = fr.read_outcomes(log, prices=prices)
-    assert outcomes.frame["cost"].to_list() == [None, *map(pytest.approx, (1e-5, 1e-5, 1e-6, 1e-6))]
-    changes = read_prices(prices)
-    assert [(change.model, change.at, change.cost_factor) for change in changes] == [
-        ("ox", date(2025, 6, 1), pytest.approx(0.1))
-    ]
-
-
-def test_models_without_a_price_are_named() -> None:
-    log = [{"query": m, "model": m, "score": 1, "tokens_in": 10} for m in ("ox", "gnu")]
-    outcomes = fr.read_outcomes(log, prices=PRICES)
-    assert "has no price of 'gnu'" in outcomes.warnings[0]
-    assert outcomes.frame["cost"].null_count() == 1
-
-
-@pytest.mark.parametrize(
-    ("prices", "words"),
-    [
-        (
-            {"ox": {"input_cost_per_token": "$1", "output_cost_per_token": 1}},
-            "'\\$1' of 'ox' is not a",
-        ),
-        ({"ox": {"input_cost_per_token": -2, "output_cost_per_token": 1}}, "must be a number >= 0"),
-        ({"ox": {"colour": "red"}}, "names no price"),
-        ({"ox": [{"from": "2025-01-01", "input": i, "output": 1} for i in (1, 2)]}, "two prices"),
-        ({"ox": [{"from": "soon", "input": 1, "output": 1}]}, "'soon' is not a date"),
-        ("litellm", "the package is not installed|no such file"),
-    ],
-)
-def test_wrong_price_lists_are_refused(prices: Any, words: str) -> None:
-    with pytest.raises(ValueError, match=f"prices.*({words})"):
-        read_price_list(prices)
-
-
-def test_models_arrive_and_leave_by_a_price_list() -> None:
-    rows = [
-        {"query": f"q{i}", "model": m, "score": (i + k) % 2, "tokens_in": 10, "tokens_out": 5}
-        for i in range(4)
-        for k, m in enumerate("abcd")
-    ]
-    prices = {
-        m: {
-            "input_cost_per_token": 1e-6,
-            "output_cost_per_token": 1e-6,
-            "release_date": f"2024-0{k + 1}-01",
-            "deprecation_date": "2024-02-15" if m == "a" else None,
-        }
-        for k, m in enumerate("abcd")
-    }
-    outcomes = fr.read_outcomes(rows, prices=prices)
-    for scenario in (
-        fr.scenario("replay", outcomes=outcomes, initial=2, limit=1.0),
-        fr.scenario("means", models=outcomes, initial=2, limit=1.0),
-    ):
-        assert scenario.models == tuple("abcd")
-        assert scenario.arrival.tolist() == pytest.approx([0.0, 0.0, 0.8 * 29 / 60, 0.8])
-        assert scenario.retirement is not None
-        assert scenario.retirement.tolist() == pytest.approx([0.8 * 14 / 60, 1.0, 1.0, 1.0])
-    with pytest.raises(ValueError, match=r"'a' left by .* exclude=\['a'\]"):
-        fr.scenario("replay", outcomes=outcomes, initial=3, limit=1.0)
-
-
-# In scenarios and in the check
-
-
-def test_scenarios_take_what_was_read(tmp_path: Path) -> None:
-    rows = [
-        {"query": f"q{i}", "model": m, "score": (i + k) % 2, "cost": 0.1 * (k + 1)}
-        for i in range(4)
-        for k, m in enumerate("ab")
-    ]
-    days = {"a": "2024-01-01", "b": "2024-02-01"}
-    outcomes = fr.read_outcomes(rows)
-    one = fr.scenario("replay", outcomes=outcomes, models=days, limit=1.0)
-    two = fr.scenario("replay", outcomes=rows, models=days, limit=1.0)
-    assert one.outcomes is not None
-    assert two.outcomes is not None
-    assert np.array_equal(one.outcomes.score, two.outcomes.score)
-    means = fr.scenario("means", models=outcomes, limit=1.0)
-    assert means.models == ("a", "b")
-    assert means.reward_mean.tolist() == [0.5, 0.5]
-    assert means.cost_mean.tolist() == pytest.approx([0.1, 0.2])
-    log = fr.read_outcomes(rows[::3])
-    with pytest.raises(ValueError, match=r"no query that several models answered.*'means'"):
-        fr.scenario("replay", outcomes=log, models=days)
-    with pytest.raises(ValueError, match="pass it to read_outcomes"):
-        fr.scenario("replay", outcomes=outcomes, models=days, columns={"score": "score"})
-    board = written(tmp_path / "b.csv", "model,accuracy,total_cost,n\na,50,10,100\nb,60,20,100\n")
-    read = fr.scenario("means", models=board, limit=1.0, score_range=(0, 100), cost_per="run")
-    assert read.reward_mean.tolist() == [0.5, 0.6]
-    assert read.cost_mean.tolist() == [0.1, 0.2]
-
-
-def test_the_check_says_what_a_log_and_a_leaderboard_are(tmp_path: Path) -> None:
-    log = check_table(written(tmp_path / "log.jsonl", LITELLM))
-    assert log.ok, str(log)
-    assert "read as     litellm" in str(log)
-    assert "failed requests (column 'status')" in str(log)
-    assert "note: each query went to one model" in str(log)
-    board = check_table(written(tmp_path / "b.csv", "model,score,cost\na,0.5,0.1\nb,60,0.2\n"))
-    assert [problem.kind for problem in board.problems] == ["score"]
-    assert "note: a leaderboard" in str(board)
-
-
-def test_tables_of_others_are_recognised(shared: Path) -> None:
-    data = shared / "data"
-    full = fr.read_outcomes(data / "paretobandit_k4" / "outcomes.parquet")
-    assert (full.kind, len(full.models), full.n_queries, len(full.tasks)) == ("full", 4, 3559, 31)
-    partial = fr.read_outcomes(data / "llmrouterbench_240")
-    assert (partial.kind, len(partial.models), partial.n_queries) == ("partial", 33, 240)
-    board = fr.read_outcomes(data / "llmrouterbench_240" / "models.csv")
-    assert (board.kind, len(board.models), len(board.released)) == ("means", 33, 33)
-    wide = fr.read_outcomes(data / "routerbench_reference" / "sample10_0shot.csv")
-    assert (wide.kind, len(wide.models), wide.n_queries) == ("full", 11, 10)

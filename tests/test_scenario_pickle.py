@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fastroute.outcomes import read_outcomes
 from fastroute.outcomes.routerbench_pickle import (
     _ALLOWED,
     COLUMNS,
@@ -129,6 +130,14 @@ def test_replay_knows_the_release_dates(tmp_path: Path) -> None:
     assert built.outcomes is not None
     assert built.outcomes.score.shape == (QUERIES, 11)
     assert built.models[-1] == "mistralai/mixtral-8x7b-chat"
+
+
+def test_outcomes_are_read_from_a_pickle_too(tmp_path: Path) -> None:
+    path, digest = save(tmp_path, dump(values()))
+    outcomes = read_outcomes(path, trust_sha256=digest)
+    assert (len(outcomes.models), outcomes.n_queries) == (11, QUERIES)
+    with pytest.raises(ValueError, match="trust_sha256="):
+        read_outcomes(path)
 
 
 # The first lock: the content must be known.

@@ -59,6 +59,10 @@ class Source:
     path: Path | None = None
     locate: Callable[[int], str] | None = None
 
+    def kept(self, rows: "pl.Series") -> "Source":
+        """Return the rows for which a column of truth values says so."""
+        return replace(self, frame=self.frame.filter(rows), rows=self.rows[rows.to_numpy()])
+
     def place(self, row: int) -> str:
         """Return where a row of the source is: its line in a file of text, or its number."""
         if self.locate is not None:

@@ -1,6 +1,6 @@
 """Outcomes from any source: recognised, read, counted and checked for units."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -58,6 +58,7 @@ def read_outcomes(
     prices: "Frame | PriceList | None" = None,
     scores: "Frame | None" = None,
     progress: bool = False,
+    trust_sha256: str | None = None,
 ) -> Outcomes:
     """Return outcomes from a table, a log, a leaderboard or a folder of them.
 
@@ -69,7 +70,8 @@ def read_outcomes(
     source : str, Path, frame, array, mapping or sequence
         A CSV, Parquet, JSON, JSON lines or YAML file, or a folder of them; a Polars or pandas
         frame, a mapping of columns, a list of rows that are mappings, or a NumPy array with named
-        fields. One row for each query and model, or columns of score and cost for each model.
+        fields; or a RouterBench pickle. One row for each query and model, or columns of score and
+        cost for each model.
     columns : mapping, optional
         Name of the column of a role where it is not recognised, such as ``{"score": "rating"}``.
     score_range : (low, high), optional
@@ -86,6 +88,8 @@ def read_outcomes(
         A table of the scores of queries, for logs without them.
     progress : bool
         Show how far it is while a folder is read.
+    trust_sha256 : str, optional
+        For RouterBench pickles: see :func:`fastroute.scenarios.load_routerbench`.
 
     Returns
     -------
@@ -119,6 +123,7 @@ def read_outcomes(
         source_kind=source_kind,
         prices=prices,
         scores=scores,
+        trust_sha256=trust_sha256,
         listing=_shown if progress else iter,
     )
     outcomes = outcomes_of(table)
@@ -128,10 +133,11 @@ def read_outcomes(
 
 
 def _shown(files: Sequence[Path]) -> Iterable[Path]:
-    """Go through files and show how far it is."""
+    """Go through files and show on standard error how far it is."""
+    from rich.console import Console
     from rich.progress import track
 
-    return track(files, description="reading")
+    return track(files, "reading", console=Console(stderr=True), transient=True)
 
 
 def read_table(
@@ -261,6 +267,8 @@ def _found(
     found = [_read_part(field, kind, part) for part in read]
     if len(parts) == 1:
         return kind, found[0]
+    if kind.run is not None:
+        found = _newest([kind.run(part) for part in read], found)
     others = [part.name for part in parts if part not in read]
     note = (f"{len(others)} files are not {kind.words}: {checks.first_names(others)}",)
     return kind, _joined(field, found, note if others else ())
@@ -308,6 +316,20 @@ def _read_part(field: str, kind: SourceKind, part: Content) -> Found:
         return kind.read(part)
     except (BadFileError, ValueError) as error:
         raise ValueError(f"{field}: {part.name}, read as {kind.words}: {error}") from None
+
+
+def _newest(runs: Sequence[Hashable], parts: Sequence[Found]) -> list[Found]:
+    """Return what files hold; those of a run that a later file repeats hold nothing."""
+    last = {run: at for at, run in enumerate(runs)}
+    found = []
+    for at, (run, part) in enumerate(zip(runs, parts, strict=True)):
+        if last[run] != at:
+            rows = part.source.frame[part.columns["query"]]
+            count = RowCount("of an earlier file of the same data set and model", rows.len())
+            none = part.source.kept(rows.is_null())
+            part = replace(part, source=none, account=(*part.account, count))
+        found.append(part)
+    return found
 
 
 def _joined(field: str, parts: Sequence[Found], notes: tuple[str, ...]) -> Found:

@@ -1,6 +1,6 @@
 """What a source is: how it is recognised, and where its columns are."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -66,6 +66,8 @@ class SourceKind:
         Its rows and columns. A ValueError says what is wrong, without the name of the source.
     by_columns : bool
         Whether it is a table, of which columns may be missing or given.
+    run : callable, optional
+        What a file of a folder is of, where later files stand in the place of earlier ones.
     """
 
     name: str
@@ -73,6 +75,7 @@ class SourceKind:
     matches: Callable[[Content], bool]
     read: Callable[[Content], Found]
     by_columns: bool = False
+    run: Callable[[Content], Hashable] | None = None
 
 
 class Skip(NamedTuple):
@@ -127,8 +130,5 @@ def drop_rows(source: Source, skips: tuple[Skip, ...]) -> tuple[Source, tuple[Ro
         if bad.any():
             first = source.place(int(source.rows[bad.arg_true()[0]]))
             account.append(RowCount(skip.rule, int(bad.sum()), first))
-            kept = ~bad
-            source = Source(
-                source.frame.filter(kept), source.rows[kept.to_numpy()], source.path, source.locate
-            )
+            source = source.kept(~bad)
     return source, tuple(account)

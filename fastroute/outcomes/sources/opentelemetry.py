@@ -89,7 +89,7 @@ def _read(content: Content) -> Found:
     model = pl.coalesce(pl.col(there)).alias("answered by")
     named = source.frame.with_columns(model)
     answers = named["answered by"].is_not_null()
-    read = replace(source, frame=named.filter(answers), rows=source.rows[answers.to_numpy()])
+    read = replace(source, frame=named).kept(answers)
     found = _SCHEMA.read(replace(content, table=read))
     others = int((~answers).sum())
     account = (RowCount("spans that name no model", others),) if others else ()

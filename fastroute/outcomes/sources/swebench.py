@@ -22,6 +22,21 @@ def _is_details(value: object) -> bool:
     return isinstance(first, Mapping) and "resolved" in first
 
 
+def _one_model(content: Content) -> str | None:
+    """Return the model of a file of details, which only its name or its folder says.
+
+    A leaderboard may map models to what they resolved in the same way; there that is a number.
+    """
+    entries = content.entries
+    if content.path is None or not isinstance(entries, Mapping) or not entries:
+        return None
+    first = next(iter(entries.values()))
+    if not isinstance(first, Mapping) or not isinstance(first.get("resolved"), bool):
+        return None
+    own = content.path.stem == _DETAILS
+    return content.path.absolute().parent.name if own else content.path.stem
+
+
 def _boards(entries: object) -> list[tuple[str, list[Mapping[str, Any]]]]:
     """Return the leaderboards of a file, each with its name and entries."""
     if isinstance(entries, Mapping) and isinstance(entries.get("leaderboards"), list):
@@ -46,6 +61,8 @@ def _matches(content: Content) -> bool:
     entries = content.entries
     if isinstance(entries, Mapping) and entries and _is_details(next(iter(entries.values()))):
         return True
+    if _one_model(content) is not None:
+        return True
     return any(_is_details(entry.get(_DETAILS)) for _, board in _boards(entries) for entry in board)
 
 
@@ -54,21 +71,29 @@ def _board_matches(content: Content) -> bool:
     return any("resolved" in entry for _, board in _boards(content.entries) for entry in board)
 
 
-def _cells(entries: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _cells(content: Content) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Yield leaderboard, model and details of each."""
+    entries = content.entries
+    model = _one_model(content)
+    if model is not None:
+        yield "", model, entries
+        return
     if isinstance(entries, Mapping) and _is_details(next(iter(entries.values()), None)):
         yield from (("", str(model), details) for model, details in entries.items())
         return
     for name, board in _boards(entries):
         for entry in board:
-            yield name, str(entry["name"]), entry.get(_DETAILS) or {}
+            details = entry.get(_DETAILS)
+            yield name, str(entry["name"]), details if isinstance(details, Mapping) else {}
 
 
 def _read(content: Content) -> Found:
     """Return one row for each instance and model."""
     rows: list[dict[str, Any]] = []
     without = 0
-    for board, model, details in _cells(content.entries):
+    cells = list(_cells(content))
+    several = len({board for board, _, details in cells if details}) > 1
+    for board, model, details in cells:
         without += not details
         for instance, cell in details.items():
             if not isinstance(cell, Mapping):
@@ -76,7 +101,9 @@ def _read(content: Content) -> Found:
                     f"instance {checks.quoted(instance)} of {model!r} is {checks.quoted(cell)}; "
                     'write an object such as {"resolved": true, "cost": 0.2}'
                 )
-            row = {"query": instance, "model": model, "score": cell.get("resolved")}
+            # One instance may be in several leaderboards.
+            query = f"{board}/{instance}" if several else instance
+            row = {"query": query, "model": model, "score": cell.get("resolved")}
             if (cost := cell.get("cost", cell.get("instance_cost"))) is not None:
                 row["cost"] = cost
             rows.append(row | ({"task": board} if board else {}))
@@ -97,8 +124,9 @@ _BOARD: Final = Schema(
     {
         "model": ("name",),
         "score": ("resolved",),
-        "cost": ("instance_cost", "cost_per_instance", "cost"),
-        "release_date": ("date",),
+        # Their "cost" is that of the whole run.
+        "cost": ("instance_cost", "cost_per_instance"),
+        "release_date": ("model_release_date", "date"),
         "n": ("n", "instances"),
     }
 )
@@ -106,13 +134,18 @@ _BOARD: Final = Schema(
 
 def _read_board(content: Content) -> Found:
     """Return one row for each entry of the one leaderboard that a file has."""
+    import polars as pl
+
     boards = [(name, board) for name, board in _boards(content.entries) if board]
     if len(boards) > 1:
         raise ValueError(
             f"it holds the leaderboards {checks.first_names(name for name, _ in boards)}; keep one"
         )
     source = replace(rows_source(boards[0][1]), path=content.path, locate=_entry_place)
-    return replace(_BOARD.read(replace(content, table=source)), score_range=(0.0, 100.0))
+    found = _BOARD.read(replace(content, table=source))
+    resolved = source.frame[found.columns["score"]].cast(pl.Float64, strict=False).max()
+    percent = isinstance(resolved, float) and resolved > 1.0
+    return replace(found, score_range=(0.0, 100.0) if percent else None)
 
 
 def _entry_place(row: int) -> str:
