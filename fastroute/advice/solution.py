@@ -16,8 +16,8 @@ F8 = NDArray[np.float64]
 # A share below this is none.
 _USED: Final = 1e-9
 _PERCENT: Final = 95.0
-# Noise of the choice, as a multiple of that of the data. Simulated tables of models that are alike,
-# alike in part and far apart have a coverage of 93 to 97 % with it; with 0.7 the alike ones have 92 %.
+# Noise of the choice, as a multiple of that of the data. With it, simulated tables of models that
+# are alike, alike in part and far apart have a coverage of about 93 to 97 %; with 0.7, 92 %.
 _COUPLING: Final = 1.2
 # A difference is settled when its interval would leave out zero with this power.
 _SETTLED: Final = 1.96 + 0.84
