@@ -13,7 +13,17 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 #: Part of findings.md, which holds it.
 FRAGMENTS = {"findings-preface"}
-ROOMS = ("analyse", "policies", "report", "scenarios", "simulation", "solve", "study")
+ROOMS = (
+    "advice",
+    "analyse",
+    "outcomes",
+    "policies",
+    "report",
+    "scenarios",
+    "simulation",
+    "solve",
+    "study",
+)
 
 
 def navigation(page: str) -> list[str]:
