@@ -148,7 +148,7 @@ class Outcomes:
         seed : int
             The draws are the same for the same seed.
         method : {"means", "by task", "weighted", "doubly robust"}, optional
-            How the means are estimated: see :class:`~fastroute.outcomes.Estimates`. Default the
+            How the means are estimated: see :class:`~fastroute.Estimates`. Default the
             best that the outcomes allow.
 
         Returns
