@@ -15,9 +15,7 @@ from fastroute import checks
 from fastroute.advice.changes import Problem, changed, problem_of, read_constraint
 from fastroute.advice.learning import Learning, learn
 from fastroute.advice.solution import (
-    SURE,
     Decisive,
-    Estimate,
     Solution,
     Worth,
     aiq,
@@ -384,12 +382,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def sure(advice: Advice) -> bool:
-    """Tell whether the set is the best in nearly all draws."""
-    inside = advice.solution.inclusion
-    return bool(((inside >= SURE) | (inside <= 1.0 - SURE)).all())
-
-
-__all__ += ["Estimate", "sure"]

@@ -322,11 +322,6 @@ def _with_means(problem: Problem, place: int) -> Problem:
     return replace(problem, score_draws=score, cost_draws=cost)
 
 
-def single_models(problem: Problem) -> "list[tuple[str, float, float]]":
-    """Return name, cost and score of every model."""
-    return list(zip(problem.models, problem.cost.tolist(), problem.score.tolist(), strict=True))
-
-
 def hull(cost: F8, score: F8) -> tuple[F8, F8]:
     """Return the non-decreasing convex hull of single models: costs and scores of its corners."""
     curve = routing_curve(score, cost, np.ones(len(cost)))
