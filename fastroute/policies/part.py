@@ -423,6 +423,16 @@ class Deployer(Part):
 
     kind: ClassVar[str] = "deployer"
 
+    def check_run(self, max_deployed: int) -> None:
+        """Raise ValueError when its options do not fit the settings of a run.
+
+        Parameters
+        ----------
+        max_deployed : int
+            Models deployed at once.
+        """
+        del max_deployed
+
     @abstractmethod
     def choose(self, problem: StageProblem) -> Choice | Mask:
         """Return the sets to deploy, for a batch of trials at once.

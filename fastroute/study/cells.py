@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from fastroute.scenarios.costs import BudgetMarks, budget_marks
 from fastroute.scenarios.optimum import optimum, refuse_infeasible, surely_feasible
 from fastroute.simulation.blocks import BLOCK
+from fastroute.simulation.engine import refuse_backend, refuse_delay, refuse_policy, run_numbers
 from fastroute.simulation.settings import MAX_CURVE_TRIALS, MAX_STORED_STAGE_ROWS, Settings
 from fastroute.study.axes import value_label
 from fastroute.study.build import (
@@ -37,10 +39,13 @@ from fastroute.study.work import Job
 
 if TYPE_CHECKING:
     from fastroute.kernels.types import Feedback, Outcome
+    from fastroute.policies import Policy
     from fastroute.rules import Formula
     from fastroute.scenarios import Scenario
     from fastroute.scenarios.base import World
 
+# The key that a message begins with.
+_KEY: Final = re.compile(r"(\w+)(?:\[\d+\])?(?: = |=|: )")
 #: A shard of automatic size has at most this many trial-rounds (half a second or so) ...
 SHARD_ROUNDS: Final = 40_000_000
 #: ... and at most this many trials.
@@ -204,24 +209,61 @@ def lay_out(study: Study, on_progress: Callable[[int, int], None] | None = None)
     """
     builder = _CellBuilder(study)
     cells: list[Cell] = []
-    wrong: dict[str, list[tuple[int, Point]]] = {}
+    wrong: dict[tuple[str, str], list[tuple[int, Point]]] = {}
     grid_points = points(study)
     for number, point in enumerate(grid_points):
+        table = "scenario"
         try:
-            cells.append(builder.cell(number, point))
+            world = builder.world(point)
+            table = "policy"
+            cells.append(builder.cell(number, point, world, builder.policy(point, world)))
         except (ValueError, OSError) as error:
-            wrong.setdefault(str(error), []).append((number, point))
+            wrong.setdefault((table, str(error)), []).append((number, point))
         if on_progress is not None:
             on_progress(number + 1, len(grid_points))
     if wrong:
-        lines = [f"{_describe_cells(where)}: {message}" for message, where in wrong.items()]
-        more = len(lines) - 5
-        tail = [f"and {more:,} more problems like these"] if more > 0 else []
-        raise StudyError(f"study {study.name}", lines[:5] + tail)
+        raise _cells_error(study, wrong)
     twice = _duplicate_cells(cells)
     if twice:
         raise StudyError(f"study {study.name}", twice)
     return cells
+
+
+def _cells_error(
+    study: Study, wrong: Mapping[tuple[str, str], Sequence[tuple[int, Point]]]
+) -> StudyError:
+    """Return the error of cells that do not work: what is wrong, once, with its line in the file.
+
+    Parameters
+    ----------
+    study : Study
+    wrong : mapping of (str, str) to sequence of (int, Point)
+        Cells by the table that is wrong, ``"scenario"`` or ``"policy"``, and the message.
+    """
+    most = 5
+    problems, keys = [], []
+    for (table, message), cells in list(wrong.items())[:most]:
+        problems.append(f"{_describe_cells(cells)}: {message}")
+        keys.append(_key_of(study, table, message, cells[0][1]))
+    lines = study.lines_of(keys)
+    if (more := len(wrong) - most) > 0:
+        problems.append(f"and {more:,} more problems like these")
+        lines.append(None)
+    return StudyError(study.source, problems, lines)
+
+
+def _key_of(study: Study, table: str, message: str, point: Point) -> str:
+    """Return the path of the key that a message begins with, or of the table that it is about."""
+    word = _KEY.match(message)
+    key = word[1] if word is not None else ""
+    if key in Setting.model_fields:
+        return f"setting.{key}"
+    spec = getattr(point, table)
+    labels = [one.label for one in getattr(study, table)]
+    place = "scenario" if labels == [spec.label] and table == "scenario" else (
+        f"{table}[{labels.index(spec.label)}]"
+    )
+    return f"{place}.{key}" if key in spec.options else place
 
 
 def _describe_cells(cells: Sequence[tuple[int, Point]]) -> str:
@@ -282,6 +324,7 @@ class _WorldSettings(NamedTuple):
 
     number: int  #: of the world
     scenario: "Scenario"
+    arrays: "World"  #: of the scenario
     options: dict[str, Any]  #: of the scenario, as the run directory has them
     taken: tuple[str, ...]
     settings: Settings
@@ -294,6 +337,7 @@ class _WorldSettings(NamedTuple):
 class _EvaluatedPolicy(NamedTuple):
     """A policy with its formulas worked out."""
 
+    policy: "Policy"
     options: dict[str, Any]
     gamma: float | None
 
@@ -326,9 +370,9 @@ class _CellBuilder:
             column for name, axis in self._axes_of_grid.items() if (column := _column(name, axis))
         ]
 
-    def cell(self, number: int, point: Point) -> Cell:
-        world = self._evaluate_world(point)
-        policy = self._evaluate_policy(point, world)
+    def cell(
+        self, number: int, point: Point, world: _WorldSettings, policy: _EvaluatedPolicy
+    ) -> Cell:
         settings = world.settings
         horizon, trials = settings.horizon, settings.trials
         store = self._study.store
@@ -361,7 +405,7 @@ class _CellBuilder:
             content=world.content,
         )
 
-    def _evaluate_world(self, point: Point) -> _WorldSettings:
+    def world(self, point: Point) -> _WorldSettings:
         """Return the scenario and the setting of a cell; a world that does not work fails again."""
         # Points with equal scenarios share the object.
         key = (id(point.scenario), *point.setting.values())
@@ -388,10 +432,12 @@ class _CellBuilder:
         settings, names = self._settings(point, name, scenario)
         self._check_feasible(name, scenario, settings)
         world, digest = self._world(name, scenario, settings.horizon)
+        refuse_delay(scenario, world)
         place = json.dumps([given, _without_trials(settings)])
         return _WorldSettings(
             number=self._world_numbers.setdefault(place, len(self._world_numbers)),
             scenario=scenario,
+            arrays=world,
             options=stored_options(spec.name, spec.options),
             taken=tuple(taken),
             settings=settings,
@@ -401,7 +447,8 @@ class _CellBuilder:
             content=self._contents[name],
         )
 
-    def _evaluate_policy(self, point: Point, world: _WorldSettings) -> _EvaluatedPolicy:
+    def policy(self, point: Point, world: _WorldSettings) -> _EvaluatedPolicy:
+        """Return the policy of a cell; one that cannot be run in its world is refused."""
         spec, horizon, size = point.policy, world.settings.horizon, world.scenario.n_models
         if id(spec) not in self._formulas:
             self._formulas[id(spec)] = policy_formulas(spec.name, spec.options)
@@ -414,9 +461,23 @@ class _CellBuilder:
             tables = policy.dump()
             del tables["name"]
             self._evaluated_policies[key] = _EvaluatedPolicy(
-                tables, policy.estimator.radius(horizon, size)
+                policy, tables, policy.estimator.radius(horizon, size)
             )
-        return self._evaluated_policies[key]
+        found = self._evaluated_policies[key]
+        self._refuse(found.policy, world)
+        return found
+
+    def _refuse(self, policy: "Policy", world: _WorldSettings) -> None:
+        """Refuse a policy that its world, its settings or the backend cannot run."""
+        settings = world.settings
+        length = -(-settings.horizon // int(settings.stages))
+        numbers = run_numbers(
+            world.arrays, policy, float(settings.budget), settings.horizon, length
+        )
+        refuse_policy(policy, world.scenario, world.arrays, numbers, settings.max_deployed)
+        # What "auto" comes to is known where the cell is computed.
+        if settings.backend != "auto":
+            refuse_backend(policy, settings.backend)
 
     def _settings(
         self, point: Point, name: str, scenario: "Scenario"
