@@ -34,6 +34,7 @@ from fastroute.scenarios.regimes import (
     changed_costs,
     changed_rewards,
     check_laws,
+    refuse_severity,
     regimes,
     widened,
 )
@@ -226,6 +227,7 @@ class Scenario:
         names = checks.unique_names("models", models, size)
         events = read_events(changes, names)
         severity = checks.not_negative("severity", severity)
+        refuse_severity(events, severity)
         base = _values(rewards, prices, limits)
         first_range = check_cost_range(cost_range, *costs_by.support(prices))
         rewards_by.check(rewards)

@@ -40,8 +40,8 @@ from fastroute.warning import warn
 
 #: Trials simulated together by one thread, a multiple of ``BLOCK``; results do not depend on it.
 CHUNK = 1024
-#: Room for the outcomes that such a chunk is yet to learn, in bytes: chunks are smaller where delays
-#: are long.
+#: Room for the outcomes that such a chunk is yet to learn, in bytes: chunks are smaller where
+#: delays are long.
 PENDING = 1 << 28
 #: Room for what the trials of such a chunk keep of the queries, in bytes: chunks are smaller where
 #: it is much.

@@ -180,8 +180,8 @@ def refuse_policy(
     if world.feedback is not None and not policy.estimator.learns_late:
         late = " and ".join(f"{name}={value!r}" for name, value in scenario.late_feedback.items())
         raise ValueError(
-            f'policy {policy.title!r}: estimator="{policy.estimator.label}" learns every outcome in '
-            f"its own round; leave out {late} of the scenario, or take another estimator."
+            f'policy {policy.title!r}: estimator="{policy.estimator.label}" learns every outcome '
+            f"in its own round; leave out {late} of the scenario, or take another estimator."
         )
     # What these refuse by themselves.
     policy.estimator.kernel(run, apart=_learns_apart(world))

@@ -1,6 +1,6 @@
 """Putting the accounts of all chunks together, in the order of the trials."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -171,7 +171,7 @@ def merge_trials(accounts: Accounts) -> tuple[F8 | Moments, F8, ModelNumbers]:
 
 
 def warnings(
-    accounts: Accounts, horizon: int, budget: float, estimator: str, never_learnt: dict[str, str]
+    accounts: Accounts, horizon: int, budget: float, estimator: str, never_learnt: Mapping[str, str]
 ) -> list[str]:
     """Return what a reader of the numbers must know.
 
@@ -182,7 +182,7 @@ def warnings(
     budget : float
     estimator : str
         Name of the policy's.
-    never_learnt : dict of str to str
+    never_learnt : mapping of str to str
         As :meth:`Scenario.never_learnt` returns it.
     """
     found = []

@@ -91,6 +91,8 @@ class Cell:
         Of the scenario.
     changes : tuple of int
         Rounds in which means or limits change.
+    never_learnt : dict of str to str
+        What no policy learns, and why, as :meth:`fastroute.Scenario.never_learnt` says it.
     digest : str
         Of the numbers behind the scenario.
     content : bytes
@@ -116,6 +118,7 @@ class Cell:
     note: str
     models: tuple[str, ...]
     changes: tuple[int, ...]
+    never_learnt: dict[str, str]
     digest: str
     content: bytes = b""
 
@@ -258,12 +261,9 @@ def _key_of(study: Study, table: str, message: str, point: Point) -> str:
     key = word[1] if word is not None else ""
     if key in Setting.model_fields:
         return f"setting.{key}"
-    spec = getattr(point, table)
-    labels = [one.label for one in getattr(study, table)]
-    place = "scenario" if labels == [spec.label] and table == "scenario" else (
-        f"{table}[{labels.index(spec.label)}]"
-    )
-    return f"{place}.{key}" if key in spec.options else place
+    one = table == "scenario" and len(study.scenario) == 1
+    place = table if one else f"{table}[{point.places[table]}]"
+    return f"{place}.{key}" if key in getattr(point, table).options else place
 
 
 def _describe_cells(cells: Sequence[tuple[int, Point]]) -> str:
@@ -401,6 +401,7 @@ class _CellBuilder:
             note=world.scenario.note,
             models=world.scenario.models,
             changes=world.changes,
+            never_learnt=world.scenario.never_learnt(horizon),
             digest=world.digest,
             content=world.content,
         )

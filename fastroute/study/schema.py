@@ -33,6 +33,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Final, Self
 
@@ -97,6 +98,20 @@ _NAME = re.compile(
 )
 
 
+@dataclass(frozen=True)
+class _Origin:
+    """Where a study was read from; equal studies may come from different files.
+
+    Attributes
+    ----------
+    file, text : str
+        Name and content of the file, so that what is wrong with a cell is said with its line.
+    """
+
+    file: str = field(default="", compare=False)
+    text: str = field(default="", compare=False)
+
+
 class Study(BaseModel):
     """Scenarios, the policies that meet them, and the settings of the runs.
 
@@ -116,9 +131,7 @@ class Study(BaseModel):
     setting: Setting
     quick_setting: dict[str, Any] | None = Field(default=None, alias="quick")
     store: Store = Store()
-    # Where it was read from, so that what is wrong with its cells is said with a line.
-    _file: str = PrivateAttr(default="")
-    _text: str = PrivateAttr(default="")
+    _origin: _Origin = PrivateAttr(default=_Origin())
 
     @field_validator("answer")
     @classmethod
@@ -173,8 +186,7 @@ class Study(BaseModel):
         except StudyError as error:
             lines = find_lines(error.problems, text)
             raise StudyError(source, error.problems, lines) from None
-        study._text = text
-        study._file = source
+        study._origin = _Origin(source, text)
         return study
 
     @classmethod
@@ -269,17 +281,17 @@ class Study(BaseModel):
     @property
     def source(self) -> str:
         """What messages call it: the file that it was read from, or its name."""
-        return self._file or f"study {self.name}"
+        return self._origin.file or f"study {self.name}"
 
     def lines_of(self, keys: Sequence[str]) -> list[int | None]:
         """Return the line of each key, such as ``setting.budget``, in the file of the study."""
-        if not self._text:
+        if not self._origin.text:
             return [None] * len(keys)
-        return find_lines([f"{key}:" for key in keys], self._text)
+        return find_lines([f"{key}:" for key in keys], self._origin.text)
 
     def _from_same_file(self, study: Self) -> Self:
         """Return another form of this study, which knows the file that this one is from."""
-        study._file, study._text = self._file, self._text
+        study._origin = self._origin
         return study
 
     def check(self) -> None:
