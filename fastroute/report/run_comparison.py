@@ -35,7 +35,7 @@ _NO_DIFFERENCE: Final = ("name", "first_cost_range")
 # Of a difference at most this many entries or letters are shown.
 _MOST_SHOWN: Final = 3
 _LONGEST: Final = 60
-_SHORT: Final = 30
+_SHORT: Final = 40
 # What the text and the card of a comparison show; the table has everything.
 _SHOWN: Final = (
     "regret",
@@ -98,9 +98,10 @@ class RunComparison:
         names = self.a.policy.title, self.b.policy.title
         if names[0] != names[1]:
             return names
-        # A difference in few words, where there is one.
-        found = sorted(self.differs().items(), key=lambda item: max(map(len, item[1])) > _SHORT)
-        for name, (one, other) in found[:1]:
+        for name, (one, other) in self.differs().items():
+            # The text and the card say what takes many words.
+            if max(len(one), len(other)) > _SHORT:
+                continue
             return f"{names[0]}, {name} = {one}", f"{names[0]}, {name} = {other}"
         return f"{names[0]} (A)", f"{names[1]} (B)"
 
@@ -213,12 +214,15 @@ def compare(
 def _scenario_differences(a: Scenario, b: Scenario) -> dict[str, tuple[str, str]]:
     """Return in which fields two scenarios differ, in words."""
     found = {}
-    for name in (field.name for field in fields(Scenario)):
+    # The range of the costs often follows from another difference.
+    for name in sorted((x.name for x in fields(Scenario)), key=lambda name: name == "cost_range"):
         if name in _NO_DIFFERENCE or _is_same(one := getattr(a, name), other := getattr(b, name)):
             continue
         if name == "changes":
             # Those that both have tell nothing apart.
             one, other = [x for x in one if x not in other], [x for x in other if x not in one]
+        if name == "cost_range":
+            one, other = (" to ".join(map(format_value, ends)) for ends in (one, other))
         key = name if name not in _SETTINGS else f"scenario {name}"
         found[key] = _field_texts(one, other, (a.models, b.models))
     return found
@@ -237,6 +241,10 @@ def _is_same(one: Any, other: Any) -> bool:
 
 def _field_texts(one: Any, other: Any, models: tuple[Sequence[str], ...]) -> tuple[str, str]:
     """Write two values of a field of a scenario: of numbers for every model those that differ."""
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        ends = [(x.min(), x.max()) for x in (one, other)]
+        if all(low == high for low, high in ends):
+            return f"{ends[0][0]:g}", f"{ends[1][0]:g}"
     arrays = [x for x in (one, other) if isinstance(x, np.ndarray)]
     if len(arrays) < 2 or one.shape != other.shape or one.ndim != 1 or models[0] != models[1]:
         return _value_text(one), _value_text(other)
