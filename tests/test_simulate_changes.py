@@ -293,7 +293,11 @@ def test_what_is_served_beyond_the_limits_is_not_charged_and_said() -> None:
         run = fr.simulate(
             scenario,
             fr.policy("oracle"),
-            **{"horizon": 1000, "budget": 2.0, "max_deployed": 1, "trials": 4, "stages": 4},
+            horizon=1000,
+            budget=2.0,
+            max_deployed=1,
+            trials=4,
+            stages=4,
         )
     assert run.finals["regret"] == pytest.approx(-60.0)
     assert (run.finals["no_capacity_rounds"] == 150).all()

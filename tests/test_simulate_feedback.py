@@ -311,7 +311,9 @@ def test_a_policy_without_a_name_of_its_own_goes_by_its_parts() -> None:
     with pytest.raises(
         ValueError, match=r"^policy 'linear · mip · lp': estimator=\"linear\" needs"
     ):
-        fr.simulate(fr.scenario("static"), fr.Policy(estimator="linear"), **SETTING)
+        fr.simulate(
+            fr.scenario("static"), fr.Policy(estimator="linear"), **{**SETTING, "budget": 1.0}
+        )
     assert fr.Policy(name="mine").title == "mine"
 
 
@@ -333,7 +335,7 @@ def test_a_policy_without_a_name_of_its_own_goes_by_its_parts() -> None:
     ],
 )
 def test_what_is_never_learnt_is_said(options: dict[str, Any], words: list[str]) -> None:
-    setting = {"horizon": 60, "budget": 3.0, "max_deployed": 3, "trials": 4}
+    setting: dict[str, Any] = {"horizon": 60, "budget": 3.0, "max_deployed": 3, "trials": 4}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fr.FastrouteWarning)
         found = fr.simulate(fr.scenario("sota", **options), fr.policy("stageroute"), **setting)
