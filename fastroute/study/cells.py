@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,6 +27,7 @@ from fastroute.study.build import (
     run_options,
     stored_options,
 )
+from fastroute.study.cell_problems import cells_error
 from fastroute.study.errors import StudyError
 from fastroute.study.grid import Point, points
 from fastroute.study.planning import StorageMode
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from fastroute.scenarios import Scenario
     from fastroute.scenarios.base import World
 
-# The key that a message begins with.
-_KEY: Final = re.compile(r"(\w+)(?:\[\d+\])?(?: = |=|: )")
 #: A shard of automatic size has at most this many trial-rounds (half a second or so) ...
 SHARD_ROUNDS: Final = 40_000_000
 #: ... and at most this many trials.
@@ -225,62 +223,11 @@ def lay_out(study: Study, on_progress: Callable[[int, int], None] | None = None)
         if on_progress is not None:
             on_progress(number + 1, len(grid_points))
     if wrong:
-        raise _cells_error(study, wrong)
+        raise cells_error(study, wrong)
     twice = _duplicate_cells(cells)
     if twice:
         raise StudyError(f"study {study.name}", twice)
     return cells
-
-
-def _cells_error(
-    study: Study, wrong: Mapping[tuple[str, str], Sequence[tuple[int, Point]]]
-) -> StudyError:
-    """Return the error of cells that do not work: what is wrong, once, with its line in the file.
-
-    Parameters
-    ----------
-    study : Study
-    wrong : mapping of (str, str) to sequence of (int, Point)
-        Cells by the table that is wrong, ``"scenario"`` or ``"policy"``, and the message.
-    """
-    most = 5
-    problems, keys = [], []
-    for (table, message), cells in list(wrong.items())[:most]:
-        problems.append(f"{_describe_cells(cells)}: {message}")
-        keys.append(_key_of(study, table, message, cells[0][1]))
-    lines = study.lines_of(keys)
-    if (more := len(wrong) - most) > 0:
-        problems.append(f"and {more:,} more problems like these")
-        lines.append(None)
-    return StudyError(study.source, problems, lines)
-
-
-def _key_of(study: Study, table: str, message: str, point: Point) -> str:
-    """Return the path of the key that a message begins with, or of the table that it is about."""
-    word = _KEY.match(message)
-    key = word[1] if word is not None else ""
-    if key in Setting.model_fields:
-        return f"setting.{key}"
-    one = table == "scenario" and len(study.scenario) == 1
-    place = table if one else f"{table}[{point.places[table]}]"
-    return f"{place}.{key}" if key in getattr(point, table).options else place
-
-
-def _describe_cells(cells: Sequence[tuple[int, Point]]) -> str:
-    """Name cells: the first one in full, and the numbers of a few others."""
-    number, point = cells[0]
-    if len(cells) == 1:
-        return f"cell {number} ({_describe_point(point)})"
-    few = ", ".join(str(number) for number, _ in cells[:5])
-    rest = ", ..." if len(cells) > 5 else ""
-    return f"{len(cells):,} cells ({few}{rest}; the first is {_describe_point(point)})"
-
-
-def _describe_point(point: Point) -> str:
-    settings = ", ".join(
-        f"{name}={show_toml(point.setting[name])}" for name in ("horizon", "budget", "max_deployed")
-    )
-    return f"{point.policy.label} in {point.scenario.label}, {settings}"
 
 
 def _duplicate_cells(cells: list[Cell]) -> list[str]:
