@@ -302,6 +302,7 @@ def test_dropped_queries_take_their_features_along() -> None:
     [
         ({}, ["embd_*"], "'embd_*' finds no column of the table of outcomes"),
         ({}, [], "features=[] names no column"),
+        ({}, [0], 'features=[0] must be names of columns, or patterns; as ["emb_*"]'),
         ({}, ["score"], "finds column 'score', which is no feature"),
         ({}, ["*"], "which is no feature"),
         ({"emb_0": pl.lit("a")}, ["emb_*"], "column 'emb_0' holds 'a' in row 1"),

@@ -183,6 +183,31 @@ def test_forgetting_that_costs_and_pays_is_told_apart(studies: Any) -> None:
     assert f"window; {every}; {every}" in _rows(same, "Policies against ucb")
 
 
+def test_workloads_that_are_one_world_when_nothing_changes_count_once(tmp_path: Path) -> None:
+    world = {"name": "routerbench", "initial": 11, "severity": [0.0, 1.0]}
+    study = _study("drift", trials=8)
+    data = {
+        **study.to_dict(),
+        "scenario": [
+            {**world, "label": "sudden", "changes": [{"model": GPT4, "at": 0.5, "reward": 0.2}]},
+            {**world, "label": "late", "changes": [{"model": GPT4, "at": 0.8, "reward": 0.2}]},
+            {
+                **world,
+                "label": "other",
+                "limit": 0.5,
+                "changes": [{"model": GPT4, "at": 0.5, "reward": 0.2}],
+            },
+        ],
+    }
+    stored = run_study(Study.from_dict(data), tmp_path / "run", progress=False)
+    window = pl.when(pl.col("policy") == "window").then(5.0).otherwise(0.0)
+    answer = _answer("drift", Doctored(stored, "trials", priced_regret=50.0 + window + 0.1 * NOISE))
+    said = "\n".join(answer.verdict)
+    assert "When nothing changes, clearly more priced regret than ucb: window (2 of 2 work" in said
+    assert "clearly more priced regret than ucb: window (3 of 3 workloads)" in said
+    assert "window; 0 / 2; 0 / 3" in _rows(answer, "Policies against ucb")
+
+
 def test_a_price_event_leaves_what_policies_know_of_costs_as_it_was() -> None:
     # Otherwise worlds with and without the event would differ before it.
     for spec in Study.preset("prices").scenario:

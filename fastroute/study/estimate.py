@@ -10,7 +10,7 @@ from fastroute.simulation.blocks import BLOCK
 from fastroute.simulation.plan import checkpoint_rounds
 from fastroute.simulation.settings import Settings
 from fastroute.study.cells import Cell, lay_out
-from fastroute.study.executors import cores
+from fastroute.study.executors import check_executor, cores
 from fastroute.study.grid import count_cells, points
 from fastroute.study.progress import make_reporter
 from fastroute.study.schema import Study
@@ -79,6 +79,7 @@ def estimate(
     StudyError
         When the study does not work.
     """
+    check_executor(executor)
     study.check()
     own = [spec.name for spec in study.scenario if is_reference(spec.name)]
     if own:

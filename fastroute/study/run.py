@@ -15,7 +15,7 @@ import fastroute
 from fastroute.analyse import student_halfwidth
 from fastroute.study.cells import Cell, lay_out
 from fastroute.study.errors import RunDirectoryError
-from fastroute.study.executors import Pool, Threads, open_pool
+from fastroute.study.executors import Pool, Threads, check_executor, open_pool
 from fastroute.study.finish import write_frames
 from fastroute.study.journal import Record
 from fastroute.study.planning import CellPlan, plan_cell
@@ -93,6 +93,7 @@ def run_study(
     OSError
         When the disk is full; what was done is kept.
     """
+    check_executor(executor)
     study.check()
     # Saved scenarios are kept in the run directory; what is in them is in the cells.
     study = study.resolved()
