@@ -91,7 +91,7 @@ DIFFERENT = ("stageroute", "thompson", "pacer", "etc")
     ("policy", "name"),
     [
         (policy, name)
-        if name == FEW[0] or policy == "pacer"
+        if name == FEW[0] or policy == "primal_dual"
         else pytest.param(policy, name, marks=pytest.mark.slow)
         for policy in ANYWHERE
         for name in FEW
@@ -176,10 +176,12 @@ def test_many_trials_and_long_stages(name: str) -> None:
         np.testing.assert_array_equal(whole.finals[name], column, name)
 
 
-def test_trace_changes_nothing() -> None:
+# By default a program that is compiled fast.
+@pytest.mark.parametrize("policy", ["pacer", pytest.param("stageroute", marks=pytest.mark.slow)])
+def test_trace_changes_nothing(policy: str) -> None:
     scenario, settings = world("retirement")
-    traced = run(scenario, fr.policy("stageroute"), **settings)
-    bare = run(scenario, fr.policy("stageroute"), **settings, trace=False)
+    traced = run(scenario, fr.policy(policy), **settings)
+    bare = run(scenario, fr.policy(policy), **settings, trace=False)
     assert bare.picks.size == 0
     for name, column in traced.finals.items():
         np.testing.assert_array_equal(bare.finals[name], column, name)
@@ -446,7 +448,7 @@ def test_auto(monkeypatch: pytest.MonkeyPatch, accelerator: bool, backend: str) 
     [
         (policy, name)
         if (policy, name)
-        in {("stageroute", "retirement"), ("pacer", "table"), ("elimination", "retirement")}
+        in {("stageroute", "retirement"), ("primal_dual", "table"), ("elimination", "retirement")}
         else pytest.param(policy, name, marks=pytest.mark.slow)
         for policy in ANYWHERE
         for name in ("retirement", "table", "beta", "tasks")
@@ -584,7 +586,7 @@ def test_by_features_in_single_precision(estimator: str) -> None:
         pytest.param(
             p,
             w,
-            marks=[] if (p, w) == ("pacer", "both drawn") else pytest.mark.slow,
+            marks=[] if (p, w) == ("drift_plus_penalty", "both drawn") else pytest.mark.slow,
         )
         for p in late.POLICIES
         for w in late.WORLDS
