@@ -62,6 +62,12 @@ def short_page(stored: StoredStudy, tmp_path_factory: pytest.TempPathFactory) ->
     return write_page(stored.path, tmp_path_factory.mktemp("short") / "x.html", details=7)
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pictures of a page, for tests that look at its words and tables only."""
+    monkeypatch.setattr("fastroute.report.page.inline_svg", lambda *_: "<svg></svg>")
+
+
 def killed(path: Path, shards: int, **changes: Any) -> StoredStudy:
     """Return a study of which only some shards were computed."""
     with pytest.MonkeyPatch.context() as patch:
@@ -510,6 +516,7 @@ def test_names_from_the_study_are_text_and_never_markup(tmp_path: Path) -> None:
     assert f"scenario {EVIL}" in page.one(data_notice="scenario").text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
     stored = killed(tmp_path / "run", 7)
     cells = stored.cells.collect()
@@ -538,6 +545,7 @@ def test_an_unfinished_study_names_what_is_missing(tmp_path: Path) -> None:
     assert "still running" in page.one(data_notice="unfinished").text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_parts_that_failed_are_named_and_nothing_stands_in_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
