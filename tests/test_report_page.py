@@ -448,15 +448,20 @@ def test_every_shard_of_an_unfinished_study_is_read_once(
     assert_same_tables(stored, [])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_study_without_the_files_of_its_frames_has_the_same_page(
-    stored: StoredStudy, short_page: Path, tmp_path: Path
+    stored: StoredStudy, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(stored.path, tmp_path / "run")
     (copy / "curves.parquet").unlink()
     assert not load(copy).has_frame_files
     assert_same_tables(load(copy), [1, 2])
-    other = write_page(copy, tmp_path / "x.html", details=7)
-    texts = [read(page).one("section", id="details").text for page in (short_page, other)]
+    # Figures are drawn from the tables just compared.
+    pages = [
+        write_page(path, tmp_path / f"{name}.html", details=7)
+        for name, path in (("x", stored.path), ("y", copy))
+    ]
+    texts = [read(page).one("section", id="details").text for page in pages]
     assert texts[0] == texts[1]
 
 
