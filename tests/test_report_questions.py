@@ -19,6 +19,7 @@ from fastroute.report.style import format_margin
 from fastroute.scenarios import scenario
 from fastroute.study import StoredStudy, Study, load, run_study
 from fastroute.study.cells import lay_out
+from undrawn import without_figures
 
 ROUTERBENCH: dict[str, Any] = {"name": "routerbench"}
 STAGEROUTE: dict[str, Any] = {"name": "stageroute", "gamma": "scaled:0.1", "label": "StageRoute"}
@@ -127,8 +128,14 @@ def _answer(name: str, stored: Any) -> Answer:
     return ANSWERS[name](stored)
 
 
+def _read(name: str, stored: Any, **columns: pl.Expr) -> Answer:
+    """Answer from made-up trials, with words and tables only."""
+    with without_figures():
+        return _answer(name, Doctored(stored, **columns))
+
+
 def _verdict(name: str, stored: StoredStudy, **columns: pl.Expr) -> str:
-    return "\n".join(_answer(name, Doctored(stored, **columns)).verdict)
+    return "\n".join(_read(name, stored, **columns).verdict)
 
 
 def _table(answer: Answer, title: str) -> pl.DataFrame:
@@ -138,7 +145,7 @@ def _table(answer: Answer, title: str) -> pl.DataFrame:
 
 def _rows(name: str, title: str, stored: StoredStudy, **columns: pl.Expr) -> str:
     """Return the rows of a table as text, a line each."""
-    frame = _table(_answer(name, Doctored(stored, **columns)), title)
+    frame = _table(_read(name, stored, **columns), title)
     return "\n".join("; ".join(map(str, row)) for row in frame.iter_rows())
 
 
@@ -218,7 +225,7 @@ def test_gamma_follows_the_budget_where_it_does(studies: Any) -> None:
     grows = _verdict("gamma", stored, priced_regret=20.0 + 10.0 * moving + 0.01 * NOISE)
     assert "The best γ grows with the budget, as b^x with x = " in grows
     best = _table(
-        _answer("gamma", Doctored(stored, priced_regret=20.0 + 10.0 * moving + 0.01 * NOISE)),
+        _read("gamma", stored, priced_regret=20.0 + 10.0 * moving + 0.01 * NOISE),
         "Best γ by budget",
     )
     assert best.row(by_predicate=pl.col("budget") == "slack")[2] in ("0.3", "3")
@@ -440,7 +447,7 @@ def test_a_triple_that_is_better_everywhere_is_named(studies: Any) -> None:
     regret = 20.0 + NOISE - pl.when(winner).then(10.0).otherwise(0.0)
     spent = pl.when(binds).then(20.0 + NOISE - pl.when(winner).then(9.0).otherwise(0.0))
     both = {"priced_regret": regret, "worst_stage_violation": spent.otherwise(0.0)}
-    found = _answer("successor", Doctored(stored, **both)).verdict
+    found = _read("successor", stored, **both).verdict
     assert found[0].startswith("mean · random · lp is uniformly better than StageRoute: on every")
     assert "out of 7 other triples" in found[1]
     assert "clearly less priced regret on 2 (sota and minimax) of 2 workloads" in found[1]
@@ -494,9 +501,7 @@ def test_the_pareto_front_is_that_of_the_means(studies: Any) -> None:
     safe = _triple("mean", "random", "lp")
     regret = pl.when(fast).then(1.0).when(safe).then(30.0).otherwise(20.0) + 0.1 * NOISE
     spent = pl.when(fast).then(5.0).when(safe).then(1.0).otherwise(8.0) + 0.1 * NOISE
-    answer = _answer(
-        "successor", Doctored(stored, priced_regret=regret, worst_stage_violation=spent)
-    )
+    answer = _read("successor", stored, priced_regret=regret, worst_stage_violation=spent)
     front = _table(answer, "Pareto fronts")
     expected = ["mean · mip · lp", "mean · random · lp"] * 2
     assert front.get_column("triple").to_list() == expected
