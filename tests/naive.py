@@ -252,7 +252,7 @@ _REWARD = [0.42, 0.55, 0.66, 0.37, 0.71, 0.48, 0.83]
 _COST = [0.31, 0.74, 1.32, 0.12, 0.93, 0.52, 1.87]
 
 
-def _times(rounds: int, *times: int | None) -> list[int | None]:
+def _times(rounds: int, *times: int | None) -> list[Any]:
     """Times of a run of ``HORIZON`` rounds, as early in one of so many rounds."""
     return [time and time * rounds // HORIZON for time in times]
 
