@@ -60,6 +60,16 @@ def test_the_line_is_the_curve(run: fr.Run, quantity: str) -> None:
     assert np.array_equal(axes.lines[0].get_xdata(), curve["round"].to_numpy())
 
 
+def test_changes_and_outages_are_drawn(run: fr.Run) -> None:
+    first, second = run.scenario.models[:2]
+    events = [fr.Change(first, at=200, reward=0.2), fr.Outage(second, 100, 120)]
+    world = run.scenario.with_changes(events, 1.0)
+    changed = fr.simulate(world, run.policy, **SETTINGS)
+    for kind in ("regret", "priced_regret"):
+        (lines,) = [one for one in changed.plot(kind).collections if one.get_label() == "change"]
+        assert [path.vertices[0, 0] for path in lines.get_paths()] == [100, 120, 200]
+
+
 def test_the_parts_add_up(run: fr.Run) -> None:
     axes = run.plot("parts")
     assert labels(axes) == ["discovery", "deployment", "routing", "regret (the sum)"]

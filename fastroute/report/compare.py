@@ -184,7 +184,9 @@ class StudyComparison:
         for side, names in (("A", self.only_a), ("B", self.only_b)):
             if names:
                 more = len(names) - _MOST_NAMED
-                listed = "; ".join([*names[:_MOST_NAMED], *([f"{more:,} more"] if more > 0 else [])])
+                listed = "; ".join(
+                    [*names[:_MOST_NAMED], *([f"{more:,} more"] if more > 0 else [])]
+                )
                 cells = "1 cell is" if len(names) == 1 else f"{len(names):,} cells are"
                 said.append(f"{cells} only in {side}: {listed}")
         return said
@@ -199,7 +201,9 @@ class StudyComparison:
             return []
         counts = other.select("trials_a", "trials_b", "n", "paired").unique()
         if counts.height > 1 or other.height < cells.height:
-            return [f"trials: not as many in A as in B in {other.height:,} of {cells.height:,} cells"]
+            return [
+                f"trials: not as many in A as in B in {other.height:,} of {cells.height:,} cells"
+            ]
         a, b, common, paired = counts.row(0)
         used = f"; compared are the {common:,} that both have" if paired else ""
         return [f"trials: {a:,} in A, {b:,} in B{used}"]

@@ -27,6 +27,7 @@ from fastroute.report.figures import (
 from fastroute.report.style import INK, format_value, line_style, wrapped
 from fastroute.report.sweeps import needs_log
 from fastroute.simulation.columns import TRIAL_COLUMNS, names_of
+from fastroute.study.cells import change_rounds
 from fastroute.study.tables import PARAMETERS
 
 if TYPE_CHECKING:
@@ -111,8 +112,13 @@ def plot_regrets(axes: "Axes", runs: "Sequence[tuple[str, Run]]", quantity: str)
     where = " and ".join(dict.fromkeys(one.scenario.name for _, one in runs))
     title = f"{' and '.join(label for label, _ in runs)} in {where}: {words}"
     # Of two worlds the events of neither are those of the chart.
-    models = runs[0][1].models if len({id(one.scenario) for _, one in runs}) == 1 else None
-    return draw_regret(axes, curves, quantity=quantity, title=title, models=models)
+    if len({id(one.scenario) for _, one in runs}) > 1:
+        return draw_regret(axes, curves, quantity=quantity, title=title)
+    run = runs[0][1]
+    changes = change_rounds(run.scenario.resolve(run.settings["horizon"], run.scenario.instances))
+    return draw_regret(
+        axes, curves, quantity=quantity, title=title, models=run.models, changes=changes
+    )
 
 
 def _plot_parts(axes: "Axes", run: "Run") -> str:

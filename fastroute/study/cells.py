@@ -396,7 +396,7 @@ class _CellBuilder:
             taken=tuple(taken),
             settings=settings,
             names=names,
-            changes=_change_rounds(world),
+            changes=change_rounds(world),
             digest=digest,
             content=self._contents[name],
         )
@@ -495,7 +495,7 @@ class _CellBuilder:
         return columns
 
 
-def _change_rounds(world: "World") -> tuple[int, ...]:
+def change_rounds(world: "World") -> tuple[int, ...]:
     """Return the rounds in which a mean or a limit of some model changes."""
     return tuple(
         regime.start
