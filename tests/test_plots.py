@@ -83,6 +83,21 @@ def test_the_spend_has_the_budget_where_there_is_one(run: fr.Run) -> None:
     assert labels(free.plot("spend")) == ["stageroute"]
 
 
+def test_what_is_no_axes_is_refused(run: fr.Run, stored: StoredStudy) -> None:
+    for plot in (run.plot, stored.plot):
+        with pytest.raises(ValueError, match="ax=3 must be axes of Matplotlib to draw on; leave"):
+            plot(ax=3)
+
+
+def test_long_names_leave_room_for_the_chart(tmp_path: Any) -> None:
+    long = "StageRoute with a radius of confidence that is a tenth of that of the theorem"
+    study = mini(policy=[{"name": "uniform", "label": long}, {"name": "greedy"}])
+    axes = run_study(study, tmp_path / "run", progress=False).plot(x="policy")
+    ticks = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert ticks[0].replace("\n", " ") == long
+    assert axes.get_position().width > 0.6
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_axes_of_the_caller(run: fr.Run, kind: str) -> None:
     figure, (left, right) = pyplot.subplots(1, 2)

@@ -84,7 +84,7 @@ class _Lines(NamedTuple):
 
     @property
     def first(self) -> float | None:
-        """The round from where on a logarithmic axis has something to show; None on a linear one."""
+        """The round from which on a logarithmic axis shows something; None on a linear one."""
         if self.logarithmic:
             seen = [curve.rounds[curve.mean >= self.bottom] for curve in self.curves.values()]
             return float(np.concatenate(seen).min())
@@ -269,7 +269,7 @@ def _mark_events(axes: "Axes", events: dict[str, NDArray[np.float64]], last: flo
     shown = {
         name: rounds[(rounds > max(left, 0.0)) & (rounds < last)] for name, rounds in events.items()
     }
-    drawn: list[Artist]
+    drawn: Sequence[Artist]
     for name, rounds in shown.items():
         if not rounds.size:
             continue

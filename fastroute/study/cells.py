@@ -182,6 +182,23 @@ class Cell:
         )
 
 
+def cell_words(cell: Cell, study: Study) -> list[str]:
+    """Say what tells a cell apart from the others of its study, what varies only.
+
+    Returns
+    -------
+    list of str
+        The policy, the scenario where there are several, and the settings that are axes.
+    """
+    several = len(study.scenario) > 1 or cell.scenario != study.scenario[0].label
+    words = [f"{cell.policy} in {cell.scenario}" if several else cell.policy]
+    for name in Setting.model_fields:
+        if isinstance(getattr(study.setting, name), tuple) and name != "trials":
+            value = getattr(cell.settings, name)
+            words.append(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}")
+    return words
+
+
 def _without_trials(settings: Settings) -> dict[str, Any]:
     """Return the settings that a study can set, on which the results of a trial depend."""
     return {name: getattr(settings, name) for name in Setting.model_fields if name != "trials"}
