@@ -7,12 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fastroute.analyse import ranking, standings
+from fastroute.analyse import ranking
 from fastroute.cli_output import console
 from fastroute.report import Content, StudyView, collect_view, write_page, write_report
 from fastroute.report.answers.words import format_estimate
 from fastroute.report.ranking import verdict
 from fastroute.report.summary import rich_summary, summary_of
+from fastroute.report.view import _standings
 from fastroute.study import StoredStudy, run_study
 from studies import mini
 
@@ -47,7 +48,7 @@ def led_by(view: StudyView, leaders: dict[tuple[int, float], str]) -> StudyView:
             for place, policy in enumerate(view.policies)
         )
         rankings[row["world"]] = ranking(trials, "policy")
-    return replace(view, rankings=rankings, standings=standings(rankings.values(), "policy"))
+    return replace(view, rankings=rankings, standings=_standings(rankings))
 
 
 @pytest.mark.parametrize(

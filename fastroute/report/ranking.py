@@ -72,13 +72,13 @@ def standings_table(view: "StudyView") -> Table | None:
         return None
     heads = [
         HeaderCell("policy", number=False, key=True),
-        HeaderCell("mean rank", "Place by priced regret, as a mean over worlds"),
-        HeaderCell("best", "Worlds in which its mean is the lowest", rank=2),
         HeaderCell("best or within noise", "Worlds in which it is best or cannot be told from it"),
         HeaderCell("worlds", "Scenarios and settings in which it played", rank=1),
+        HeaderCell("mean rank", "Place by priced regret, as a mean over worlds"),
         HeaderCell(
             "times the best", "Median over worlds of its mean over that of the best", rank=3
         ),
+        HeaderCell("best", "Worlds in which its mean is the lowest", rank=2),
     ]
     lines = []
     for row in standings.iter_rows(named=True):
@@ -86,12 +86,13 @@ def standings_table(view: "StudyView") -> Table | None:
             TableRow(
                 [
                     TableCell(row["policy"], head=True),
-                    number("mean_rank", row["mean_rank"], lambda value: f"{value:.1f}"),
                     *(
                         TableCell(f"{row[name]:,}", str(row[name]), name=name)
-                        for name in ("best", "tied", "worlds")
+                        for name in ("tied", "worlds")
                     ),
+                    number("mean_rank", row["mean_rank"], lambda value: f"{value:.1f}"),
                     number("ratio", row["ratio"], lambda value: format_number(value, 3)),
+                    TableCell(f"{row['best']:,}", str(row["best"]), name="best"),
                 ],
                 policy=row["policy"],
             )
@@ -126,7 +127,7 @@ def verdict(view: "StudyView") -> list[str]:
 
 
 def _over_worlds(view: "StudyView", standings: "pl.DataFrame") -> list[str]:
-    rows = sorted(standings.iter_rows(named=True), key=lambda row: -row["tied"])
+    rows = list(standings.iter_rows(named=True))
     leaders = [row for row in rows if row["tied"] == rows[0]["tied"]]
     others = rows[len(leaders) :]
     verb = "is" if len(leaders) == 1 else "are each"

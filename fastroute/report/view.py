@@ -90,7 +90,8 @@ class StudyView:
     rankings : dict of int to polars.DataFrame
         From :func:`fastroute.analyse.ranking`, of every world in which there is something to rank.
     standings : polars.DataFrame or None
-        From :func:`fastroute.analyse.standings`; None where fewer than two worlds can be ranked.
+        From :func:`fastroute.analyse.standings`, the policy that is best or within noise of the
+        best in the most worlds first; None where fewer than two worlds can be ranked.
     methods, times : polars.DataFrame
         From :func:`~fastroute.analyse.solver_methods` and :func:`~fastroute.analyse.work_times`.
     """
@@ -156,7 +157,7 @@ def collect_view(stored: StoredStudy, details: int) -> StudyView:
         worlds=_worlds(stored, tables, cells, chosen, axes, rankings),
         begun=begun.height,
         rankings=rankings,
-        standings=standings(rankings.values(), "policy") if len(rankings) > 1 else None,
+        standings=_standings(rankings),
         methods=tables.methods,
         times=work_times(cells, stored.shards.collect()),
     )
@@ -207,6 +208,14 @@ def _rankings(trials: "pl.LazyFrame", cells: "pl.DataFrame") -> "dict[int, pl.Da
         if policies > 1 and shared == policies:
             found[int(world)] = ranking(one, "policy")
     return found
+
+
+def _standings(rankings: "dict[int, pl.DataFrame]") -> "pl.DataFrame | None":
+    """Sum the rankings up: whoever is most often best, or within noise of the best, comes first."""
+    if len(rankings) < 2:
+        return None
+    found = standings(rankings.values(), "policy")
+    return found.sort("tied", descending=True, maintain_order=True)
 
 
 def varied_columns(stored: StoredStudy, cells: "pl.DataFrame") -> list[str]:
