@@ -63,7 +63,7 @@ def _with_exponent(value: float, half: float) -> str:
     """Write a very small or large number with the digits that half an interval supports."""
     if value == 0.0:
         return "0"
-    digits = _MOST_DIGITS - 2
+    digits = _MOST_DIGITS - 1
     if half > 0.0:
         place = math.floor(math.log10(abs(value))) - math.floor(math.log10(half))
         digits = min(digits, max(place + _MARGIN_DIGITS - 1, 0))
@@ -74,6 +74,17 @@ def format_interval(found: Interval | PairedDifference, unit: str = "") -> str:
     """Write what was found with its interval, as :func:`format_estimate` does."""
     mean = found.estimate if isinstance(found, Interval) else found.mean
     return format_estimate(mean, found.low, found.high, unit=unit)
+
+
+def format_power(estimate: float, low: float, high: float) -> str:
+    """Write an exponent with its interval, or that it cannot be told.
+
+    It cannot where the interval has both signs and is wider than 1: it would go from falling to
+    growing in proportion.
+    """
+    if low < 0.0 < high and high - low > 1.0:
+        return "cannot be told"
+    return format_estimate(estimate, low, high)
 
 
 def format_share(estimate: float, low: float, high: float) -> str:
