@@ -127,7 +127,7 @@ def verdict(view: "StudyView") -> list[str]:
 
 
 def _over_worlds(view: "StudyView", standings: "pl.DataFrame") -> list[str]:
-    rows = list(standings.iter_rows(named=True))
+    rows = sorted(standings.iter_rows(named=True), key=lambda row: -row["tied"])
     leaders = [row for row in rows if row["tied"] == rows[0]["tied"]]
     others = rows[len(leaders) :]
     verb = "is" if len(leaders) == 1 else "are each"
