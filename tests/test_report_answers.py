@@ -230,19 +230,28 @@ def test_no_ratio_to_a_regret_below_zero(studies: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mean", "words"),
+    ("mean", "words", "advice"),
     [
-        (abs(pl.col("stages") - 12) + 10.0, "lowest with x = 1/3 on"),
-        (1000.0 - pl.col("stages"), "x = 1/3 is best or within noise of the best on 0 of 1 lines"),
-        (pl.lit(10.0), "(all others within noise)"),
+        (abs(pl.col("stages") - 12) + 10.0, "lowest with x = 1/3 on", "Use K = T^(1/3) stages "),
+        (
+            1000.0 - pl.col("stages"),
+            "x = 1/3 is best or within noise of the best on 0 of 1 lines",
+            "it is the most that was played, so that more may be better still.",
+        ),
+        # Of equally good ones the fewest.
+        (pl.lit(10.0), "(all others within noise)", "Use K = T^"),
     ],
 )
-def test_the_best_power_follows_from_the_trials(mean: pl.Expr, words: str, studies: Any) -> None:
+def test_the_best_power_follows_from_the_trials(
+    mean: pl.Expr, words: str, advice: str, studies: Any
+) -> None:
     stored = studies("stage-exponent")
     trials = noisy(stored.trials.collect(), mean, 0.002)
     found = read("stage-exponent", Doctored(stored, trials=trials))
-    assert words in " ".join(found.verdict[:2])
-    assert ("times the lowest regret on minimax" in found.verdict[1]) == ("0 of 1" in words)
+    assert advice in found.verdict[0]
+    assert " on 1 of 1 lines" in found.verdict[0]
+    assert words in " ".join(found.verdict[1:3])
+    assert ("times the lowest regret on minimax" in found.verdict[2]) == ("0 of 1" in words)
 
 
 @pytest.mark.parametrize(

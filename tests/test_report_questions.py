@@ -14,7 +14,12 @@ import pytest
 from fastroute.report.answers import ANSWERS, Answer
 from fastroute.report.answers.baselines import answer as baselines_answer
 from fastroute.report.answers.paper import _deployed
-from fastroute.report.answers.words import describe_best, format_estimate, join_alike
+from fastroute.report.answers.words import (
+    describe_best,
+    format_estimate,
+    format_power,
+    join_alike,
+)
 from fastroute.report.style import format_margin
 from fastroute.scenarios import scenario
 from fastroute.study import StoredStudy, Study, load, run_study
@@ -232,8 +237,13 @@ def test_gamma_follows_the_budget_where_it_does(studies: Any) -> None:
     constant = _verdict("gamma", stored, priced_regret=20.0 + 10.0 * still + 0.01 * NOISE)
     assert "No trend of the best γ with the budget can be told" in constant
     assert "γ = 0.3 is the best γ everywhere" in constant
+    assert constant.startswith(
+        "Use γ = 0.3 where one γ must serve every budget: its priced regret is at most 1.00 times "
+        "that of the best γ of the budget; where you know your budget"
+    )
     equal = _verdict("gamma", stored, priced_regret=20.0 + NOISE)
     assert "within noise)" in equal
+    assert equal.startswith("No one γ can be advised for all budgets")
 
 
 def test_gamma_reports_how_often_models_starve(studies: Any) -> None:
@@ -355,6 +365,7 @@ def test_fill_rules_caps_and_numbers_of_models_are_compared(studies: Any) -> Non
     clear = _verdict("concurrency", stored, priced_regret=ucb + 0.1 * NOISE)
     assert "ucb is the best fill rule, or within noise of the best, in 4 of 4" in clear
     assert "reduced_cost in 0 and no fill in 0." in clear
+    assert clear.startswith("Use the fill rule ucb, which is never behind the best rule")
     rules = _rows("concurrency", "Best rule", stored, priced_regret=ucb + 0.1 * NOISE)
     assert "ucb; 4 of 4; 4 of 4; -; -" in rules
     assert "reduced_cost; 0 of 4; 0 of 4; 15" in rules
@@ -370,6 +381,11 @@ def test_fill_rules_caps_and_numbers_of_models_are_compared(studies: Any) -> Non
     rising = pl.col("max_deployed") + 0.01 * NOISE
     caps = _rows("concurrency", "Best cap", stored, priced_regret=rising)
     assert caps.startswith("6; 3; 2.999 [")
+    # A low regret against the optimum of a small cap says nothing for that cap.
+    assert "as many slots as you can" not in _verdict("concurrency", stored, priced_regret=rising)
+    falling = _verdict("concurrency", stored, priced_regret=20.0 - rising)
+    assert "and as many slots as you can, up to the M_max = " in falling
+    assert "in 2 of 2 combinations of models and policy)" in falling
     assert "The best cap M_max is 3 everywhere." in _verdict(
         "concurrency", stored, priced_regret=rising
     )
@@ -602,6 +618,27 @@ def test_an_interval_is_written_with_the_digits_that_it_supports(
     assert format_estimate(*values) == shown
     if shown != "-":
         assert format_estimate(*values, unit="%") == f"{shown} %"
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((-0.5, -6.0, 5.0), "cannot be told"),
+        ((0.25, -0.37, 0.87), "cannot be told"),
+        # A sign, or a place near zero, says something.
+        ((-4.8, -6.9, -2.6), "-4.8 [-6.9, -2.6]"),
+        ((-0.051, -0.142, 0.040), "-0.051 [-0.142, 0.040]"),
+    ],
+)
+def test_an_exponent_of_either_sign_is_not_written(
+    values: tuple[float, float, float], shown: str
+) -> None:
+    assert format_power(*values) == shown
+
+
+def test_small_numbers_keep_the_digits_that_their_interval_supports() -> None:
+    assert format_estimate(6.54e-7, 5.1e-7, 8.0e-7, zero=0.0) == "6.5e-07 [5.1e-07, 8.0e-07]"
+    assert format_estimate(6.54321e-5, 6.541e-5, 6.545e-5) == "6.543e-05 [6.541e-05, 6.545e-05]"
 
 
 def test_what_is_alike_is_said_once() -> None:

@@ -54,7 +54,7 @@ def test_of_many_worlds_the_first_are_drawn_and_every_sweep(
     assert {path.relative_to(swept.path).as_posix() for path in written} == files_of(names + sweep)
     readme = (swept.path / "README.md").read_text()
     assert "1 of 2 worlds have no figures here." in readme
-    assert "is best or within noise of the best in" in readme
+    assert " best or within noise of the best in " in readme
 
 
 def test_figures_go_elsewhere_and_nothing_is_drawn_twice(

@@ -248,7 +248,8 @@ def stored_card(stored: "StoredStudy") -> Card:
     text, tables = [], []
     if 0 < done <= _MOST_RANKED_TRIALS:
         summary = Content(stored, details=1).summary
-        text = [summary.question, *summary.verdict] if summary.verdict else []
+        asked = [summary.question] if summary.question and summary.verdict else []
+        text = [*asked, *summary.verdict]
         if (ranking := summary.ranking) is not None:
             left = len(ranking.lines) - _MOST_ROWS
             note = ranking.note + (f" {left} more policies are not shown." if left > 0 else "")

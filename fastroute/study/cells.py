@@ -188,6 +188,23 @@ class Cell:
         )
 
 
+def cell_words(cell: Cell, study: Study) -> list[str]:
+    """Say what tells a cell apart from the others of its study, what varies only.
+
+    Returns
+    -------
+    list of str
+        The policy, the scenario where there are several, and the settings that are axes.
+    """
+    several = len(study.scenario) > 1 or cell.scenario != study.scenario[0].label
+    words = [f"{cell.policy} in {cell.scenario}" if several else cell.policy]
+    for name in Setting.model_fields:
+        if isinstance(getattr(study.setting, name), tuple) and name != "trials":
+            value = getattr(cell.settings, name)
+            words.append(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}")
+    return words
+
+
 def _without_trials(settings: Settings) -> dict[str, Any]:
     """Return the settings that a study can set, on which the results of a trial depend."""
     return {name: getattr(settings, name) for name in Setting.model_fields if name != "trials"}
@@ -390,7 +407,7 @@ class _CellBuilder:
             taken=tuple(taken),
             settings=settings,
             names=names,
-            changes=_change_rounds(world),
+            changes=change_rounds(world),
             digest=digest,
             content=self._contents[name],
         )
@@ -504,7 +521,7 @@ class _CellBuilder:
         return columns
 
 
-def _change_rounds(world: "World") -> tuple[int, ...]:
+def change_rounds(world: "World") -> tuple[int, ...]:
     """Return the rounds in which a mean or a limit of some model changes."""
     return tuple(
         regime.start
