@@ -62,12 +62,13 @@ def test_the_line_is_the_curve(run: fr.Run, quantity: str) -> None:
 
 def test_changes_and_outages_are_drawn(run: fr.Run) -> None:
     first, second = run.scenario.models[:2]
-    events = [fr.Change(first, at=200, reward=0.2), fr.Outage(second, 100, 120)]
+    events = (fr.Change(first, at=200, reward=0.2), fr.Outage(second, 100, 120))
     world = run.scenario.with_changes(events, 1.0)
     changed = fr.simulate(world, run.policy, **SETTINGS)
     for kind in ("regret", "priced_regret"):
         (lines,) = [one for one in changed.plot(kind).collections if one.get_label() == "change"]
-        assert [path.vertices[0, 0] for path in lines.get_paths()] == [100, 120, 200]
+        rounds = [np.asarray(path.vertices)[0, 0] for path in lines.get_paths()]
+        assert rounds == [100, 120, 200]
 
 
 def test_the_parts_add_up(run: fr.Run) -> None:
@@ -84,7 +85,8 @@ def test_the_spend_has_the_budget_where_there_is_one(run: fr.Run) -> None:
 
 
 def test_what_is_no_axes_is_refused(run: fr.Run, stored: StoredStudy) -> None:
-    for plot in (run.plot, stored.plot):
+    plots: tuple[Any, ...] = (run.plot, stored.plot)
+    for plot in plots:
         with pytest.raises(ValueError, match="ax=3 must be axes of Matplotlib to draw on; leave"):
             plot(ax=3)
 

@@ -177,7 +177,8 @@ def test_no_event_hides_another(frames: dict[str, pl.DataFrame]) -> None:
     # The same round, in rows of their own; a change is a line through the chart.
     assert 1.0 < rows["arrival"] + 0.02 < rows["retirement"]
     (change,) = [one for one in axes.collections if one.get_label() == "change"]
-    assert [path.vertices[:, 0].tolist() for path in change.get_paths()] == [[5000] * 2, [6000] * 2]
+    rounds = [np.asarray(path.vertices)[:, 0].tolist() for path in change.get_paths()]
+    assert rounds == [[5000] * 2, [6000] * 2]
     assert legend_of(figure)[1][-3:] == ["change", "arrival", "retirement"]
 
 
