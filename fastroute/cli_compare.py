@@ -72,9 +72,7 @@ def compare(
         for name in wanted:
             screen.print(f"\n{name.replace('_', ' ')}", style="bold", markup=False)
             screen.print(rich_table(comparison_table(found, name), rows=_ROWS))
-    for text, rows in broken.items():
-        if rows.height:
-            of = found.table.filter(quantity=rows.get_column("quantity")[0]).height
-            typer.echo(f"broken: {text} in {rows.height:,} of {of:,} cells", err=True)
+    for one in thresholds:
+        typer.echo(one.outcome(found.table), err=True)
     if any(rows.height for rows in broken.values()):
         raise typer.Exit(_BROKEN)

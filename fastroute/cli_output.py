@@ -5,18 +5,20 @@ import contextlib
 import io
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final, TextIO, cast
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Wide enough for every table when the output is a file or a pipe, whose width nobody knows.
-_PIPE_WIDTH: Final = 200
+# In a file or a pipe, whose width nobody knows, no table is too wide and no sentence is broken.
+_PIPE_WIDTH: Final = 10_000
+_TRAILING: Final = re.compile(r"[ \t]+(?=\n)")
 # What stands for a character that the encoding of the output lacks; anything else becomes "?".
 _PLAIN: Final = {
     "±": "+-",
@@ -31,12 +33,32 @@ _ERRORS: Final = "fastroute-plain"
 
 
 def console() -> "Console":
-    """Return the console on standard output; wide where the output has no width of its own."""
+    """Return the console on standard output.
+
+    Where the output has no width of its own, lines are as long as what they say, and no line ends
+    with the blanks that fill one up on a terminal.
+    """
     from rich.console import Console
 
-    has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
     # Names may hold colons, which are not emoji.
-    return Console(emoji=False, width=None if has_width else _PIPE_WIDTH)
+    if sys.stdout.isatty():
+        return Console(emoji=False)
+    width = None if "COLUMNS" in os.environ else _PIPE_WIDTH
+    return Console(emoji=False, file=cast("IO[str]", _Trimmed(sys.stdout)), width=width)
+
+
+class _Trimmed:
+    """A stream that writes lines without blanks at their ends."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(_TRAILING.sub("", text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _log_handler() -> logging.Handler:

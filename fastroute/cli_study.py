@@ -3,6 +3,9 @@
 As in ``cli.py``, only Typer is imported at the top.
 """
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 # Exit code of a study of which some shards failed; the rest is done.
 _SOME_FAILED: Final = 1
+# Seconds after which a command says what it is doing.
+_MOMENT: Final = 1.0
 # Rows of cells that `status` prints.
 _CELLS_PRINTED: Final = 60
 _Directory = Annotated[
@@ -86,7 +91,8 @@ def run(
     # What is there of an earlier run stays: an answer takes seconds of bootstrap in some studies.
     content = None
     if undrawn or not page_is_current(result):
-        content = _draw(result, figures=bool(result.complete and undrawn))
+        with _said_when_slow("drawing figures and page", show=not quiet):
+            content = _draw(result, figures=bool(result.complete and undrawn))
     if not result.complete:
         counts = result.manifest["shards"]
         typer.echo(
@@ -223,6 +229,21 @@ def _draw(result: "StoredStudy", *, figures: bool) -> "Content":
     if figures:
         write_report(result.path, content=content)
     return content
+
+
+@contextlib.contextmanager
+def _said_when_slow(what: str, *, show: bool) -> Iterator[None]:
+    """Say on standard error what is being done when it takes longer than a moment."""
+    timer = threading.Timer(_MOMENT, lambda: typer.echo(f"{what} ...", err=True))
+    timer.daemon = True
+    if show:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if show:
+            timer.join()
 
 
 def _attempts() -> int:

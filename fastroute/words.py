@@ -14,10 +14,15 @@ _SYMBOLS: Final = {
     "K": "stages",
     "N": "n_models",
 }
+#: Words for an option that look nothing like its name.
+_SYNONYMS: Final = {"dim": "d", "dims": "d", "dimension": "d", "dimensions": "d", "n": "n_models"}
 
 
 def closest(word: str, allowed: Iterable[str]) -> str | None:
     """Return the one of the `allowed` that was probably meant, in whatever case, or None."""
+    allowed = list(allowed)
+    if _SYNONYMS.get(word.casefold()) in allowed:
+        return _SYNONYMS[word.casefold()]
     folded = {name.casefold(): name for name in allowed}
     close = difflib.get_close_matches(word.casefold(), list(folded), n=1, cutoff=0.5)
     return folded[close[0]] if close else None

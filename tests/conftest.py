@@ -1,4 +1,5 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,19 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no folder of shared data at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_waits_for_the_disk() -> Iterator[None]:
+    """Leave it to the system when files reach the disk, which only a power cut would tell.
+
+    Processes that tests start and kill wait for it as those of users do.
+    """
+
+    def fsync(handle: int) -> None:
+        # What is no open file is refused as ever.
+        os.fstat(handle)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        yield

@@ -245,34 +245,41 @@ class SmallWorld(NamedTuple):
 
 #: Rounds that the small worlds are laid out for.
 HORIZON = 2_000
+#: Rounds of runs that are compared with the reference, which takes a second for three thousand.
+SHORT = 600
 
 _REWARD = [0.42, 0.55, 0.66, 0.37, 0.71, 0.48, 0.83]
 _COST = [0.31, 0.74, 1.32, 0.12, 0.93, 0.52, 1.87]
 
 
-def _retiring() -> SmallWorld:
+def _times(rounds: int, *times: int | None) -> list[Any]:
+    """Times of a run of ``HORIZON`` rounds, as early in one of so many rounds."""
+    return [time and time * rounds // HORIZON for time in times]
+
+
+def _retiring(rounds: int = HORIZON) -> SmallWorld:
     return SmallWorld(
         Scenario(
             _REWARD,
             _COST,
             limit=[0.6, 0.5, 0.7, 0.9, 0.4, 0.5, 0.6],
-            arrival=[0, 0, 0, 0, 301, 700, 1_111],
-            retirement=[None, 903, 1_500, None, None, 1_300, None],
+            arrival=_times(rounds, 0, 0, 0, 0, 301, 700, 1_111),
+            retirement=_times(rounds, None, 903, 1_500, None, None, 1_300, None),
         ),
         0.8,
         4,
     )
 
 
-def _tasks() -> SmallWorld:
+def _tasks(rounds: int = HORIZON) -> SmallWorld:
     draw = np.random.default_rng(8)
     return SmallWorld(
         Scenario(
             None,
             _COST,
             limit=[0.6, 0.5, 0.7, 0.9, 0.4, 0.5, 0.6],
-            arrival=[0, 0, 0, 0, 301, 700, 1_111],
-            retirement=[None, 903, None, None, None, 1_300, None],
+            arrival=_times(rounds, 0, 0, 0, 0, 301, 700, 1_111),
+            retirement=_times(rounds, None, 903, None, None, None, 1_300, None),
             reward=ByTask([0.5, 0.2, 0.3], draw.uniform(0.1, 0.95, (3, 7))),
         ),
         0.8,
@@ -280,12 +287,12 @@ def _tasks() -> SmallWorld:
     )
 
 
-def _replay(order: Any) -> SmallWorld:
+def _replay(order: Any, rounds: int = HORIZON) -> SmallWorld:
     draw = np.random.default_rng(5)
     return SmallWorld(
         Scenario(
             limit=0.5,
-            arrival=[0, 0, 0, 400, 900],
+            arrival=_times(rounds, 0, 0, 0, 400, 900),
             outcomes=Recorded(
                 score=draw.integers(0, 5, (37, 5)) / 4.0,
                 cost=draw.uniform(0.1, 2.0, (37, 5)),
@@ -297,12 +304,13 @@ def _replay(order: Any) -> SmallWorld:
     )
 
 
-def _instances() -> SmallWorld:
+def _instances(rounds: int = HORIZON) -> SmallWorld:
     draw = np.random.default_rng(6)
     reward = draw.uniform(0.2, 0.9, (2, 6))
     cost = draw.uniform(0.2, 2.0, (2, 6))
     cost[:, 0] = 0.3
-    return SmallWorld(Scenario(reward, cost, limit=0.5, arrival=[0, 0, 0, 0, 500, 1_234]), 1.0, 4)
+    arrival = _times(rounds, 0, 0, 0, 0, 500, 1_234)
+    return SmallWorld(Scenario(reward, cost, limit=0.5, arrival=arrival), 1.0, 4)
 
 
 def _tight() -> SmallWorld:
@@ -332,6 +340,18 @@ SMALL_WORLDS: dict[str, Callable[[], SmallWorld]] = {
     "table": lambda: _replay("table"),
     "instances": _instances,
     "tight": _tight,
+}
+
+#: The same, laid out for a short run.
+SHORT_WORLDS: dict[str, Callable[[], SmallWorld]] = {
+    **SMALL_WORLDS,
+    "minimax": lambda: SmallWorld(scenario("minimax", horizon=SHORT, trials=2), 1.0, 3),
+    "discovery": lambda: SmallWorld(scenario("discovery", horizon=SHORT), 1.0, 3),
+    "retirement": partial(_retiring, SHORT),
+    "tasks": partial(_tasks, SHORT),
+    "replay": partial(_replay, "iid", SHORT),
+    "table": partial(_replay, "table", SHORT),
+    "instances": partial(_instances, SHORT),
 }
 
 

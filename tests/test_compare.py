@@ -12,7 +12,12 @@ from typer.testing import CliRunner
 
 from fastroute.analyse import independent_difference, independent_ratio, paired_difference
 from fastroute.cli import app
-from fastroute.report.compare import Threshold, compare_studies
+from fastroute.report.compare import (
+    Threshold,
+    compare_studies,
+    comparison_table,
+    difference_texts,
+)
 from fastroute.study import StoredStudy, run_study
 from studies import mini
 
@@ -41,7 +46,8 @@ def trials(stored: StoredStudy, cell: int, name: str) -> np.ndarray:
 
 def test_the_same_queries_are_paired(studies: dict[str, StoredStudy]) -> None:
     found = compare_studies(studies["a"], studies["wide"])
-    assert (found.only_a > 0, found.only_b) == (True, 0)
+    assert found.only_b == []
+    assert found.only_a == ["uniform, horizon = 60", "uniform, horizon = 90"]
     assert found.table.get_column("paired").all()
     for row in found.table.iter_rows(named=True):
         a, b = (
@@ -137,6 +143,7 @@ def test_command(studies: dict[str, StoredStudy], tmp_path: Path) -> None:
     runner = CliRunner()
     same = runner.invoke(app, ["compare", a, a, "--fail-if", "priced_regret > 1.05"])
     assert same.exit_code == 0, same.output
+    assert "held: priced_regret > 1.05 in 0 of 4 cells" in same.stderr
     worse = runner.invoke(app, ["compare", a, b, "--fail-if", "difference regret > -1e9", "--json"])
     assert worse.exit_code == 1
     assert "broken: difference regret > -1e9 in" in worse.stderr
@@ -145,3 +152,54 @@ def test_command(studies: dict[str, StoredStudy], tmp_path: Path) -> None:
     assert {"cell_a", "ratio", "paired"} <= content["cells"][0].keys()
     assert runner.invoke(app, ["compare", a, str(tmp_path)]).exit_code == 2
     assert runner.invoke(app, ["compare", a, b, "--fail-if", "cost >"]).exit_code == 2
+
+
+def test_trials_that_only_one_has_are_said(studies: dict[str, StoredStudy], tmp_path: Path) -> None:
+    few = run_study(
+        mini(policy=[{"name": "stageroute", "label": "mine"}], setting={"trials": 5}),
+        tmp_path / "few",
+        progress=False,
+    )
+    found = compare_studies(studies["a"], few)
+    every = len(trials(studies["a"], 0, "regret"))
+    first = found.table.row(0, named=True)
+    assert (first["n"], first["trials_a"], first["trials_b"]) == (5, every, 5)
+    assert found.lines()[2:] == [
+        f"trials: {every} in A, 5 in B; compared are the 5 that both have",
+        "2 cells are only in A: uniform, horizon = 60; uniform, horizon = 90",
+    ]
+    note = comparison_table(found, "cost").note
+    assert f"Means over 5 trials that both have, of {every} in A and 5 in B; 95% intervals" in note
+
+
+def test_a_check_says_what_it_could_not_check() -> None:
+    rows = [
+        {"quantity": "cost", "ratio_low": 1.0, "ratio_high": 1.1},
+        {"quantity": "cost", "ratio_low": None, "ratio_high": None},
+    ]
+    threshold = Threshold.parse("cost > 1.05")
+    assert threshold.outcome(pl.DataFrame(rows)) == (
+        "held: cost > 1.05 in 0 of 2 cells (1 could not be checked: no ratio with an interval)"
+    )
+    assert threshold.outcome(pl.DataFrame(rows[:1])) == "held: cost > 1.05 in 0 of 1 cell"
+
+
+def test_small_differences_of_costs_have_digits() -> None:
+    row = {
+        "quantity": "cost",
+        "mean_a": 5.001e-4,
+        "mean_b": 5.008e-4,
+        "difference": 6.54e-7,
+        "difference_low": 5.1e-7,
+        "difference_high": 8.0e-7,
+        "ratio": None,
+    }
+    assert difference_texts(row)[:3] == [
+        "0.0005001",
+        "0.0005008",
+        "6.5e-07 [5.1e-07, 8.0e-07]",
+    ]
+    # Of a sum of rewards only rounding is left there, and equal costs are equal.
+    assert difference_texts({**row, "quantity": "regret"})[2] == "0 [0, 0]"
+    same = {**row, "difference": 1e-19, "difference_low": 0.0, "difference_high": 1e-19}
+    assert difference_texts(same)[2] == "0 [0, 0]"

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,34 @@ from test_simulate_backends import CONTEXTUAL, OPTIONS
 #: Worlds of the default run; all of them are run with the mark ``slow``.
 FEW = ("retirement", "routerbench", "table")
 
+#: Policies whose programs are always those that users have.
+OPTIMISED = ("stageroute", "pacer")
+#: Whether the programs of all others are compiled with fewer optimisations, in half of the time.
+quick = False
+OPTION = "jax_disable_most_optimizations"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_by_default(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compile fast in the default run; with the mark ``slow`` all programs are those of users."""
+    global quick
+    quick = request.config.option.markexpr == "not slow"
+    yield
+    quick = False
+    # Other files in this process compile for themselves.
+    rounds._compiled.cache_clear()
+    jax.clear_caches()
+
 
 def run(scenario: Scenario, policy: Policy, backend: str = "jax", **settings: Any) -> Run:
     given = {"horizon": HORIZON, "trials": 2, "trace": True, "threads": 1, "checkpoints": 9}
-    return fr.simulate(scenario, policy, backend=backend, **{**given, **settings})
+    before = jax.config.values[OPTION]
+    fast = quick and policy not in [fr.policy(name) for name in OPTIMISED]
+    jax.config.update(OPTION, before or fast)
+    try:
+        return fr.simulate(scenario, policy, backend=backend, **{**given, **settings})
+    finally:
+        jax.config.update(OPTION, before)
 
 
 def world(name: str) -> tuple[Scenario, dict[str, Any]]:
@@ -61,12 +86,12 @@ DIFFERENT = ("stageroute", "thompson", "pacer", "etc")
 
 
 # A program is compiled for each policy and kind of world. By default each policy plays in one,
-# that of the other tests, which call the same programs; and the first of them in all.
+# that of the other tests, which call the same programs; and one that is compiled fast in all.
 @pytest.mark.parametrize(
     ("policy", "name"),
     [
         (policy, name)
-        if name == FEW[0] or policy == DIFFERENT[0]
+        if name == FEW[0] or policy == "primal_dual"
         else pytest.param(policy, name, marks=pytest.mark.slow)
         for policy in ANYWHERE
         for name in FEW
@@ -151,10 +176,12 @@ def test_many_trials_and_long_stages(name: str) -> None:
         np.testing.assert_array_equal(whole.finals[name], column, name)
 
 
-def test_trace_changes_nothing() -> None:
+# By default a program that is compiled fast.
+@pytest.mark.parametrize("policy", ["pacer", pytest.param("stageroute", marks=pytest.mark.slow)])
+def test_trace_changes_nothing(policy: str) -> None:
     scenario, settings = world("retirement")
-    traced = run(scenario, fr.policy("stageroute"), **settings)
-    bare = run(scenario, fr.policy("stageroute"), **settings, trace=False)
+    traced = run(scenario, fr.policy(policy), **settings)
+    bare = run(scenario, fr.policy(policy), **settings, trace=False)
     assert bare.picks.size == 0
     for name, column in traced.finals.items():
         np.testing.assert_array_equal(bare.finals[name], column, name)
@@ -421,7 +448,7 @@ def test_auto(monkeypatch: pytest.MonkeyPatch, accelerator: bool, backend: str) 
     [
         (policy, name)
         if (policy, name)
-        in {("stageroute", "retirement"), ("stageroute", "table"), ("elimination", "retirement")}
+        in {("stageroute", "retirement"), ("primal_dual", "table"), ("elimination", "retirement")}
         else pytest.param(policy, name, marks=pytest.mark.slow)
         for policy in ANYWHERE
         for name in ("retirement", "table", "beta", "tasks")
@@ -559,7 +586,7 @@ def test_by_features_in_single_precision(estimator: str) -> None:
         pytest.param(
             p,
             w,
-            marks=[] if (p, w) == ("pacer", "both drawn") else pytest.mark.slow,
+            marks=[] if (p, w) == ("drift_plus_penalty", "both drawn") else pytest.mark.slow,
         )
         for p in late.POLICIES
         for w in late.WORLDS

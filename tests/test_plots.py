@@ -60,6 +60,17 @@ def test_the_line_is_the_curve(run: fr.Run, quantity: str) -> None:
     assert np.array_equal(axes.lines[0].get_xdata(), curve["round"].to_numpy())
 
 
+def test_changes_and_outages_are_drawn(run: fr.Run) -> None:
+    first, second = run.scenario.models[:2]
+    events = (fr.Change(first, at=200, reward=0.2), fr.Outage(second, 100, 120))
+    world = run.scenario.with_changes(events, 1.0)
+    changed = fr.simulate(world, run.policy, **SETTINGS)
+    for kind in ("regret", "priced_regret"):
+        (lines,) = [one for one in changed.plot(kind).collections if one.get_label() == "change"]
+        rounds = [np.asarray(path.vertices)[0, 0] for path in lines.get_paths()]
+        assert rounds == [100, 120, 200]
+
+
 def test_the_parts_add_up(run: fr.Run) -> None:
     axes = run.plot("parts")
     assert labels(axes) == ["discovery", "deployment", "routing", "regret (the sum)"]
@@ -71,6 +82,22 @@ def test_the_spend_has_the_budget_where_there_is_one(run: fr.Run) -> None:
     assert "budget (3)" in labels(run.plot("spend"))
     free = fr.simulate(run.scenario, run.policy, **{**SETTINGS, "budget": float("inf")})
     assert labels(free.plot("spend")) == ["stageroute"]
+
+
+def test_what_is_no_axes_is_refused(run: fr.Run, stored: StoredStudy) -> None:
+    plots: tuple[Any, ...] = (run.plot, stored.plot)
+    for plot in plots:
+        with pytest.raises(ValueError, match="ax=3 must be axes of Matplotlib to draw on; leave"):
+            plot(ax=3)
+
+
+def test_long_names_leave_room_for_the_chart(tmp_path: Any) -> None:
+    long = "StageRoute with a radius of confidence that is a tenth of that of the theorem"
+    study = mini(policy=[{"name": "uniform", "label": long}, {"name": "greedy"}])
+    axes = run_study(study, tmp_path / "run", progress=False).plot(x="policy")
+    ticks = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert ticks[0].replace("\n", " ") == long
+    assert axes.get_position().width > 0.6
 
 
 @pytest.mark.parametrize("kind", KINDS)

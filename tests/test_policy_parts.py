@@ -111,6 +111,11 @@ def test_options_of_a_named_policy_stay_where_its_part_does() -> None:
             {"fill": "ucb"},
             ["fill='ucb'", "deployer mip, deployer screen, deployer static."],
         ),
+        (
+            "stageroute",
+            {"windw": 3},
+            ["windw=3 is not one of", "Did you mean 'window', an option of: estimator sliding_wi"],
+        ),
         ("pacer", {"router": {"name": "pacer", "stp": 1}}, ["router.stp=1", "mean 'step'?"]),
         ("pacer", {"router": {"name": "pacer", "step": 0}}, ["router.step=0: must be greater"]),
         ("stageroute", {"estimator": "sliding_window", "window": 7}, ["window=7", "multiple of 2"]),
@@ -462,3 +467,20 @@ def test_options_of_a_stored_policy_are_found_in_both_forms() -> None:
     assert (flat["step"], flat["fill"], flat["margin"]) == (0.25, "ucb", 0.0)
     earlier = {"estimator": "ucb", "deployer": "mip", "router": "lp", "gamma": 0.5}
     assert flat_options(earlier) == earlier
+
+
+def test_where_an_option_belongs_is_said_instead_of_what_looks_like_it() -> None:
+    with pytest.raises(ValueError, match="It is an option of: deployer mip, ") as caught:
+        fr.policy("uniform", deploy_weight=1.0)
+    assert "Did you mean" not in str(caught.value)
+
+
+def test_screen_has_no_more_slots_than_there_are() -> None:
+    settings: dict[str, Any] = {"horizon": 20, "budget": 2.0, "max_deployed": 2, "trials": 1}
+    for slots, fits in ((2, True), (3, False)):
+        policy = fr.Policy(deployer=fr.Screen(slots=slots))
+        if fits:
+            fr.simulate(fr.scenario("static"), policy, **settings)
+            continue
+        with pytest.raises(ValueError, match="slots=3 is more than max_deployed=2; use at most"):
+            fr.simulate(fr.scenario("static"), policy, **settings)

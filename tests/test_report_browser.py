@@ -78,6 +78,13 @@ const beyond = (node) => node.getBoundingClientRect().right > innerWidth + 1;
 const cut = [...document.body.querySelectorAll("*")].filter(
   (node) => beyond(node) && !node.closest(".scroll"),
 );
+const parts = [...document.querySelectorAll(".scroll")];
+const wider = parts.filter((part) => part.scrollWidth > part.clientWidth + 1);
+note("wider", wider.length);
+requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(() => note(
+  "hinted",
+  wider.filter((part) => getComputedStyle(part, "::before").content.includes("scroll")).length,
+))));
 note("cut", cut.map((node) => node.tagName).join(" "));
 """
 
@@ -150,6 +157,10 @@ def test_nothing_is_wider_than_the_window(stored: StoredStudy, tmp_path: Path, w
     assert shown(opened.dom, "width") == str(width)
     assert int(shown(opened.dom, "wide")) <= width
     assert shown(opened.dom, "cut") == ""
+    # What can be moved says so.
+    wider = int(shown(opened.dom, "wider"))
+    assert wider > 4 or width > 390
+    assert int(shown(opened.dom, "hinted")) == wider
 
 
 def test_numbers_in_the_browser_are_those_of_the_frames(

@@ -18,6 +18,7 @@ from fastroute.report.answers.prices import _money
 from fastroute.study import StoredStudy, Study, load, run_study
 from fastroute.study.build import build_scenario
 from fastroute.study.cells import lay_out
+from undrawn import without_figures
 
 UCB: dict[str, Any] = {"name": "stageroute", "gamma": "scaled:0.1", "label": "ucb"}
 WINDOW: dict[str, Any] = {
@@ -104,8 +105,14 @@ def _answer(name: str, stored: Any) -> Answer:
     return ANSWERS[name](stored)
 
 
+def _read(name: str, stored: StoredStudy, frame: str = "trials", **columns: pl.Expr) -> Answer:
+    """Answer from a made-up frame, with words and tables only."""
+    with without_figures():
+        return _answer(name, Doctored(stored, frame, **columns))
+
+
 def _verdict(name: str, stored: StoredStudy, frame: str = "trials", **columns: pl.Expr) -> str:
-    return "\n".join(_answer(name, Doctored(stored, frame, **columns)).verdict)
+    return "\n".join(_read(name, stored, frame, **columns).verdict)
 
 
 def _rows(answer: Answer, title: str) -> str:
@@ -171,16 +178,41 @@ def test_forgetting_that_costs_and_pays_is_told_apart(studies: Any) -> None:
     less = "With changes of severity 1, clearly less priced regret than ucb: window (1 of 1 work"
     assert less in pays
     assert "When nothing changes, clearly more priced regret than ucb: window (1 of 1" in pays
-    answer = _answer("drift", Doctored(stored, "trials", priced_regret=regret))
+    answer = _read("drift", stored, priced_regret=regret)
     assert "window; 0 / 1; 1 / 0" in _rows(answer, "Policies against ucb")
     assert "; window, -15" in _rows(answer, "Best by workload")
-    equal = _answer("drift", Doctored(stored, "trials", priced_regret=50.0 + NOISE))
+    equal = _read("drift", stored, priced_regret=50.0 + NOISE)
     assert "on the same workload: none." in "\n".join(equal.verdict)
     assert "window; 0 / 0; 0 / 0" in _rows(equal, "Policies against ucb")
     alike = 50.0 + pl.col("trial").cast(float)
-    same = _answer("drift", Doctored(stored, "trials", priced_regret=alike))
+    same = _read("drift", stored, priced_regret=alike)
     every = "the same in every trial"
     assert f"window; {every}; {every}" in _rows(same, "Policies against ucb")
+
+
+def test_workloads_that_are_one_world_when_nothing_changes_count_once(tmp_path: Path) -> None:
+    world = {"name": "routerbench", "initial": 11, "severity": [0.0, 1.0]}
+    study = _study("drift", trials=8)
+    data = {
+        **study.to_dict(),
+        "scenario": [
+            {**world, "label": "sudden", "changes": [{"model": GPT4, "at": 0.5, "reward": 0.2}]},
+            {**world, "label": "late", "changes": [{"model": GPT4, "at": 0.8, "reward": 0.2}]},
+            {
+                **world,
+                "label": "other",
+                "limit": 0.5,
+                "changes": [{"model": GPT4, "at": 0.5, "reward": 0.2}],
+            },
+        ],
+    }
+    stored = run_study(Study.from_dict(data), tmp_path / "run", progress=False)
+    window = pl.when(pl.col("policy") == "window").then(5.0).otherwise(0.0)
+    answer = _answer("drift", Doctored(stored, "trials", priced_regret=50.0 + window + 0.1 * NOISE))
+    said = "\n".join(answer.verdict)
+    assert "When nothing changes, clearly more priced regret than ucb: window (2 of 2 work" in said
+    assert "clearly more priced regret than ucb: window (3 of 3 workloads)" in said
+    assert "window; 0 / 2; 0 / 3" in _rows(answer, "Policies against ucb")
 
 
 def test_a_price_event_leaves_what_policies_know_of_costs_as_it_was() -> None:
@@ -210,7 +242,7 @@ def _curves(stored: StoredStudy, rate: float, gone: int, spend: float = 0.0) -> 
     moved = SEVERITY * since.clip(0, gone) * (rate - 0.01)
     regret = 0.01 * pl.col("round") * (1.0 + 0.01 * NOISE / pl.col("round")) + moved
     money = pl.col("budget") * (1.0 + SEVERITY * spend * since / pl.col("round"))
-    return _answer("prices", Doctored(stored, "trial_curves", regret=regret, cost=money))
+    return _read("prices", stored, "trial_curves", regret=regret, cost=money)
 
 
 def test_rounds_to_recover_are_those_of_the_curves(studies: Any) -> None:
@@ -246,7 +278,7 @@ def test_the_slope_in_the_delay_is_that_of_the_trials(studies: Any) -> None:
     delay = pl.col("scenario_reward_delay").cast(pl.Float64, strict=False).fill_null(0.0)
 
     def found(regret: pl.Expr) -> tuple[str, str]:
-        answer = _answer("delay", Doctored(stored, "trials", priced_regret=regret))
+        answer = _read("delay", stored, priced_regret=regret)
         return "\n".join(answer.verdict), _rows(answer, "What a round of delay costs")
 
     words, row = found(10.0 + 0.5 * delay + 0.01 * NOISE)
@@ -273,7 +305,7 @@ def test_the_power_of_the_feedback_is_that_of_the_trials(studies: Any) -> None:
     share = pl.col("scenario_feedback").cast(pl.Float64, strict=False).fill_null(1.0)
 
     def found(regret: pl.Expr) -> tuple[str, str]:
-        answer = _answer("delay", Doctored(stored, "trials", priced_regret=regret))
+        answer = _read("delay", stored, priced_regret=regret)
         return "\n".join(answer.verdict), _rows(answer, "What a missing reward costs")
 
     words, row = found(20.0 * share**-0.5 * (1.0 + 1e-3 * NOISE))

@@ -166,6 +166,41 @@ def test_arrivals_and_retirements_are_marked(frames: dict[str, pl.DataFrame]) ->
     assert legend_of(regret_figure(frames["curves"], models=still))[1] == list(factories.SHAPES)
 
 
+def test_no_event_hides_another(frames: dict[str, pl.DataFrame]) -> None:
+    models = pl.DataFrame({"model": [0, 1], "arrival": [0, 5000], "retirement": [5000, None]})
+    figure = regret_figure(frames["curves"], models=models, changes=[0, 5000, 6000, 90_000])
+    axes = figure.axes[0]
+    rows = {
+        line.get_label(): float(np.asarray(line.get_ydata())[0])
+        for line in axes.lines[len(factories.SHAPES) :]
+    }
+    # The same round, in rows of their own; a change is a line through the chart.
+    assert 1.0 < rows["arrival"] + 0.02 < rows["retirement"]
+    (change,) = [one for one in axes.collections if one.get_label() == "change"]
+    rounds = [np.asarray(path.vertices)[:, 0].tolist() for path in change.get_paths()]
+    assert rounds == [[5000] * 2, [6000] * 2]
+    assert legend_of(figure)[1][-3:] == ["change", "arrival", "retirement"]
+
+
+def test_both_regrets_of_a_world_have_the_same_rounds(frames: dict[str, pl.DataFrame]) -> None:
+    rounds = dict(zip(range(2000, 20_001, 2000), 20_000 // 2 ** np.arange(9, -1, -1), strict=True))
+    regret = frames["curves"].filter(pl.col("round") > 0, quantity="regret")
+    regret = regret.with_columns(pl.col("round").replace_strict(rounds))
+    # As where a loss comes late, and money is overspent at once.
+    early = regret.with_columns(pl.lit("priced_regret").alias("quantity"))
+    regret = regret.with_columns(
+        pl.when(pl.col("round") < 1000).then(0.0).otherwise("mean").alias("mean")
+    )
+    both = pl.concat([regret, early])
+    ranges = [
+        regret_figure(both, quantity=name).axes[0].get_xlim()
+        for name in ("regret", "priced_regret")
+    ]
+    assert ranges[0] == ranges[1]
+    # Alone, each shows what it has.
+    assert regret_figure(regret).axes[0].get_xlim()[0] > ranges[0][0]
+
+
 def test_nothing_is_drawn_evenly_between_points_that_are_a_factor_apart(
     frames: dict[str, pl.DataFrame],
 ) -> None:

@@ -14,11 +14,17 @@ import pytest
 from fastroute.report.answers import ANSWERS, Answer
 from fastroute.report.answers.baselines import answer as baselines_answer
 from fastroute.report.answers.paper import _deployed
-from fastroute.report.answers.words import describe_best, format_estimate, join_alike
+from fastroute.report.answers.words import (
+    describe_best,
+    format_estimate,
+    format_power,
+    join_alike,
+)
 from fastroute.report.style import format_margin
 from fastroute.scenarios import scenario
 from fastroute.study import StoredStudy, Study, load, run_study
 from fastroute.study.cells import lay_out
+from undrawn import without_figures
 
 ROUTERBENCH: dict[str, Any] = {"name": "routerbench"}
 STAGEROUTE: dict[str, Any] = {"name": "stageroute", "gamma": "scaled:0.1", "label": "StageRoute"}
@@ -127,8 +133,14 @@ def _answer(name: str, stored: Any) -> Answer:
     return ANSWERS[name](stored)
 
 
+def _read(name: str, stored: Any, **columns: pl.Expr) -> Answer:
+    """Answer from made-up trials, with words and tables only."""
+    with without_figures():
+        return _answer(name, Doctored(stored, **columns))
+
+
 def _verdict(name: str, stored: StoredStudy, **columns: pl.Expr) -> str:
-    return "\n".join(_answer(name, Doctored(stored, **columns)).verdict)
+    return "\n".join(_read(name, stored, **columns).verdict)
 
 
 def _table(answer: Answer, title: str) -> pl.DataFrame:
@@ -138,7 +150,7 @@ def _table(answer: Answer, title: str) -> pl.DataFrame:
 
 def _rows(name: str, title: str, stored: StoredStudy, **columns: pl.Expr) -> str:
     """Return the rows of a table as text, a line each."""
-    frame = _table(_answer(name, Doctored(stored, **columns)), title)
+    frame = _table(_read(name, stored, **columns), title)
     return "\n".join("; ".join(map(str, row)) for row in frame.iter_rows())
 
 
@@ -218,15 +230,20 @@ def test_gamma_follows_the_budget_where_it_does(studies: Any) -> None:
     grows = _verdict("gamma", stored, priced_regret=20.0 + 10.0 * moving + 0.01 * NOISE)
     assert "The best γ grows with the budget, as b^x with x = " in grows
     best = _table(
-        _answer("gamma", Doctored(stored, priced_regret=20.0 + 10.0 * moving + 0.01 * NOISE)),
+        _read("gamma", stored, priced_regret=20.0 + 10.0 * moving + 0.01 * NOISE),
         "Best γ by budget",
     )
     assert best.row(by_predicate=pl.col("budget") == "slack")[2] in ("0.3", "3")
     constant = _verdict("gamma", stored, priced_regret=20.0 + 10.0 * still + 0.01 * NOISE)
     assert "No trend of the best γ with the budget can be told" in constant
     assert "γ = 0.3 is the best γ everywhere" in constant
+    assert constant.startswith(
+        "Use γ = 0.3 where one γ must serve every budget: its priced regret is at most 1.00 times "
+        "that of the best γ of the budget; where you know your budget"
+    )
     equal = _verdict("gamma", stored, priced_regret=20.0 + NOISE)
     assert "within noise)" in equal
+    assert equal.startswith("No one γ can be advised for all budgets")
 
 
 def test_gamma_reports_how_often_models_starve(studies: Any) -> None:
@@ -348,6 +365,7 @@ def test_fill_rules_caps_and_numbers_of_models_are_compared(studies: Any) -> Non
     clear = _verdict("concurrency", stored, priced_regret=ucb + 0.1 * NOISE)
     assert "ucb is the best fill rule, or within noise of the best, in 4 of 4" in clear
     assert "reduced_cost in 0 and no fill in 0." in clear
+    assert clear.startswith("Use the fill rule ucb, which is never behind the best rule")
     rules = _rows("concurrency", "Best rule", stored, priced_regret=ucb + 0.1 * NOISE)
     assert "ucb; 4 of 4; 4 of 4; -; -" in rules
     assert "reduced_cost; 0 of 4; 0 of 4; 15" in rules
@@ -363,6 +381,11 @@ def test_fill_rules_caps_and_numbers_of_models_are_compared(studies: Any) -> Non
     rising = pl.col("max_deployed") + 0.01 * NOISE
     caps = _rows("concurrency", "Best cap", stored, priced_regret=rising)
     assert caps.startswith("6; 3; 2.999 [")
+    # A low regret against the optimum of a small cap says nothing for that cap.
+    assert "as many slots as you can" not in _verdict("concurrency", stored, priced_regret=rising)
+    falling = _verdict("concurrency", stored, priced_regret=20.0 - rising)
+    assert "and as many slots as you can, up to the M_max = " in falling
+    assert "in 2 of 2 combinations of models and policy)" in falling
     assert "The best cap M_max is 3 everywhere." in _verdict(
         "concurrency", stored, priced_regret=rising
     )
@@ -440,7 +463,7 @@ def test_a_triple_that_is_better_everywhere_is_named(studies: Any) -> None:
     regret = 20.0 + NOISE - pl.when(winner).then(10.0).otherwise(0.0)
     spent = pl.when(binds).then(20.0 + NOISE - pl.when(winner).then(9.0).otherwise(0.0))
     both = {"priced_regret": regret, "worst_stage_violation": spent.otherwise(0.0)}
-    found = _answer("successor", Doctored(stored, **both)).verdict
+    found = _read("successor", stored, **both).verdict
     assert found[0].startswith("mean · random · lp is uniformly better than StageRoute: on every")
     assert "out of 7 other triples" in found[1]
     assert "clearly less priced regret on 2 (sota and minimax) of 2 workloads" in found[1]
@@ -494,9 +517,7 @@ def test_the_pareto_front_is_that_of_the_means(studies: Any) -> None:
     safe = _triple("mean", "random", "lp")
     regret = pl.when(fast).then(1.0).when(safe).then(30.0).otherwise(20.0) + 0.1 * NOISE
     spent = pl.when(fast).then(5.0).when(safe).then(1.0).otherwise(8.0) + 0.1 * NOISE
-    answer = _answer(
-        "successor", Doctored(stored, priced_regret=regret, worst_stage_violation=spent)
-    )
+    answer = _read("successor", stored, priced_regret=regret, worst_stage_violation=spent)
     front = _table(answer, "Pareto fronts")
     expected = ["mean · mip · lp", "mean · random · lp"] * 2
     assert front.get_column("triple").to_list() == expected
@@ -597,6 +618,27 @@ def test_an_interval_is_written_with_the_digits_that_it_supports(
     assert format_estimate(*values) == shown
     if shown != "-":
         assert format_estimate(*values, unit="%") == f"{shown} %"
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((-0.5, -6.0, 5.0), "cannot be told"),
+        ((0.25, -0.37, 0.87), "cannot be told"),
+        # A sign, or a place near zero, says something.
+        ((-4.8, -6.9, -2.6), "-4.8 [-6.9, -2.6]"),
+        ((-0.051, -0.142, 0.040), "-0.051 [-0.142, 0.040]"),
+    ],
+)
+def test_an_exponent_of_either_sign_is_not_written(
+    values: tuple[float, float, float], shown: str
+) -> None:
+    assert format_power(*values) == shown
+
+
+def test_small_numbers_keep_the_digits_that_their_interval_supports() -> None:
+    assert format_estimate(6.54e-7, 5.1e-7, 8.0e-7, zero=0.0) == "6.5e-07 [5.1e-07, 8.0e-07]"
+    assert format_estimate(6.54321e-5, 6.541e-5, 6.545e-5) == "6.543e-05 [6.541e-05, 6.545e-05]"
 
 
 def test_what_is_alike_is_said_once() -> None:

@@ -44,13 +44,17 @@ def test_of_many_worlds_the_first_are_drawn_and_every_sweep(
     swept: StoredStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fastroute.report.write._WORLDS_DRAWN", 1)
+    # Which files there are does not depend on what is in them.
+    monkeypatch.setattr(
+        "fastroute.report.write.save_figure", lambda figure, path: path.write_bytes(b"figure")
+    )
     written = write_report(swept.path)
     sweep = ["sweep-horizon-regret", "sweep-horizon-priced_regret"]
     names = [f"world-0-{name}" for name in WORLD]
     assert {path.relative_to(swept.path).as_posix() for path in written} == files_of(names + sweep)
     readme = (swept.path / "README.md").read_text()
     assert "1 of 2 worlds have no figures here." in readme
-    assert "is best or within noise of the best in" in readme
+    assert " best or within noise of the best in " in readme
 
 
 def test_figures_go_elsewhere_and_nothing_is_drawn_twice(

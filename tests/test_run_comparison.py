@@ -80,6 +80,46 @@ def test_the_labels_are_what_tells_the_runs_apart(run: fr.Run) -> None:
     assert "gamma='theory'" in b
 
 
+@pytest.mark.parametrize(
+    ("options", "settings", "words"),
+    [
+        ({"reward_delay": 50}, {}, {"reward_delay": ("0", "50")}),
+        ({"feedback": 0.5}, {}, {"feedback": ("1", "0.5")}),
+        ({"limit": 0.5}, {}, {"limit": ("0.4", "0.5")}),
+        ({}, {"load_rounds": 20}, {"load_rounds": ("0", "20")}),
+        ({}, {"trials": 4}, {"trials": ("20", "4")}),
+        (
+            {"changes": [fr.Outage("alpha-large-2024", 0.5)]},
+            {},
+            {"changes": ("none", "Outage(model='alpha-large-2024', start=0.5)")},
+        ),
+        ({"cost": "fixed"}, {}, {"cost": ("UniformCost()", "FixedCost()")}),
+    ],
+    ids=str,
+)
+def test_every_difference_of_worlds_and_settings_is_named(
+    run: fr.Run, options: dict[str, Any], settings: dict[str, Any], words: dict[str, Any]
+) -> None:
+    other = fr.simulate(
+        fr.scenario("sota", **options), fr.policy("stageroute"), **{**SETTINGS, **settings}
+    )
+    found = fr.compare(run, other)
+    assert found.differs().items() >= words.items()
+    assert found.differs().keys() - words.keys() <= {"cost_range"}
+    for name, (one, two) in words.items():
+        assert f"  {name}: {one} in A, {two} in B\n" in repr(found)
+    load = {"load_rounds=20"} & {f"{name}={value}" for name, value in settings.items()}
+    assert all(f"  with {text}\n" in repr(other) for text in load)
+
+
+def test_equal_scenarios_do_not_differ() -> None:
+    a, b = (
+        fr.simulate(fr.scenario("routerbench"), fr.policy("uniform"), **{**SETTINGS, "budget": 1})
+        for _ in range(2)
+    )
+    assert fr.compare(a, b).differs() == {}
+
+
 def test_the_text_and_the_card_have_the_differences(run: fr.Run) -> None:
     found = fr.compare(run, play("greedy"))
     text, html = repr(found), found._repr_html_()

@@ -1,5 +1,7 @@
 """Events that change a world: what they mean in rounds, and what is refused."""
 
+import copy
+import pickle
 import re
 from datetime import date
 from pathlib import Path
@@ -276,7 +278,12 @@ def test_prices() -> None:
         ({"from": [5, 0, 5, 7]}, "two prices of 'a' from 5 on; keep one"),
         ({"from": ["5", "0", "0", "0.5"]}, "rounds, fractions or dates mixed"),
         ({"from": ["5", "0", "", "7"]}, "row 3: from is missing"),
-        ({"input": [1.0, 1.0, None, 1.0]}, "input=None in row 3 must be a number >= 0"),
+        ({"input": [1.0, 1.0, None, 1.0]}, "input is missing in row 3; fill in a number >= 0"),
+        ({"input": [1.0, 1.0, np.nan, 1.0]}, "input is missing in row 3; fill in a number >= 0"),
+        ({"input": ["1", "1", "NaN", "1"]}, "input is missing in row 3; fill in a number >= 0"),
+        ({"input": [1.0, 1.0, -1.0, 1.0]}, "input=-1.0 in row 3 must be a number >= 0"),
+        ({"model": ["a", "b", "c", "d"]}, "no price changes: .*leave prices out"),
+        ({"input": [2.0] * 4, "output": [4.0] * 4}, "no price changes: "),
         ({"output": ["1", "1", "x", "1"]}, "output='x' in row 3 must be a number >= 0"),
         ({"model": ["a", "b", None, "a"]}, "no model is named in row 3"),
         ({"input": [1.0, 1.0, 0.0, 1.0], "output": [1.0, 1.0, 0.0, 1.0]}, "first price of 'a' is"),
@@ -291,6 +298,81 @@ def test_refused_prices(wrong: dict[str, list[Any]], words: str) -> None:
     }
     with pytest.raises(ValueError, match=f"^prices: .*{words}"):
         read_prices({**rows, **wrong})
+
+
+def test_prices_of_unknown_models_are_refused_with_the_nearest() -> None:
+    known = "alpha-large-2024"
+    rows = [
+        {"model": known, "from": "2024-05-15", "input": 5.0, "output": 15.0},
+        {"model": known, "from": "2025-02-01", "input": 2.5, "output": 10.0},
+        {"model": "alfa-large-2024", "from": "2025-02-01", "input": 2.5, "output": 10.0},
+    ]
+    with pytest.raises(ValueError, match=rf"^prices: model='alfa.* in row 3 is .* mean '{known}'"):
+        fr.scenario("sota", prices=rows)
+    assert len(fr.scenario("sota", prices=rows[:2]).changes) == 1
+    # A price of its own is no change either, and the typing error is found first.
+    with pytest.raises(ValueError, match="'alfa-large-2024' in row 2 is unknown"):
+        fr.scenario("sota", prices=[rows[0], rows[2]])
+    with pytest.raises(ValueError, match="no price changes"):
+        fr.scenario("sota", prices=rows[:1])
+
+
+@pytest.mark.parametrize("given", [Change("a", 5, 0.1), {"model": "a", "at": 5}, "a", 3])
+def test_changes_are_a_list(given: Any) -> None:
+    for make in (
+        lambda: fr.scenario("static", changes=given),
+        lambda: Scenario([0.5], [1.0], changes=given),
+    ):
+        with pytest.raises(ValueError, match=r"^changes=.* must be a list of events; as \["):
+            make()
+
+
+def test_fields_of_events_are_checked_as_options_are() -> None:
+    wrong: Any = {"rewrad": 0.2}
+    with pytest.raises(ValueError, match=r"^field='rewrad' is unknown; did you mean 'reward'\?"):
+        Change("a", at=0.5, **wrong)
+    wrong = {"strt": 5}
+    with pytest.raises(ValueError, match=r"^field='strt' is unknown; did you mean 'start'\?"):
+        Outage("a", **wrong)
+    with pytest.raises(ValueError, match=r"^at is missing; pass at="):
+        Change("a", reward=0.1)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match=r"^model is missing; pass model="):
+        Outage()  # type: ignore[call-arg]
+    event = Change("a", 5, 0.1)
+    assert copy.deepcopy(event) == pickle.loads(pickle.dumps(event)) == event
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [(0.5, 0.4), (0.5, 0.5), (50, 40), (50, 50), ("2024-05-01", date(2024, 4, 1))],
+)
+def test_an_outage_that_ends_before_it_begins_is_refused_at_once(start: Any, stop: Any) -> None:
+    with pytest.raises(ValueError, match=r"^stop=.* is not after start=.*; end the outage later"):
+        Outage("a", start, stop)
+    # A round and a fraction are compared in a run.
+    Outage("a", 50, 0.4)
+
+
+def test_a_gradual_change_beyond_the_end_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match=r"^at=0.7 with over=0.4 ends at 1.1 of the horizon"):
+        Change("a", at=0.7, reward=0.1, over=0.4)
+    Change("a", at=0.7, reward=0.1, over=0.3)
+
+
+def test_outages_alone_cannot_be_more_severe_than_1() -> None:
+    with pytest.raises(ValueError, match=r"^severity=2 is no more than 1 where all changes are"):
+        build(Outage("a", 5, 9), severity=2)
+    both = build(Outage("a", 5, 9), Change("b", 5, reward=0.6), severity=1.5)
+    assert both.resolve(20, 1).later[0].world.limit[0] == 0.0
+
+
+def test_the_text_of_a_scenario_has_its_changes_and_what_is_learnt_late() -> None:
+    text = repr(fr.scenario("static"))
+    assert not any(word in text for word in ("change", "delay", "feedback"))
+    one = build(Outage("a", 5, 9), reward_delay=50, feedback=0.5)
+    assert "1 change with severity=1, reward_delay=50, feedback=0.5, cost_range" in repr(one)
+    assert "2 changes with" in repr(build(Outage("a", 5, 9), Outage("b", 5, 9)))
+    assert "cost_range=(0.1, 0.3)" in repr(Scenario([0.5], [0.2], cost_range=(0.1, 0.1 + 0.2)))
 
 
 STUDY = """
@@ -343,6 +425,27 @@ def test_a_study_of_changes(tmp_path: Path) -> None:
     ):
         with pytest.raises(StudyError, match=words):
             Study.from_dict({**data, "scenario": scenario})
+
+
+def test_an_event_beyond_the_horizon_is_said_with_its_line(tmp_path: Path) -> None:
+    # Two horizons, and one of them is too short.
+    text = (
+        'name = "x"\n[scenario]\nname = "static"\nchanges = [\n'
+        '  { model = "model-0", at = 500, reward = 0.1 },\n]\n\n[[policy]]\nname = "uniform"\n\n'
+        "[setting]\nhorizon = [200, 1000]\nbudget = 2.0\nmax_deployed = 2\n"
+    )
+    (tmp_path / "x.toml").write_text(text)
+    study = Study.from_toml(tmp_path / "x.toml")
+    for made in (study, study.resolved(), study.with_setting(seed=3)):
+        with pytest.raises(StudyError) as caught:
+            lay_out(made)
+        assert str(caught.value).startswith(
+            f"{tmp_path / 'x.toml'}: line 4: cell 0 (uniform in static, horizon=200, budget=2.0, "
+            "max_deployed=2): changes[0]: at=500 is beyond the last round of horizon=200"
+        )
+    assert Study.from_dict(study.to_dict()) == study
+    with pytest.raises(StudyError, match=r"^study x: cell 0 \(uniform in"):
+        lay_out(Study.from_dict(study.to_dict()))
 
 
 def test_budgets_in_words_are_those_of_the_first_round() -> None:

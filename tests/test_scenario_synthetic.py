@@ -354,3 +354,8 @@ def test_their_notes_say_that_they_are_synthetic(name: str) -> None:
     assert world.name == name
     assert world.note.startswith("synthetic")
     assert all(a <= b for a, b in pairwise(world.arrival.tolist()))
+
+
+def test_a_word_for_the_number_of_features_hints_at_its_option() -> None:
+    with pytest.raises(ValueError, match="no option 'dim'; did you mean 'd'"):
+        fr.scenario("linear", dim=3)

@@ -47,22 +47,26 @@ def test_models_beyond_sixteen_bits_keep_their_numbers() -> None:
     assert set(out.picks.ravel().tolist()) == {size - 1}
 
 
-class TestPartsAddUp:
-    @pytest.fixture(params=[(p, w) for p in ANYWHERE for w in ("retirement", "table", "tight")])
-    def out(self, request: pytest.FixtureRequest) -> Run:
-        policy, world = request.param
-        scenario, budget, max_deployed = SMALL_WORLDS[world]()
-        return run(
-            scenario,
-            policy,
-            budget=budget,
-            max_deployed=max_deployed,
-            horizon=1_500,
-            trials=70,
-            deploy_cost=0.25,
-            trace=True,
-        )
+@pytest.fixture(
+    scope="module", params=[(p, w) for p in ANYWHERE for w in ("retirement", "table", "tight")]
+)
+def out(request: pytest.FixtureRequest) -> Run:
+    """Return a run that several tests look at."""
+    policy, world = request.param
+    scenario, budget, max_deployed = SMALL_WORLDS[world]()
+    return run(
+        scenario,
+        policy,
+        budget=budget,
+        max_deployed=max_deployed,
+        horizon=1_500,
+        trials=70,
+        deploy_cost=0.25,
+        trace=True,
+    )
 
+
+class TestPartsAddUp:
     def test_regret(self, out: Run) -> None:
         for book in (out.arrays, out.finals):
             parts = book["discovery"] + book["deployment"] + book["routing"]

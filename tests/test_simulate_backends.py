@@ -9,7 +9,7 @@ import fastroute as fr
 from fastroute.policies import POLICIES, Policy
 from fastroute.scenarios import Scenario
 from fastroute.simulation import Run
-from naive import ANYWHERE, HORIZON, SMALL_WORLDS, can_play
+from naive import ANYWHERE, HORIZON, SHORT, SHORT_WORLDS, SMALL_WORLDS, SmallWorld, can_play
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "init=formula": {"init": "formula", "gamma": 0.2},
@@ -115,13 +115,9 @@ CORE = ("stageroute", "oracle", "uniform")
 FEW = ("tasks", "retirement", "tight", "instances")
 
 
-#: Rounds behind all arrivals; the reference takes a second for three thousand.
-SHORT = 1_200
-
-
-def follow(policy: str, world: str, horizon: int) -> None:
+def follow(policy: str, world: SmallWorld, horizon: int) -> None:
     """Let a policy play in a small world on both backends; some worlds have their own horizon."""
-    scenario, budget, max_deployed = SMALL_WORLDS[world]()
+    scenario, budget, max_deployed = world
     assert_same(
         scenario,
         fr.policy(policy),
@@ -137,25 +133,24 @@ PLAYED = [(p, w) for p in POLICIES for w in SMALL_WORLDS if can_play(p, w)]
 
 @pytest.mark.parametrize(("policy", "world"), [(p, w) for p, w in PLAYED if p in CORE or w in FEW])
 def test_every_policy(policy: str, world: str) -> None:
-    follow(policy, world, SHORT)
+    follow(policy, SHORT_WORLDS[world](), SHORT)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("policy", "world"), PLAYED)
 def test_every_policy_in_every_world(policy: str, world: str) -> None:
-    follow(policy, world, HORIZON)
+    follow(policy, SMALL_WORLDS[world](), HORIZON)
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_options(option: str) -> None:
-    scenario, budget, max_deployed = SMALL_WORLDS["retirement"]()
+    scenario, budget, max_deployed = SHORT_WORLDS["retirement"]()
     assert_same(
         scenario,
         fr.policy("stageroute", **OPTIONS[option]),
         budget=budget,
         max_deployed=max_deployed,
         seed=3,
-        # To the end with the mark ``slow``.
         horizon=SHORT,
     )
 
@@ -188,7 +183,7 @@ CONTEXTUAL: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("option", CONTEXTUAL)
 def test_options_of_the_contextual_estimator(option: str) -> None:
-    scenario, budget, max_deployed = SMALL_WORLDS["tasks"]()
+    scenario, budget, max_deployed = SHORT_WORLDS["tasks"]()
     policy = fr.policy("contextual", **CONTEXTUAL[option])
     assert_same(
         scenario, policy, budget=budget, max_deployed=max_deployed, seed=5, horizon=SHORT, trials=2

@@ -283,3 +283,22 @@ def test_a_plain_rule_with_numbers_of_its_own() -> None:
     share = run.models["share"].to_numpy()
     se = run.models["share_se"].to_numpy() * np.sqrt(2)
     assert (np.abs(share - count.mean(axis=0) / horizon) < 4 * se).all()
+
+
+def test_what_is_served_beyond_the_limits_is_not_charged_and_said() -> None:
+    # From round 600 to the next stage, model-0 serves everything with a limit of a half, while the
+    # optimum may take only half of it: 0.9 against 0.7 in 150 rounds of each half.
+    scenario = Scenario([0.9, 0.5], [1, 1], changes=[Change("model-0", at=600, limit=0.5)])
+    with pytest.warns(fr.FastrouteWarning, match="beyond their limits is not charged"):
+        run = fr.simulate(
+            scenario,
+            fr.policy("oracle"),
+            horizon=1000,
+            budget=2.0,
+            max_deployed=1,
+            trials=4,
+            stages=4,
+        )
+    assert run.finals["regret"] == pytest.approx(-60.0)
+    assert (run.finals["no_capacity_rounds"] == 150).all()
+    assert "\n  with 1 change with severity=1\n" in repr(run)

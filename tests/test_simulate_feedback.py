@@ -1,6 +1,7 @@
 """Outcomes that are learnt late or not at all: what is learnt when, and what it leaves alone."""
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +16,8 @@ from fastroute.policies.part import RunNumbers
 from fastroute.scenarios import Scenario
 from fastroute.scenarios.feedback import Feedback, delay_of, delay_table
 from fastroute.simulation import Run, api
+from fastroute.study import Study, StudyError
+from fastroute.study.cells import lay_out
 from test_simulate_backends import assert_same, run
 
 GEOMETRIC = {"name": "geometric", "mean": 6.0}
@@ -89,7 +92,7 @@ def test_backends_follow_the_reference(policy: str, options: str) -> None:
 @pytest.mark.parametrize("options", ["geometric", "both drawn"])
 def test_a_whole_block_of_trials_follows_the_reference(options: str) -> None:
     """More outcomes are due in a round than one chunk of a bucket holds."""
-    setting = {**SETTING, "horizon": 100}
+    setting = {**SETTING, "horizon": 50}
     assert_same(world(**WORLDS[options]), POLICIES["stageroute"], **setting, trials=70, seed=4)
 
 
@@ -104,13 +107,23 @@ def test_without_delay_and_with_all_feedback_nothing_changes(backend: str) -> No
         assert_same_bits(mine, run(plain, POLICIES["stageroute"], backend, **SETTING))
 
 
-# Pulls are forced by another count, and alarms forget rewards and costs apart.
-@pytest.mark.parametrize("policy", sorted(POLICIES.keys() - {"forced", "change_detector"}))
-def test_counting_apart_changes_nothing_where_all_is_learnt_at_once(policy: str) -> None:
+# Pulls are forced by another count, and alarms forget rewards and costs apart. By default one
+# policy is compiled; the others are played by the reference, with which the backends agree above.
+@pytest.mark.parametrize(
+    ("policy", "backend"),
+    [
+        pytest.param(p, b, marks=[] if (b == "ref") == (p != "stageroute") else pytest.mark.slow)
+        for p in sorted(POLICIES.keys() - {"forced", "change_detector"})
+        for b in ("numba", "ref")
+    ],
+)
+def test_counting_apart_changes_nothing_where_all_is_learnt_at_once(
+    policy: str, backend: str
+) -> None:
     # Uniform numbers are multiples of 2**-32 below 1: every reward is learnt.
     late = world(feedback=1.0 - 2.0**-33)
     assert late.resolve(100, 1).feedback is not None
-    mine, plain = (run(w, POLICIES[policy], "numba", **SETTING) for w in (late, world()))
+    mine, plain = (run(w, POLICIES[policy], backend, **SETTING) for w in (late, world()))
     assert_same_bits(mine, plain)
 
 
@@ -282,6 +295,69 @@ def test_the_contextual_estimator_learns_at_once() -> None:
         run(late, fr.policy("contextual"), "numba", horizon=50, budget=2.0, max_deployed=2)
 
 
+@pytest.mark.parametrize("late", [{"reward_delay": 4}, {"cost_delay": 2, "feedback": 0.5}])
+@pytest.mark.parametrize("estimator", ["linear", "linear_thompson", "contextual"])
+def test_who_learns_at_once_is_refused_when_a_study_is_laid_out(estimator: str, late: Any) -> None:
+    name = "routerbench" if estimator == "contextual" else "linear"
+    study = Study.from_dict(
+        {
+            "name": "x",
+            "scenario": {"name": name, **late},
+            "policy": [{"name": "stageroute"}, {"name": "static", "estimator": estimator}],
+            "setting": {"horizon": 60, "budget": 5.0, "max_deployed": 4, "trials": 2},
+        }
+    )
+    options = " and ".join(f"{option}={value}" for option, value in late.items())
+    with pytest.raises(StudyError) as caught:
+        lay_out(study)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"cell 1 (static in {name}, horizon=60,")
+    assert f'estimator="{estimator}" learns every outcome in its own round' in problem
+    assert f"leave out {options} of the scenario" in problem
+    assert len(lay_out(study.model_copy(update={"policy": study.policy[:1]}))) == 1
+
+
+def test_a_policy_without_a_name_of_its_own_goes_by_its_parts() -> None:
+    with pytest.raises(
+        ValueError, match=r"^policy 'linear · mip · lp': estimator=\"linear\" needs"
+    ):
+        fr.simulate(
+            fr.scenario("static"), fr.Policy(estimator="linear"), **{**SETTING, "budget": 1.0}
+        )
+    assert fr.Policy(name="mine").title == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"feedback": 0}, ["No reward is learnt within the horizon: feedback=0."]),
+        (
+            {"reward_delay": 60},
+            ["No reward is learnt within the horizon: reward_delay=60 is not below horizon=60."],
+        ),
+        (
+            {"cost_delay": fr.EquallyLikelyDelays((60, 900))},
+            ["No cost is learnt within the horizon: cost_delay="],
+        ),
+        ({"reward_delay": 70, "cost_delay": 70}, ["No reward is learnt", "No cost is learnt"]),
+        ({"reward_delay": 59}, []),
+        ({"reward_delay": {"name": "geometric", "mean": 1e4}}, []),
+    ],
+)
+def test_what_is_never_learnt_is_said(options: dict[str, Any], words: list[str]) -> None:
+    setting: dict[str, Any] = {"horizon": 60, "budget": 3.0, "max_deployed": 3, "trials": 4}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fr.FastrouteWarning)
+        found = fr.simulate(fr.scenario("sota", **options), fr.policy("stageroute"), **setting)
+        oracle = fr.simulate(fr.scenario("sota", **options), fr.policy("oracle"), **setting)
+    said = [text for text in found.warnings if "is learnt" in text]
+    assert len(said) == len(words)
+    assert all(text.startswith(word) for text, word in zip(said, words, strict=True))
+    # Then nobody is told to explore more.
+    assert not words or not any("gamma" in text for text in found.warnings)
+    assert not any("is learnt" in text for text in oracle.warnings)
+
+
 # --- Options ----------------------------------------------------------------------------------
 
 
@@ -348,8 +424,8 @@ def test_the_law_of_the_geometric_delay() -> None:
 
 
 def test_delays_without_room_are_refused() -> None:
-    late = world(reward_delay=fr.GeometricDelay(1e6))
-    words = r"reward_delay=GeometricDelay\(mean=1000000.0\) .*GiB, more than 2 GiB; use shorter"
+    late = world(reward_delay=fr.GeometricDelay(2e5))
+    words = r"reward_delay=GeometricDelay\(mean=200000.0\) .*GiB, more than 2 GiB; use shorter"
     with pytest.raises(ValueError, match=words):
         run(late, POLICIES["stageroute"], "ref", **{**SETTING, "horizon": 10**7})
 

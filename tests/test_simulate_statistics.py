@@ -107,10 +107,20 @@ def test_reward_and_cost_are_independent() -> None:
     assert abs(correlation) < SIGMAS / np.sqrt(TRIALS)
 
 
+# The noise is that of the laws of a world: by default two policies play in all worlds, and all play
+# in one. In the table the rows come in order, which are not independent draws.
 @pytest.mark.parametrize(
     ("policy", "world"),
-    # In the table the rows come in order, which are not independent draws.
-    [(p, w) for p in POLICIES for w in SMALL_WORLDS if can_play(p, w) and w != "table"],
+    [
+        pytest.param(
+            p,
+            w,
+            marks=[] if p in ("stageroute", "uniform") or w == "tasks" else pytest.mark.slow,
+        )
+        for p in POLICIES
+        for w in SMALL_WORLDS
+        if can_play(p, w) and w != "table"
+    ],
 )
 def test_noise_has_mean_zero(policy: str, world: str) -> None:
     # Rewards lie in [0, 1], so the noise of a round has a standard deviation of at most 1/2.

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from fastroute.report import page, write
 from fastroute.report.page import write_page
 from fastroute.report.write import write_report
 from fastroute.study import RunDirectoryError, StoredStudy, Study, load, run_study
@@ -35,6 +36,15 @@ def tiny(trials: int = 70) -> Study:
 
 def run(path: Path, trials: int = 70) -> StoredStudy:
     return run_study(tiny(trials), path, workers=1, progress=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _figures_are_not_drawn() -> Iterator[None]:
+    """Let figures be files and elements without a picture: what they show is not looked at here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "inline_svg", lambda *_: "<svg></svg>")
+        patch.setattr(write, "save_figure", lambda figure, path: path.write_bytes(b"figure"))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from studies import mini
 
 
 def state(number: int, done: int, trials: int = 100) -> CellState:
-    return CellState(number, f"policy [{number}]", trials, done, 1234.567, 8.9)
+    return CellState(number, [f"policy [{number}]"], trials, done, 1234.567, 8.9)
 
 
 def test_a_line_for_every_cell(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -31,6 +31,34 @@ def test_a_line_for_every_cell(tmp_path: Path, capfd: pytest.CaptureFixture[str]
     # Continued: what was there is not counted as work.
     run_study(mini(setting={"horizon": 60, "trials": 200}), tmp_path / "run", workers=1)
     assert capfd.readouterr().err.splitlines()[0] == "75% was done before"
+
+
+def test_the_line_of_a_cell_says_what_tells_it_apart(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    study = mini(
+        scenario={
+            "name": "sota",
+            "severity": [0, 1],
+            "changes": [{"model": "beta-small-2023", "at": 0.5, "reward": 0.2}],
+        },
+        policy=[{"name": "uniform"}],
+        setting={"horizon": 60, "budget": [1.5, 3.0]},
+    )
+    run_study(study, tmp_path / "run", workers=1)
+    names = [line.split("] ")[1].split(": ")[0] for line in capfd.readouterr().err.splitlines()]
+    assert sorted(names) == [
+        "uniform in sota (severity=0), budget=1.5",
+        "uniform in sota (severity=0), budget=3",
+        "uniform in sota (severity=1), budget=1.5",
+        "uniform in sota (severity=1), budget=3",
+    ]
+
+
+def test_a_long_name_of_a_cell_is_cut_between_its_words() -> None:
+    cell = CellState(0, ["uniform in sota", "horizon=90", "budget=3"], 1, 1, 0.5, 0.1)
+    assert cell.label(72) == "uniform in sota, horizon=90, budget=3"
+    assert cell.label(30) == "uniform in sota, horizon=90, ..."
 
 
 def test_few_lines_for_many_cells(
@@ -116,7 +144,7 @@ def test_rates_in_words(rate: float | None, text: str) -> None:
 
 
 def test_a_single_trial_has_no_margin() -> None:
-    assert CellState(0, "x", 1, 1, 0.5, float("nan")).estimate == "regret 0.5"
+    assert CellState(0, ["x"], 1, 1, 0.5, float("nan")).estimate == "regret 0.5"
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import fastroute as fr
 from fastroute.study import RunDirectoryError, StoredStudy, Study, StudyError, load, run_study
+from fastroute.study.estimate import estimate
 from fastroute.study.work import Job, ShardResult, run_shard
 from studies import Shuffled, assert_same_frames, contents, mini, stop_after
 
@@ -357,6 +358,17 @@ def test_nothing_runs_when_something_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='unknown executor; did you mean "threads"'):
         run(mini(), tmp_path / "run", executor="thread")
     assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_executor_is_refused_where_nothing_is_left_to_run(tmp_path: Path) -> None:
+    study = mini(setting={"horizon": 60, "trials": 2})
+    run(study, tmp_path / "run")
+    for refused in (
+        lambda: run(study, tmp_path / "run", executor="proceses"),
+        lambda: estimate(study, "proceses"),
+    ):
+        with pytest.raises(ValueError, match='unknown executor; did you mean "processes"'):
+            refused()
 
 
 def test_the_default_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

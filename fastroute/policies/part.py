@@ -70,8 +70,13 @@ class Problem(NamedTuple):
             return f": {self.message}"
         given = f" option {'.'.join(self.path)}={self.value!r}"
         if self.allowed:
-            hint = f" {self.message}" if self.message else ""
-            return f"{given} is not one of {one_of(self.path[-1], self.allowed)}{hint}"
+            # A message says better what was meant than a name that looks like it.
+            listed = (
+                f"{_listed(self.allowed)}. {self.message}"
+                if self.message
+                else one_of(self.path[-1], self.allowed)
+            )
+            return f"{given} is not one of {listed}"
         return f"{given}: {self.message}"
 
 
@@ -144,7 +149,11 @@ def one_of(name: object, allowed: Iterable[str]) -> str:
     words = list(allowed)
     near = closest(str(name), words)
     hint = f" Did you mean {near!r}?" if near else ""
-    return ", ".join(repr(word) for word in words) + "." + hint
+    return f"{_listed(words)}.{hint}"
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(map(repr, words))
 
 
 class Part(BaseModel):
@@ -422,6 +431,16 @@ class Deployer(Part):
     """
 
     kind: ClassVar[str] = "deployer"
+
+    def check_run(self, max_deployed: int) -> None:
+        """Raise ValueError when its options do not fit the settings of a run.
+
+        Parameters
+        ----------
+        max_deployed : int
+            Models deployed at once.
+        """
+        del max_deployed
 
     @abstractmethod
     def choose(self, problem: StageProblem) -> Choice | Mask:

@@ -95,6 +95,18 @@ def parts_with_option(option: str) -> list[str]:
     ]
 
 
+def all_options() -> tuple[str, ...]:
+    """Return the options that built-in parts have."""
+    return tuple(
+        dict.fromkeys(
+            option
+            for table in PARTS.values()
+            for cls in table.values()
+            for option in cls.model_fields
+        )
+    )
+
+
 def _find_named(kind: str, name: Any) -> Any:
     """Return the class of a name, or whatever a reference names."""
     table = PARTS[kind]

@@ -1,6 +1,6 @@
 """Named policies."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from fastroute.policies.deployers import BestSet, RandomSet, Static, Top
@@ -13,7 +13,7 @@ from fastroute.policies.estimators import (
     Thompson,
 )
 from fastroute.policies.part import KINDS, OptionsError, Part, Problem, one_of
-from fastroute.policies.reading import Draft, parts_with_option, read_part
+from fastroute.policies.reading import Draft, all_options, parts_with_option, read_part
 from fastroute.policies.routers import (
     DriftPlusPenalty,
     Elimination,
@@ -27,6 +27,7 @@ from fastroute.policies.routers import (
     Uniform,
 )
 from fastroute.policies.spec import Policy
+from fastroute.words import closest
 
 #: Name -> (what it is, the fields that differ from the defaults of :class:`Policy`).
 POLICIES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
@@ -186,6 +187,18 @@ def read_parts(name: str, options: Mapping[str, Any]) -> dict[str, Draft]:
     return drafts
 
 
+def _hint(option: str, allowed: Iterable[str]) -> str:
+    """Say which parts have an option that those of a policy do not have, or one like it."""
+    having = parts_with_option(option)
+    if having:
+        return f"It is an option of: {', '.join(having)}."
+    # What the parts of the policy have is nearer where both look alike.
+    near = closest(option, (*allowed, *all_options()))
+    if near is None or near in allowed:
+        return ""
+    return f"Did you mean {near!r}, an option of: {', '.join(parts_with_option(near))}?"
+
+
 def _owners(
     drafts: Mapping[str, Draft], options: Mapping[str, Any], flat: Mapping[str, Any]
 ) -> dict[str, str]:
@@ -202,8 +215,7 @@ def _owners(
     for option, value in flat.items():
         found = [kind for kind, draft in drafts.items() if option in draft.fields]
         if not found:
-            having = ", ".join(parts_with_option(option))
-            message = f"It is an option of: {having}." if having else ""
+            message = _hint(option, allowed)
             problems.append(Problem((option,), value, message, tuple(dict.fromkeys(allowed))))
         elif len(found) > 1:
             places = " and of the ".join(found)

@@ -103,6 +103,13 @@ class Policy(BaseModel):
         return card_html(policy_card(self))
 
     @property
+    def title(self) -> str:
+        """What messages call it: its name, or its parts where it has none of its own."""
+        if self.name != type(self).model_fields["name"].default:
+            return self.name
+        return " · ".join(part.label for part in self.parts)
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """Estimator, deployer and router."""
         return tuple(getattr(self, kind) for kind in KINDS)

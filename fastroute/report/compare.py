@@ -13,9 +13,9 @@ from fastroute import checks
 from fastroute.analyse import independent_difference, independent_ratio, paired_difference
 from fastroute.analyse.paired import paired_ratio
 from fastroute.report.answers.words import format_estimate
-from fastroute.report.style import format_margin, format_reward, format_value
+from fastroute.report.style import format_margin, format_number, format_value
 from fastroute.report.tables import HeaderCell, Table, TableCell, TableRow
-from fastroute.simulation.columns import TRIAL_COLUMNS, names_of
+from fastroute.simulation.columns import NEAR_ZERO, TRIAL_COLUMNS, names_of
 from fastroute.study import StoredStudy
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ DIFFERENCE_HEADS: Final = (
 _KEYS: Final = ("scenario", "policy", "horizon", "budget", "max_deployed", "stages", "seed")
 # What decides the queries of a trial.
 _QUERIES: Final = ("scenario_name", "scenario_options", "horizon", "seed")
+# Of cells that only one study has, this many are named.
+_MOST_NAMED: Final = 3
+# What is smaller than this share of the means compared is rounding.
+_ROUNDING: Final = 1e-12
 _THRESHOLD: Final = re.compile(r"\s*(difference\s+)?([a-z_]+)\s*(<=|>=|<|>)\s*(\S+)\s*")
 
 
@@ -89,8 +93,24 @@ class Threshold:
         import polars as pl
 
         rows = cells.filter(quantity=self.quantity)
-        end = pl.col(f"{self.measure}_{'low' if self.above else 'high'}").fill_nan(None)
+        end = pl.col(self._end).fill_nan(None)
         return rows.filter(end > self.bound if self.above else end < self.bound)
+
+    def outcome(self, cells: "pl.DataFrame") -> str:
+        """Say in how many cells it is broken, and in how many there is nothing to check."""
+        import polars as pl
+
+        rows, broken = cells.filter(quantity=self.quantity), self.broken(cells).height
+        said = f"{'broken' if broken else 'held'}: {self.text} in {broken:,} of {rows.height:,} "
+        said += "cell" if rows.height == 1 else "cells"
+        if unknown := rows.filter(pl.col(self._end).fill_nan(None).is_null()).height:
+            said += f" ({unknown:,} could not be checked: no {self.measure} with an interval)"
+        return said
+
+    @property
+    def _end(self) -> str:
+        """The column with the end of the interval that decides."""
+        return f"{self.measure}_{'low' if self.above else 'high'}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,12 +125,13 @@ class StudyComparison:
         One row per common cell and quantity: what tells the cells apart, ``cell_a``, ``cell_b``,
         ``quantity``, ``mean_a``, ``mean_b``; ``difference`` (B minus A) with ``difference_low``
         and ``difference_high``; ``ratio`` (B over A) with ``ratio_low`` and ``ratio_high``, null
-        where a mean is not above zero; ``n``, the trials; ``paired``, whether the same trials of
-        both met the same queries.
+        where a mean is not above zero; ``paired``, whether the same trials of both met the same
+        queries; ``n``, the trials that are compared: of pairs those that both have;
+        ``trials_a`` and ``trials_b``, how many each has.
     differs : dict of str to (object, object)
         What tells all cells of A from all cells of B: a budget, a policy, a version.
-    only_a, only_b : int
-        Cells that the other has not.
+    only_a, only_b : list of str
+        Cells that the other has not, named by what tells them apart.
     level : float
         Nominal coverage of each interval.
     """
@@ -119,8 +140,8 @@ class StudyComparison:
     b: str
     table: "pl.DataFrame"
     differs: dict[str, tuple[Any, Any]]
-    only_a: int
-    only_b: int
+    only_a: list[str]
+    only_b: list[str]
     level: float
 
     def __repr__(self) -> str:
@@ -155,14 +176,37 @@ class StudyComparison:
 
     def lines(self) -> list[str]:
         """Say what is compared, and in what the studies differ as a whole."""
-        said = [f"A: {self.a}", f"B: {self.b}"]
+        said = [f"A: {self.a}", f"B: {self.b}", *self._trial_lines()]
         said += [
             f"{name}: {format_value(one)} in A, {format_value(other)} in B"
             for name, (one, other) in self.differs.items()
         ]
-        left = [("A", self.only_a), ("B", self.only_b)]
-        said += [f"{count:,} cells are only in {side}" for side, count in left if count]
+        for side, names in (("A", self.only_a), ("B", self.only_b)):
+            if names:
+                more = len(names) - _MOST_NAMED
+                listed = "; ".join(
+                    [*names[:_MOST_NAMED], *([f"{more:,} more"] if more > 0 else [])]
+                )
+                cells = "1 cell is" if len(names) == 1 else f"{len(names):,} cells are"
+                said.append(f"{cells} only in {side}: {listed}")
         return said
+
+    def _trial_lines(self) -> list[str]:
+        """Say where the studies do not have the same number of trials."""
+        import polars as pl
+
+        cells = self.table.unique("cell_a", maintain_order=True)
+        other = cells.filter(pl.col("trials_a") != pl.col("trials_b"))
+        if other.is_empty():
+            return []
+        counts = other.select("trials_a", "trials_b", "n", "paired").unique()
+        if counts.height > 1 or other.height < cells.height:
+            return [
+                f"trials: not as many in A as in B in {other.height:,} of {cells.height:,} cells"
+            ]
+        a, b, common, paired = counts.row(0)
+        used = f"; compared are the {common:,} that both have" if paired else ""
+        return [f"trials: {a:,} in A, {b:,} in B{used}"]
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as numbers, words and lists, for JSON; what is not known is None."""
@@ -245,14 +289,15 @@ def compare_studies(
             )
             row = {name: pair[name] for name in told}
             row |= {"cell_a": pair["cell"], "cell_b": pair["cell_b"], "quantity": quantity}
-            rows.append(row | compared(below, above, same, level))
+            counts = {"trials_a": len(below), "trials_b": len(above)}
+            rows.append(row | compared(below, above, same, level) | counts)
     return StudyComparison(
         str(a.path),
         str(b.path),
         pl.DataFrame(rows, infer_schema_length=None),
         differs,
-        cells[0].height - pairs.get_column("cell").n_unique(),
-        cells[1].height - pairs.get_column("cell_b").n_unique(),
+        _named_without(cells[0], pairs.get_column("cell")),
+        _named_without(cells[1], pairs.get_column("cell_b")),
         level,
     )
 
@@ -269,6 +314,23 @@ def _matched_by(
         else:
             keys.append(name)
     return keys, differs
+
+
+def _named_without(cells: "pl.DataFrame", common: "pl.Series") -> list[str]:
+    """Name the cells of a study that are not among the common ones."""
+    import polars as pl
+
+    told = [name for name in _KEYS if cells.get_column(name).n_unique() > 1] or ["policy"]
+    left = cells.filter(~pl.col("cell").is_in(common.implode()))
+    return [
+        ", ".join(
+            str(row[name])
+            if name in ("scenario", "policy")
+            else f"{name} = {format_value(row[name])}"
+            for name in told
+        )
+        for row in left.iter_rows(named=True)
+    ]
 
 
 def _values(
@@ -349,13 +411,21 @@ def comparison_table(comparison: StudyComparison, quantity: str) -> Table:
     """Lay out one quantity of all cells."""
     rows = comparison.table.filter(quantity=quantity)
     told = told_apart(rows)
+    trials = [_trials_text(row) for row in rows.iter_rows(named=True)]
+    same = len(set(trials)) == 1
+    counted = [] if same else [HeaderCell("trials", "Trials compared", number=False, rank=3)]
     heads = [
         *(HeaderCell(name, number=name not in ("scenario", "policy"), key=True) for name in told),
+        *counted,
         *DIFFERENCE_HEADS,
     ]
     lines = []
-    for row in rows.iter_rows(named=True):
-        texts = [*(format_value(row[name]) for name in told), *difference_texts(row)]
+    for row, count in zip(rows.iter_rows(named=True), trials, strict=True):
+        texts = [
+            *(format_value(row[name]) for name in told),
+            *([] if same else [count]),
+            *difference_texts(row),
+        ]
         lines.append(TableRow([TableCell(text) for text in texts], row["cell_a"]))
     paired = rows.get_column("paired")
     how = (
@@ -370,18 +440,33 @@ def comparison_table(comparison: StudyComparison, quantity: str) -> Table:
         quantity.replace("_", " ").capitalize(),
         heads,
         lines,
-        f"Means over trials; {comparison.level:.0%} intervals. {how}",
+        f"Means over {trials[0] if same else 'trials'}; {comparison.level:.0%} intervals. {how}",
     )
+
+
+def _trials_text(row: dict[str, Any]) -> str:
+    """Say over which trials the means of a cell are."""
+    a, b, common = row["trials_a"], row["trials_b"], row["n"]
+    if a == b and (common == a or not row["paired"]):
+        return f"{a:,} trials"
+    if row["paired"]:
+        return f"{common:,} trials that both have, of {a:,} in A and {b:,} in B"
+    return f"{a:,} trials in A and {b:,} in B"
 
 
 def difference_texts(row: dict[str, Any]) -> list[str]:
     """Write what stands under :data:`DIFFERENCE_HEADS`."""
+    column = next(one for one in TRIAL_COLUMNS if one.name == row["quantity"])
+    means = row["mean_a"], row["mean_b"]
+    # A regret is a sum over the rounds, of which rounding leaves more than of a mean per query.
+    summed = column.unit == "reward" and column.name != "reward"
+    zero = NEAR_ZERO if summed else _ROUNDING * max(map(abs, means))
     ends = (row[f"difference{end}"] for end in ("", "_low", "_high"))
     ratio = "-"
     if row["ratio"] is not None:
         ratio = format_margin(row["ratio"], row["ratio_high"])
-    means = format_reward(row["mean_a"]), format_reward(row["mean_b"])
-    return [*means, format_estimate(*ends), ratio, _sign(row)]
+    written = [format_number(0.0 if abs(mean) < zero else mean) for mean in means]
+    return [*written, format_estimate(*ends, zero=zero), ratio, _sign(row)]
 
 
 def _sign(row: dict[str, Any]) -> str:

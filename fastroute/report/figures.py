@@ -30,6 +30,7 @@ from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
     import polars as pl
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -41,7 +42,12 @@ _LOG_SPACED: Final = 4.0
 _SEEN: Final = 0.005
 # Of longer curves this many points are drawn, evenly chosen, the last one always.
 _MOST_POINTS: Final = 128
-_EVENT_MARKS: Final = {"arrival": "v", "retirement": "x", "change": "|"}
+# Marks of events above the axes, and the row in which each kind stands, so that none hides another.
+_EVENT_MARKS: Final = {"arrival": ("v", 1.015), "retirement": ("x", 1.045)}
+# A change is a light line, under the curves.
+_CHANGE_INK: Final = 0.6
+# Both charts of a world, which have the same range of rounds.
+_SIDE_BY_SIDE: Final = ("regret", "priced_regret")
 # Policies that a ranking shows, and the ratio from which on its axis is logarithmic.
 _MOST_RANKED: Final = 24
 _LOG_RANKED: Final = 25.0
@@ -60,6 +66,31 @@ class _Curve(NamedTuple):
     mean: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+
+
+class _Lines(NamedTuple):
+    """The lines of one quantity that are drawn, and whether their axes are logarithmic."""
+
+    curves: dict[str, _Curve]
+    logarithmic: bool
+    left: int  #: policies that are not drawn
+
+    @property
+    def bottom(self) -> float:
+        """The lowest value on a logarithmic axis."""
+        means = np.concatenate([curve.mean for curve in self.curves.values()])
+        # A few early rounds may be orders of magnitude below all that is to be seen.
+        return float(max(0.7 * means[means > NEAR_ZERO].min(), 1e-4 * means.max()))
+
+    @property
+    def first(self) -> float | None:
+        """The round from which on a logarithmic axis shows something; None on a linear one."""
+        if self.logarithmic:
+            seen = [curve.rounds[curve.mean >= self.bottom] for curve in self.curves.values()]
+            return float(np.concatenate(seen).min())
+        if log_spaced([curve.rounds for curve in self.curves.values()]):
+            return _first_seen([(curve.rounds, curve.mean) for curve in self.curves.values()])
+        return None
 
 
 @with_report_style
@@ -88,9 +119,9 @@ def regret_figure(
         Nominal coverage of the bands around the means.
     models : polars.DataFrame or polars.LazyFrame, optional
         Models of the same world: ``model, arrival, retirement``. Later arrivals and retirements are
-        marked at the top.
+        marked at the top, each in a row of its own.
     changes : sequence of int
-        Rounds in which the world changes; they are marked too.
+        Rounds in which the world changes: vertical lines.
     policies : sequence of str
         The policies of the study, in its order, which gives each its colour; default: as in
         `curves`.
@@ -101,8 +132,9 @@ def regret_figure(
         Both axes are logarithmic, so that powers of the horizon are straight lines, when no
         regret is negative and the final ones differ by more than a factor of 25. Otherwise the
         vertical axis is linear; the horizontal one is logarithmic where the rounds are spaced so,
-        for between two points far apart nothing is known. Of more than ``MOST_LINES`` policies the
-        best and the first are drawn.
+        for between two points far apart nothing is known. The charts of ``regret`` and
+        ``priced_regret`` of the same curves have the same range of rounds. Of more than
+        ``MOST_LINES`` policies the best and the first are drawn.
     """
     figure, (axes,) = new_figure(1, 1, width=5.8, height=4.2)
     note = draw_regret(
@@ -133,36 +165,52 @@ def draw_regret(
     """Draw what :func:`regret_figure` shows on given axes; returns the note for its legend."""
     frame = _collect(curves)
     every = list(policies) or _policies(frame)
-    lines = {policy: _curve(frame, policy, quantity, level) for policy in _policies(frame)}
-    shown = shown_policies({policy: float(line.mean[-1]) for policy, line in lines.items()})
-    lines = {policy: lines[policy] for policy in shown}
-    logarithmic = needs_log_axis([line.mean for line in lines.values()])
-    for policy, (rounds, mean, low, high) in lines.items():
-        if logarithmic:
+    lines = _lines(frame, quantity, level)
+    for policy, (rounds, mean, low, high) in lines.curves.items():
+        if lines.logarithmic:
             # The axis has no place for a regret that is still zero.
             mean = np.where(mean > NEAR_ZERO, mean, np.nan)
         band_line(axes, rounds, mean, low, high, policy, line_style(every.index(policy)))
-    if logarithmic:
-        axes.set(xscale="log", yscale="log")
-        means = np.concatenate([curve.mean for curve in lines.values()])
-        # A few early rounds may be orders of magnitude below all that is to be seen.
-        bottom = max(0.7 * means[means > NEAR_ZERO].min(), 1e-4 * means.max())
-        rounds = np.concatenate([curve.rounds for curve in lines.values()])
-        axes.set_ylim(bottom=bottom)
-        axes.set_xlim(left=0.8 * rounds[means >= bottom].min())
+    last = max(float(curve.rounds[-1]) for curve in lines.curves.values())
+    if lines.logarithmic:
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=lines.bottom)
     else:
         linear_axes(axes)
-        if log_spaced([curve.rounds for curve in lines.values()]):
-            log_rounds(axes, [(curve.rounds, curve.mean) for curve in lines.values()])
-    last = max(float(curve.rounds[-1]) for curve in lines.values())
+    if first := _first_round(frame, lines, quantity, level):
+        left = 0.8 * first
+        axes.set_xscale("log")
+        axes.set_xlim(left, last * (last / left) ** 0.02)
     _mark_events(axes, _event_rounds(models, changes), last)
     axes.set_xlabel("rounds")
     words = quantity.replace("_", " ")
     axes.set_ylabel(f"cumulative {words} (units of reward)")
     # Events are marked between the axes and the title.
-    axes.set_title(wrapped(title or words.capitalize(), 70), pad=12.0)
-    left = len(_policies(frame)) - len(shown)
-    return _note(level, [curve.low for curve in lines.values()], left, "with higher final values")
+    axes.set_title(wrapped(title or words.capitalize(), 70), pad=18.0)
+    lows = [curve.low for curve in lines.curves.values()]
+    return _note(level, lows, lines.left, "with higher final values")
+
+
+def _lines(frame: "pl.DataFrame", quantity: str, level: float) -> _Lines:
+    """Return the lines of a quantity that are drawn."""
+    every = {policy: _curve(frame, policy, quantity, level) for policy in _policies(frame)}
+    shown = shown_policies({policy: float(line.mean[-1]) for policy, line in every.items()})
+    lines = {policy: every[policy] for policy in shown}
+    logarithmic = needs_log_axis([line.mean for line in lines.values()])
+    return _Lines(lines, logarithmic, len(every) - len(shown))
+
+
+def _first_round(frame: "pl.DataFrame", lines: _Lines, quantity: str, level: float) -> float | None:
+    """Return from which round on a logarithmic axis shows something; None for a linear axis."""
+    both = [lines]
+    if quantity in _SIDE_BY_SIDE:
+        known = frame.get_column("quantity").unique().to_list()
+        both += [
+            _lines(frame, name, level)
+            for name in _SIDE_BY_SIDE
+            if name in known and name != quantity
+        ]
+    return min((one.first for one in both if one.first is not None), default=None)
 
 
 def shown_policies(finals: dict[str, float]) -> list[str]:
@@ -189,11 +237,15 @@ def log_spaced(rounds: Sequence[NDArray[np.float64]]) -> bool:
 
 def log_rounds(axes: "Axes", lines: Sequence[Stack]) -> None:
     """Make the axis of rounds logarithmic, from where on there is something to be seen."""
+    axes.set_xscale("log")
+    axes.set_xlim(left=0.8 * _first_seen(lines))
+
+
+def _first_seen(lines: Sequence[Stack]) -> float:
+    """Return the first round in which a value is not too small to be seen on a linear axis."""
     largest = max(float(np.nanmax(np.abs(values), initial=0.0)) for _, values in lines)
     starts = [rounds[np.abs(values) >= _SEEN * largest] for rounds, values in lines]
-    first = min((float(start[0]) for start in starts if start.size), default=1.0)
-    axes.set_xscale("log")
-    axes.set_xlim(left=0.8 * first)
+    return min((float(start[0]) for start in starts if start.size), default=1.0)
 
 
 def _event_rounds(
@@ -212,23 +264,44 @@ def _event_rounds(
 
 
 def _mark_events(axes: "Axes", events: dict[str, NDArray[np.float64]], last: float) -> None:
-    """Mark at the top of the axes when models arrive and retire, and when the world changes."""
+    """Mark above the axes when models arrive and retire, and by lines when the world changes."""
     left, _ = axes.get_xlim()
-    for name, rounds in events.items():
-        shown = rounds[(rounds > max(left, 0.0)) & (rounds < last)]
-        if shown.size:
+    shown = {
+        name: rounds[(rounds > max(left, 0.0)) & (rounds < last)] for name, rounds in events.items()
+    }
+    drawn: Sequence[Artist]
+    for name, rounds in shown.items():
+        if not rounds.size:
+            continue
+        if name in _EVENT_MARKS:
+            marker, row = _EVENT_MARKS[name]
             drawn = axes.plot(
-                shown,
-                np.full(shown.size, 1.015),
+                rounds,
+                np.full(rounds.size, row),
                 transform=axes.get_xaxis_transform(),
                 clip_on=False,
                 linestyle="none",
-                marker=_EVENT_MARKS[name],
+                marker=marker,
                 markersize=4.0,
                 color=INK,
                 label=name,
             )
-            mark_series(name, drawn)
+        else:
+            drawn = [
+                axes.vlines(
+                    rounds,
+                    0.0,
+                    1.0,
+                    transform=axes.get_xaxis_transform(),
+                    colors=INK,
+                    linestyles=(0, (1.0, 2.0)),
+                    linewidth=0.9,
+                    alpha=_CHANGE_INK,
+                    zorder=1.0,
+                    label=name,
+                )
+            ]
+        mark_series(name, drawn)
 
 
 @with_report_style

@@ -85,6 +85,10 @@ def scenario_card(scenario: "Scenario") -> Card:
     facts.append(("cost range", f"{low:.4g} to {high:.4g} {scenario.cost_unit}"))
     if scenario.changes:
         facts.append(("changes", f"{len(scenario.changes)}, severity {scenario.severity:g}"))
+    facts += [
+        (name.replace("_", " "), format_value(value))
+        for name, value in scenario.late_feedback.items()
+    ]
     if scenario.horizon is not None:
         facts.append(("horizon", f"{scenario.horizon:,} rounds, and no other"))
     return Card(
@@ -179,6 +183,10 @@ def run_card(run: "Run") -> Card:
         ("budget", f"{budget:,.4g} {unit}" if np.isfinite(budget) else "none"),
         *((name.replace("_", " "), format_value(settings[name])) for name in _SETTINGS),
     ]
+    if settings["load_rounds"]:
+        facts.append(("load rounds", format_value(settings["load_rounds"])))
+    if run.scenario.extras:
+        facts.append(("world", run.scenario.extras))
     heads = [
         HeaderCell("", number=False, key=True),
         HeaderCell("mean over trials"),
@@ -240,7 +248,8 @@ def stored_card(stored: "StoredStudy") -> Card:
     text, tables = [], []
     if 0 < done <= _MOST_RANKED_TRIALS:
         summary = Content(stored, details=1).summary
-        text = [summary.question, *summary.verdict] if summary.verdict else []
+        asked = [summary.question] if summary.question and summary.verdict else []
+        text = [*asked, *summary.verdict]
         if (ranking := summary.ranking) is not None:
             left = len(ranking.lines) - _MOST_ROWS
             note = ranking.note + (f" {left} more policies are not shown." if left > 0 else "")

@@ -14,6 +14,7 @@ from fastroute.report.tables import (
     number,
 )
 from fastroute.report.view import StudyView, WorldView
+from fastroute.study.axes import axis_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,7 +53,9 @@ def cells_table(
     shown = {world.number for world in view.worlds}
     unfinished = not cells.get_column("complete").all()
     heads = [HeaderCell("policy", number=False, key=True)]
-    heads += [HeaderCell(column, number=column not in _WORDS, key=True) for column in varied]
+    heads += [
+        HeaderCell(axis_name(column), number=column not in _WORDS, key=True) for column in varied
+    ]
     heads += [
         HeaderCell(
             "trials", "Trials that are done" + (" and asked for" if unfinished else ""), rank=5

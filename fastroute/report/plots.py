@@ -1,7 +1,7 @@
 """Plots of one run and of a stored study, for notebooks and scripts: ``run.plot()``."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from fastroute.report.figures import (
 from fastroute.report.style import INK, format_value, line_style, wrapped
 from fastroute.report.sweeps import needs_log
 from fastroute.simulation.columns import TRIAL_COLUMNS, names_of
+from fastroute.study.axes import axis_name
+from fastroute.study.cells import change_rounds
 from fastroute.study.tables import PARAMETERS
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from fastroute.study import PolicySpec, ScenarioSpec, StoredStudy
 
 _TITLE_WIDTH: Final = 70
+# Names beside a chart are broken at this width.
+_NAME_WIDTH: Final = 24
 # Inches.
 _SIZE: Final = (6.4, 4.4)
 
@@ -67,8 +71,19 @@ def drawn(ax: "Axes | None", draw: "Callable[[Axes], str]") -> "Axes":
         The caller's.
     draw : callable
         Draws on the axes that it gets; returns the note for the legend.
+
+    Raises
+    ------
+    ValueError
+        When something else is in the place of axes.
     """
     if ax is not None:
+        from matplotlib.axes import Axes
+
+        if not isinstance(ax, Axes):
+            raise checks.refused(
+                "ax", ax, "axes of Matplotlib to draw on", "leave it out for a new figure"
+            )
         return _drawn_on(ax, draw)
     from matplotlib import pyplot
 
@@ -111,8 +126,13 @@ def plot_regrets(axes: "Axes", runs: "Sequence[tuple[str, Run]]", quantity: str)
     where = " and ".join(dict.fromkeys(one.scenario.name for _, one in runs))
     title = f"{' and '.join(label for label, _ in runs)} in {where}: {words}"
     # Of two worlds the events of neither are those of the chart.
-    models = runs[0][1].models if len({id(one.scenario) for _, one in runs}) == 1 else None
-    return draw_regret(axes, curves, quantity=quantity, title=title, models=models)
+    if len({id(one.scenario) for _, one in runs}) > 1:
+        return draw_regret(axes, curves, quantity=quantity, title=title)
+    run = runs[0][1]
+    changes = change_rounds(run.scenario.resolve(run.settings["horizon"], run.scenario.instances))
+    return draw_regret(
+        axes, curves, quantity=quantity, title=title, models=run.models, changes=changes
+    )
 
 
 def _plot_parts(axes: "Axes", run: "Run") -> str:
@@ -159,7 +179,7 @@ def plot_study_comparison(
     rows = comparison.table.filter(quantity=checks.choice("quantity", quantity, every))
     told = told_apart(rows)
     labels = [
-        ", ".join(format_value(row[name]) for name in told) or quantity.replace("_", " ")
+        _word(", ".join(format_value(row[name]) for name in told) or quantity.replace("_", " "))
         for row in rows.iter_rows(named=True)
     ]
     measure = "difference" if rows.get_column("ratio").null_count() else "ratio"
@@ -272,7 +292,9 @@ def _lines(
     found = []
     for values, one in rows.group_by(keys, maintain_order=True):
         told = [
-            str(value) if name in ("policy", "scenario") else f"{name} = {format_value(value)}"
+            str(value)
+            if name in ("policy", "scenario")
+            else f"{axis_name(name)} = {format_value(value)}"
             for name, value in zip(keys, values, strict=True)
         ]
         found.append((", ".join(told), one.sort(x) if one.schema[x].is_numeric() else one))
@@ -282,6 +304,11 @@ def _lines(
 def _splits(rows: "pl.DataFrame", keys: list[str], name: str) -> bool:
     """Tell whether rows that agree in `keys` differ in another column."""
     return rows.select(*keys, name).n_unique() > rows.select(keys).n_unique()
+
+
+def _word(value: Any) -> str:
+    """Write a value that stands beside the chart; it takes no more than a third of the width."""
+    return wrapped(format_value(value), _NAME_WIDTH)
 
 
 def _cost_unit(stored: "StoredStudy") -> str:
@@ -307,7 +334,7 @@ def _draw_lines(
     label = y.replace("_", " ") + (f" ({unit})" if unit not in (None, y) else "")
     if not lines[0][1].schema[x].is_numeric():
         words = [
-            (name, rows.with_columns(pl.col(x).map_elements(format_value, pl.String)))
+            (name, rows.with_columns(pl.col(x).map_elements(_word, pl.String)))
             for name, rows in drawn_lines
         ]
         every = list(dict.fromkeys(word for _, rows in words for word in rows.get_column(x)))
@@ -326,8 +353,9 @@ def _draw_lines(
             log_ticks(axes, every_x)
         if logarithmic:
             axes.set_yscale("log")
-        axes.set(xlabel=x, ylabel=label)
-    axes.set_title(wrapped(f"{stored.study.name}: {y.replace('_', ' ')} by {x}", _TITLE_WIDTH))
+        axes.set(xlabel=axis_name(x), ylabel=label)
+    title = f"{stored.study.name}: {y.replace('_', ' ')} by {axis_name(x)}"
+    axes.set_title(wrapped(title, _TITLE_WIDTH))
     left = len(lines) - len(drawn_lines)
     more = f"; of {len(lines):,} lines {MOST_LINES} are drawn" if left else ""
     return f"95% intervals of the mean{more}" if lines[0][0] else ""

@@ -7,6 +7,7 @@ from fastroute.report.style import format_margin, format_number, format_reward, 
 from fastroute.report.tables import HeaderCell, Table, TableCell, TableRow
 from fastroute.report.view import varied_columns
 from fastroute.study import StoredStudy
+from fastroute.study.axes import axis_name
 
 _ESTIMATES: Final = (
     HeaderCell("trials", rank=3),
@@ -27,7 +28,7 @@ def cells_so_far(stored: StoredStudy) -> Table | None:
     varied = varied_columns(stored, every)
     heads = [
         HeaderCell("policy", number=False, key=True),
-        *(HeaderCell(name, number=name != "scenario", key=True) for name in varied),
+        *(HeaderCell(axis_name(name), number=name != "scenario", key=True) for name in varied),
         *_ESTIMATES,
     ]
     lines = []

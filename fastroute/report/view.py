@@ -1,5 +1,6 @@
 """A study as a reader sees it: what varies in it, its cells with their statistics, its rankings."""
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ from fastroute.report.reading import StudyTables, read_tables
 from fastroute.report.style import format_value
 from fastroute.simulation.columns import TRIAL_COLUMNS, names_of
 from fastroute.study import StoredStudy
+from fastroute.study.axes import axis_name
 from fastroute.study.status import StudyStatus, status_of
 
 if TYPE_CHECKING:
@@ -85,8 +87,11 @@ class StudyView:
         Those shown in detail.
     begun : int
         Worlds that have trials.
+    rankings : dict of int to polars.DataFrame
+        From :func:`fastroute.analyse.ranking`, of every world in which there is something to rank.
     standings : polars.DataFrame or None
-        From :func:`fastroute.analyse.standings`; None where fewer than two worlds can be ranked.
+        From :func:`fastroute.analyse.standings`, the policy that is best or within noise of the
+        best in the most worlds first; None where fewer than two worlds can be ranked.
     methods, times : polars.DataFrame
         From :func:`~fastroute.analyse.solver_methods` and :func:`~fastroute.analyse.work_times`.
     """
@@ -99,6 +104,7 @@ class StudyView:
     axes: list[str]
     worlds: list[WorldView]
     begun: int
+    rankings: "dict[int, pl.DataFrame]"
     standings: "pl.DataFrame | None"
     methods: "pl.DataFrame"
     times: "pl.DataFrame"
@@ -150,7 +156,8 @@ def collect_view(stored: StoredStudy, details: int) -> StudyView:
         axes=axes,
         worlds=_worlds(stored, tables, cells, chosen, axes, rankings),
         begun=begun.height,
-        standings=standings(rankings.values(), "policy") if len(rankings) > 1 else None,
+        rankings=rankings,
+        standings=_standings(rankings),
         methods=tables.methods,
         times=work_times(cells, stored.shards.collect()),
     )
@@ -203,8 +210,16 @@ def _rankings(trials: "pl.LazyFrame", cells: "pl.DataFrame") -> "dict[int, pl.Da
     return found
 
 
+def _standings(rankings: "dict[int, pl.DataFrame]") -> "pl.DataFrame | None":
+    """Sum the rankings up: whoever is most often best, or within noise of the best, comes first."""
+    if len(rankings) < 2:
+        return None
+    found = standings(rankings.values(), "policy")
+    return found.sort("tied", descending=True, maintain_order=True)
+
+
 def varied_columns(stored: StoredStudy, cells: "pl.DataFrame") -> list[str]:
-    """Return the columns that differ between cells, but for what the label of a policy says."""
+    """Return the columns that differ between cells, but for what labels say already."""
     found = [
         name
         for name in ("scenario", *_SETTINGS, *stored.axes)
@@ -214,8 +229,18 @@ def varied_columns(stored: StoredStudy, cells: "pl.DataFrame") -> list[str]:
     return [
         name
         for name in found
-        if not name.startswith("policy_") or (labels.get_column(name) > 1).any()
+        if not (name.startswith("scenario_") and _label_says(cells, name))
+        and (not name.startswith("policy_") or (labels.get_column(name) > 1).any())
     ]
+
+
+def _label_says(cells: "pl.DataFrame", column: str) -> bool:
+    """Tell whether the labels of scenarios have an option: ``sota (severity=1)``."""
+    import polars as pl
+
+    option = re.escape(column.removeprefix("scenario_"))
+    labels = cells.filter(pl.col(column).is_not_null()).get_column("scenario")
+    return bool(labels.str.contains(rf"[( ]{option}=").all())
 
 
 def _axes(stored: StoredStudy, varied: list[str]) -> list[str]:
@@ -272,5 +297,17 @@ def _worlds(
 
 
 def title_of(row: dict[str, Any], names: list[str]) -> str:
-    """Write the parameters of a cell that are named: ``horizon = 2,000, budget = 0.0005``."""
-    return ", ".join(f"{name} = {format_value(row[name])}" for name in names)
+    """Write the parameters of a cell: ``sota (severity=1), horizon = 2,000, budget = 0.0005``.
+
+    Each is said once, under the name that it has in the study file; a rule comes with its number.
+    """
+    said = []
+    for name in names:
+        if name == "scenario":
+            said.append(str(row[name]))
+        elif name.endswith("_rule"):
+            setting = name.removesuffix("_rule")
+            said.append(f"{setting} = {row[name]} ({format_value(row[setting])})")
+        elif f"{name}_rule" not in names:
+            said.append(f"{axis_name(name)} = {format_value(row[name])}")
+    return ", ".join(said)

@@ -16,7 +16,7 @@ from fastroute import checks
 from fastroute.kernels import types
 from fastroute.kernels.types import Outcome
 from fastroute.scenarios.changes import Calendar, Event, read_calendar, read_events
-from fastroute.scenarios.feedback import Delay, Feedback
+from fastroute.scenarios.feedback import Delay, Feedback, shortest_delay
 from fastroute.scenarios.fields import (
     check_cost_range,
     check_limits,
@@ -34,6 +34,7 @@ from fastroute.scenarios.regimes import (
     changed_costs,
     changed_rewards,
     check_laws,
+    refuse_severity,
     regimes,
     widened,
 )
@@ -226,6 +227,7 @@ class Scenario:
         names = checks.unique_names("models", models, size)
         events = read_events(changes, names)
         severity = checks.not_negative("severity", severity)
+        refuse_severity(events, severity)
         base = _values(rewards, prices, limits)
         first_range = check_cost_range(cost_range, *costs_by.support(prices))
         rewards_by.check(rewards)
@@ -274,16 +276,36 @@ class Scenario:
             array.shape[0] if array.ndim == 2 else 1 for array in (self.reward_mean, self.cost_mean)
         )
 
+    @property
+    def late_feedback(self) -> dict[str, Any]:
+        """Those of ``reward_delay``, ``cost_delay`` and ``feedback`` that are not the defaults."""
+        return {
+            name: getattr(self, name)
+            for name, default in Feedback()._asdict().items()
+            if getattr(self, name) != default
+        }
+
+    @property
+    def extras(self) -> str:
+        """Changes and late feedback in words; empty where there is neither."""
+        words = [f"{name}={value!r}" for name, value in self.late_feedback.items()]
+        if self.changes:
+            count = len(self.changes)
+            what = "1 change" if count == 1 else f"{count:,} changes"
+            words.insert(0, f"{what} with severity={self.severity:g}")
+        return ", ".join(words)
+
     def __repr__(self) -> str:
-        """Return one line: the name, the size and the laws."""
+        """Return one line: the name, the size, the laws, changes and late feedback."""
         laws = f"reward={self.reward!r}, cost={self.cost!r}"
         if self.outcomes is not None:
             laws = f"outcomes={self.outcomes!r}"
-        if self.changes:
-            laws += f", {len(self.changes)} changes with severity={self.severity:g}"
+        extras = f", {self.extras}" if self.extras else ""
+        # Means times a factor end in digits of rounding.
+        low, high = (float(f"{end:.12g}") for end in self.cost_range)
         return (
-            f"Scenario({self.name!r}, n_models={self.n_models}, {laws}, "
-            f"cost_range={self.cost_range}, cost_unit={self.cost_unit!r})"
+            f"Scenario({self.name!r}, n_models={self.n_models}, {laws}{extras}, "
+            f"cost_range=({low}, {high}), cost_unit={self.cost_unit!r})"
         )
 
     def _repr_html_(self) -> str:
@@ -339,6 +361,16 @@ class Scenario:
         # The dataclass is frozen; this is the construction of a copy.
         for field, value in {**vars(self), **checked}.items():
             object.__setattr__(found, field, value)
+        return found
+
+    def never_learnt(self, horizon: int) -> dict[str, str]:
+        """Return what no policy learns within a horizon, "reward" or "cost", and why."""
+        found = {}
+        for what, delay in (("reward", self.reward_delay), ("cost", self.cost_delay)):
+            if shortest_delay(delay) >= horizon:
+                found[what] = f"{what}_delay={delay!r} is not below horizon={horizon}"
+        if self.feedback == 0.0:
+            found["reward"] = "feedback=0"
         return found
 
     def resolve(self, horizon: int, trials: int, part: slice = slice(None)) -> World:

@@ -4,10 +4,11 @@ An event says when it happens as a round, as a fraction of the horizon, or as a 
 :mod:`.regimes` turns the events of a scenario into the means and limits of every round.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
 from datetime import date
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from fastroute import checks
 
@@ -17,6 +18,7 @@ __all__ = [
     "Event",
     "Outage",
     "When",
+    "event_list",
     "event_table",
     "plain_events",
     "read_events",
@@ -24,6 +26,8 @@ __all__ = [
 
 #: A round (whole number), a fraction of the horizon (below 1), or a date.
 When: TypeAlias = int | float | str | date
+
+_Kind = TypeVar("_Kind")
 
 #: Steps of a gradual change that does not say how many.
 STEPS: Final = 16
@@ -62,6 +66,40 @@ def read_calendar(calendar: "Calendar | tuple[Any, Any, float] | None") -> Calen
     return Calendar(first, last, checks.fraction("calendar", calendar[2], zero=False))
 
 
+def _check_options(kind: type, given: int, options: Mapping[str, Any]) -> None:
+    """Raise ValueError for a field that an event does not have, or lacks.
+
+    Parameters
+    ----------
+    kind : type
+        Of the event.
+    given : int
+        Fields that are given by their place.
+    options : mapping
+        Those given by name.
+    """
+    names = [field.name for field in fields(kind)]
+    for name in options:
+        checks.choice("field", name, names)
+    for field in fields(kind)[given:]:
+        if field.default is MISSING and field.name not in options:
+            raise ValueError(f"{field.name} is missing; pass {field.name}=...")
+
+
+def _with_checked_options(kind: type[_Kind]) -> type[_Kind]:
+    """Make a class of events say in plain words which options it does not have, or lacks."""
+    made: Callable[..., None] = kind.__init__
+
+    @functools.wraps(made)
+    def checked(self: Any, *values: Any, **options: Any) -> None:
+        _check_options(kind, len(values), options)
+        made(self, *values, **options)
+
+    setattr(kind, "__init__", checked)  # noqa: B010  # what mypy forbids to write as an assignment
+    return kind
+
+
+@_with_checked_options
 @dataclass(frozen=True)
 class Change:
     """A mean or the limit of a model becomes another value, at once or in steps.
@@ -128,6 +166,13 @@ class Change:
         checks.number(
             "over", self.over, must, lambda x: 0.0 <= x < 1.0 or (x >= 1.0 and x % 1.0 == 0.0)
         )
+        if isinstance(self.at, int | float) and self.at < 1 and self.over < 1:
+            end = self.at + self.over
+            if end > 1.0 + _SLACK:
+                raise ValueError(
+                    f"at={self.at!r} with over={self.over!r} ends at {end:g} of the horizon, "
+                    "beyond its end; begin earlier, or let it take less time"
+                )
         if self.steps is not None:
             object.__setattr__(self, "steps", checks.integer("steps", self.steps, 1))
             if not self.over:
@@ -141,6 +186,7 @@ class Change:
         return _written(self)
 
 
+@_with_checked_options
 @dataclass(frozen=True)
 class Outage:
     """A model serves nothing for a while: its limit is 0 in rounds ``start <= t < stop``.
@@ -170,8 +216,15 @@ class Outage:
     def __post_init__(self) -> None:
         """Check everything that needs no scenario."""
         _check_time("start", self.start)
-        if self.stop is not None:
-            _check_time("stop", self.stop)
+        if self.stop is None:
+            return
+        _check_time("stop", self.stop)
+        # A round and a fraction can be compared in a run alone.
+        (unit, start), (other, stop) = _in_unit(self.start), _in_unit(self.stop)
+        if unit == other and not start < stop:
+            raise ValueError(
+                f"stop={self.stop!r} is not after start={self.start!r}; end the outage later"
+            )
 
     def __repr__(self) -> str:
         """Return the event as it is written."""
@@ -193,11 +246,8 @@ def read_events(
     ValueError
         For what is not an event, or the event of an unknown model.
     """
-    if isinstance(events, Event | Mapping | str) or not isinstance(events, Sequence):
-        must = "a list of events"
-        raise checks.refused("changes", events, must, "as [fr.Change(model, at=..., cost=...)]")
     found = []
-    for number, event in enumerate(events):
+    for number, event in enumerate(event_list(events)):
         try:
             one = _read_event(event)
             checks.choice("model", one.model, models)
@@ -207,18 +257,20 @@ def read_events(
     return tuple(found)
 
 
+def event_list(events: Any) -> Sequence[Any]:
+    """Return a list of events; raise ValueError for anything else, one event alone included."""
+    if isinstance(events, Event | Mapping | str) or not isinstance(events, Sequence):
+        must = "a list of events"
+        raise checks.refused("changes", events, must, "as [fr.Change(model, at=..., cost=...)]")
+    return events
+
+
 def _read_event(event: Any) -> Event:
     if isinstance(event, Event):
         return event
     if not isinstance(event, Mapping):
         raise checks.refused("", event, "a Change, an Outage, or a table with the fields of one")
     kind = Outage if "start" in event else Change
-    names = [field.name for field in fields(kind)]
-    for name in event:
-        checks.choice("field", name, names)
-    for name in ("model", "start" if kind is Outage else "at"):
-        if name not in event:
-            raise ValueError(f"{name} is missing; pass {name}=...")
     return kind(**event)
 
 
@@ -301,6 +353,13 @@ def _check_time(field: str, value: Any) -> None:
     checks.number(field, value, must, lambda x: 0.0 < x < 1.0 or (x >= 1.0 and x % 1.0 == 0.0))
     if isinstance(value, float) and value == 1.0:
         raise checks.refused(field, value, must, "1 is a round, 1.0 would be the end")
+
+
+def _in_unit(when: When) -> tuple[str, Any]:
+    """Return the unit of a time, and the time in it."""
+    if isinstance(when, str | date):
+        return "date", checks.release_date("", when)
+    return "fraction" if when < 1 else "round", when
 
 
 def _set(event: Event, name: str, check: Any, **options: Any) -> None:

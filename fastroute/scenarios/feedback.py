@@ -21,6 +21,7 @@ __all__ = [
     "GeometricDelay",
     "delay_of",
     "delay_table",
+    "shortest_delay",
 ]
 
 FEEDBACK_OPTIONS: Final = ("reward_delay", "cost_delay", "feedback")
@@ -129,6 +130,13 @@ def delay_of(field: str, value: Any) -> Delay:
         return law(**options)
     except ValueError as error:
         raise ValueError(f"{field}={law.name!r}: {error}") from None
+
+
+def shortest_delay(delay: Delay) -> int:
+    """Return the shortest delay that can be drawn."""
+    if isinstance(delay, GeometricDelay):
+        return 0
+    return delay if isinstance(delay, int) else min(delay.rounds)
 
 
 def delay_table(delay: Delay) -> Any:

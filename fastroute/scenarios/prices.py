@@ -1,5 +1,6 @@
 """Histories of prices, as tables, read into the events of a scenario."""
 
+from collections.abc import Sequence
 from datetime import date
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
@@ -28,7 +29,11 @@ _ROLES: Final = {"model": ("model",), "from": ("from",), "input": ("input",), "o
 _TOKENS: Final = (3.0, 1.0)
 
 
-def read_prices(source: "Prices", tokens: tuple[float, float] = _TOKENS) -> list[Change]:
+def read_prices(
+    source: "Prices",
+    tokens: tuple[float, float] = _TOKENS,
+    models: Sequence[str] | None = None,
+) -> list[Change]:
     """Return the changes of price in a table of prices over time.
 
     Parameters
@@ -39,6 +44,8 @@ def read_prices(source: "Prices", tokens: tuple[float, float] = _TOKENS) -> list
         unit). Or a price list that maps models to their prices, each ``from`` a date.
     tokens : (input, output)
         How many input and output tokens a query has, in proportion.
+    models : sequence of str, optional
+        Names of the models that there are; default any.
 
     Returns
     -------
@@ -49,8 +56,9 @@ def read_prices(source: "Prices", tokens: tuple[float, float] = _TOKENS) -> list
     Raises
     ------
     ValueError
-        When the table cannot be read, a cell is missing or wrong, or two prices of a model hold
-        from one time on; naming the row, the value and the remedy.
+        When the table cannot be read, a cell is missing or wrong, a model is not among those that
+        there are, two prices of a model hold from one time on, or no price ever changes; naming
+        the row, the value and the remedy.
 
     Examples
     --------
@@ -61,16 +69,20 @@ def read_prices(source: "Prices", tokens: tuple[float, float] = _TOKENS) -> list
     weights = checks.number_array("tokens", tokens, (1,))
     if weights.shape != (2,) or (weights < 0.0).any() or weights.sum() <= 0.0:
         raise checks.refused("tokens", tokens, "two numbers >= 0, not both 0", "as (3, 1)")
-    read = _table(source)
+    read = _table(source, models)
     columns = find_columns("prices", read.frame.columns, _ROLES)
-    models = texts(read, "model", columns["model"]).to_list()
+    named = texts(read, "model", columns["model"]).to_list()
     times = read.frame[columns["from"]].to_list()
     prices = {role: _prices(read, role, columns[role]) for role in ("input", "output")}
     history: dict[str, list[tuple[int, When, float]]] = {}
-    for row, (model, time) in enumerate(zip(models, times, strict=True)):
+    for row, (model, time) in enumerate(zip(named, times, strict=True)):
         place = read.place(int(read.rows[row]))
         if model is None:
             raise ValueError(f"prices: no model is named in {place}; name it, or drop the row")
+        if models is not None and model not in models:
+            raise ValueError(
+                f"prices: model={model!r} in {place} is unknown{checks.nearest(model, models)}"
+            )
         price = weights[0] * prices["input"][row] + weights[1] * prices["output"][row]
         try:
             history.setdefault(model, []).append((row, _time(time), float(price)))
@@ -85,11 +97,16 @@ def read_prices(source: "Prices", tokens: tuple[float, float] = _TOKENS) -> list
                 "multiple; use fr.Change(model, at=..., cost=...)"
             )
         found += [Change(model, time, cost_factor=price / first) for _, time, price in later]
+    if all(change.cost_factor == 1.0 for change in found):
+        raise ValueError(
+            "prices: no price changes: the first price of a model is the one that its mean cost "
+            "stands for, and there is no other one; add later prices, or leave prices out"
+        )
     return found
 
 
-def _table(source: "Prices") -> Source:
-    """Return a table of prices; of a price list, the prices of the models that have several."""
+def _table(source: "Prices", models: Sequence[str] | None) -> Source:
+    """Return a table of prices; of a price list, those of the models there are, if they change."""
     import polars as pl
 
     # A file of objects is a price list, and so are objects in memory; rows are a table.
@@ -98,6 +115,8 @@ def _table(source: "Prices") -> Source:
         return content.table
     frame = read_price_list(source).frame
     frame = frame.filter(pl.len().over("model") > 1)
+    if models is not None:
+        frame = frame.filter(pl.col("model").is_in(list(models)))
     # What always held does so from the first day on.
     since = pl.col("since").fill_null(date.min).alias("from")
     return Source(frame.select("model", since, "input", "output"), np.arange(frame.height))
@@ -106,6 +125,11 @@ def _table(source: "Prices") -> Source:
 def _prices(read: Source, role: str, column: str) -> list[float]:
     values, wrong = numbers(read, role, column)
     for row, (value, text) in enumerate(zip(values, wrong, strict=True)):
+        if value is None and text is None:
+            raise ValueError(
+                f"prices: {role} is missing in {read.place(int(read.rows[row]))}; fill in a number "
+                ">= 0, or drop the row"
+            )
         if value is None or not value >= 0.0:
             shown = value if text is None else text
             raise ValueError(

@@ -96,6 +96,10 @@ def _chosen(
     """Return the columns that patterns find, in the order of the patterns and of the table."""
     chosen: dict[str, None] = {}
     for pattern in checks.name_list("features", patterns):
+        if not isinstance(pattern, str):
+            raise checks.refused(
+                "features", patterns, "names of columns, or patterns", 'as ["emb_*"]'
+            )
         found = [name for name in names if fnmatchcase(name, pattern)]
         if not found:
             raise ValueError(

@@ -29,6 +29,7 @@ __all__ = [
     "changed_costs",
     "changed_rewards",
     "check_laws",
+    "refuse_severity",
     "regimes",
     "widened",
 ]
@@ -86,6 +87,15 @@ def by_event(
                 )
             getattr(values, quantity)[..., model] = np.clip(value, 0.0, top)
         yield values
+
+
+def refuse_severity(events: Sequence[Event], severity: float) -> None:
+    """Raise ValueError where a severity above 1 has nothing to make larger."""
+    if severity > 1.0 and events and all(isinstance(event, Outage) for event in events):
+        raise ValueError(
+            f"severity={severity:g} is no more than 1 where all changes are outages, in which the "
+            "limit is 0 already; use a severity of at most 1"
+        )
 
 
 def regimes(

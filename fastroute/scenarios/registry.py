@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastroute import checks
 from fastroute.references import import_reference, is_reference
 from fastroute.scenarios.base import Scenario
-from fastroute.scenarios.changes import Event
+from fastroute.scenarios.changes import Event, event_list
 from fastroute.scenarios.discovery import discovery
 from fastroute.scenarios.feedback import FEEDBACK_OPTIONS
 from fastroute.scenarios.linear import linear
@@ -22,7 +22,7 @@ from fastroute.scenarios.saved import saved
 from fastroute.scenarios.sota import sota
 from fastroute.scenarios.static import static
 
-__all__ = ["SCENARIOS", "change_options", "find_builder", "scenario"]
+__all__ = ["CHANGE_OPTIONS", "SCENARIOS", "find_builder", "scenario", "with_options"]
 
 SCENARIOS: Final[dict[str, Callable[..., Scenario]]] = {
     "sota": sota,
@@ -60,24 +60,46 @@ def find_builder(name: str) -> Callable[..., Scenario]:
     return builder
 
 
-def change_options(
-    changes: Sequence[Event | Mapping[str, Any]] = (),
+def with_options(
+    built: Scenario,
+    /,
+    changes: Sequence[Event | Mapping[str, Any]] | None = None,
     prices: "Prices | None" = None,
     severity: float | None = None,
-) -> tuple[tuple[Event | Mapping[str, Any], ...], float | None]:
-    """Return the events and the severity that any scenario can be given.
+) -> Scenario:
+    """Return a scenario with the options about changes that any scenario can be given.
 
     Parameters
     ----------
-    changes : sequence of Change, Outage or mapping
+    built : Scenario
+    changes : sequence of Change, Outage or mapping, optional
     prices : str, Path, frame, array, mapping or sequence, optional
         A history of prices, read by :func:`~fastroute.scenarios.prices.read_prices`.
     severity : float, optional
         Factor of all changes; default that of the scenario, which is 1.
+
+    Raises
+    ------
+    ValueError
+        For events, prices or a severity that do not fit the scenario.
     """
-    if prices is None:
-        return tuple(changes), severity
-    return (*changes, *read_prices(prices)), severity
+    events = built.changes
+    if changes is not None or prices is not None:
+        priced = [] if prices is None else read_prices(prices, models=built.models)
+        events = (*(() if changes is None else event_list(changes)), *priced)
+    if not events and severity is not None:
+        raise ValueError(
+            f"severity={severity!r} but nothing changes; pass changes=[...] or prices=... too"
+        )
+    return built.with_changes(events, severity)
+
+
+CHANGE_OPTIONS: Final = {
+    name: parameter
+    for name, parameter in inspect.signature(with_options).parameters.items()
+    if parameter.kind is not parameter.POSITIONAL_ONLY
+}
+"""Options about changes that every scenario has besides its own."""
 
 
 def scenario(name: str, /, **options: Any) -> Scenario:
@@ -112,7 +134,7 @@ def scenario(name: str, /, **options: Any) -> Scenario:
     """
     builder = find_builder(name)
     parameters = inspect.signature(builder).parameters
-    general = [*inspect.signature(change_options).parameters, *FEEDBACK_OPTIONS]
+    general = [*CHANGE_OPTIONS, *FEEDBACK_OPTIONS]
     given = {
         option: options.pop(option)
         for option in general
@@ -139,16 +161,5 @@ def scenario(name: str, /, **options: Any) -> Scenario:
         )
     learning = {option: given.pop(option) for option in FEEDBACK_OPTIONS if option in given}
     if given:
-        built = _changed(built, given)
+        built = with_options(built, **given)
     return built.with_feedback(**learning) if learning else built
-
-
-def _changed(built: Scenario, changing: dict[str, Any]) -> Scenario:
-    """Return a scenario with the changes that are asked for, or its own at another severity."""
-    events, severity = change_options(**changing)
-    given = events if changing.keys() - {"severity"} else built.changes
-    if not given and severity is not None:
-        raise ValueError(
-            f"severity={severity!r} but nothing changes; pass changes=[...] or prices=... too"
-        )
-    return built.with_changes(given, severity)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from fastroute.checks import check_type, integer
 from fastroute.kernels.types import pending_bytes
 from fastroute.policies import Policy
-from fastroute.scenarios import Scenario, World
+from fastroute.scenarios import Scenario
 from fastroute.scenarios.contextual import contextual_optimum
 from fastroute.scenarios.optimum import optimum, refuse_infeasible
 from fastroute.simulation.blocks import BLOCK
@@ -24,8 +24,11 @@ from fastroute.simulation.engine import (
     compose,
     first_contexts,
     make_programs,
+    refuse_backend,
+    refuse_delay,
     refuse_policy,
     run_chunk,
+    run_numbers,
 )
 from fastroute.simulation.merge import Accounts, collect, concatenate_all, make_run
 from fastroute.simulation.plan import checkpoint_rounds, make_plan, resolve_rules
@@ -37,10 +40,9 @@ from fastroute.warning import warn
 
 #: Trials simulated together by one thread, a multiple of ``BLOCK``; results do not depend on it.
 CHUNK = 1024
-#: Room for the outcomes that such a chunk is yet to learn, in bytes, and the most that a block of
-#: trials may take: chunks are smaller where delays are long.
+#: Room for the outcomes that such a chunk is yet to learn, in bytes: chunks are smaller where
+#: delays are long.
 PENDING = 1 << 28
-MOST_PENDING = 1 << 31
 #: Room for what the trials of such a chunk keep of the queries, in bytes: chunks are smaller where
 #: it is much.
 CONTEXTS = 1 << 26
@@ -159,7 +161,7 @@ def simulate(
     run = make_run(scenario, policy, settings, task.plan, accounts, seconds)
     _log.info(
         "%s in %s: %d trials of %d rounds on %s in %.3f s, compilation apart%s",
-        policy.name,
+        policy.title,
         scenario.name,
         settings["trials"],
         settings["horizon"],
@@ -168,7 +170,7 @@ def simulate(
         _kernels(task.backend),
     )
     if run.warnings:
-        warn(f"{policy.name} in {scenario.name}: {' '.join(run.warnings)}")
+        warn(f"{policy.title} in {scenario.name}: {' '.join(run.warnings)}")
     return run
 
 
@@ -268,8 +270,10 @@ def _prepare(
     best = optimum(world, plan.pools, budget, max_deployed, solver, plan.regimes)
     solved = time.perf_counter()
     refuse_infeasible(world, best, budget, max_deployed)
-    refuse_policy(policy, world, backend)
-    _refuse_delay(scenario, world)
+    refuse_backend(policy, backend)
+    run = run_numbers(world, policy, budget, horizon, plan.stage_length)
+    refuse_policy(policy, scenario, world, run, max_deployed)
+    refuse_delay(scenario, world)
     gamma = policy.estimator.radius(horizon, size)
     programs = make_programs(world, policy, budget, settings.seed, plan)
     task = Task(
@@ -306,24 +310,6 @@ def _prepare(
         "load_rounds": settings.load_rounds,
     }
     return task, resolved, 0.0 if backend in _warm else solved - asked
-
-
-def _refuse_delay(scenario: Scenario, world: World) -> None:
-    """Refuse delays for which there is no room.
-
-    Raises
-    ------
-    ValueError
-    """
-    needed = 0 if world.feedback is None else pending_bytes(world.feedback, BLOCK)
-    if needed > MOST_PENDING:
-        assert world.feedback is not None
-        raise ValueError(
-            f"reward_delay={scenario.reward_delay!r} and cost_delay={scenario.cost_delay!r} reach "
-            f"{world.feedback.longest:,} rounds, for which {BLOCK} trials need "
-            f"{needed / 2**30:.1f} GiB, more than {MOST_PENDING / 2**30:.0f} GiB; use shorter "
-            "delays, fixed ones, or fewer rounds"
-        )
 
 
 def _chunks(first: int, trials: int, threads: int, task: Task) -> list[tuple[int, int]]:

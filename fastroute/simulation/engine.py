@@ -8,13 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels import codes
-from fastroute.kernels.types import STATES, Memory, ModelNumbers, Program, Routing, new_sums
+from fastroute.kernels.types import (
+    STATES,
+    Memory,
+    ModelNumbers,
+    Program,
+    Routing,
+    new_sums,
+    pending_bytes,
+)
 from fastroute.policies import Choice, Policy, RunNumbers, StageProblem
 from fastroute.policies.stage import check_choice
-from fastroute.scenarios import World
+from fastroute.scenarios import Scenario, World
 from fastroute.scenarios.contextual import Contextual
 from fastroute.scenarios.optimum import Optimum
-from fastroute.simulation.blocks import Moments, block_curves, block_models, block_stages
+from fastroute.simulation.blocks import BLOCK, Moments, block_curves, block_models, block_stages
 from fastroute.simulation.ledger import Ledger
 from fastroute.simulation.plan import Plan, Stage
 from fastroute.solve.backend import load_kernel
@@ -23,6 +31,8 @@ from fastroute.solve.validate import Batch
 
 F8 = NDArray[np.float64]
 
+#: The most that the outcomes which a block of trials is yet to learn may take, in bytes.
+MOST_PENDING: Final = 1 << 31
 #: Doubles in a cache line.
 _LINE: Final = 8
 
@@ -89,11 +99,13 @@ def budget_of(policy: Policy, budget: float) -> float:
     return (1.0 - policy.margin) * budget
 
 
-def run_numbers(world: World, policy: Policy, budget: float, plan: Plan) -> RunNumbers:
+def run_numbers(
+    world: World, policy: Policy, budget: float, horizon: int, stage_length: int
+) -> RunNumbers:
     """Return the numbers of a run that the parts of a policy ask for."""
     return RunNumbers(
-        plan.horizon,
-        plan.stage_length,
+        horizon,
+        stage_length,
         len(world.limit),
         budget_of(policy, budget),
         world.cost_min,
@@ -105,12 +117,11 @@ def make_programs(
     world: World, policy: Policy, budget: float, seed: int, plan: Plan
 ) -> tuple[Program, ...]:
     """Say what stays the same in every regime of a run, as the kernels see it."""
-    run = run_numbers(world, policy, budget, plan)
+    run = run_numbers(world, policy, budget, plan.horizon, plan.stage_length)
     feedback = world.feedback
-    apart = feedback is not None and not feedback.together
     first = Program(
         seed=np.uint64(seed),  # type: ignore[arg-type]  # kernels need the full unsigned range
-        estimator=policy.estimator.kernel(run, apart=apart),
+        estimator=policy.estimator.kernel(run, apart=_learns_apart(world)),
         router=policy.router.kernel(run),
         reward=world.reward,
         cost=world.cost,
@@ -120,8 +131,13 @@ def make_programs(
     return tuple(first._replace(reward=one.reward, cost=one.cost) for one in world.regimes)
 
 
-def refuse_policy(policy: Policy, world: World, backend: str) -> None:
-    """Refuse a policy that the scenario or the backend cannot run.
+def _learns_apart(world: World) -> bool:
+    """Tell whether rewards and costs are learnt apart."""
+    return world.feedback is not None and not world.feedback.together
+
+
+def refuse_backend(policy: Policy, backend: str) -> None:
+    """Refuse a policy that the backend cannot run.
 
     Raises
     ------
@@ -130,21 +146,64 @@ def refuse_policy(policy: Policy, world: World, backend: str) -> None:
     for part in policy.parts:
         if backend not in part.backends:
             raise ValueError(part.refusal(backend))
+
+
+def refuse_policy(
+    policy: Policy, scenario: Scenario, world: World, run: RunNumbers, max_deployed: int
+) -> None:
+    """Refuse a policy that cannot be run in a scenario, on whatever backend.
+
+    Parameters
+    ----------
+    policy, scenario : Policy, Scenario
+    world : World
+        The scenario, resolved.
+    run : RunNumbers
+    max_deployed : int
+
+    Raises
+    ------
+    ValueError
+        Naming the part of the policy and the option of the scenario that do not go together.
+    """
+    policy.deployer.check_run(max_deployed)
     if policy.estimator.needs_tasks and not len(world.reward.task_prob):
         raise ValueError(
-            f'policy {policy.name!r}: estimator="{policy.estimator.label}" needs a scenario whose '
+            f'policy {policy.title!r}: estimator="{policy.estimator.label}" needs a scenario whose '
             'queries have tasks, reward=fr.ByTask(...), such as fr.scenario("routerbench").'
         )
     if policy.estimator.needs_features and not world.reward.features.size:
         raise ValueError(
-            f'policy {policy.name!r}: estimator="{policy.estimator.label}" needs a scenario whose '
+            f'policy {policy.title!r}: estimator="{policy.estimator.label}" needs a scenario whose '
             'queries have features, such as fr.scenario("linear"), or "replay" with features=[...].'
         )
     if world.feedback is not None and not policy.estimator.learns_late:
+        late = " and ".join(f"{name}={value!r}" for name, value in scenario.late_feedback.items())
         raise ValueError(
-            f'policy {policy.name!r}: estimator="{policy.estimator.label}" learns every outcome in '
-            "its own round; leave reward_delay, cost_delay and feedback of the scenario at 0, 0 "
-            "and 1, or take another estimator."
+            f'policy {policy.title!r}: estimator="{policy.estimator.label}" learns every outcome '
+            f"in its own round; leave out {late} of the scenario, or take another estimator."
+        )
+    # What these refuse by themselves.
+    policy.estimator.kernel(run, apart=_learns_apart(world))
+    policy.estimator.first_contexts(run, world.reward)
+    policy.router.kernel(run)
+
+
+def refuse_delay(scenario: Scenario, world: World) -> None:
+    """Refuse delays for which there is no room.
+
+    Raises
+    ------
+    ValueError
+    """
+    needed = 0 if world.feedback is None else pending_bytes(world.feedback, BLOCK)
+    if needed > MOST_PENDING:
+        assert world.feedback is not None
+        raise ValueError(
+            f"reward_delay={scenario.reward_delay!r} and cost_delay={scenario.cost_delay!r} reach "
+            f"{world.feedback.longest:,} rounds, for which {BLOCK} trials need "
+            f"{needed / 2**30:.1f} GiB, more than {MOST_PENDING / 2**30:.0f} GiB; use shorter "
+            "delays, fixed ones, or fewer rounds"
         )
 
 
@@ -380,7 +439,8 @@ def _fresh_memory(task: Task, trials: int) -> Memory:
 
 def first_contexts(task: Task) -> F8:
     """Return what a trial keeps of the queries before the first round; empty for nothing."""
-    run = run_numbers(task.world, task.policy, task.budget, task.plan)
+    plan = task.plan
+    run = run_numbers(task.world, task.policy, task.budget, plan.horizon, plan.stage_length)
     return task.policy.estimator.first_contexts(run, task.program.reward)
 
 

@@ -1,6 +1,6 @@
 """Putting the accounts of all chunks together, in the order of the trials."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -150,7 +150,13 @@ def make_run(
         picks=accounts.picks.T,
         model_account=accounts.models,
         seconds=seconds,
-        warnings=warnings(accounts, plan.horizon, settings["budget"], policy.estimator.name),
+        warnings=warnings(
+            accounts,
+            plan.horizon,
+            settings["budget"],
+            policy.estimator.name,
+            scenario.never_learnt(plan.horizon),
+        ),
     )
 
 
@@ -164,8 +170,21 @@ def merge_trials(accounts: Accounts) -> tuple[F8 | Moments, F8, ModelNumbers]:
     )
 
 
-def warnings(accounts: Accounts, horizon: int, budget: float, estimator: str) -> list[str]:
-    """Return what a reader of the numbers must know."""
+def warnings(
+    accounts: Accounts, horizon: int, budget: float, estimator: str, never_learnt: Mapping[str, str]
+) -> list[str]:
+    """Return what a reader of the numbers must know.
+
+    Parameters
+    ----------
+    accounts : Accounts
+    horizon : int
+    budget : float
+    estimator : str
+        Name of the policy's.
+    never_learnt : mapping of str to str
+        As :meth:`Scenario.never_learnt` returns it.
+    """
     found = []
     finals = accounts.finals
     late = accounts.late_pools
@@ -178,7 +197,11 @@ def warnings(accounts: Accounts, horizon: int, budget: float, estimator: str) ->
     rounds = accounts.trials * horizon
     for name, what in (
         ("over_budget_rounds", "no distribution over the deployed models met the budget"),
-        ("no_capacity_rounds", "the deployed models could not carry all traffic"),
+        (
+            "no_capacity_rounds",
+            "the deployed models could not carry all traffic; what they serve beyond their limits "
+            "is not charged, so regret can fall below zero",
+        ),
     ):
         share = float(finals[name].sum()) / rounds
         if share > 0.0:
@@ -188,8 +211,12 @@ def warnings(accounts: Accounts, horizon: int, budget: float, estimator: str) ->
         return found
     found += _overspending(finals, budget)
     found += _below_zero(finals)
+    found += [
+        f"No {what} is learnt within the horizon: {why}." for what, why in never_learnt.items()
+    ]
     starving = float((finals["starved"] > 0).mean())
-    if starving > 0.0:
+    # What nobody learns, no exploration finds.
+    if starving > 0.0 and not never_learnt:
         found.append(
             f"Starvation in {starving:.1%} of the trials: a model of the true optimum got less "
             f"than {STARVED:.0%} of the pulls the oracle gives it. A larger gamma explores more."
@@ -234,6 +261,6 @@ def _below_zero(finals: dict[str, NDArray[Any]]) -> list[str]:
         return []
     return [
         "The priced regret is below zero: over time the policy mixed more models, moved spending "
-        "from early to late rounds, or looked at the query, which the optimum of a single round "
-        "may not."
+        "from early to late rounds, served more than the limits allow, or looked at the query, "
+        "which the optimum of a single round may not."
     ]

@@ -82,8 +82,9 @@ class Run:
         trials, budget = self.settings["trials"], float(self.settings["budget"])
         count = "1 trial" if trials == 1 else f"{trials:,} trials"
         lines = [
-            f"Run of {self.policy.name} in {self.scenario.name}: "
+            f"Run of {self.policy.title} in {self.scenario.name}: "
             f"T = {self.settings['horizon']:,}, {count}",
+            *([f"  with {self._extras}"] if self._extras else []),
             f"  regret         {estimate_text(self.finals['regret'])}",
             f"  priced regret  {estimate_text(self.finals['priced_regret'])}",
         ]
@@ -92,6 +93,13 @@ class Run:
         else:
             lines.append(f"  cost           {estimate_text(self.finals['cost'])}")
         return "\n".join([*lines, *(f"  warning: {text}" for text in self.warnings)])
+
+    @property
+    def _extras(self) -> str:
+        """Say what else there is in the world: changes, late feedback, models that load."""
+        load = self.settings.get("load_rounds", 0)
+        words = [self.scenario.extras, f"load_rounds={load}" if load else ""]
+        return ", ".join(word for word in words if word)
 
     def _repr_html_(self) -> str:
         from fastroute.report.notebook import card_html, run_card

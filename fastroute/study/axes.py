@@ -64,6 +64,14 @@ def value_label(value: Any) -> str:
     return show_toml(value)
 
 
+def axis_name(column: str) -> str:
+    """Return the axis of a column of the frames as a study file names it: ``scenario.limit``."""
+    kind, _, option = column.partition("_")
+    if kind in ("scenario", "policy") and option:
+        return f"{kind}.{option}"
+    return option if kind == "setting" else column
+
+
 def zip_problems(
     groups: Sequence[Sequence[str]], axes: Iterable[Mapping[str, tuple[Any, ...]]]
 ) -> list[str]:

@@ -249,10 +249,10 @@ def _parameters(name: str) -> list[inspect.Parameter]:
 @functools.lru_cache(maxsize=64)
 def _parameters_of(builder: "Callable[..., Scenario]") -> list[inspect.Parameter]:
     """Parameters of a builder, and those that every scenario has."""
-    from fastroute.scenarios.registry import change_options
+    from fastroute.scenarios.registry import CHANGE_OPTIONS
 
     own = inspect.signature(builder).parameters
-    every = {**inspect.signature(change_options).parameters, **own}.values()
+    every = {**CHANGE_OPTIONS, **own}.values()
     return [p for p in every if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
 
 

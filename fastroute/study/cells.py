@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastroute.scenarios.costs import BudgetMarks, budget_marks
 from fastroute.scenarios.optimum import optimum, refuse_infeasible, surely_feasible
 from fastroute.simulation.blocks import BLOCK
+from fastroute.simulation.engine import refuse_backend, refuse_delay, refuse_policy, run_numbers
 from fastroute.simulation.settings import MAX_CURVE_TRIALS, MAX_STORED_STAGE_ROWS, Settings
 from fastroute.study.axes import value_label
 from fastroute.study.build import (
@@ -26,6 +27,7 @@ from fastroute.study.build import (
     run_options,
     stored_options,
 )
+from fastroute.study.cell_problems import cells_error
 from fastroute.study.errors import StudyError
 from fastroute.study.grid import Point, points
 from fastroute.study.planning import StorageMode
@@ -37,6 +39,7 @@ from fastroute.study.work import Job
 
 if TYPE_CHECKING:
     from fastroute.kernels.types import Feedback, Outcome
+    from fastroute.policies import Policy
     from fastroute.rules import Formula
     from fastroute.scenarios import Scenario
     from fastroute.scenarios.base import World
@@ -86,6 +89,8 @@ class Cell:
         Of the scenario.
     changes : tuple of int
         Rounds in which means or limits change.
+    never_learnt : dict of str to str
+        What no policy learns, and why, as :meth:`fastroute.Scenario.never_learnt` says it.
     digest : str
         Of the numbers behind the scenario.
     content : bytes
@@ -111,6 +116,7 @@ class Cell:
     note: str
     models: tuple[str, ...]
     changes: tuple[int, ...]
+    never_learnt: dict[str, str]
     digest: str
     content: bytes = b""
 
@@ -182,6 +188,23 @@ class Cell:
         )
 
 
+def cell_words(cell: Cell, study: Study) -> list[str]:
+    """Say what tells a cell apart from the others of its study, what varies only.
+
+    Returns
+    -------
+    list of str
+        The policy, the scenario where there are several, and the settings that are axes.
+    """
+    several = len(study.scenario) > 1 or cell.scenario != study.scenario[0].label
+    words = [f"{cell.policy} in {cell.scenario}" if several else cell.policy]
+    for name in Setting.model_fields:
+        if isinstance(getattr(study.setting, name), tuple) and name != "trials":
+            value = getattr(cell.settings, name)
+            words.append(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}")
+    return words
+
+
 def _without_trials(settings: Settings) -> dict[str, Any]:
     """Return the settings that a study can set, on which the results of a trial depend."""
     return {name: getattr(settings, name) for name in Setting.model_fields if name != "trials"}
@@ -204,41 +227,24 @@ def lay_out(study: Study, on_progress: Callable[[int, int], None] | None = None)
     """
     builder = _CellBuilder(study)
     cells: list[Cell] = []
-    wrong: dict[str, list[tuple[int, Point]]] = {}
+    wrong: dict[tuple[str, str], list[tuple[int, Point]]] = {}
     grid_points = points(study)
     for number, point in enumerate(grid_points):
+        table = "scenario"
         try:
-            cells.append(builder.cell(number, point))
+            world = builder.world(point)
+            table = "policy"
+            cells.append(builder.cell(number, point, world, builder.policy(point, world)))
         except (ValueError, OSError) as error:
-            wrong.setdefault(str(error), []).append((number, point))
+            wrong.setdefault((table, str(error)), []).append((number, point))
         if on_progress is not None:
             on_progress(number + 1, len(grid_points))
     if wrong:
-        lines = [f"{_describe_cells(where)}: {message}" for message, where in wrong.items()]
-        more = len(lines) - 5
-        tail = [f"and {more:,} more problems like these"] if more > 0 else []
-        raise StudyError(f"study {study.name}", lines[:5] + tail)
+        raise cells_error(study, wrong)
     twice = _duplicate_cells(cells)
     if twice:
         raise StudyError(f"study {study.name}", twice)
     return cells
-
-
-def _describe_cells(cells: Sequence[tuple[int, Point]]) -> str:
-    """Name cells: the first one in full, and the numbers of a few others."""
-    number, point = cells[0]
-    if len(cells) == 1:
-        return f"cell {number} ({_describe_point(point)})"
-    few = ", ".join(str(number) for number, _ in cells[:5])
-    rest = ", ..." if len(cells) > 5 else ""
-    return f"{len(cells):,} cells ({few}{rest}; the first is {_describe_point(point)})"
-
-
-def _describe_point(point: Point) -> str:
-    settings = ", ".join(
-        f"{name}={show_toml(point.setting[name])}" for name in ("horizon", "budget", "max_deployed")
-    )
-    return f"{point.policy.label} in {point.scenario.label}, {settings}"
 
 
 def _duplicate_cells(cells: list[Cell]) -> list[str]:
@@ -282,6 +288,7 @@ class _WorldSettings(NamedTuple):
 
     number: int  #: of the world
     scenario: "Scenario"
+    arrays: "World"  #: of the scenario
     options: dict[str, Any]  #: of the scenario, as the run directory has them
     taken: tuple[str, ...]
     settings: Settings
@@ -294,6 +301,7 @@ class _WorldSettings(NamedTuple):
 class _EvaluatedPolicy(NamedTuple):
     """A policy with its formulas worked out."""
 
+    policy: "Policy"
     options: dict[str, Any]
     gamma: float | None
 
@@ -326,9 +334,9 @@ class _CellBuilder:
             column for name, axis in self._axes_of_grid.items() if (column := _column(name, axis))
         ]
 
-    def cell(self, number: int, point: Point) -> Cell:
-        world = self._evaluate_world(point)
-        policy = self._evaluate_policy(point, world)
+    def cell(
+        self, number: int, point: Point, world: _WorldSettings, policy: _EvaluatedPolicy
+    ) -> Cell:
         settings = world.settings
         horizon, trials = settings.horizon, settings.trials
         store = self._study.store
@@ -357,11 +365,12 @@ class _CellBuilder:
             note=world.scenario.note,
             models=world.scenario.models,
             changes=world.changes,
+            never_learnt=world.scenario.never_learnt(horizon),
             digest=world.digest,
             content=world.content,
         )
 
-    def _evaluate_world(self, point: Point) -> _WorldSettings:
+    def world(self, point: Point) -> _WorldSettings:
         """Return the scenario and the setting of a cell; a world that does not work fails again."""
         # Points with equal scenarios share the object.
         key = (id(point.scenario), *point.setting.values())
@@ -388,20 +397,23 @@ class _CellBuilder:
         settings, names = self._settings(point, name, scenario)
         self._check_feasible(name, scenario, settings)
         world, digest = self._world(name, scenario, settings.horizon)
+        refuse_delay(scenario, world)
         place = json.dumps([given, _without_trials(settings)])
         return _WorldSettings(
             number=self._world_numbers.setdefault(place, len(self._world_numbers)),
             scenario=scenario,
+            arrays=world,
             options=stored_options(spec.name, spec.options),
             taken=tuple(taken),
             settings=settings,
             names=names,
-            changes=_change_rounds(world),
+            changes=change_rounds(world),
             digest=digest,
             content=self._contents[name],
         )
 
-    def _evaluate_policy(self, point: Point, world: _WorldSettings) -> _EvaluatedPolicy:
+    def policy(self, point: Point, world: _WorldSettings) -> _EvaluatedPolicy:
+        """Return the policy of a cell; one that cannot be run in its world is refused."""
         spec, horizon, size = point.policy, world.settings.horizon, world.scenario.n_models
         if id(spec) not in self._formulas:
             self._formulas[id(spec)] = policy_formulas(spec.name, spec.options)
@@ -414,9 +426,23 @@ class _CellBuilder:
             tables = policy.dump()
             del tables["name"]
             self._evaluated_policies[key] = _EvaluatedPolicy(
-                tables, policy.estimator.radius(horizon, size)
+                policy, tables, policy.estimator.radius(horizon, size)
             )
-        return self._evaluated_policies[key]
+        found = self._evaluated_policies[key]
+        self._refuse(found.policy, world)
+        return found
+
+    def _refuse(self, policy: "Policy", world: _WorldSettings) -> None:
+        """Refuse a policy that its world, its settings or the backend cannot run."""
+        settings = world.settings
+        length = -(-settings.horizon // int(settings.stages))
+        numbers = run_numbers(
+            world.arrays, policy, float(settings.budget), settings.horizon, length
+        )
+        refuse_policy(policy, world.scenario, world.arrays, numbers, settings.max_deployed)
+        # What "auto" comes to is known where the cell is computed.
+        if settings.backend != "auto":
+            refuse_backend(policy, settings.backend)
 
     def _settings(
         self, point: Point, name: str, scenario: "Scenario"
@@ -495,7 +521,7 @@ class _CellBuilder:
         return columns
 
 
-def _change_rounds(world: "World") -> tuple[int, ...]:
+def change_rounds(world: "World") -> tuple[int, ...]:
     """Return the rounds in which a mean or a limit of some model changes."""
     return tuple(
         regime.start

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -10,7 +11,7 @@ from fastroute.simulation.blocks import BLOCK
 from fastroute.simulation.plan import checkpoint_rounds
 from fastroute.simulation.settings import Settings
 from fastroute.study.cells import Cell, lay_out
-from fastroute.study.executors import cores
+from fastroute.study.executors import check_executor, cores
 from fastroute.study.grid import count_cells, points
 from fastroute.study.progress import make_reporter
 from fastroute.study.schema import Study
@@ -22,6 +23,8 @@ from fastroute.study.work import run_shard
 _PROBE_ROUNDS: Final = 4096
 _PROBE_TRIALS: Final = 256
 _PROBES: Final = 8
+# Seconds of compiling that are worth a word.
+_NOTICED: Final = 1.0
 # How the bins of a sketch grow with the trials of a shard.
 _BINS: Final = 0.65
 # Bytes of a study without cells, of a cell in all frames but `curves`, and of a number there as
@@ -79,6 +82,7 @@ def estimate(
     StudyError
         When the study does not work.
     """
+    check_executor(executor)
     study.check()
     own = [spec.name for spec in study.scenario if is_reference(spec.name)]
     if own:
@@ -109,8 +113,21 @@ def estimate(
         f"about {span_text(seconds / many)} on {whose} ({span_text(seconds)} of work at "
         f"{1e9 * seconds / rounds:.3g} ns per trial-round)",
         f"about {_size(size)} on disk, beside figures and report",
+        *_compiling([probe.compiling for probe in probes.values()], len(set(kinds))),
     ]
     return Estimate(len(cells), shards, rounds, seconds, size, lines)
+
+
+def _compiling(seconds: Sequence[float], kinds: int) -> list[str]:
+    """Say how long it takes to compile kernels before the first round is played."""
+    from fastroute.kernels.numba_.compile import keeps
+
+    if sum(seconds) < _NOTICED:
+        return []
+    again = "done now and kept for the run" if keeps() else "in every process"
+    left = kinds - len(seconds)
+    more = f"; {left:,} more kinds of cells were not tried and may take some more" if left else ""
+    return [f"and about {span_text(sum(seconds))} of compiling the first time, {again}{more}"]
 
 
 def _without_scenarios(study: Study, own: list[str]) -> Estimate:
@@ -144,6 +161,7 @@ class _Probe(NamedTuple):
     """What a short run of a cell took."""
 
     seconds: float  #: per trial-round
+    compiling: float  #: seconds before the first round, 0 where kernels were kept
     bytes: dict[str, float]  #: per unit, of each kind of columns of a shard; see `_units`
 
 
@@ -160,6 +178,8 @@ def _probes(cells: Sequence[Cell], kinds: Sequence[tuple[Any, ...]]) -> dict[Any
 
 
 def _probe(cell: Cell) -> _Probe:
+    from fastroute.kernels.numba_.compile import made
+
     horizon = min(cell.settings.horizon, _PROBE_ROUNDS)
     trials = min(cell.trials, cell.shard_trials, _PROBE_TRIALS)
     length = -(-cell.settings.horizon // int(cell.settings.stages))
@@ -171,12 +191,16 @@ def _probe(cell: Cell) -> _Probe:
         stages=-(-horizon // length),
         checkpoints=min(cell.settings.checkpoints, horizon),
     )
-    # The first run meets cold caches.
-    shards = [run_shard(job) for _ in range(2)]
+    # The first run meets cold caches, and compiles what is not kept.
+    before, started = made["compiled"], time.perf_counter()
+    shards = [run_shard(job)]
+    compiling = time.perf_counter() - started
+    shards.append(run_shard(job))
     seconds = min(shard.facts["seconds"] for shard in shards)
+    compiling = max(compiling - seconds, 0.0) if made["compiled"] > before else 0.0
     units = _units(job.settings, trials, trials)
     sizes = {kind: size / units[kind] for kind, size in column_bytes(shards[0].content).items()}
-    return _Probe(seconds / (trials * horizon), sizes)
+    return _Probe(seconds / (trials * horizon), compiling, sizes)
 
 
 def _units(settings: Settings, trials: int, shard_trials: int) -> dict[str, float]:

@@ -260,19 +260,28 @@ def open_pool(executor: Any, workers: int | None, advance: Callable[[int], None]
     return pool
 
 
+def check_executor(executor: Any) -> None:
+    """Raise ValueError for the name of an executor that there is not."""
+    if isinstance(executor, str) and executor not in EXECUTORS and not _is_address(executor):
+        raise ValueError(f"executor {executor!r}: {unknown_name(executor, EXECUTORS, 'executor')}")
+
+
+def _is_address(executor: str) -> bool:
+    return executor.startswith("dask://")
+
+
 def _open(executor: Any, workers: int | None, advance: Callable[[int], None]) -> Pool:
     if isinstance(executor, Executor):
         return UserExecutor(executor, workers)
     if not isinstance(executor, str):
         return _user_dask(executor)
+    check_executor(executor)
     count = workers or cores()
     if executor == "threads":
         return Threads(count, advance)
     if executor == "processes":
         return Processes(count)
-    if executor == "dask" or executor.startswith("dask://"):
-        return _dask(executor, count)
-    raise ValueError(f"executor {executor!r}: {unknown_name(executor, EXECUTORS, 'executor')}")
+    return _dask(executor, count)
 
 
 def _user_dask(executor: Any) -> Dask:

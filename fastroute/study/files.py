@@ -187,9 +187,13 @@ def write_file(path: Path, write: Callable[[Path], Any]) -> dict[str, Any]:
 
     Raises
     ------
+    FileNotFoundError
+        When its folder does not exist.
     OSError
         When the disk is full or fails; the file is then as it was before.
     """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist; make it first")
     entry = _replace(path, write)
     sync_directory(path.parent)
     return entry

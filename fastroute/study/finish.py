@@ -59,13 +59,14 @@ def write_frames(directory: RunDirectory) -> list[Record]:
     used: set[str] = set()
     try:
         stacks = {name: _FrameBuffer(directory.inside, name, parameters) for name in FRAMES}
-        for place, row in enumerate(cells.iter_rows(named=True)):
+        rows = zip(directory.cells, cells.iter_rows(named=True), strict=True)
+        for place, (cell, row) in enumerate(rows):
             records = plan_cell(storage_mode(row), directory.records.of(row["key"])).usable
             used.update(record.name for record in records)
             accounts = _read(directory.path, row, records, damaged)
             if accounts is None or damaged:
                 continue
-            warnings.append(cell_warnings(row, accounts))
+            warnings.append(cell_warnings(row, accounts, cell.never_learnt))
             for name, stack in stacks.items():
                 stack.add(place, TABLES[name](row, accounts))
         if damaged:

@@ -26,6 +26,7 @@ class Point(NamedTuple):
     scenario: ScenarioSpec  #: with single values, and a label of its own
     policy: PolicySpec  #: the same; the label tells policies of one world apart
     setting: dict[str, Any]
+    places: dict[str, int]  #: of the scenario and of the policy among those of the study
 
 
 def count_cells(study: Study) -> int:
@@ -89,6 +90,7 @@ def points(study: Study) -> list[Point]:
                         field: values.get(field, getattr(study.setting, field))
                         for field in Setting.model_fields
                     },
+                    {"scenario": s, "policy": p},
                 )
                 grid_points.append(((s, where, p, who), point))
     grid_points.sort(key=lambda entry: entry[0])

@@ -11,7 +11,7 @@ _KEPT: Final = re.compile(r"[0-9a-f]{16}\.npz")
 _SHARD: Final = re.compile(r"(0|[1-9]\d*)-([1-9]\d*)\.parquet")
 _FAILURE: Final = re.compile(r"[0-9a-f]{16}-\d+-\d+\.txt")
 _FIGURE: Final = re.compile(
-    r"((world-\d+-)?(regret|priced_regret|parts|spend)|answer-[\w.-]+)\.(svg|png)"
+    r"((world-\d+-)?(regret|priced_regret|parts|spend)|(answer|sweep)-[\w.-]+)\.(svg|png)"
 )
 _PART: Final = re.compile(r"[a-z_]+-\d+\.parquet")
 _TEMPORARY: Final = re.compile(r"\.(.+)\.\d+(\.[a-z]+)")

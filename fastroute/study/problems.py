@@ -161,8 +161,11 @@ def _option_problem(path: str, problem: "Problem") -> str:
         return f"{place}: {problem.message}"
     # In a study, the name is that of the registered policy.
     allowed = [option for option in problem.allowed if option != "name"]
-    hint = f". {problem.message}" if problem.message else ""
-    return f"{place}: {unknown_name(problem.path[-1], allowed, 'option of the policy')}{hint}"
+    kind = "option of the policy"
+    if problem.message:
+        # It says better what was meant than a name that looks like it.
+        return f"{place}: unknown {kind}. {problem.message} Allowed: {', '.join(sorted(allowed))}"
+    return f"{place}: {unknown_name(problem.path[-1], allowed, kind)}"
 
 
 def _axis_problems(

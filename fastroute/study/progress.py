@@ -21,6 +21,9 @@ _SECONDS_OF_PLAN: Final = 3.0
 _FEW_CELLS: Final = 50
 _SECONDS_BETWEEN_CELLS: Final = 5.0
 _SECONDS_IN_NOTEBOOK: Final = 0.25
+# Columns for what tells a cell apart, in a line and beside a bar.
+_LABEL_WIDTH: Final = 72
+_BAR_LABEL_WIDTH: Final = 40
 # Bars of cells below that of the study.
 _CELLS_SHOWN: Final = 5
 
@@ -29,11 +32,20 @@ class CellState(NamedTuple):
     """How far a cell is."""
 
     number: int
-    label: str
+    words: list[str]  #: what tells it apart from the others, the most important first
     trials: int  #: in all
     done: int  #: trials that are done
     regret: float  #: mean over these
     halfwidth: float  #: half of its 95 % interval; NaN for a single trial
+
+    def label(self, width: int) -> str:
+        """Name the cell, with as much of what tells it apart as fits into so many columns."""
+        said, *more = self.words
+        for word in more:
+            if len(said) + 2 + len(word) > width:
+                return f"{said}, ..."
+            said += f", {word}"
+        return said
 
     @property
     def estimate(self) -> str:
@@ -183,7 +195,7 @@ class Bars:
                 self._progress.remove_task(task)
             return
         if task is None:
-            task = self._progress.add_task(cell.label, total=cell.trials)
+            task = self._progress.add_task(cell.label(_BAR_LABEL_WIDTH), total=cell.trials)
         self._cells[cell.number] = task
         self._progress.update(task, completed=cell.done, estimate=cell.estimate)
         while len(self._cells) > _CELLS_SHOWN:
@@ -262,7 +274,7 @@ class Lines:
                 return
             self._spoken = time.monotonic()
             line = (
-                f"[{self._finished}/{self._cells}] {cell.label}: {cell.estimate}, "
+                f"[{self._finished}/{self._cells}] {cell.label(_LABEL_WIDTH)}: {cell.estimate}, "
                 f"{cell.trials:,} trials{self._speed()}"
             )
         self._say(line)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import fastroute
 from fastroute.analyse import student_halfwidth
-from fastroute.study.cells import Cell, lay_out
+from fastroute.study.cells import Cell, cell_words, lay_out
 from fastroute.study.errors import RunDirectoryError
-from fastroute.study.executors import Pool, Threads, open_pool
+from fastroute.study.executors import Pool, Threads, check_executor, open_pool
 from fastroute.study.finish import write_frames
 from fastroute.study.journal import Record
 from fastroute.study.planning import CellPlan, plan_cell
@@ -93,6 +93,7 @@ def run_study(
     OSError
         When the disk is full; what was done is kept.
     """
+    check_executor(executor)
     study.check()
     # Saved scenarios are kept in the run directory; what is in them is in the cells.
     study = study.resolved()
@@ -104,7 +105,7 @@ def run_study(
         study = study.to_stored()
         path = choose_directory(study, out)
         directory = stack.enter_context(RunDirectory(path, study, cells))
-        session = _Session(directory, report)
+        session = _Session(study, directory, report)
         for note in directory.notes:
             report.note(note)
         session.forget_damaged(directory.resized)
@@ -128,7 +129,8 @@ def run_study(
 class _Session:
     """One session of work on a run directory."""
 
-    def __init__(self, directory: RunDirectory, report: Reporter) -> None:
+    def __init__(self, study: Study, directory: RunDirectory, report: Reporter) -> None:
+        self._study = study
         self.directory = directory
         self.report = report
         self.failures: list[str] = []
@@ -304,7 +306,8 @@ class _Session:
         left = left if left > _ROUNDING * square else 0.0
         se = (left / max(done - 1, 1) / done) ** 0.5
         half = float(student_halfwidth(se, done))
-        self.report.update(CellState(cell.number, cell.policy, cell.trials, done, mean, half))
+        words = cell_words(cell, self._study)
+        self.report.update(CellState(cell.number, words, cell.trials, done, mean, half))
 
     def _failed(self, job: Job, trace: str) -> None:
         """Set a shard aside."""

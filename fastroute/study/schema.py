@@ -33,6 +33,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Final, Self
 
@@ -41,6 +42,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     field_validator,
 )
@@ -96,6 +98,20 @@ _NAME = re.compile(
 )
 
 
+@dataclass(frozen=True)
+class _Origin:
+    """Where a study was read from; equal studies may come from different files.
+
+    Attributes
+    ----------
+    file, text : str
+        Name and content of the file, so that what is wrong with a cell is said with its line.
+    """
+
+    file: str = field(default="", compare=False)
+    text: str = field(default="", compare=False)
+
+
 class Study(BaseModel):
     """Scenarios, the policies that meet them, and the settings of the runs.
 
@@ -115,6 +131,7 @@ class Study(BaseModel):
     setting: Setting
     quick_setting: dict[str, Any] | None = Field(default=None, alias="quick")
     store: Store = Store()
+    _origin: _Origin = PrivateAttr(default=_Origin())
 
     @field_validator("answer")
     @classmethod
@@ -165,10 +182,12 @@ class Study(BaseModel):
         """Read a study from TOML text, as :meth:`from_toml`; the rest as in :meth:`from_dict`."""
         data = read_toml(text, source)
         try:
-            return cls.from_dict(data, source, folder)
+            study = cls.from_dict(data, source, folder)
         except StudyError as error:
             lines = find_lines(error.problems, text)
             raise StudyError(source, error.problems, lines) from None
+        study._origin = _Origin(source, text)
+        return study
 
     @classmethod
     def preset(cls, name: str) -> Self:
@@ -258,6 +277,22 @@ class Study(BaseModel):
             The run directory, to which names of files are relative.
         """
         return cls.model_validate(_with_full_paths(data, folder.absolute()))
+
+    @property
+    def source(self) -> str:
+        """What messages call it: the file that it was read from, or its name."""
+        return self._origin.file or f"study {self.name}"
+
+    def lines_of(self, keys: Sequence[str]) -> list[int | None]:
+        """Return the line of each key, such as ``setting.budget``, in the file of the study."""
+        if not self._origin.text:
+            return [None] * len(keys)
+        return find_lines([f"{key}:" for key in keys], self._origin.text)
+
+    def _from_same_file(self, study: Self) -> Self:
+        """Return another form of this study, which knows the file that this one is from."""
+        study._origin = self._origin
+        return study
 
     def check(self) -> None:
         """Check names and options against what is registered.
@@ -366,7 +401,7 @@ class Study(BaseModel):
             {"name": p.name, "label": p.label, **resolve_policy(p.name, p.options)}
             for p in self.policy
         ]
-        return type(self).model_validate(data)
+        return self._from_same_file(type(self).model_validate(data))
 
     def with_setting(self, **changes: Any) -> Self:
         """Return the study with some values of the setting changed; None changes nothing.
@@ -383,7 +418,7 @@ class Study(BaseModel):
         data["setting"] |= changed
         left = ([name for name in group if name not in changed] for group in self.zip)
         data["zip"] = [group for group in left if len(group) > 1]
-        return self._checked(data, f"study {self.name}")
+        return self._from_same_file(self._checked(data, f"study {self.name}"))
 
     def quick(self) -> Self:
         """Return the short form of the study: settings of its table ``[quick]``, and a name.
@@ -400,7 +435,8 @@ class Study(BaseModel):
             )
         data = self.to_dict()
         data["setting"] |= data.pop("quick")
-        return self._checked({**data, "name": f"{self.name}-quick"}, f"study {self.name}")
+        quick = self._checked({**data, "name": f"{self.name}-quick"}, f"study {self.name}")
+        return self._from_same_file(quick)
 
     @property
     def content_hash(self) -> str:

@@ -252,9 +252,11 @@ def with_parameters(frames: "Sequence[pl.DataFrame]", parameters: "pl.DataFrame"
     return pl.concat([parameters[place], pl.concat(frames, rechunk=True)], how="horizontal")
 
 
-def cell_warnings(row: Mapping[str, Any], accounts: Accounts) -> list[str]:
+def cell_warnings(
+    row: Mapping[str, Any], accounts: Accounts, never_learnt: Mapping[str, str]
+) -> list[str]:
     """Return what a reader of a cell's numbers must know."""
-    return warnings(accounts, row["horizon"], row["budget"], row["estimator"])
+    return warnings(accounts, row["horizon"], row["budget"], row["estimator"], never_learnt)
 
 
 def _checkpoints(row: Mapping[str, Any]) -> NDArray[np.int64]:

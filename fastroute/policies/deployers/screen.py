@@ -25,7 +25,7 @@ class Screen(MIP):
     Attributes
     ----------
     slots : int
-        Slots for newcomers in each stage.
+        Slots for newcomers in each stage, at most M_max.
     observations : int
         Observations from which on a model is no newcomer. What the estimator has forgotten does
         not count.
@@ -39,6 +39,14 @@ class Screen(MIP):
 
     slots: Rounds = 1
     observations: Rounds = 100
+
+    def check_run(self, max_deployed: int) -> None:
+        """Refuse more slots for newcomers than there are."""
+        if self.slots > max_deployed:
+            raise ValueError(
+                f'deployer="screen": slots={self.slots} is more than max_deployed={max_deployed}; '
+                "use at most that many slots"
+            )
 
     def choose(self, problem: StageProblem) -> Choice:
         """Return the sets to deploy, for a batch of trials at once."""

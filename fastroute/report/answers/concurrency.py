@@ -1,6 +1,6 @@
 """`concurrency`: the cap on deployed models, the number of models, and the use of empty slots."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.analyse import Interval, fit_scaling, ranking
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
@@ -50,12 +50,12 @@ def answer(stored: StoredStudy) -> Answer:
     places = varied(stored, trials, "max_deployed", axis, "stages")
     rows: list[dict[str, Any]] = []
     fills: list[dict[str, Any]] = []
-    caps: list[dict[str, Any]] = []
+    caps: list[_Cap] = []
     powers: list[tuple[str, int, Interval | None]] = []
     for place, _, group in groups(trials, places):
         at = {"setting": place} if place else {}
         fills += [at | row for row in _fills(group)]
-        caps += [at | row for row in _caps(group)]
+        caps += [cap._replace(row=at | cap.row) for cap in _caps(group)]
         powers += [(place, cap, power) for cap, power in _powers(group)]
         rows += [at | row for row in _rows(group)]
     tables = [
@@ -69,7 +69,7 @@ def answer(stored: StoredStudy) -> Answer:
             ),
             (
                 "Best cap",
-                caps,
+                [cap.row for cap in caps],
                 f"With the fill rule {_DEFAULT}, or the first. By priced regret, with its 95 % "
                 "interval.",
             ),
@@ -83,7 +83,10 @@ def answer(stored: StoredStudy) -> Answer:
     ]
     return Answer(
         _QUESTION,
-        tuple(_verdict(fills, caps, powers)),
+        (
+            *_advice(fills, caps),
+            *_verdict(fills, caps, powers),
+        ),
         (
             *tables,
             AnswerTable(
@@ -158,7 +161,16 @@ def _shown_fill(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _caps(group: "pl.DataFrame") -> list[dict[str, str]]:
+class _Cap(NamedTuple):
+    """The best cap for one number of models."""
+
+    row: dict[str, str]  #: of the table
+    best: int
+    good: list[int]  #: it, and those within noise of it
+    largest: int  #: that was played
+
+
+def _caps(group: "pl.DataFrame") -> list[_Cap]:
     """Rank the caps for every number of models, with the default fill rule."""
     one_rule = _one_rule(group)
     if one_rule.get_column("max_deployed").n_unique() < 2:
@@ -170,14 +182,13 @@ def _caps(group: "pl.DataFrame") -> list[dict[str, str]]:
         table = ranking(one, "max_deployed")
         best = table.row(0, named=True)
         tied = table[1:].filter("tied").get_column("max_deployed").sort().to_list()
-        rows.append(
-            ({} if models is None else {"N": str(models)})
-            | {
-                "best M_max": str(best["max_deployed"]),
-                "priced regret": format_estimate(best["mean"], best["low"], best["high"]),
-                "within noise": join_words([str(cap) for cap in tied]) or "-",
-            }
-        )
+        row = ({} if models is None else {"N": str(models)}) | {
+            "best M_max": str(best["max_deployed"]),
+            "priced regret": format_estimate(best["mean"], best["low"], best["high"]),
+            "within noise": join_words([str(cap) for cap in tied]) or "-",
+        }
+        good = [best["max_deployed"], *tied]
+        rows.append(_Cap(row, good[0], good, max(table.get_column("max_deployed").to_list())))
     return rows
 
 
@@ -208,17 +219,49 @@ def _shown_power(place: str, cap: int, power: Interval | None) -> dict[str, str]
     return shown | {"M_max": str(cap), "x": told}
 
 
+def _advice(fills: list[dict[str, Any]], caps: list[_Cap]) -> list[str]:
+    """Say which rule and cap to use, where most combinations agree, and what that loses."""
+    words = []
+    if fills:
+        good, total = _good_rules(fills)
+        rule = next(iter(good))
+        mine = [row["worst"] for row in fills if row["rule"] == rule]
+        lost = max(mine, key=lambda row: float(row["difference"]))
+        if 2 * good[rule] > total:
+            words.append(
+                f"the fill rule {rule}, which is at worst {behind(lost)} behind the best rule"
+                if lost["difference"]
+                else f"the fill rule {rule}, which is never behind the best rule"
+            )
+    # Regret is against the optimum under the same cap, which is the better the larger the cap:
+    # only of the largest one does a low regret say that it is the best choice.
+    all_slots = sum(cap.largest in cap.good for cap in caps)
+    if 2 * all_slots > len(caps):
+        words.append(
+            f"as many slots as you can, up to the M_max = {max(cap.largest for cap in caps)} "
+            f"played here (the best cap, or within noise of it, in {all_slots} of {len(caps)} "
+            "combinations of models and policy)"
+        )
+    return [f"Use {', and '.join(words)}."] if words else []
+
+
+def _good_rules(fills: list[dict[str, Any]]) -> tuple[dict[str, int], int]:
+    """Count where each rule is best or within noise of it, the most often first; of how many."""
+    rules = list(dict.fromkeys(row["rule"] for row in fills))
+    good = {rule: sum(row["good"] for row in fills if row["rule"] == rule) for rule in rules}
+    total = sum(row["of"] for row in fills if row["rule"] == rules[0])
+    return dict(sorted(good.items(), key=lambda item: -item[1])), total
+
+
 def _verdict(
     fills: list[dict[str, Any]],
-    caps: list[dict[str, str]],
+    caps: list[_Cap],
     powers: list[tuple[str, int, Interval | None]],
 ) -> list[str]:
     words = []
     if fills:
-        rules = list(dict.fromkeys(row["rule"] for row in fills))
-        good = {rule: sum(row["good"] for row in fills if row["rule"] == rule) for rule in rules}
-        total = sum(row["of"] for row in fills if row["rule"] == rules[0])
-        first, *others = sorted(rules, key=lambda rule: -good[rule])
+        good, total = _good_rules(fills)
+        first, *others = good
         rest = join_words([f"{rule} in {good[rule]}" for rule in others])
         words.append(
             f"{first} is the best fill rule, or within noise of the best, in {good[first]} of "
@@ -251,7 +294,7 @@ def _verdict(
             "above zero."
         )
     if caps:
-        best = sorted({int(row["best M_max"]) for row in caps})
+        best = sorted({cap.best for cap in caps})
         named = " or ".join(str(cap) for cap in best)
         words.append(
             f"The best cap M_max is {named}, by policy and number of models; more slots are not "

@@ -18,8 +18,8 @@ from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
 from fastroute.report.answers.frames import finals, groups, varied
 from fastroute.report.answers.lines import pairable_samples
 from fastroute.report.answers.words import (
-    format_estimate,
     format_interval,
+    format_power,
     join_words,
     span_of,
 )
@@ -322,11 +322,11 @@ def _feedback_summary(line: _Line) -> dict[str, str]:
     if fit is None:
         told = "none: not clearly above zero, or one trial only"
     else:
-        told = format_interval(fit.exponent)
+        told = format_power(fit.exponent.estimate, fit.exponent.low, fit.exponent.high)
         # With two shares, or less than a decade of them, the fit warns of that as well.
         if fit.warnings and len(line.at) > 2 and line.at[0] >= 10.0 * line.at[-1]:
             ends = [
-                format_estimate(*fit.local.select("slope", "low", "high").row(place))
+                format_power(*fit.local.select("slope", "low", "high").row(place))
                 for place in (-1, 0)
             ]
             told = f"{ends[0]} at the largest shares, {ends[1]} at the smallest"
@@ -366,7 +366,7 @@ def _feedback_rows(line: _Line) -> list[dict[str, Any]]:
     powers = ["-"] * len(line.at)
     if fit is not None:
         slopes = fit.local.select("slope", "low", "high").rows()
-        powers[1:] = [format_estimate(*slope) for slope in reversed(slopes)]
+        powers[1:] = [format_power(*slope) for slope in reversed(slopes)]
     rows = []
     for place, (share, more) in enumerate(zip(line.at, [None, *line.extra()], strict=True)):
         mean = mean_interval(line.samples[place])

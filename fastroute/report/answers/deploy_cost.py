@@ -174,6 +174,7 @@ def answer(stored: StoredStudy) -> Answer:
     if not settings:
         return Answer(_QUESTION, (_NOTHING,))
     verdict = [
+        *_advice(settings),
         *_theory_verdict(settings),
         *(_line_verdict(line) for line in _lines(settings)),
         *_load_verdict(settings),
@@ -289,6 +290,44 @@ def _counts(settings: Iterable[Setting]) -> str:
         told = join_words([f"{side} stages in {count}" for side, count in sorted(sides.items())])
         words[1] += f" ({told})"
     return join_words(words)
+
+
+def _advice(settings: list[Setting]) -> list[str]:
+    """Say on which side of T^(1/3) to go at each cost of a deployment, where most agree."""
+    costs: dict[float, list[Setting]] = {}
+    for one in sorted(settings, key=lambda one: one.cost):
+        if one.theory is not None:
+            costs.setdefault(one.cost, []).append(one)
+    if not costs:
+        return []
+    found: dict[str, list[str]] = {kind: [] for kind in ("more", "right", "fewer", "open")}
+    for cost, line in costs.items():
+        clear = [one for one in line if one.verdict == "more than 5 %"]
+        count = {
+            "more": sum(one.stages[one.theory or 0] < one.best for one in clear),
+            "right": sum(one.verdict == "within 5 %" for one in line),
+            "fewer": sum(one.stages[one.theory or 0] > one.best for one in clear),
+        }
+        kind = next((kind for kind, some in count.items() if 2 * some > len(line)), "open")
+        of = f" (in {count[kind]} of {len(line)} combinations)" if kind != "open" else ""
+        found[kind].append(f"{format_value(cost)}{of}")
+    words = [
+        f"{what} where a deployment costs {' or '.join(found[kind])}"
+        for kind, what in (
+            ("more", "clearly more stages than K = T^(1/3)"),
+            ("right", "K = T^(1/3) stages, which have at most 5 % more loss than the best K,"),
+            ("fewer", "clearly fewer stages than T^(1/3)"),
+        )
+        if found[kind]
+    ]
+    dear = " or ".join(found["open"])
+    if not words:
+        return [
+            "No one side of K = T^(1/3) is better in most combinations, at any cost of a "
+            "deployment: take K from the table."
+        ]
+    left = f"; where it costs {dear}, no choice is better in most of them: take K from the table"
+    return [f"Use {join_words(words)}{left if dear else ''}. Costs are in units of reward."]
 
 
 def _theory_verdict(settings: list[Setting]) -> list[str]:

@@ -1,6 +1,7 @@
 """`drift`: models whose means change: which estimators keep up, and what forgetting costs."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastroute.analyse import PairedDifference, paired_difference, ranking
@@ -35,9 +36,13 @@ _SEVERITY: Final = "scenario_severity"
 
 
 class _Compared(NamedTuple):
-    """A policy against the reference, in one workload at one severity."""
+    """A policy against the reference, in one workload at one severity.
+
+    Where nothing changes, workloads that differ in their changes alone are one world.
+    """
 
     place: str
+    world: str
     severity: float
     policy: str
     found: PairedDifference
@@ -58,7 +63,9 @@ def answer(stored: StoredStudy) -> Answer:
     """
     import polars as pl
 
-    trials = finals(stored, "policy_name", "estimator").filter(pl.col("estimator") != "truth")
+    trials = finals(stored, "policy_name", "estimator", "scenario_name", "scenario_options").filter(
+        pl.col("estimator") != "truth"
+    )
     reference = reference_of(trials)
     if reference is None:
         return Answer(_QUESTION, (NO_REFERENCE,))
@@ -75,8 +82,8 @@ def answer(stored: StoredStudy) -> Answer:
     compared: list[_Compared] = []
     rows: list[dict[str, Any]] = []
     best: list[dict[str, str]] = []
-    for place, _, group in groups(trials, places):
-        mine = _compare(place, group, reference, level)
+    for place, values, group in groups(trials, places):
+        mine = _compare(place, _calm_world(values, group), group, reference, level)
         compared += mine
         best.append(({"workload": place} if place else {}) | _best_row(group))
         rows += [({"workload": place} if place else {}) | row for row in _rows(group, mine)]
@@ -89,7 +96,8 @@ def answer(stored: StoredStudy) -> Answer:
                 pl.DataFrame(_counts(compared)),
                 f"Number of workloads with clearly less / clearly more priced regret than "
                 f"{reference}, by the severity of the changes (paired intervals that hold jointly "
-                "at 95 %).",
+                "at 95 %). Workloads that are one and the same when nothing changes count once "
+                "there.",
             ),
             AnswerTable(
                 "Best by workload",
@@ -128,7 +136,26 @@ def _severities(group: "pl.DataFrame") -> list[float]:
     return group.get_column(_SEVERITY).unique().sort().to_list()
 
 
-def _compare(place: str, group: "pl.DataFrame", reference: str, level: float) -> list[_Compared]:
+def _calm_world(values: Mapping[str, Any], group: "pl.DataFrame") -> str:
+    """Return what tells a workload from others when nothing changes.
+
+    Parameters
+    ----------
+    values : mapping
+        What tells it from the others of the study, its label among them.
+    group : polars.DataFrame
+        Its trials.
+    """
+    options = json.loads(group.get_column("scenario_options")[0])
+    changing = {"changes", "prices", "severity"}
+    others = {name: value for name, value in values.items() if name != "scenario"}
+    calm = {name: value for name, value in options.items() if name not in changing}
+    return json.dumps([group.get_column("scenario_name")[0], calm, others], default=str)
+
+
+def _compare(
+    place: str, calm: str, group: "pl.DataFrame", reference: str, level: float
+) -> list[_Compared]:
     """Compare every policy of a workload with the reference, severity by severity."""
     found = []
     for (severity, policy), one in group.group_by(_SEVERITY, "policy", maintain_order=True):
@@ -136,7 +163,8 @@ def _compare(place: str, group: "pl.DataFrame", reference: str, level: float) ->
             continue
         base = group.filter(group.get_column(_SEVERITY) == severity).filter(policy=reference)
         difference = paired_difference(one, base, "priced_regret", level=level)
-        found.append(_Compared(place, float(severity), str(policy), difference))
+        world = place if severity else calm
+        found.append(_Compared(place, world, float(severity), str(policy), difference))
     return found
 
 
@@ -179,10 +207,10 @@ def _added(group: "pl.DataFrame") -> "pl.DataFrame":
 def _verdict(compared: Sequence[_Compared], reference: str) -> list[str]:
     """Say who is clearly better with the largest changes, and what that costs without changes."""
     severities = sorted({one.severity for one in compared})
-    total = len({one.place for one in compared})
     words = []
     for severity in dict.fromkeys((severities[-1], severities[0])):
         less, more = _sorted_out(compared, severity)
+        total = len({one.world for one in compared if one.severity == severity})
         # With the largest changes who gains comes first, without changes who loses.
         kinds = [("less", less), ("more", more)]
         for kind, counts in kinds if severity == severities[-1] else kinds[::-1]:
@@ -232,12 +260,20 @@ def _sorted_out(
     """Count the workloads with clearly less, and with clearly more, most first."""
     less: dict[str, int] = {}
     more: dict[str, int] = {}
-    for one in compared:
+    for one in _distinct(compared):
         if one.severity == severity:
             less[one.policy] = less.get(one.policy, 0) + (one.found.high < 0.0)
             more[one.policy] = more.get(one.policy, 0) + (one.found.low > 0.0)
     ordered = [sorted(counts.items(), key=lambda item: -item[1]) for counts in (less, more)]
     return ordered[0], ordered[1]
+
+
+def _distinct(compared: Sequence[_Compared]) -> list[_Compared]:
+    """Return the comparisons of each world once."""
+    found: dict[tuple[Any, ...], _Compared] = {}
+    for one in compared:
+        found.setdefault((one.world, one.severity, one.policy), one)
+    return list(found.values())
 
 
 def _counts(compared: Sequence[_Compared]) -> list[dict[str, str]]:
@@ -246,7 +282,11 @@ def _counts(compared: Sequence[_Compared]) -> list[dict[str, str]]:
     for policy in dict.fromkeys(one.policy for one in compared):
         row = {"policy": policy}
         for severity in sorted({one.severity for one in compared}):
-            mine = [one for one in compared if (one.policy, one.severity) == (policy, severity)]
+            mine = [
+                one
+                for one in _distinct(compared)
+                if (one.policy, one.severity) == (policy, severity)
+            ]
             same = sum(one.found.mean == 0.0 == one.found.high for one in mine)
             less = sum(one.found.high < 0.0 for one in mine)
             more = sum(one.found.low > 0.0 for one in mine)

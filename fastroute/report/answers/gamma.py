@@ -1,7 +1,7 @@
 """`gamma`: how wide the confidence radius should be, and how that moves with the budget."""
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,8 @@ _QUESTION: Final = (
     "the budget b?"
 )
 _UNIT: Final = "units of reward"
+# Of many settings this many are named.
+_MOST_NAMED: Final = 3
 # γ up to the paper's value counts as a small constant.
 _SMALL: Final = 0.1
 
@@ -85,6 +87,7 @@ def answer(stored: StoredStudy) -> Answer:
     starved = starvation_rate(trials, by=[*outer, "budget", "gamma"])
     # After what is said of the longest horizon.
     verdict.insert(2, _starvation(starved))
+    verdict.insert(0, _advice(maps))
     return Answer(
         _QUESTION,
         tuple(verdict),
@@ -188,26 +191,61 @@ def _scaling(powers: list[BestPower], budgets: int) -> list[str]:
     return said
 
 
-def _one_for_all(ranked: "dict[float, pl.DataFrame]", names: dict[float, str]) -> str:
-    """Say what one γ for all budgets costs: the one that loses least at its worst, and others."""
-    losses: dict[float, tuple[float, str, bool]] = {}
+class _Loss(NamedTuple):
+    """What a γ has more than the best γ, at the budget where that is most."""
+
+    share: float  #: of the best; infinite where that is zero
+    budget: float
+    row: dict[str, Any]  #: of the ranking at that budget
+
+
+def _losses(ranked: "dict[float, pl.DataFrame]") -> dict[float, _Loss]:
+    """Return what each γ that is played at every budget loses at its worst, the least first."""
+    losses: dict[float, _Loss] = {}
     for budget, table in ranked.items():
         best = table.get_column("mean")[0]
         for row in table.iter_rows(named=True):
-            loss = row["mean"] / best - 1.0 if best > 0.0 else math.inf
-            if loss > losses.get(row["gamma"], (-1.0, "", True))[0]:
-                gap = f"{behind(row)} more at b = {names[budget]}"
-                losses[row["gamma"]] = loss, gap, row["tied"]
-    if not all(math.isfinite(loss) for loss, *_ in losses.values()):
+            share = row["mean"] / best - 1.0 if best > 0.0 else math.inf
+            if row["gamma"] not in losses or share > losses[row["gamma"]].share:
+                losses[row["gamma"]] = _Loss(share, budget, row)
+    return dict(sorted(losses.items(), key=lambda item: item[1].share))
+
+
+def _advice(maps: "list[tuple[str, dict[float, pl.DataFrame]]]") -> str:
+    """Say which γ loses least at its worst budget: at the longest horizon, and before it."""
+    named, lost = [], []
+    for place, ranked in list(reversed(maps))[:_MOST_NAMED]:
+        gamma, loss = next(iter(_losses(ranked).items()))
+        told = not all(table.get_column("tied").all() for table in ranked.values())
+        if told and math.isfinite(loss.share):
+            named.append(f"{_gamma(gamma)}{f' at {place}' if place else ''}")
+            lost.append(_times(loss.share).removesuffix(" times"))
+    if not named:
+        return (
+            "No one γ can be advised for all budgets: the values of γ cannot be told apart, or the "
+            "best priced regret is zero."
+        )
+    then = f"{', in this order,' * (len(lost) > 1)} at most {join_words(lost)} times"
+    return (
+        f"Use {join_words(named)} where one γ must serve every budget: its priced regret is{then} "
+        "that of the best γ of the budget; where you know your budget, take the best γ from the "
+        "table."
+    )
+
+
+def _one_for_all(ranked: "dict[float, pl.DataFrame]", names: dict[float, str]) -> str:
+    """Say what one γ for all budgets costs: the one that loses least at its worst, and others."""
+    losses = _losses(ranked)
+    if not all(math.isfinite(loss.share) for loss in losses.values()):
         return "no single γ can be judged by its share of the best, which is zero at some budget."
-    ordered = sorted(losses, key=lambda gamma: losses[gamma][0])
     words = []
-    for gamma in dict.fromkeys([ordered[0], *(g for g in losses if g == _SMALL)]):
-        loss, gap, tied = losses[gamma]
+    for gamma in dict.fromkeys([next(iter(losses)), *(g for g in sorted(losses) if g == _SMALL)]):
+        loss = losses[gamma]
+        gap = f"{behind(loss.row)} more at b = {names[loss.budget]}"
         words.append(
-            f"{_gamma(gamma)} is at worst {_times(loss)} that of the best γ ({gap}"
-            f"{', within noise' * tied})"
-            if loss
+            f"{_gamma(gamma)} is at worst {_times(loss.share)} that of the best γ ({gap}"
+            f"{', within noise' * loss.row['tied']})"
+            if loss.share
             else f"{_gamma(gamma)} is the best γ everywhere"
         )
     return f"of one γ for all budgets, priced regret with {', and with '.join(words)}."

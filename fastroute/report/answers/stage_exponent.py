@@ -1,5 +1,6 @@
 """How many stages: the growth of regret in T for K = T^x, and regret at the largest horizon."""
 
+from collections import Counter
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,6 +23,7 @@ from fastroute.report.answers.scaling import Fitted, fitted, format_exponent
 from fastroute.report.answers.words import (
     format_count,
     format_estimate,
+    format_power,
     format_ratio,
     join_alike,
     join_words,
@@ -89,7 +91,8 @@ def answer(stored: "StoredStudy") -> Answer:
         ),
     )
     tables = (_best_table(sweeps), *(_table(stored, sweep) for sweep in sweeps))
-    verdict = [*_verdict(sweeps), *deployments_are_free(stored.cells.collect())]
+    free = deployments_are_free(stored.cells.collect())
+    verdict = [_advice(sweeps, bool(free)), *_verdict(sweeps), *free]
     return Answer(QUESTION, tuple(verdict), tables, figures)
 
 
@@ -132,6 +135,33 @@ def _sweeps(stored: "StoredStudy") -> list[ExponentSweep]:
             )
         )
     return sweeps
+
+
+def _advice(sweeps: list[ExponentSweep], free: bool) -> str:
+    """Say which power is best, or within noise of the best, on most lines."""
+    good: Counter[Fraction] = Counter()
+    for sweep in sweeps:
+        good.update(sweep.powers[place] for place in sweep.best.ties)
+    # Of equally good ones the one with the fewest stages.
+    best = max(good, key=lambda power: (good[power], -power))
+    horizon = f"T = {format_count(max(sweep.horizon for sweep in sweeps))}"
+    if 2 * good[best] <= len(sweeps):
+        return (
+            f"No power x of K = T^x is best, or within noise of the best, on more than "
+            f"{good[best]} of {len(sweeps)} lines (workload and policy) at {horizon}: choose it by "
+            "workload."
+        )
+    where = " where deployments cost nothing" if free else ""
+    at_end = all(best == max(sweep.powers) for sweep in sweeps)
+    more = "; it is the most that was played, so that more may be better still" if at_end else ""
+    return (
+        f"Use K = T^{_exponent(best)} stages{where}: at {horizon} it has the lowest regret, or is "
+        f"within noise of it, on {good[best]} of {len(sweeps)} lines (workload and policy){more}."
+    )
+
+
+def _exponent(power: Fraction) -> str:
+    return f"({_shown(power)})" if "/" in _shown(power) else _shown(power)
 
 
 def _verdict(sweeps: list[ExponentSweep]) -> list[str]:
@@ -181,11 +211,11 @@ def _behind(sweep: ExponentSweep) -> str:
 
 
 def _slowest(sweep: ExponentSweep) -> list[tuple[Fraction, ScalingFit]]:
-    """Return the power with which regret grows most slowly; none where nothing was fitted."""
+    """Return the power with which regret grows most slowly; none where no growth can be told."""
     fits = [
         (power, one.fit)
         for power, one in zip(sweep.powers, sweep.found, strict=True)
-        if one.fit is not None
+        if one.fit is not None and not _untold(one.fit)
     ]
     return sorted(fits, key=lambda one: one[1].exponent.estimate)[:1]
 
@@ -223,6 +253,12 @@ def _best_table(sweeps: list[ExponentSweep]) -> AnswerTable:
     )
 
 
+def _untold(fit: ScalingFit) -> str:
+    """Say that an exponent cannot be told; empty where it can."""
+    found = format_power(fit.exponent.estimate, fit.exponent.low, fit.exponent.high)
+    return "" if found.endswith("]") else found
+
+
 def _rivals(sweep: ExponentSweep, power: Fraction, fit: ScalingFit) -> list[str]:
     return [
         _shown(other)
@@ -248,7 +284,7 @@ def _table(stored: "StoredStudy", sweep: ExponentSweep) -> AnswerTable:
         row = {
             "x": _shown(power),
             "K": _stages(sweep, place),
-            "exponent of T": "not fitted" if fit is None else format_exponent(fit),
+            "exponent of T": "not fitted" if fit is None else _untold(fit) or format_exponent(fit),
         }
         for name in (sweep.measure, *PARTS):
             found = summary_of(stored, cell, name).select("mean", "low", "high").row(0)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.analyse import Interval, PairedDifference, paired_difference, paired_ratio
-from fastroute.report.style import format_number, format_reward, format_value
+from fastroute.report.style import format_number, format_value
 from fastroute.simulation.columns import NEAR_ZERO
 
 if TYPE_CHECKING:
@@ -23,25 +23,33 @@ _MILLION: Final = 1_000_000
 
 
 def format_estimate(
-    estimate: float | None, low: float | None = None, high: float | None = None, *, unit: str = ""
+    estimate: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    unit: str = "",
+    zero: float = NEAR_ZERO,
 ) -> str:
     """Write an estimate with its interval: ``12.3 [9.8, 14.7]``, or ``12.3 [9.8, 14.7] %``.
 
     This is the one way in which intervals are written. Digits that the interval does not support
-    are left out. Without an interval, as from a single trial, the estimate stands alone.
+    are left out. Without an interval, as from a single trial, the estimate stands alone. What is
+    smaller than `zero` is zero: of sums of rewards only rounding is left there.
     """
     after = f" {unit}" if unit else ""
     values = [math.nan if value is None else float(value) for value in (estimate, low, high)]
-    values = [0.0 if abs(value) < NEAR_ZERO else value for value in values]
+    values = [0.0 if abs(value) < zero else value for value in values]
     if math.isnan(values[0]):
         return "-"
     if math.isnan(values[1]) or math.isnan(values[2]):
-        return f"{format_reward(values[0])}{after}"
+        return f"{format_number(values[0])}{after}"
     # The nearer end decides, so that it does not become the estimate by rounding.
     sides = [side for side in (values[0] - values[1], values[2] - values[0]) if side > 0.0]
     half, size = min(sides, default=0.0), max(map(abs, values))
-    if not math.isfinite(size) or size == 0.0 or not 1e-4 <= size < 1e9:
-        shown = [format_reward(value) for value in values]
+    if not math.isfinite(size) or size == 0.0:
+        shown = [format_number(value) for value in values]
+    elif not 1e-4 <= size < 1e9:
+        shown = [_with_exponent(value, half) for value in values]
     else:
         decimals = _MOST_DIGITS - 1 - math.floor(math.log10(size))
         if half > 0.0:
@@ -51,10 +59,32 @@ def format_estimate(
     return f"{shown[0]} [{shown[1]}, {shown[2]}]{after}"
 
 
+def _with_exponent(value: float, half: float) -> str:
+    """Write a very small or large number with the digits that half an interval supports."""
+    if value == 0.0:
+        return "0"
+    digits = _MOST_DIGITS - 1
+    if half > 0.0:
+        place = math.floor(math.log10(abs(value))) - math.floor(math.log10(half))
+        digits = min(digits, max(place + _MARGIN_DIGITS - 1, 0))
+    return f"{value:.{digits}e}"
+
+
 def format_interval(found: Interval | PairedDifference, unit: str = "") -> str:
     """Write what was found with its interval, as :func:`format_estimate` does."""
     mean = found.estimate if isinstance(found, Interval) else found.mean
     return format_estimate(mean, found.low, found.high, unit=unit)
+
+
+def format_power(estimate: float, low: float, high: float) -> str:
+    """Write an exponent with its interval, or that it cannot be told.
+
+    It cannot where the interval has both signs and is wider than 1: it would go from falling to
+    growing in proportion.
+    """
+    if low < 0.0 < high and high - low > 1.0:
+        return "cannot be told"
+    return format_estimate(estimate, low, high)
 
 
 def format_share(estimate: float, low: float, high: float) -> str:

@@ -4,6 +4,17 @@ document.documentElement.classList.add("scripted");
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
+  // What is wider than its place says that it can be moved. In the next frame, because the hint
+  // changes the size that is observed.
+  const mark = (part) => part.classList.toggle("over", part.scrollWidth > part.clientWidth + 1);
+  const sizes = new ResizeObserver((found) => {
+    requestAnimationFrame(() => found.forEach(({ target }) => mark(target)));
+  });
+  for (const part of all(".scroll")) {
+    mark(part);
+    sizes.observe(part);
+  }
+
   // Lines: a press on an entry of a legend hides or shows them in every chart, and the rows of the
   // policy of that name.
   const hidden = new Set();

@@ -1,0 +1,27 @@
+"""Answers whose figures are not drawn, for tests that read words and tables only."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+
+from fastroute.report import answers
+
+
+def _empty(*_: Any, **__: Any) -> Figure:
+    return Figure()
+
+
+@contextmanager
+def without_figures() -> Iterator[None]:
+    """Let the answers on all questions have empty figures."""
+    with pytest.MonkeyPatch.context() as patch:
+        for found in pkgutil.iter_modules(answers.__path__):
+            module = importlib.import_module(f"{answers.__name__}.{found.name}")
+            for name in [name for name in vars(module) if name.endswith("_figure")]:
+                patch.setattr(module, name, _empty)
+        yield
