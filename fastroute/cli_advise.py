@@ -49,9 +49,13 @@ def advise(
     days: Annotated[float, typer.Option(help="Days that are simulated.")] = 30.0,
     present: Annotated[
         str | None,
-        typer.Option(metavar="MODELS", help="What is deployed now, separated by commas."),
+        typer.Option(
+            metavar="MODELS",
+            help="What is deployed now, separated by commas: names, or NAME=SHARE of the "
+            "traffic. Without shares the best split of these models is taken.",
+        ),
     ] = None,
-    draws: Annotated[int, typer.Option(min=0, help="Bootstrap draws of the queries.")] = 1000,
+    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws of the queries.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the draws and of the simulation.")] = 0,
     columns: Annotated[
         list[str] | None,
@@ -69,6 +73,10 @@ def advise(
     ] = None,
     prices: Annotated[
         str | None, typer.Option(metavar="FILE", help="Price list, for costs from tokens.")
+    ] = None,
+    source_kind: Annotated[
+        str | None,
+        typer.Option(help="Schema, where the one that is recognised is not the right one."),
     ] = None,
     form: Annotated[
         Format,
@@ -94,6 +102,7 @@ def advise(
         "cost_per": cost_per,
         "scores": scores,
         "prices": prices,
+        "source_kind": source_kind,
     }
     found = advise_on(
         table,

@@ -237,6 +237,52 @@ def test_learning_is_simulated_and_compared_with_staying() -> None:
     assert "beats the present set" in str(found)
 
 
+def test_draws_without_a_mix_are_counted_and_said() -> None:
+    # The cheapest mix costs the budget on the mean: in half of the draws it is dearer.
+    table = exact([0.5, 0.9], [1.0, 4.0])
+    noisy = table.cost[None, :] * np.array([0.9, 1.1] * 10)[:, None]
+    unsure = Estimates(table.models, table.score, table.cost, table.score_draws, noisy, table.ess)
+    found = fr.advise(unsure, budget=1.0, max_deployed=1)
+    assert found.solution.met == 0.5
+    text = str(found)
+    assert "In 50 % of the draws no mix meets the budget" in text
+    assert "10 % less budget  no mix keeps to the budget and the limits" in text
+    assert "nan" not in text
+
+
+def test_means_alone_are_not_called_sure() -> None:
+    board = pl.DataFrame({"model": ["a", "b"], "score": [0.5, 0.9], "cost": [0.001, 0.004]})
+    text = str(fr.advise(board, budget=0.002, max_deployed=2))
+    assert "How sure the set is, is not known" in text
+    assert "of the draws" not in text
+
+
+def test_what_was_asked_stands_in_every_form() -> None:
+    found = fr.advise(
+        outcomes(100), budget=3.0, max_deployed=2, draws=20, what_if=["add:fox,score=0.95,cost=1"]
+    )
+    assert "What if: add:fox,score=0.95,cost=1" in str(found)
+    assert "without the changes" in str(found)
+    content = found.to_dict()
+    assert content["asked"]["what_if"] == ["add:fox,score=0.95,cost=1"]
+    assert content["asked"]["draws"] == 20
+    assert content["quality_unchanged"]["value"] < content["quality"]["value"]
+    assert "# The answer to a what-if" in found.to_litellm()
+
+
+def test_shares_of_the_present_set_can_be_given() -> None:
+    from fastroute.advice.learning import present_shares
+
+    problem = fr.advise(exact([0.5, 0.9], [1.0, 4.0]), budget=2.0, max_deployed=2).problem
+    assert present_shares(problem, ["m0=0.25", "m1=0.75"]).tolist() == [0.25, 0.75]
+    # Dearer than the budget: that is what is left behind.
+    assert present_shares(problem, ["m1"]).tolist() == [0.0, 1.0]
+    assert present_shares(problem, ["m0", "m1"]) == pytest.approx([2.0 / 3.0, 1.0 / 3.0])
+    for wrong in (["m0=0.25"], ["m0=0.5", "m1"], ["m0=x"]):
+        with pytest.raises(ValueError, match="present="):
+            present_shares(problem, wrong)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -16,6 +16,7 @@ from fastroute.advice.changes import Problem, changed, problem_of, read_constrai
 from fastroute.advice.learning import Learning, learn
 from fastroute.advice.solution import (
     Decisive,
+    Estimate,
     Solution,
     Worth,
     aiq,
@@ -69,6 +70,11 @@ class Advice:
         What it costs to learn it online; None where the traffic was not given.
     notes : tuple of str
         What a reader must know: of the table, and of what was left out.
+    cost_unit : str
+    asked : dict of str to object
+        What was asked: budget, max_deployed, limit, what_if, constraints, draws, seed.
+    unchanged : Estimate or None
+        Quality of the best mix without the changes of `what_if`, floors kept; None without any.
     """
 
     source: str
@@ -79,6 +85,8 @@ class Advice:
     learning: Learning | None
     notes: tuple[str, ...]
     cost_unit: str
+    asked: dict[str, Any]
+    unchanged: Estimate | None = None
 
     @property
     def deployed(self) -> tuple[str, ...]:
@@ -164,11 +172,14 @@ class Advice:
         """Return the whole answer as numbers, words and lists, for JSON; infinity is None."""
         return {
             "source": self.source,
-            "budget": _plain(self.problem.budget),
-            "max_deployed": self.problem.max_deployed,
+            "asked": _plain(self.asked),
             "cost_unit": self.cost_unit,
             "deploy": self.routing_table(),
             "quality": _plain(self.solution.quality._asdict()),
+            "quality_unchanged": None
+            if self.unchanged is None
+            else _plain(self.unchanged._asdict()),
+            "draws_within_budget": self.solution.met,
             "cost": _plain(self.solution.cost._asdict()),
             "models": [_plain(row) for row in self.table.to_dicts()],
             "worth": [{"what": one.what, **_plain(one.gain._asdict())} for one in self.worths],
@@ -203,7 +214,11 @@ class Advice:
         All entries are called ``advised``, so that the proxy's routing strategy ``simple-shuffle``
         splits the traffic by their weights.
         """
-        lines = ["model_list:"]
+        asked = ", ".join(f"{name}={value}" for name, value in self.asked.items() if value)
+        lines = [f"# From {self.source}: {asked}"]
+        if self.asked["what_if"]:
+            lines.append("# The answer to a what-if: prices or models in it may not exist.")
+        lines.append("model_list:")
         for name, share in self.routing_table().items():
             lines += [
                 "  - model_name: advised",
@@ -261,7 +276,9 @@ def advise(
     days : float
         Days that are simulated.
     present : sequence of str
-        The models that are deployed now, to compare learning with staying.
+        The models that are deployed now, to compare learning with staying: names, or
+        ``NAME=SHARE`` with the shares of the traffic. Without shares the best split of them is
+        taken, whatever the limits.
     draws : int
         Bootstrap draws of the queries.
     seed : int
@@ -302,7 +319,7 @@ def advise(
         budget = checks.positive("budget", budget)
     limit = checks.fraction("limit", limit, zero=False)
     checks.integer("max_deployed", max_deployed)
-    checks.integer("draws", draws, 0)
+    checks.integer("draws", draws, 1)
     estimates, source, unit, notes = _estimates(table, draws, seed, columns, reading)
     problem, left = problem_of(
         estimates, math.inf if budget is None else budget, int(max_deployed), limit
@@ -311,9 +328,9 @@ def advise(
         raise ValueError("table: no model has both scores and costs; nothing can be advised")
     if left:
         notes.append(f"Left out, because too little is known of them: {', '.join(left)}.")
-    problem = changed(problem, what_if)
     floors = tuple(read_constraint(problem, text) for text in constraints)
-    problem = replace(problem, floors=floors)
+    before = replace(problem, floors=floors)
+    problem = changed(before, what_if)
     if floors:
         notes.append(
             "Quality floors are met by the estimated means of the tasks; the frontier leaves them "
@@ -342,7 +359,25 @@ def advise(
         learning,
         tuple(notes),
         unit,
+        {
+            "budget": budget,
+            "max_deployed": int(max_deployed),
+            "limit": limit,
+            "what_if": list(what_if),
+            "constraints": list(constraints),
+            "draws": int(draws),
+            "seed": seed,
+        },
+        _unchanged(before) if what_if else None,
     )
+
+
+def _unchanged(problem: Problem) -> Estimate:
+    """Return the quality of the best mix; NaN where there is none."""
+    try:
+        return solve(problem).quality
+    except ValueError:
+        return Estimate(math.nan, math.nan, math.nan)
 
 
 def _estimates(

@@ -16,7 +16,7 @@ F8 = NDArray[np.float64]
 __all__ = ["Constraint", "Problem", "changed", "read_constraint"]
 
 _FORMS: Final = (
-    "price:MODEL=0.5x, price:MODEL=0.002, limit:MODEL=0.3, drop:MODEL or "
+    "price:MODEL=0.5x (half its price), price:MODEL=0.002, limit:MODEL=0.3, drop:MODEL or "
     "add:NAME,score=0.8,cost=0.001"
 )
 _CONSTRAINT: Final = re.compile(r"\s*min-score:(.+)=([^=]+)")

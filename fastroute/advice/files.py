@@ -86,7 +86,7 @@ def frontier_figure(advice: "Advice") -> "Figure":
     positive = problem.cost[problem.cost > 0.0]
     if positive.size and positive.max() > _LOG_RATIO * positive.min():
         # Models without a cost stand at the left end.
-        axes.set_xscale("symlog", linthresh=positive.min())
+        axes.set_xscale("symlog", linthresh=positive.min(), subs=[2, 5])
     axes.set_xlabel(f"budget ({advice.cost_unit})")
     axes.set_ylabel("quality (mean score)")
     legend_below(figure, *axes.get_legend_handles_labels())
@@ -118,7 +118,7 @@ def advice_page(advice: "Advice") -> str:
         quality=estimate(advice.solution.quality),
         cost=estimate(advice.solution.cost),
         cost_unit=advice.cost_unit,
-        notes=advice.notes,
+        asked=", ".join(f"{name} {value}" for name, value in advice.asked.items() if value),
     )
 
 

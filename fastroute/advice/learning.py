@@ -24,6 +24,8 @@ F8 = NDArray[np.float64]
 _MOST_ROUNDS: Final = 2_000_000
 _TRIAL_ROUNDS: Final = 3e7
 _FEWEST, _MOST = 16, 256
+# Shares may miss 1 by so much.
+_WHOLE: Final = 1e-6
 _GAMMAS: Final = (0.02, 0.05, 0.1, "scaled:0.1")
 _STAGES: Final = ("T^(1/3)", "T^(1/2)")
 
@@ -68,7 +70,10 @@ class Learning(NamedTuple):
     trials : int
         Worlds, each with its own means from the joint bootstrap.
     present_loss : float
-        Quality lost per query by staying with the present set; NaN without one.
+        Quality lost per query by staying with the present set, overspending charged at the price
+        of the budget; NaN without one.
+    present_cost : float
+        Mean cost of a query by staying.
     note : str
         What is a surrogate in it.
     """
@@ -80,6 +85,7 @@ class Learning(NamedTuple):
     days: float
     trials: int
     present_loss: float
+    present_cost: float
     note: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -145,7 +151,7 @@ def learn(
         "stageroute": tried[gamma, stages],
         **{name: play(policy(name), stages) for name in ("thompson", "greedy", "uniform")},
     }
-    staying = _present_loss(problem, present, scores, costs)
+    staying, present_cost = _staying(problem, present, scores, costs)
     rows = [_row(name, run, staying, queries_per_day) for name, run in runs.items()]
     note = (
         "A surrogate: each trial has means of its own from the joint bootstrap, rewards are 0 or "
@@ -161,6 +167,7 @@ def learn(
         queries / queries_per_day,
         trials,
         staying,
+        present_cost,
         note,
     )
 
@@ -194,22 +201,13 @@ def _row(name: str, run: Run, staying: float, per_day: int) -> LearningRow:
     return LearningRow(name, found.estimate, found.low, found.high, cost, since)
 
 
-def _present_loss(problem: Problem, present: Sequence[str], scores: F8, costs: F8) -> float:
-    """Return the mean quality per query that staying with the present set loses; NaN without."""
+def _staying(
+    problem: Problem, present: Sequence[str], scores: F8, costs: F8
+) -> tuple[float, float]:
+    """Return quality lost per query and cost of staying with the present set; NaN without one."""
     if not present:
-        return float("nan")
-    for name in present:
-        if name not in problem.models:
-            raise checks.refused(
-                "present", name, f"a model of the table{checks.nearest(name, problem.models)}"
-            )
-    places = [problem.models.index(name) for name in dict.fromkeys(present)]
-    # What is deployed now carries the traffic, whatever the limits.
-    kept = replace(
-        only(problem, places), max_deployed=len(places), floors=(), limit=np.ones(len(places))
-    )
-    share = np.zeros(len(problem.models))
-    share[places] = best_mix(kept)
+        return float("nan"), float("nan")
+    share = present_shares(problem, present)
     best = solve_deployment(
         scores,
         costs,
@@ -219,4 +217,54 @@ def _present_loss(problem: Problem, present: Sequence[str], scores: F8, costs: F
         fill="none",
         infeasible="ignore",
     )
-    return float((np.asarray(best.value) - scores @ share).mean())
+    spent = costs @ share
+    over = np.maximum(spent - problem.budget, 0.0)
+    charge = np.where(over > 0.0, np.asarray(best.budget_price) * over, 0.0)
+    return float((np.asarray(best.value) - scores @ share + charge).mean()), float(spent.mean())
+
+
+def present_shares(problem: Problem, present: Sequence[str]) -> F8:
+    """Return the shares of what is deployed now, [N].
+
+    Each entry is a name, or ``NAME=SHARE``. Without shares the traffic is split as is best for the
+    estimated means, within the budget where that can be met; the limits are those of new plans.
+
+    Raises
+    ------
+    ValueError
+        When a model is unknown, or shares are given for some only or do not add up to 1.
+    """
+    given: dict[str, float | None] = {}
+    for text in present:
+        name, sign, value = text.rpartition("=")
+        if not sign or text in problem.models:
+            name, value = text, ""
+        if name not in problem.models:
+            raise checks.refused(
+                "present", name, f"a model of the table{checks.nearest(name, problem.models)}"
+            )
+        given[name] = None if not value else _share(value, text)
+    places = [problem.models.index(name) for name in given]
+    share = np.zeros(len(problem.models))
+    known = [one for one in given.values() if one is not None]
+    if known:
+        if len(known) < len(given) or abs(sum(known) - 1.0) > _WHOLE:
+            raise checks.refused("present", list(present), "shares of all models that add up to 1")
+        share[places] = known
+        return share
+    kept = replace(
+        only(problem, places), max_deployed=len(places), floors=(), limit=np.ones(len(places))
+    )
+    if float(kept.cost.min()) > kept.budget:
+        kept = replace(kept, budget=float("inf"))
+    share[places] = best_mix(kept)
+    return share
+
+
+def _share(value: str, text: str) -> float:
+    try:
+        return checks.fraction(f"present {text}", float(value), zero=True)
+    except ValueError:
+        raise checks.refused(
+            "present", text, "NAME or NAME=SHARE, with a share in [0, 1]"
+        ) from None

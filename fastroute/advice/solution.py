@@ -45,17 +45,26 @@ class Solution:
         Mean score and mean cost of a query under these shares. The intervals allow for the set
         having been chosen by the same data.
     inclusion : f8 [N]
-        Share of the bootstrap draws in whose best set a model is.
+        Share of the bootstrap draws in whose best set a model is, of those in which there is one.
+    met : float
+        Share of the draws in which some mix keeps to the limits and the budget.
+    spread : bool
+        Whether it is known how sure the means are.
     """
 
     share: F8
     quality: Estimate
     cost: Estimate
     inclusion: F8
+    met: float
+    spread: bool
 
 
 class Worth(NamedTuple):
-    """What a change would add to the quality: ``what`` in words, and how much."""
+    """What a change would add to the quality: ``what`` in words, and how much.
+
+    The gain is NaN where no mix would keep to the limits and the budget any more.
+    """
 
     what: str
     gain: Estimate
@@ -144,7 +153,9 @@ def solve(problem: Problem) -> Solution:
     inclusion = np.full(len(share), np.nan)
     if met.any():
         inclusion = (mixes[met] > _USED).mean(axis=0)
-    return Solution(share, *_promises(problem, share), inclusion)
+    spread = bool(np.ptp(problem.score_draws, axis=0).max(initial=0.0) > 0.0)
+    promises = _promises(problem, share)
+    return Solution(share, *promises, inclusion, float(met.mean()), spread)
 
 
 def _promises(problem: Problem, share: F8) -> tuple[Estimate, Estimate]:
@@ -217,9 +228,7 @@ def worths(problem: Problem, solution: Solution) -> list[Worth]:
     found = []
 
     def add(what: str, other: Problem) -> None:
-        gain = best_values(other) - now
-        if np.isfinite(gain[0]):
-            found.append(Worth(what, _spread(gain)))
+        found.append(Worth(what, _spread(best_values(other) - now)))
 
     if np.isfinite(problem.budget):
         add("10 % more budget", replace(problem, budget=1.1 * problem.budget))
@@ -260,21 +269,34 @@ def decisive(problem: Problem, solution: Solution) -> Decisive | None:
     doubt = np.abs(solution.inclusion - 0.5)
     place = int(np.argmin(doubt))
     inside = solution.inclusion[place]
-    if not np.isfinite(inside) or not 1.0 - SURE < inside < SURE or len(problem.models) == 1:
+    if (
+        not solution.spread
+        or not np.isfinite(inside)
+        or not 1.0 - SURE < inside < SURE
+        or len(problem.models) == 1
+    ):
         return None
     gains = _gain_of(problem, place)
-    here, spread = float(gains[0]), float(np.nanstd(gains[1:], ddof=1))
+    here, spread = float(gains[0]), _deviation(gains)
+    if not np.isfinite(here):
+        return None
     rows = float(problem.ess[place])
     more = np.inf
     if here != 0.0 and np.isfinite(rows):
         # The part of the spread that more observations of this model alone would take away.
         fixed = _with_means(problem, place)
-        rest = float(np.nanstd(_gain_of(fixed, place)[1:], ddof=1))
+        rest = _deviation(_gain_of(fixed, place))
         wanted = (here / _SETTLED) ** 2 - rest**2
         own = max(spread**2 - rest**2, 0.0)
         if wanted > 0.0:
             more = max(rows * (own / wanted - 1.0), 0.0)
     return Decisive(problem.models[place], float(inside), _spread(gains), more)
+
+
+def _deviation(gains: F8) -> float:
+    """Return the standard deviation of the draws of a gain; NaN of fewer than two."""
+    drawn = gains[1:][np.isfinite(gains[1:])]
+    return float(drawn.std(ddof=1)) if drawn.size > 1 else float("nan")
 
 
 def _gain_of(problem: Problem, place: int) -> F8:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 # Of the models that are not deployed, those in doubt are named.
 _NAMED: Final = 5
 _WIDTH: Final = 34
+# Days that are the start; and what is rounding.
+_FIRST_DAY: Final = 0.05
+_ROUNDING: Final = 1e-12
 
 
 def text_of(advice: "Advice") -> str:
@@ -20,6 +23,8 @@ def text_of(advice: "Advice") -> str:
     lines = [
         f"{advice.source}: {len(problem.models)} models, {budget} budget ({advice.cost_unit}), at "
         f"most {problem.max_deployed} deployed",
+        *([f"What if: {', '.join(advice.asked['what_if'])}"] if advice.asked["what_if"] else []),
+        *([f"Floors: {', '.join(advice.asked['constraints'])}"] if problem.floors else []),
         "",
         "Deploy",
     ]
@@ -27,12 +32,21 @@ def text_of(advice: "Advice") -> str:
     shares = advice.routing_table()
     wide = min(max((len(name) for name in problem.models), default=0), _WIDTH)
     for name, share in shares.items():
+        line = f"  {_cut(name, wide):{wide}}  {100.0 * share:5.1f} % of the traffic"
+        if solution.spread:
+            line += f"   in the best set in {_percent(inside[name])} of the draws"
+        lines.append(line)
+    if solution.met < 1.0:
         lines.append(
-            f"  {_cut(name, wide):{wide}}  {100.0 * share:5.1f} % of the traffic   "
-            f"in the best set in {_percent(inside[name])} of the draws"
+            f"  In {_percent(1.0 - solution.met)} of the draws no mix meets the budget and the "
+            "limits: it is as good as the least that can be paid."
         )
     rest = sorted((name for name in problem.models if name not in shares), key=lambda n: -inside[n])
-    near = [f"{name} ({_percent(inside[name])})" for name in rest if inside[name] > 1.0 - SURE]
+    near = [
+        f"{name} ({_percent(inside[name])})"
+        for name in rest
+        if solution.spread and inside[name] > 1.0 - SURE
+    ]
     if near:
         more = f" and {len(near) - _NAMED} more" if len(near) > _NAMED else ""
         lines.append(
@@ -40,7 +54,13 @@ def text_of(advice: "Advice") -> str:
         )
     lines += [
         "",
-        f"Quality  {estimate(solution.quality)}",
+        f"Quality  {estimate(solution.quality)}   (corrected for the choice; shares times means: "
+        f"{float(problem.score @ solution.share):.4g})",
+        *(
+            [f"         {estimate(advice.unchanged)}   without the changes"]
+            if advice.unchanged
+            else []
+        ),
         f"Cost     {estimate(solution.cost)} {advice.cost_unit}",
         "",
         "What would change the quality",
@@ -48,7 +68,9 @@ def text_of(advice: "Advice") -> str:
     wide = max((len(one.what) for one in advice.worths), default=0)
     lines += [f"  {one.what:{wide}}  {estimate(one.gain, sign=True)}" for one in advice.worths]
     lines.append("")
-    if advice.decisive is None:
+    if not solution.spread:
+        lines.append("How sure the set is, is not known: the table has means alone.")
+    elif advice.decisive is None:
         lines.append("The set is sure: no model's interval would change it.")
     else:
         lines.append(_doubt(advice))
@@ -65,11 +87,11 @@ def _doubt(advice: "Advice") -> str:
     more = (
         f"about {found.more:,.0f} more observations of it would settle that"
         if math.isfinite(found.more)
-        else "more observations of it alone would not settle that"
+        else "only more observations of several models would settle that"
     )
     return (
         f"What is not sure: {found.model} is in the best set in {_percent(found.inclusion)} of the "
-        f"draws, and is worth {estimate(found.gain, sign=True)}; {more}."
+        f"draws. To use it changes the quality by {estimate(found.gain, sign=True)}; {more}."
     )
 
 
@@ -83,14 +105,15 @@ def _learning(advice: "Advice") -> list[str]:
     for row in found.rows:
         since = ""
         if math.isfinite(found.present_loss):
-            since = (
-                f"   beats the present set from day {row.beats_present_from:.3g} on"
-                if math.isfinite(row.beats_present_from)
-                else "   never beats the present set"
-            )
+            since = f"   {_since(row.beats_present_from)}"
         lines.append(f"  {row.policy:12}  {estimate(Estimate(row.loss, row.low, row.high))}{since}")
     if math.isfinite(found.present_loss):
-        lines.append(f"  {'staying':12}  {found.present_loss:.4g}")
+        over = advice.problem.budget
+        dear = f", above the budget of {over:g}" if found.present_cost > over else ""
+        lines.append(
+            f"  {'staying':12}  {found.present_loss:.4g}   at a cost of {found.present_cost:.4g}"
+            f"{dear}"
+        )
     lines.append(
         f"  StageRoute with gamma = {found.gamma} and K = {found.stages} stages loses least of "
         "those that were tried."
@@ -99,11 +122,23 @@ def _learning(advice: "Advice") -> list[str]:
     return lines
 
 
+def _since(day: float) -> str:
+    """Say from when on a policy is ahead of staying."""
+    if not math.isfinite(day):
+        return "never beats the present set"
+    if day < _FIRST_DAY:
+        return "beats the present set from the start"
+    return f"beats the present set from day {day:.3g} on"
+
+
 def estimate(found: Estimate, *, sign: bool = False) -> str:
     """Write an estimate with its interval, with as many digits as the interval supports."""
+    if math.isnan(found.value):
+        return "no mix keeps to the budget and the limits"
+    found = Estimate(*(0.0 if abs(one) < _ROUNDING else one for one in found))
     width = found.high - found.low
     if not math.isfinite(width) or width <= 0.0:
-        return f"{found.value:{'+' if sign else ''}.4g}"
+        return "0" if found.value == 0.0 else f"{found.value:{'+' if sign else ''}.4g}"
     digits = max(0, 1 - math.floor(math.log10(width)))
     value, low, high = (_rounded(one, digits, sign) for one in (found.value, found.low, found.high))
     return f"{value} [{low}, {high}]"
