@@ -212,3 +212,37 @@ def test_check_shows_units_and_account(log: Path) -> None:
     result = runner.invoke(app, ["data", "check", str(log), *scaled])
     assert result.exit_code == 0, result.output
     assert "note: each query went to one model" in result.stdout
+
+
+def routed(path: Path, propensities: list[str], head: str = "query,model,score,cost") -> Path:
+    """Write a log of three models, and return its path."""
+    rows = [f"q{i},{'abc'[i % 3]},1,0.01,{value}" for i, value in enumerate(propensities)]
+    path.write_text("\n".join([f"{head},propensity", *rows]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("propensities", "words"),
+    [
+        (["50", "20", "0.9"], ["propensity: 50 ", "line 2", "divide the column by 100"]),
+        (["0.5", "0", "0.9"], ["propensity: 0 ", "line 3", "remedy: mend or drop the row"]),
+        (["0.5", "0.2", "1.7"], ["propensity: 1.7 ", "line 4", "a probability in (0, 1]"]),
+        (["0.5", "often", "0.9"], ["propensity: column 'propensity'", "'often'", "line 3"]),
+    ],
+)
+def test_a_log_that_cannot_be_read_says_why(
+    tmp_path: Path, propensities: list[str], words: list[str]
+) -> None:
+    said = check(str(routed(tmp_path / "log.csv", propensities)))
+    problems = said[said.index("problem: ") :]
+    assert [word for word in words if word not in problems] == [], said
+    assert problems.count("problem: ") == 1
+    assert "fill them" not in said
+
+
+def test_nobody_is_told_to_fill_the_cells_of_a_log(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("query,model,score,cost\np,a,1,0.01\nq,b,many,0.02\nr,c,0,0.01\n")
+    said = check(str(path))
+    assert "problem: score: 1 value(s) are not numbers, the first is 'many' in line 3" in said
+    assert "fill them" not in said

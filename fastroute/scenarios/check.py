@@ -4,15 +4,15 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastroute import checks
-from fastroute.outcomes.account import outcomes_of
+from fastroute.outcomes.account import is_log, outcomes_of
 from fastroute.outcomes.columns import Table
 from fastroute.outcomes.frames import Frame
 from fastroute.outcomes.reading import read_table
 from fastroute.outcomes.routerbench_pickle import KNOWN_SHA256
-from fastroute.outcomes.sources import LOG_KINDS, MEANS_KINDS
+from fastroute.outcomes.sources import MEANS_KINDS
 from fastroute.scenarios.paretobandit import paretobandit
 from fastroute.scenarios.problems import TableProblem, find_mean_problems, find_problems
 from fastroute.scenarios.routerbench import published_means
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["DataSource", "Report", "check_table", "list_data"]
+
+#: What cannot be read of these is counted, all of it, among the other problems.
+_LISTED: Final = ("score", "cost")
 
 
 @dataclass(frozen=True)
@@ -176,8 +179,9 @@ def check_table(
         prices=prices,
         scores=scores,
     )
-    recognised, logged = _recognised(table)
+    recognised, unreadable = _recognised(table)
     means = table.source_kind in MEANS_KINDS
+    logged = is_log(table)
     table = _complete(table, means)
     if models is not None:
         released = read_releases(models)
@@ -241,24 +245,28 @@ def check_table(
         score_min=low if isinstance(low, float) else None,
         score_max=high if isinstance(high, float) else None,
         per_model=per_model,
-        problems=tuple(_problems(table, released, means=means, logged=logged)),
+        problems=(*unreadable, *_problems(table, released, means=means, logged=logged)),
         notes=tuple(notes),
         recognised=recognised,
     )
 
 
-def _recognised(table: Table) -> tuple[tuple[str, ...], bool]:
-    """Return what outcomes say of a table, and whether each query went to one model."""
+def _recognised(table: Table) -> tuple[tuple[str, ...], tuple[TableProblem, ...]]:
+    """Return what outcomes say of a table, and why it cannot be read, where it cannot."""
     try:
         outcomes = outcomes_of(table)
-    except ValueError:
-        # What is wrong is listed among the problems.
-        return (f"read as     {table.source_kind}",), False
+    except ValueError as error:
+        first = f"read as     {table.source_kind}"
+        field = str(error).partition(":")[0]
+        if field in _LISTED or (field == "outcomes" and table.source_kind in MEANS_KINDS):
+            return (first,), ()
+        message, _, remedy = str(error).rpartition("; ")
+        return (first,), (TableProblem("reading", message, remedy),)
     # The sizes are shown already.
     lines = outcomes.describe().split("\n")
     shown = (line for line in lines if not line.startswith(("source", "models", "quer", "tasks")))
     first = f"read as     {table.source_kind}"
-    return (first, *shown), outcomes.kind == "logged"
+    return (first, *shown), ()
 
 
 def _complete(table: Table, means: bool) -> Table:
@@ -284,9 +292,8 @@ def _problems(
         dated = released if any(r.day or r.wrong for r in (released or {}).values()) else None
         return find_mean_problems(table, dated)
     found = find_problems(table, released)
-    # What is known to be a log has no two models on one query, and queries without a score.
-    known = logged and (table.source_kind in LOG_KINDS or "propensity" in table.columns)
-    return [problem for problem in found if not (known and problem.kind == "missing")]
+    # A log has no two models on one query, so nobody can fill its other cells.
+    return [problem for problem in found if not (logged and problem.kind == "missing")]
 
 
 def _sha256(path: object) -> str:
