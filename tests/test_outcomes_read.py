@@ -287,6 +287,55 @@ def test_each_call_of_a_trace_is_a_query_and_what_is_no_call_is_dropped() -> Non
     assert outcomes.rows_read == 3
 
 
+@pytest.mark.parametrize("of_spans", ["trace_id", "traceId", "TraceId", "context.trace_id"])
+@pytest.mark.parametrize("of_scores", ["trace_id", "traceId", "TraceID"])
+def test_scores_are_joined_however_a_trace_is_written(of_spans: str, of_scores: str) -> None:
+    spans = [
+        {
+            of_spans: f"t{i // 2}",
+            "spanId": f"s{i}",
+            "attributes": {"gen_ai.request.model": "ox", "gen_ai.usage.output_tokens": 10},
+        }
+        for i in range(4)
+    ]
+    scores = [{of_scores: f"t{i}", "score": i / 2} for i in range(2)]
+    outcomes = fr.read_outcomes(spans, prices=PRICES, scores=scores)
+    assert outcomes.frame["query"].to_list() == ["s0", "s1", "s2", "s3"]
+    assert outcomes.frame["score"].to_list() == [0.0, 0.0, 0.5, 0.5]
+    assert f"score of the scores, by {of_scores}" in outcomes.columns["score"]
+
+
+GENERATIONS = [
+    {
+        "id": f"o{i}",
+        "traceId": f"t{i}",
+        "type": "GENERATION",
+        "model": "ox",
+        "usageDetails": {"input": 3, "output": 5},
+        "costDetails": {"total": 0.01},
+    }
+    for i in range(2)
+]
+
+
+@pytest.mark.parametrize("name", ["data", "observations", "results", "items"])
+def test_the_answer_of_an_api_is_the_list_in_it(tmp_path: Path, name: str) -> None:
+    answer = {name: GENERATIONS, "meta": {"page": 1, "totalPages": 1}, "tags": ["x"]}
+    scores = {"data": [{"id": "x", "traceId": "t1", "value": 0.5}], "meta": {"page": 1}}
+    path = written(tmp_path / "scores.json", scores)
+    for source in (written(tmp_path / "answer.json", answer), answer):
+        outcomes = fr.read_outcomes(source, scores=path)
+        assert (outcomes.source_kind, outcomes.rows_read) == ("langfuse", 2)
+        assert outcomes.frame["query"].to_list() == ["o0", "o1"]
+        assert outcomes.frame["score"].to_list() == [None, 0.5]
+
+
+def test_of_two_lists_of_objects_none_is_taken(tmp_path: Path) -> None:
+    answer = {"data": GENERATIONS, "items": [{"model": "ox"}]}
+    with pytest.raises(ValueError, match="does not hold a list"):
+        fr.read_outcomes(written(tmp_path / "answer.json", answer))
+
+
 def test_every_kind_of_source_has_a_case() -> None:
     assert {case[3] for case in CASES} == {kind.name for kind in KINDS}
 
