@@ -246,3 +246,27 @@ def test_nobody_is_told_to_fill_the_cells_of_a_log(tmp_path: Path) -> None:
     said = check(str(path))
     assert "problem: score: 1 value(s) are not numbers, the first is 'many' in line 3" in said
     assert "fill them" not in said
+
+
+def test_a_log_without_scores_or_costs_has_a_problem(tmp_path: Path, log: Path) -> None:
+    said = check(str(log))
+    assert "problem: no scores\n  remedy: pass --scores FILE" in said
+    assert said.count("problem: ") == 1
+    scores = tmp_path / "s.csv"
+    scores.write_text("request_id,score\nr1,1\nr2,0\n")
+    result = runner.invoke(app, ["data", "check", str(log), "--scores", str(scores)])
+    assert result.exit_code == 0, result.output
+    path = tmp_path / "tokens.csv"
+    path.write_text("query,model,score,tokens_in\nq1,a,1,9\nq1,b,1,9\nq2,a,0,9\nq2,b,0,9\n")
+    said = check(str(path))
+    assert "problem: no costs\n  remedy: pass --prices FILE" in said
+    assert said.count("problem: ") == 1
+
+
+def test_the_last_line_counts_warnings(tmp_path: Path) -> None:
+    board = tmp_path / "board.csv"
+    board.write_text("model,score,cost\na,0.9,3\nb,0.6,0.5\n")
+    result = runner.invoke(app, ["data", "check", str(board)])
+    assert result.exit_code == 0, result.output
+    assert "as prices per million tokens would" in result.stdout
+    assert "no problems found, 1 warning(s) above" in result.stdout

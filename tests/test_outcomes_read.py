@@ -449,6 +449,11 @@ HEAD = "query,model,score,cost\n"
         (HEAD + "q,a,1,1\n", {"score_range": (1, 1)}, ["score_range=(1, 1)", "low < high"]),
         (HEAD + "q,a,1,1\n", {"cost_per": "day"}, ["cost_per='day'", "1M-tokens"]),
         (HEAD + "q,a,1,1\n", {"cost_per": "1M-tokens"}, ["needs the tokens", "'tokens_in': ..."]),
+        (
+            "model,score,cost\na,1,3\nb,1,0.5\n",
+            {"cost_per": "1M-tokens"},
+            ["tokens of each query, which a leaderboard does not have", "write into its column"],
+        ),
         (HEAD + "q,a,1,1\n", {"source_kind": "lite"}, ["source_kind='lite'", "'litellm'"]),
         (
             HEAD + "q,a,1,1\n",
@@ -558,6 +563,12 @@ def costs(values: Mapping[str, float], more: str = "", cells: str = "") -> str:
         (HEAD + "q,a,1,9\nq,b,1,19\n", {}, "the mean is 14 per query, as a latency or a price"),
         (HEAD + "q,a,1,\nq,b,,1\n", {}, "cost: 1 of 2 rows have none"),
         ("index,model,score,cost\n0,a,1,1\n1,b,1,1\n2,a,1,1\n", {}, "'index' numbers the rows"),
+        (
+            "model,score,cost\na,0.9,3\nb,0.6,0.5\n",
+            {},
+            "cost 1.75 per query on the mean, as prices per million tokens would; write what",
+        ),
+        ("model,score,cost\na,0.9,0.1\nb,0.6,0.15\n", {}, "as prices per million tokens would"),
         ("query,model,tokens_in\nq,a,3\n", {}, "no scores; pass a table of them"),
         ("query,model,score,tokens_in\nq,a,1,3\n", {}, "no costs; pass a price list"),
     ],
@@ -593,3 +604,20 @@ def test_units_are_converted_when_they_are_said() -> None:
 def test_a_mean_constant_cost_below_any_list_price_is_no_warning(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", costs({"a": 0.001, "b": 0.002}))
     assert fr.read_outcomes(path).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("head", "costs_of", "options"),
+    [
+        ("cost", (0.0031, 0.0007), {}),
+        ("cost", (3, 0.5), {"cost_per": "query"}),
+        ("cost_per_query", (3, 0.5), {}),
+        ("cost", (0.1234, 0.15), {}),
+    ],
+)
+def test_a_leaderboard_whose_costs_are_those_of_queries_is_no_warning(
+    tmp_path: Path, head: str, costs_of: tuple[float, float], options: dict[str, Any]
+) -> None:
+    large, small = costs_of
+    path = written(tmp_path / "t.csv", f"model,score,{head}\na,1,{large}\nb,0,{small}\n")
+    assert fr.read_outcomes(path, **options).warnings == ()

@@ -33,6 +33,15 @@ __all__ = ["DataSource", "Report", "check_table", "list_data"]
 
 #: What cannot be read of these is counted, all of it, among the other problems.
 _LISTED: Final = ("score", "cost")
+#: What a table of queries cannot be without.
+_LACKS: Final[Mapping[str, TableProblem]] = {
+    "score": TableProblem(
+        "no_score", "no scores", "pass --scores FILE, or map a column, --columns score=NAME"
+    ),
+    "cost": TableProblem(
+        "no_cost", "no costs", "pass --prices FILE, or map a column, --columns cost=NAME"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,8 @@ class Report:
         lines.append("")
         lines += [f"note: {note}" for note in self.notes]
         if self.ok:
-            lines.append("no problems found")
+            warned = sum(line.startswith("warning: ") for line in self.recognised)
+            lines.append("no problems found" + (f", {warned} warning(s) above" if warned else ""))
         for problem in self.problems:
             lines += [f"problem: {problem.message}", f"  remedy: {problem.remedy}"]
         return "\n".join(lines)
@@ -292,8 +302,15 @@ def _problems(
         dated = released if any(r.day or r.wrong for r in (released or {}).values()) else None
         return find_mean_problems(table, dated)
     found = find_problems(table, released)
+    height = table.frame.height
+    lacks = [
+        lack
+        for role, lack in _LACKS.items()
+        if all(table.frame[name].null_count() == height for name in (role, f"{role}_wrong"))
+    ]
     # A log has no two models on one query, so nobody can fill its other cells.
-    return [problem for problem in found if not (logged and problem.kind == "missing")]
+    filled = [problem for problem in found if not ((logged or lacks) and problem.kind == "missing")]
+    return [*filled, *lacks]
 
 
 def _sha256(path: object) -> str:
