@@ -270,3 +270,56 @@ def test_the_last_line_counts_warnings(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "as prices per million tokens would" in result.stdout
     assert "no problems found, 1 warning(s) above" in result.stdout
+
+
+def test_convert_never_writes_over_what_it_reads(table: Path, tmp_path: Path) -> None:
+    before = table.read_bytes()
+    scores = tmp_path / "s.csv"
+    scores.write_text("query,score\n0,1\n")
+    link = tmp_path / "link.csv"
+    link.symlink_to(table)
+    for options in ([str(table)], [str(link)], [str(scores), "--scores", str(scores)]):
+        result = runner.invoke(app, ["data", "convert", str(table), *options])
+        assert result.exit_code == 2
+        assert "is what is read; write another file" in result.stderr
+    assert table.read_bytes() == before
+
+
+def test_the_next_step_of_a_log_is_advice_with_the_same_options(log: Path) -> None:
+    options = ["--columns", "score=rating", "--score-range", "0", "100"]
+    result = runner.invoke(app, ["data", "check", str(log), *options])
+    assert result.exit_code == 0, result.output
+    command = f"next: fastroute advise {log} --columns score=rating --score-range 0 100"
+    assert f"{command} --budget ... --max-deployed ..." in result.stdout
+    assert result.stdout.index("next: ") < result.stdout.index("fr.scenario('means'")
+
+
+def test_duplicates_are_counted_as_in_the_account(tmp_path: Path) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text("query,model,score,cost\nq,a,1,0.1\nq,a,0,0.1\nq,a,,\nq,a,1,0.1\nq,b,1,0.1\n")
+    said = check(str(path))
+    assert "duplicates  3 (2 averaged, 1 without score and cost)" in said
+    assert "-1  neither score nor cost" in said
+    assert "-2  averaged with another row" in said
+    assert "3 repeated cell(s), 1 of them without score and cost, such as in line 2" in said
+
+
+@pytest.mark.parametrize(
+    ("head", "option", "words"),
+    [
+        ("query,model,score,cost", "n=cost", "columns='n' is for leaderboards, and o.csv was read"),
+        (
+            "name,system,score,cost",
+            "task=name",
+            "columns='task' is for tables of queries, and o.csv",
+        ),
+    ],
+)
+def test_columns_of_another_kind_of_table_are_named(
+    tmp_path: Path, head: str, option: str, words: str
+) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text(f"{head}\np,a,1,0.001\nq,b,1,0.002\n")
+    result = runner.invoke(app, ["data", "check", str(path), "--columns", option])
+    assert result.exit_code == 2
+    assert words in result.stderr

@@ -1,6 +1,7 @@
 """What `fastroute data check` and `fastroute data list` show."""
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,6 +73,11 @@ class Report:
     recognised : tuple of str
         What was recognised, what became of every row, and which units are suspicious, line by
         line.
+    next_step : str
+        The command that answers from a log; "" for other tables, and tables in memory.
+    empty_duplicates : int
+        Of the duplicates, those that are dropped for want of a score and a cost; the others are
+        averaged.
     """
 
     source: str
@@ -89,6 +95,15 @@ class Report:
     problems: tuple[TableProblem, ...]
     notes: tuple[str, ...] = ()
     recognised: tuple[str, ...] = ()
+    next_step: str = ""
+    empty_duplicates: int = 0
+
+    def _empty_words(self) -> str:
+        """Return how many of the duplicates are not averaged, because they say nothing."""
+        if not self.empty_duplicates:
+            return ""
+        averaged = self.duplicates - self.empty_duplicates
+        return f" ({averaged} averaged, {self.empty_duplicates} without score and cost)"
 
     @property
     def ok(self) -> bool:
@@ -107,7 +122,7 @@ class Report:
             f"tasks       {self.tasks}",
             f"models      {self.models}",
             f"missing     {self.missing} of {self.queries * self.models} cells",
-            f"duplicates  {self.duplicates}",
+            f"duplicates  {self.duplicates}{self._empty_words()}",
             f"zero costs  {self.zero_costs}",
             f"scores      {_number(self.score_min)} to {_number(self.score_max)}",
             "",
@@ -131,6 +146,9 @@ class Report:
             lines.append("no problems found" + (f", {warned} warning(s) above" if warned else ""))
         for problem in self.problems:
             lines += [f"problem: {problem.message}", f"  remedy: {problem.remedy}"]
+        if self.ok and self.next_step:
+            lines += ["", f"next: {self.next_step}"]
+            lines.append("or, to simulate: fr.scenario('means', models=fr.read_outcomes(...))")
         return "\n".join(lines)
 
 
@@ -206,6 +224,8 @@ def check_table(
         released = releases(table.frame["model"], table.frame["release_date"])
     frame = table.named(["query", "task", "model"]).frame
     cells = frame.select("query", "model").n_unique()
+    says = frame.filter(pl.any_horizontal(pl.col("score", "cost").is_not_null()))
+    averaged = says.height - says.select("query", "model").n_unique()
     full = frame.drop_nulls(["score", "cost"]).select("query", "model").n_unique()
     queries, n_models = frame["query"].n_unique(), frame["model"].n_unique()
     dates = {
@@ -230,8 +250,8 @@ def check_table(
     notes = []
     if logged:
         notes.append(
-            "each query went to one model, so the scenario 'means' takes the estimated means: "
-            "fr.scenario('means', models=fr.read_outcomes(...))"
+            "each query went to one model, so what each model scores and costs on the mean is "
+            "estimated"
         )
     elif means:
         notes.append("a leaderboard, for the scenario 'means'")
@@ -258,7 +278,34 @@ def check_table(
         problems=(*unreadable, *_problems(table, released, means=means, logged=logged)),
         notes=tuple(notes),
         recognised=recognised,
+        next_step=_advise(outcomes, columns, score_range, cost_per, prices, scores)
+        if logged
+        else "",
+        empty_duplicates=frame.height - cells - averaged,
     )
+
+
+def _advise(
+    outcomes: Frame,
+    columns: Mapping[str, str] | None,
+    score_range: tuple[float, float] | None,
+    cost_per: str | None,
+    prices: "Frame | None",
+    scores: "Frame | None",
+) -> str:
+    """Return the command that advises on a file read in the same way; "" for one in memory."""
+    files = [file for file in (outcomes, prices, scores) if file is not None]
+    if not all(isinstance(file, str | Path) for file in files):
+        return ""
+    words = ["fastroute", "advise", str(outcomes)]
+    for role, name in (columns or {}).items():
+        words += ["--columns", f"{role}={name}"]
+    if score_range is not None:
+        words += ["--score-range", *(f"{end:g}" for end in score_range)]
+    for option, value in (("cost-per", cost_per), ("prices", prices), ("scores", scores)):
+        if value is not None:
+            words += [f"--{option}", str(value)]
+    return f"{shlex.join(words)} --budget ... --max-deployed ..."
 
 
 def _recognised(table: Table) -> tuple[tuple[str, ...], tuple[TableProblem, ...]]:
