@@ -143,7 +143,7 @@ def _refuse_wrong(table: Table) -> None:
 
 def _value_remedy(role: str, frame: "pl.DataFrame") -> str:
     """Return what to do about a number that cannot be one of its column."""
-    if role == "propensity" and (frame["propensity"].median() or 0.0) > 1.0:
+    if role == "propensity" and int((frame["propensity"] > 1.0).sum()) > frame.height / 2:
         return "most are above 1, so they look like percentages: divide the column by 100"
     return "mend or drop the row"
 
