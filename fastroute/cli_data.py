@@ -130,6 +130,9 @@ def convert(
 
     if out.suffix.lower() not in (".parquet", ".csv"):
         raise ValueError(f"out={str(out)!r} ends in {out.suffix!r}; write a .parquet or .csv file")
+    for read in (file, prices, scores):
+        if read is not None and out.exists() and Path(read).exists() and out.samefile(read):
+            raise ValueError(f"out={str(out)!r} is what is read; write another file")
     options = _options(columns, score_range, cost_per, source_kind, prices, scores)
     with warnings.catch_warnings():
         # They are shown below, with all else that was recognised.

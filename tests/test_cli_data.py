@@ -212,3 +212,114 @@ def test_check_shows_units_and_account(log: Path) -> None:
     result = runner.invoke(app, ["data", "check", str(log), *scaled])
     assert result.exit_code == 0, result.output
     assert "note: each query went to one model" in result.stdout
+
+
+def routed(path: Path, propensities: list[str], head: str = "query,model,score,cost") -> Path:
+    """Write a log of three models, and return its path."""
+    rows = [f"q{i},{'abc'[i % 3]},1,0.01,{value}" for i, value in enumerate(propensities)]
+    path.write_text("\n".join([f"{head},propensity", *rows]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("propensities", "words"),
+    [
+        (["50", "20", "0.9"], ["propensity: 50 ", "line 2", "divide the column by 100"]),
+        (["0.5", "0", "0.9"], ["propensity: 0 ", "line 3", "remedy: mend or drop the row"]),
+        (["0.5", "0.2", "1.7"], ["propensity: 1.7 ", "line 4", "a probability in (0, 1]"]),
+        (["0.5", "often", "0.9"], ["propensity: column 'propensity'", "'often'", "line 3"]),
+    ],
+)
+def test_a_log_that_cannot_be_read_says_why(
+    tmp_path: Path, propensities: list[str], words: list[str]
+) -> None:
+    said = check(str(routed(tmp_path / "log.csv", propensities)))
+    problems = said[said.index("problem: ") :]
+    assert [word for word in words if word not in problems] == [], said
+    assert problems.count("problem: ") == 1
+    assert "fill them" not in said
+
+
+def test_nobody_is_told_to_fill_the_cells_of_a_log(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("query,model,score,cost\np,a,1,0.01\nq,b,many,0.02\nr,c,0,0.01\n")
+    said = check(str(path))
+    assert "problem: score: 1 value(s) are not numbers, the first is 'many' in line 3" in said
+    assert "fill them" not in said
+
+
+def test_a_log_without_scores_or_costs_has_a_problem(tmp_path: Path, log: Path) -> None:
+    said = check(str(log))
+    assert "problem: no scores\n  remedy: pass --scores FILE" in said
+    assert said.count("problem: ") == 1
+    scores = tmp_path / "s.csv"
+    scores.write_text("request_id,score\nr1,1\nr2,0\n")
+    result = runner.invoke(app, ["data", "check", str(log), "--scores", str(scores)])
+    assert result.exit_code == 0, result.output
+    path = tmp_path / "tokens.csv"
+    path.write_text("query,model,score,tokens_in\nq1,a,1,9\nq1,b,1,9\nq2,a,0,9\nq2,b,0,9\n")
+    said = check(str(path))
+    assert "problem: no costs\n  remedy: pass --prices FILE" in said
+    assert said.count("problem: ") == 1
+
+
+def test_the_last_line_counts_warnings(tmp_path: Path) -> None:
+    board = tmp_path / "board.csv"
+    board.write_text("model,score,cost\na,0.9,3\nb,0.6,0.5\n")
+    result = runner.invoke(app, ["data", "check", str(board)])
+    assert result.exit_code == 0, result.output
+    assert "as prices per million tokens would" in result.stdout
+    assert "no problems found, 1 warning(s) above" in result.stdout
+
+
+def test_convert_never_writes_over_what_it_reads(table: Path, tmp_path: Path) -> None:
+    before = table.read_bytes()
+    scores = tmp_path / "s.csv"
+    scores.write_text("query,score\n0,1\n")
+    link = tmp_path / "link.csv"
+    link.symlink_to(table)
+    for options in ([str(table)], [str(link)], [str(scores), "--scores", str(scores)]):
+        result = runner.invoke(app, ["data", "convert", str(table), *options])
+        assert result.exit_code == 2
+        assert "is what is read; write another file" in result.stderr
+    assert table.read_bytes() == before
+
+
+def test_the_next_step_of_a_log_is_advice_with_the_same_options(log: Path) -> None:
+    options = ["--columns", "score=rating", "--score-range", "0", "100"]
+    result = runner.invoke(app, ["data", "check", str(log), *options])
+    assert result.exit_code == 0, result.output
+    command = f"next: fastroute advise {log} --columns score=rating --score-range 0 100"
+    assert f"{command} --budget ... --max-deployed ..." in result.stdout
+    assert result.stdout.index("next: ") < result.stdout.index("fr.scenario('means'")
+
+
+def test_duplicates_are_counted_as_in_the_account(tmp_path: Path) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text("query,model,score,cost\nq,a,1,0.1\nq,a,0,0.1\nq,a,,\nq,a,1,0.1\nq,b,1,0.1\n")
+    said = check(str(path))
+    assert "duplicates  3 (2 averaged, 1 without score and cost)" in said
+    assert "-1  neither score nor cost" in said
+    assert "-2  averaged with another row" in said
+    assert "3 repeated cell(s), 1 of them without score and cost, such as in line 2" in said
+
+
+@pytest.mark.parametrize(
+    ("head", "option", "words"),
+    [
+        ("query,model,score,cost", "n=cost", "columns='n' is for leaderboards, and o.csv was read"),
+        (
+            "name,system,score,cost",
+            "task=name",
+            "columns='task' is for tables of queries, and o.csv",
+        ),
+    ],
+)
+def test_columns_of_another_kind_of_table_are_named(
+    tmp_path: Path, head: str, option: str, words: str
+) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text(f"{head}\np,a,1,0.001\nq,b,1,0.002\n")
+    result = runner.invoke(app, ["data", "check", str(path), "--columns", option])
+    assert result.exit_code == 2
+    assert words in result.stderr

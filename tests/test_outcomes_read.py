@@ -287,6 +287,55 @@ def test_each_call_of_a_trace_is_a_query_and_what_is_no_call_is_dropped() -> Non
     assert outcomes.rows_read == 3
 
 
+@pytest.mark.parametrize("of_spans", ["trace_id", "traceId", "TraceId", "context.trace_id"])
+@pytest.mark.parametrize("of_scores", ["trace_id", "traceId", "TraceID"])
+def test_scores_are_joined_however_a_trace_is_written(of_spans: str, of_scores: str) -> None:
+    spans = [
+        {
+            of_spans: f"t{i // 2}",
+            "spanId": f"s{i}",
+            "attributes": {"gen_ai.request.model": "ox", "gen_ai.usage.output_tokens": 10},
+        }
+        for i in range(4)
+    ]
+    scores = [{of_scores: f"t{i}", "score": i / 2} for i in range(2)]
+    outcomes = fr.read_outcomes(spans, prices=PRICES, scores=scores)
+    assert outcomes.frame["query"].to_list() == ["s0", "s1", "s2", "s3"]
+    assert outcomes.frame["score"].to_list() == [0.0, 0.0, 0.5, 0.5]
+    assert f"score of the scores, by {of_scores}" in outcomes.columns["score"]
+
+
+GENERATIONS = [
+    {
+        "id": f"o{i}",
+        "traceId": f"t{i}",
+        "type": "GENERATION",
+        "model": "ox",
+        "usageDetails": {"input": 3, "output": 5},
+        "costDetails": {"total": 0.01},
+    }
+    for i in range(2)
+]
+
+
+@pytest.mark.parametrize("name", ["data", "observations", "results", "items"])
+def test_the_answer_of_an_api_is_the_list_in_it(tmp_path: Path, name: str) -> None:
+    answer = {name: GENERATIONS, "meta": {"page": 1, "totalPages": 1}, "tags": ["x"]}
+    scores = {"data": [{"id": "x", "traceId": "t1", "value": 0.5}], "meta": {"page": 1}}
+    path = written(tmp_path / "scores.json", scores)
+    for source in (written(tmp_path / "answer.json", answer), answer):
+        outcomes = fr.read_outcomes(source, scores=path)
+        assert (outcomes.source_kind, outcomes.rows_read) == ("langfuse", 2)
+        assert outcomes.frame["query"].to_list() == ["o0", "o1"]
+        assert outcomes.frame["score"].to_list() == [None, 0.5]
+
+
+def test_of_two_lists_of_objects_none_is_taken(tmp_path: Path) -> None:
+    answer = {"data": GENERATIONS, "items": [{"model": "ox"}]}
+    with pytest.raises(ValueError, match="does not hold a list"):
+        fr.read_outcomes(written(tmp_path / "answer.json", answer))
+
+
 def test_every_kind_of_source_has_a_case() -> None:
     assert {case[3] for case in CASES} == {kind.name for kind in KINDS}
 
@@ -400,6 +449,11 @@ HEAD = "query,model,score,cost\n"
         (HEAD + "q,a,1,1\n", {"score_range": (1, 1)}, ["score_range=(1, 1)", "low < high"]),
         (HEAD + "q,a,1,1\n", {"cost_per": "day"}, ["cost_per='day'", "1M-tokens"]),
         (HEAD + "q,a,1,1\n", {"cost_per": "1M-tokens"}, ["needs the tokens", "'tokens_in': ..."]),
+        (
+            "model,score,cost\na,1,3\nb,1,0.5\n",
+            {"cost_per": "1M-tokens"},
+            ["tokens of each query, which a leaderboard does not have", "write into its column"],
+        ),
         (HEAD + "q,a,1,1\n", {"source_kind": "lite"}, ["source_kind='lite'", "'litellm'"]),
         (
             HEAD + "q,a,1,1\n",
@@ -509,6 +563,12 @@ def costs(values: Mapping[str, float], more: str = "", cells: str = "") -> str:
         (HEAD + "q,a,1,9\nq,b,1,19\n", {}, "the mean is 14 per query, as a latency or a price"),
         (HEAD + "q,a,1,\nq,b,,1\n", {}, "cost: 1 of 2 rows have none"),
         ("index,model,score,cost\n0,a,1,1\n1,b,1,1\n2,a,1,1\n", {}, "'index' numbers the rows"),
+        (
+            "model,score,cost\na,0.9,3\nb,0.6,0.5\n",
+            {},
+            "cost 1.75 per query on the mean, as prices per million tokens would; write what",
+        ),
+        ("model,score,cost\na,0.9,0.1\nb,0.6,0.15\n", {}, "as prices per million tokens would"),
         ("query,model,tokens_in\nq,a,3\n", {}, "no scores; pass a table of them"),
         ("query,model,score,tokens_in\nq,a,1,3\n", {}, "no costs; pass a price list"),
     ],
@@ -544,3 +604,20 @@ def test_units_are_converted_when_they_are_said() -> None:
 def test_a_mean_constant_cost_below_any_list_price_is_no_warning(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", costs({"a": 0.001, "b": 0.002}))
     assert fr.read_outcomes(path).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("head", "costs_of", "options"),
+    [
+        ("cost", (0.0031, 0.0007), {}),
+        ("cost", (3, 0.5), {"cost_per": "query"}),
+        ("cost_per_query", (3, 0.5), {}),
+        ("cost", (0.1234, 0.15), {}),
+    ],
+)
+def test_a_leaderboard_whose_costs_are_those_of_queries_is_no_warning(
+    tmp_path: Path, head: str, costs_of: tuple[float, float], options: dict[str, Any]
+) -> None:
+    large, small = costs_of
+    path = written(tmp_path / "t.csv", f"model,score,{head}\na,1,{large}\nb,0,{small}\n")
+    assert fr.read_outcomes(path, **options).warnings == ()

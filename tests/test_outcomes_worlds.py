@@ -167,7 +167,10 @@ def test_scenarios_take_what_was_read(tmp_path: Path) -> None:
 
 
 def test_the_check_says_what_a_log_and_a_leaderboard_are(tmp_path: Path) -> None:
-    log = check_table(written(tmp_path / "log.jsonl", LITELLM))
+    path = written(tmp_path / "log.jsonl", LITELLM)
+    assert [problem.kind for problem in check_table(path).problems] == ["no_score"]
+    scores = [{"session_id": f"s{i}", "score": i / 4} for i in range(4)]
+    log = check_table(path, scores=scores)
     assert log.ok, str(log)
     assert "read as     litellm" in str(log)
     assert "failed requests (column 'status')" in str(log)

@@ -224,8 +224,11 @@ def test_a_remedy_that_leaves_nothing_is_not_offered() -> None:
         replay(unpriced, days, missing="drop")
     # Without b and c a single model is left, between which nothing is routed.
     assert remedy_of(unpriced.filter(pl.col("model") != "b")) == "fill them"
-    # Each query has its own model.
-    assert remedy_of(outcomes(3)[[0, 4, 8]]) == "fill them"
+    # Each query has its own model: a log, which can be filled for a replay only.
+    log = outcomes(3)[[0, 4, 8]]
+    with pytest.raises(ValueError, match=r"fill them$"):
+        replay(log, dict.fromkeys(log["model"], "2024-01-01"))
+    assert check_table(log).problems == ()
     # c alone has outcomes of the third query, and of no other one.
     cells = [("0", "a"), ("0", "b"), ("1", "a"), ("2", "c"), ("3", "a"), ("3", "b")]
     lonely = pl.DataFrame(

@@ -12,7 +12,7 @@ from fastroute.outcomes.units import unit_warnings
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ONE_TASK", "outcomes_of", "table_of"]
+__all__ = ["ONE_TASK", "is_log", "outcomes_of", "table_of"]
 
 #: The task of every query of a table that has no column of tasks.
 ONE_TASK: Final = "all"
@@ -63,6 +63,15 @@ def outcomes_of(table: Table) -> Outcomes:
         released={name: day for name, day in released.items() if name in models},
         retired={name: day for name, day in table.retired.items() if name in models},
     )
+
+
+def is_log(table: Table) -> bool:
+    """Return whether each query went to one model, whatever else is wrong with a table."""
+    if table.source_kind in MEANS_KINDS:
+        return False
+    cells = table.frame.drop_nulls(["query", "model"]).unique(["query", "model"])
+    models, queries = cells["model"].n_unique(), cells["query"].n_unique()
+    return _kind(cells, models, queries) == "logged"
 
 
 def _kept(table: Table, means: bool) -> tuple["pl.DataFrame", list[RowCount]]:
@@ -128,8 +137,15 @@ def _refuse_wrong(table: Table) -> None:
         if rows.height:
             raise ValueError(
                 f"{role}: {rows[role][0]:g} in column {column!r} of {table.name}, "
-                f"{table.where(rows)}, must be {must}; mend or drop the row"
+                f"{table.where(rows)}, must be {must}; {_value_remedy(role, frame)}"
             )
+
+
+def _value_remedy(role: str, frame: "pl.DataFrame") -> str:
+    """Return what to do about a number that cannot be one of its column."""
+    if role == "propensity" and int((frame["propensity"] > 1.0).sum()) > frame.height / 2:
+        return "most are above 1, so they look like percentages: divide the column by 100"
+    return "mend or drop the row"
 
 
 def _one_per_cell(

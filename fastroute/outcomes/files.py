@@ -29,12 +29,16 @@ __all__ = [
     "read_folder",
     "rows_source",
     "unnested",
+    "wrapped_rows",
 ]
 
 JSON_LINES: Final = (".jsonl", ".ndjson")
 _YAML: Final = (".yaml", ".yml")
 #: Endings of the files that are read.
 SUFFIXES: Final = (".parquet", ".csv", *JSON_LINES, ".json", *_YAML)
+
+# Under which of these an answer of an API has its rows.
+_WRAPPERS: Final = ("data", "observations", "results", "items")
 
 
 @dataclass(frozen=True)
@@ -283,7 +287,8 @@ def _read_json(path: Path) -> Content:
             path.name, rows_source(entries, path, [n for n, _ in numbered]), entries, path=path
         )
     entries = _yaml(content) if path.suffix.lower() in _YAML else _json(content, "the file")
-    table = rows_source(entries, path) if isinstance(entries, list) else None
+    rows = entries if isinstance(entries, list) else wrapped_rows(entries)
+    table = None if rows is None else rows_source(rows, path)
     return Content(path.name, table, entries, path=path)
 
 
@@ -301,6 +306,23 @@ def _yaml(content: bytes) -> Any:
         return yaml.load(content, Loader=loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadFileError(f"it is not YAML ({' '.join(str(error).split())}); repair it") from None
+
+
+def wrapped_rows(entries: Any) -> Sequence[Any] | None:
+    """Return the rows of an answer of an API, which lie in a list beside its pages and counts.
+
+    None where no list has a name of those that such answers have, or where several lists hold
+    objects.
+    """
+    if not isinstance(entries, Mapping):
+        return None
+    lists = [name for name, value in entries.items() if _is_objects(value)]
+    return entries[lists[0]] if len(lists) == 1 and lists[0] in _WRAPPERS else None
+
+
+def _is_objects(value: Any) -> bool:
+    """Return whether a value is a list of objects."""
+    return isinstance(value, list) and bool(value) and all(isinstance(v, Mapping) for v in value)
 
 
 def rows_source(

@@ -17,6 +17,7 @@ from fastroute.outcomes.files import (
     read_folder,
     rows_source,
     unnested,
+    wrapped_rows,
 )
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def not_rows(field: str, content: Content) -> ValueError:
         return ValueError(f"{field}={str(content.path)!r} is a folder; pass one of its files")
     return ValueError(
         f"{field}={str(content.path)!r} cannot be read as {content.path.suffix[1:]}: it does not "
-        "hold a list; write a list of objects, one per row"
+        "hold a list; write a list of objects, one per row (or one such list under 'data')"
     )
 
 
@@ -110,16 +111,23 @@ def read_content(
         any(isinstance(value, Mapping) for value in source.values())
         or (source and all(map(_is_entry, source.values())))
     ):
-        return Content("frame", entries=source)
+        wrapped = wrapped_rows(source)
+        table = None if wrapped is None else _objects_source(field, wrapped)
+        return Content("frame", table, source)
     if _is_rows(source):
         rows: Any = source
         if not any(isinstance(v, Mapping) for row in rows for v in row.values()):
             return Content("frame", _memory_source(field, source), source)
-        try:
-            return Content("frame", rows_source(rows), rows)
-        except BadFileError as error:
-            raise ValueError(f"{field}: {error}") from None
+        return Content("frame", _objects_source(field, rows), rows)
     return Content("frame", _memory_source(field, source))
+
+
+def _objects_source(field: str, rows: Sequence[Any]) -> Source:
+    """Return the table of rows with objects in them."""
+    try:
+        return rows_source(rows)
+    except BadFileError as error:
+        raise ValueError(f"{field}: {error}") from None
 
 
 def _memory_source(field: str, source: "TableLike") -> Source:
@@ -285,7 +293,8 @@ def known_columns(names: Sequence[str], roles: Mapping[str, tuple[str, ...]]) ->
     folded = {name.casefold(): name for name in reversed(names)} | {name: name for name in names}
     found = {}
     for role, known in roles.items():
-        column = next((folded[name] for name in known if name in folded), None)
+        columns = (folded.get(name, folded.get(name.casefold())) for name in known)
+        column = next((column for column in columns if column is not None), None)
         if column is not None:
             found[role] = column
     return found

@@ -190,6 +190,7 @@ def read_table(
         required.discard("cost")
     if scores is not None or (wanted == "any" and ("cost" in there or tokens)):
         required.discard("score")
+    _refuse_roles(content, kind, roles, columns)
     chosen = _chosen(field, content, found, roles, columns, required)
     frame, notes, unit, words = _typed(found.source, chosen, {**found.words})
     table = Table(
@@ -355,6 +356,22 @@ def _joined(field: str, parts: Sequence[Found], notes: tuple[str, ...]) -> Found
         account=tuple(account.values()),
         notes=(*dict.fromkeys(note for part in parts for note in part.notes), *notes),
     )
+
+
+def _refuse_roles(
+    content: Content,
+    kind: SourceKind,
+    roles: Mapping[str, tuple[str, ...]],
+    given: Mapping[str, str] | None,
+) -> None:
+    """Raise ValueError for a role that tables of another kind have."""
+    for role in given if isinstance(given, Mapping) else ():
+        if role in COLUMNS and role not in roles:
+            others = "leaderboards" if role in leaderboard.ROLES else "tables of queries"
+            raise ValueError(
+                f"columns={role!r} is for {others}, and {content.name} was read as {kind.name}; "
+                f"leave it out, or pass one of {', '.join(roles)}"
+            )
 
 
 def _chosen(

@@ -1,5 +1,6 @@
 """Scores from a table of their own, put to the rows of a log."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -62,9 +63,10 @@ def with_scores(table: Table, source: Source, scores: "Frame") -> Table:
     keys = ["_key", *(["model"] if "model" in chosen else [])]
     columns = [score] + ([texts(read, "model", chosen["model"])] if "model" in chosen else [])
     before = [n for n in ("score", "score_wrong") if n in table.frame.columns]
-    candidates = [n for n in _ROLES["query"] if n in read.frame.columns] or [chosen["query"]]
+    candidates = _alike(read.frame.columns, _ROLES["query"]) or [chosen["query"]]
     for name in candidates:
-        key = texts(source, "_key", name) if name in source.frame.columns else table.frame["query"]
+        alike = _alike(source.frame.columns, (name, f"context.{name}"))
+        key = texts(source, "_key", alike[0]) if alike else table.frame["query"]
         by_key = pl.DataFrame([texts(read, "_key", name), *columns]).drop_nulls().group_by(keys)
         means = by_key.agg(pl.col("score").mean())
         frame = table.frame.drop(before).with_columns(key.alias("_key"))
@@ -78,12 +80,25 @@ def with_scores(table: Table, source: Source, scores: "Frame") -> Table:
             f"{checks.quoted(some[0]) if some.len() else 'none'}, and {checks.quoted(key[0])} "
             "there); name the column of both alike"
         )
+    by = name if not alike or alike[0] == name else f"{name} ({alike[0]!r} of {table.name})"
     unused = means.join(frame, on=keys, how="anti").height
     notes = (f"scores: {unused:,} of {means.height:,} belong to no row",) if unused else ()
     return replace(
         table,
         frame=joined.drop("_key").with_columns(score_wrong=pl.lit(None, dtype=pl.String)),
         columns={**table.columns, "score": chosen["score"]},
-        words={**table.words, "score": f"{chosen['score']} of the scores, by {name}"},
+        words={**table.words, "score": f"{chosen['score']} of the scores, by {by}"},
         notes=(*table.notes, *notes),
     )
+
+
+def _alike(columns: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the column of each of some names, where there is one; traceId is trace_id too."""
+    by_plain = {_plain(column): column for column in reversed(columns)}
+    found = [name if name in columns else by_plain.get(_plain(name)) for name in names]
+    return list(dict.fromkeys(column for column in found if column is not None))
+
+
+def _plain(name: str) -> str:
+    """Return the name of a column without case and underscores."""
+    return name.replace("_", "").casefold()

@@ -21,6 +21,11 @@ _FEWEST_ROWS: Final = 5
 _MUCH: Final = 0.05
 _TOO_MUCH: Final = 5.0
 _TOO_MUCH_PER_TOKEN: Final = 2e-3
+# Of the models of a leaderboard; prices for a million tokens are multiples of the step.
+_MUCH_OF_BOARD: Final = 0.2
+_PRICE_STEP: Final = 0.025
+# Columns of leaderboards that say what they are the cost of.
+_SAYS_UNIT: Final = ("cost_per_query", "instance_cost", "cost_per_instance")
 
 
 def rescaled_scores(score: "pl.Series", ends: Sequence[float] | None) -> "pl.Series":
@@ -75,6 +80,12 @@ def rescaled_costs(frame: "pl.DataFrame", cost_per: str) -> "pl.Series":
     if what.startswith("quer"):
         return frame["cost"] / count
     tokens = [name for name in ("tokens_in", "tokens_out") if name in frame.columns]
+    if "query" not in frame.columns:
+        raise ValueError(
+            f"cost_per={cost_per!r} needs the tokens of each query, which a leaderboard does not "
+            "have; write into its column of costs what a query costs each model on the mean, price "
+            "times tokens"
+        )
     if not tokens:
         raise ValueError(
             f"cost_per={cost_per!r} needs the tokens of each query; map them, "
@@ -156,6 +167,12 @@ def _cost_warnings(table: Table, means: bool) -> list[str]:
                 f"{average:.3g}: a list price, and not the cost of a query; "
                 f"{remedy}",
             ]
+    elif not found and _looks_like_prices(table):
+        return [
+            f"cost: the models cost {mean:.3g} per query on the mean, as prices per million tokens "
+            "would; write what a query costs each model, or say that it is the cost of a query, "
+            "cost_per='query'"
+        ]
     if _per_token(frame) > _TOO_MUCH_PER_TOKEN and not found:
         found.append(
             f"cost: the median is {_per_token(frame):.3g} per token, which no model costs; map the "
@@ -167,6 +184,19 @@ def _cost_warnings(table: Table, means: bool) -> list[str]:
             "would be; map the cost of a query, or say its unit, cost_per=..."
         )
     return found
+
+
+def _looks_like_prices(table: Table) -> bool:
+    """Return whether the costs of a leaderboard may be prices for a million tokens."""
+    column = table.columns.get("cost", "").casefold()
+    if "cost" in table.words or column in _SAYS_UNIT:
+        return False
+    cost = table.frame["cost"].drop_nulls()
+    steps = cost / _PRICE_STEP
+    is_round = bool(((steps - steps.round()).abs() < checks.ROUNDING).all())
+    mean = cost.mean()
+    least = _MUCH if is_round and cost.len() > 1 else _MUCH_OF_BOARD
+    return isinstance(mean, float) and mean > least
 
 
 def _per_token(frame: "pl.DataFrame") -> float:

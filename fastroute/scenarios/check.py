@@ -1,18 +1,19 @@
 """What `fastroute data check` and `fastroute data list` show."""
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastroute import checks
-from fastroute.outcomes.account import outcomes_of
+from fastroute.outcomes.account import is_log, outcomes_of
 from fastroute.outcomes.columns import Table
 from fastroute.outcomes.frames import Frame
 from fastroute.outcomes.reading import read_table
 from fastroute.outcomes.routerbench_pickle import KNOWN_SHA256
-from fastroute.outcomes.sources import LOG_KINDS, MEANS_KINDS
+from fastroute.outcomes.sources import MEANS_KINDS
 from fastroute.scenarios.paretobandit import paretobandit
 from fastroute.scenarios.problems import TableProblem, find_mean_problems, find_problems
 from fastroute.scenarios.routerbench import published_means
@@ -30,6 +31,18 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["DataSource", "Report", "check_table", "list_data"]
+
+#: What cannot be read of these is counted, all of it, among the other problems.
+_LISTED: Final = ("score", "cost")
+#: What a table of queries cannot be without.
+_LACKS: Final[Mapping[str, TableProblem]] = {
+    "score": TableProblem(
+        "no_score", "no scores", "pass --scores FILE, or map a column, --columns score=NAME"
+    ),
+    "cost": TableProblem(
+        "no_cost", "no costs", "pass --prices FILE, or map a column, --columns cost=NAME"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,11 @@ class Report:
     recognised : tuple of str
         What was recognised, what became of every row, and which units are suspicious, line by
         line.
+    next_step : str
+        The command that answers from a log; "" for other tables, and tables in memory.
+    empty_duplicates : int
+        Of the duplicates, those that are dropped for want of a score and a cost; the others are
+        averaged.
     """
 
     source: str
@@ -77,6 +95,15 @@ class Report:
     problems: tuple[TableProblem, ...]
     notes: tuple[str, ...] = ()
     recognised: tuple[str, ...] = ()
+    next_step: str = ""
+    empty_duplicates: int = 0
+
+    def _empty_words(self) -> str:
+        """Return how many of the duplicates are not averaged, because they say nothing."""
+        if not self.empty_duplicates:
+            return ""
+        averaged = self.duplicates - self.empty_duplicates
+        return f" ({averaged} averaged, {self.empty_duplicates} without score and cost)"
 
     @property
     def ok(self) -> bool:
@@ -95,7 +122,7 @@ class Report:
             f"tasks       {self.tasks}",
             f"models      {self.models}",
             f"missing     {self.missing} of {self.queries * self.models} cells",
-            f"duplicates  {self.duplicates}",
+            f"duplicates  {self.duplicates}{self._empty_words()}",
             f"zero costs  {self.zero_costs}",
             f"scores      {_number(self.score_min)} to {_number(self.score_max)}",
             "",
@@ -115,9 +142,13 @@ class Report:
         lines.append("")
         lines += [f"note: {note}" for note in self.notes]
         if self.ok:
-            lines.append("no problems found")
+            warned = sum(line.startswith("warning: ") for line in self.recognised)
+            lines.append("no problems found" + (f", {warned} warning(s) above" if warned else ""))
         for problem in self.problems:
             lines += [f"problem: {problem.message}", f"  remedy: {problem.remedy}"]
+        if self.ok and self.next_step:
+            lines += ["", f"next: {self.next_step}"]
+            lines.append("or, to simulate: fr.scenario('means', models=fr.read_outcomes(...))")
         return "\n".join(lines)
 
 
@@ -176,8 +207,9 @@ def check_table(
         prices=prices,
         scores=scores,
     )
-    recognised, logged = _recognised(table)
+    recognised, unreadable = _recognised(table)
     means = table.source_kind in MEANS_KINDS
+    logged = is_log(table)
     table = _complete(table, means)
     if models is not None:
         released = read_releases(models)
@@ -192,6 +224,8 @@ def check_table(
         released = releases(table.frame["model"], table.frame["release_date"])
     frame = table.named(["query", "task", "model"]).frame
     cells = frame.select("query", "model").n_unique()
+    says = frame.filter(pl.any_horizontal(pl.col("score", "cost").is_not_null()))
+    averaged = says.height - says.select("query", "model").n_unique()
     full = frame.drop_nulls(["score", "cost"]).select("query", "model").n_unique()
     queries, n_models = frame["query"].n_unique(), frame["model"].n_unique()
     dates = {
@@ -216,8 +250,8 @@ def check_table(
     notes = []
     if logged:
         notes.append(
-            "each query went to one model, so the scenario 'means' takes the estimated means: "
-            "fr.scenario('means', models=fr.read_outcomes(...))"
+            "each query went to one model, so what each model scores and costs on the mean is "
+            "estimated"
         )
     elif means:
         notes.append("a leaderboard, for the scenario 'means'")
@@ -241,24 +275,55 @@ def check_table(
         score_min=low if isinstance(low, float) else None,
         score_max=high if isinstance(high, float) else None,
         per_model=per_model,
-        problems=tuple(_problems(table, released, means=means, logged=logged)),
+        problems=(*unreadable, *_problems(table, released, means=means, logged=logged)),
         notes=tuple(notes),
         recognised=recognised,
+        next_step=_advise(outcomes, columns, score_range, cost_per, prices, scores)
+        if logged
+        else "",
+        empty_duplicates=frame.height - cells - averaged,
     )
 
 
-def _recognised(table: Table) -> tuple[tuple[str, ...], bool]:
-    """Return what outcomes say of a table, and whether each query went to one model."""
+def _advise(
+    outcomes: Frame,
+    columns: Mapping[str, str] | None,
+    score_range: tuple[float, float] | None,
+    cost_per: str | None,
+    prices: "Frame | None",
+    scores: "Frame | None",
+) -> str:
+    """Return the command that advises on a file read in the same way; "" for one in memory."""
+    files = [file for file in (outcomes, prices, scores) if file is not None]
+    if not all(isinstance(file, str | Path) for file in files):
+        return ""
+    words = ["fastroute", "advise", str(outcomes)]
+    for role, name in (columns or {}).items():
+        words += ["--columns", f"{role}={name}"]
+    if score_range is not None:
+        words += ["--score-range", *(f"{end:g}" for end in score_range)]
+    for option, value in (("cost-per", cost_per), ("prices", prices), ("scores", scores)):
+        if value is not None:
+            words += [f"--{option}", str(value)]
+    return f"{shlex.join(words)} --budget ... --max-deployed ..."
+
+
+def _recognised(table: Table) -> tuple[tuple[str, ...], tuple[TableProblem, ...]]:
+    """Return what outcomes say of a table, and why it cannot be read, where it cannot."""
     try:
         outcomes = outcomes_of(table)
-    except ValueError:
-        # What is wrong is listed among the problems.
-        return (f"read as     {table.source_kind}",), False
+    except ValueError as error:
+        first = f"read as     {table.source_kind}"
+        field = str(error).partition(":")[0]
+        if field in _LISTED or (field == "outcomes" and table.source_kind in MEANS_KINDS):
+            return (first,), ()
+        message, _, remedy = str(error).rpartition("; ")
+        return (first,), (TableProblem("reading", message, remedy),)
     # The sizes are shown already.
     lines = outcomes.describe().split("\n")
     shown = (line for line in lines if not line.startswith(("source", "models", "quer", "tasks")))
     first = f"read as     {table.source_kind}"
-    return (first, *shown), outcomes.kind == "logged"
+    return (first, *shown), ()
 
 
 def _complete(table: Table, means: bool) -> Table:
@@ -284,9 +349,15 @@ def _problems(
         dated = released if any(r.day or r.wrong for r in (released or {}).values()) else None
         return find_mean_problems(table, dated)
     found = find_problems(table, released)
-    # What is known to be a log has no two models on one query, and queries without a score.
-    known = logged and (table.source_kind in LOG_KINDS or "propensity" in table.columns)
-    return [problem for problem in found if not (known and problem.kind == "missing")]
+    height = table.frame.height
+    lacks = [
+        lack
+        for role, lack in _LACKS.items()
+        if all(table.frame[name].null_count() == height for name in (role, f"{role}_wrong"))
+    ]
+    # A log has no two models on one query, so nobody can fill its other cells.
+    filled = [problem for problem in found if not ((logged or lacks) and problem.kind == "missing")]
+    return [*filled, *lacks]
 
 
 def _sha256(path: object) -> str:

@@ -263,10 +263,16 @@ def _repeated_cells(table: Table) -> list[TableProblem]:
     if not repeated:
         return []
     again = table.frame.filter(cells.is_duplicated())
+    says = table.frame.filter(
+        table.frame["score"].is_not_null() | table.frame["cost"].is_not_null()
+    )
+    # Those are dropped where the others are averaged.
+    empty = repeated - (says.height - says.select("query", "model").n_unique())
+    without = f", {empty} of them without score and cost" if empty else ""
     return [
         TableProblem(
             "duplicates",
-            f"{repeated} repeated cell(s), such as in {table.where(again)}",
+            f"{repeated} repeated cell(s){without}, such as in {table.where(again)}",
             "drop the repetitions, or replay with duplicates='mean'",
         )
     ]
