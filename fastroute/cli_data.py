@@ -121,9 +121,9 @@ def convert(
     scores: _Scores = None,
     trust_sha256: _Trusted = None,
 ) -> None:
-    """Write a table, a log or a leaderboard in one form: a row for each query and model.
+    """Write a table, a log or a leaderboard in one form.
 
-    Shows what was recognised, what became of every row and which units are suspicious.
+    It has a row for each query and model. Shows what was recognised, what became of every row and which units are suspicious.
     """
     from fastroute.outcomes import read_outcomes
     from fastroute.warning import FastrouteWarning
