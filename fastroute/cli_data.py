@@ -123,7 +123,8 @@ def convert(
 ) -> None:
     """Write a table, a log or a leaderboard in one form.
 
-    It has a row for each query and model. Shows what was recognised, what became of every row and which units are suspicious.
+    It has a row for each query and model. Shows what was recognised, what became of every row and
+    which units are suspicious.
     """
     from fastroute.outcomes import read_outcomes
     from fastroute.warning import FastrouteWarning
