@@ -152,6 +152,8 @@ def open_in_chromium(
             "--v=0",
             f"--window-size={max(width, _NARROWEST)},900",
             "--virtual-time-budget=2000",
+            # Without frames nothing is told of sizes that change.
+            "--run-all-compositor-stages-before-draw",
             f"--user-data-dir={tmp_path / 'chromium'}",
             "--dump-dom",
             opened,
