@@ -2,10 +2,20 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from fastroute.cli_data import (
+    Columns,
+    CostPer,
+    PriceFile,
+    ScoreFile,
+    ScoreRange,
+    SourceKind,
+    reading_options,
+    with_option,
+)
 from fastroute.cli_output import console
 
 
@@ -57,27 +67,12 @@ def advise(
     ] = None,
     draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws of the queries.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the draws and of the simulation.")] = 0,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ROLE=NAME", help="Names of columns that are not recognised."),
-    ] = None,
-    score_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(metavar="LOW HIGH", help="Range of the scores: 0 100 for percentages."),
-    ] = None,
-    cost_per: Annotated[
-        str | None, typer.Option(help="Unit of the costs: 1M-tokens, 1K-queries or run.")
-    ] = None,
-    scores: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Scores for a log without them.")
-    ] = None,
-    prices: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Price list, for costs from tokens.")
-    ] = None,
-    source_kind: Annotated[
-        str | None,
-        typer.Option(help="Schema, where the one that is recognised is not the right one."),
-    ] = None,
+    columns: Columns = None,
+    score_range: ScoreRange = None,
+    cost_per: CostPer = None,
+    scores: ScoreFile = None,
+    prices: PriceFile = None,
+    source_kind: SourceKind = None,
     form: Annotated[
         Format,
         typer.Option("--format", help="text, json, or litellm: weights for a LiteLLM proxy."),
@@ -95,31 +90,26 @@ def advise(
     """
     from fastroute.advice import advise as advise_on
     from fastroute.advice.files import write_advice
-    from fastroute.cli_data import column_names
 
-    options: dict[str, Any] = {
-        "score_range": score_range,
-        "cost_per": cost_per,
-        "scores": scores,
-        "prices": prices,
-        "source_kind": source_kind,
-    }
-    found = advise_on(
-        table,
-        budget=budget,
-        max_deployed=max_deployed,
-        limit=limit,
-        what_if=what_if or (),
-        constraints=constraint or (),
-        queries_per_day=queries_per_day,
-        days=days,
-        present=[name.strip() for name in present.split(",")] if present else (),
-        draws=draws,
-        seed=seed,
-        columns=column_names(columns or []),
-        progress=queries_per_day is not None,
-        **{name: value for name, value in options.items() if value is not None},
-    )
+    reading = reading_options(columns, score_range, cost_per, source_kind, prices, scores)
+    try:
+        found = advise_on(
+            table,
+            budget=budget,
+            max_deployed=max_deployed,
+            limit=limit,
+            what_if=what_if or (),
+            constraints=constraint or (),
+            queries_per_day=queries_per_day,
+            days=days,
+            present=[name.strip() for name in present.split(",")] if present else (),
+            draws=draws,
+            seed=seed,
+            progress=queries_per_day is not None,
+            **reading,
+        )
+    except ValueError as error:
+        raise with_option(error) from None
     written = [] if out is None else write_advice(found, out)
     if form is Format.json:
         typer.echo(found.to_json())

@@ -10,6 +10,7 @@ from fastroute.cli_output import console
 
 __all__ = ["check", "convert", "list_sources"]
 
+# How a table is read: the options of all commands that read one.
 _Table: TypeAlias = Annotated[
     Path,
     typer.Argument(
@@ -17,7 +18,7 @@ _Table: TypeAlias = Annotated[
         "or a RouterBench pickle."
     ),
 ]
-_Columns: TypeAlias = Annotated[
+Columns: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         metavar="ROLE=NAME",
@@ -25,22 +26,22 @@ _Columns: TypeAlias = Annotated[
         "name: query=prompt,cost=usd. Can be given again.",
     ),
 ]
-_Range: TypeAlias = Annotated[
+ScoreRange: TypeAlias = Annotated[
     tuple[float, float] | None,
     typer.Option(metavar="LOW HIGH", help="Range of the scores: 0 100 for percentages."),
 ]
-_CostPer: TypeAlias = Annotated[
+CostPer: TypeAlias = Annotated[
     str | None,
     typer.Option(help="Unit of the costs where it is not a query: 1M-tokens, 1K-queries or run."),
 ]
-_Kind: TypeAlias = Annotated[
+SourceKind: TypeAlias = Annotated[
     str | None, typer.Option(help="Schema, where the one that is recognised is not the right one.")
 ]
-_Prices: TypeAlias = Annotated[
+PriceFile: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="FILE", help="Price list, for costs from tokens; or litellm."),
 ]
-_Scores: TypeAlias = Annotated[
+ScoreFile: TypeAlias = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Table of scores, for a log without them.")
 ]
 _Trusted: TypeAlias = Annotated[
@@ -85,12 +86,12 @@ def check(
     models: Annotated[
         Path | None, typer.Option(help="Table of models with their release dates.")
     ] = None,
-    columns: _Columns = None,
-    score_range: _Range = None,
-    cost_per: _CostPer = None,
-    source_kind: _Kind = None,
-    prices: _Prices = None,
-    scores: _Scores = None,
+    columns: Columns = None,
+    score_range: ScoreRange = None,
+    cost_per: CostPer = None,
+    source_kind: SourceKind = None,
+    prices: PriceFile = None,
+    scores: ScoreFile = None,
     trust_sha256: _Trusted = None,
 ) -> None:
     """Check a table of outcomes, a log or a leaderboard.
@@ -100,11 +101,11 @@ def check(
     """
     from fastroute.scenarios.check import check_table
 
-    options = _options(columns, score_range, cost_per, source_kind, prices, scores)
+    options = reading_options(columns, score_range, cost_per, source_kind, prices, scores)
     try:
         report = check_table(file, models, trust_sha256=trust_sha256, **options)
     except ValueError as error:
-        raise _with_option(error) from None
+        raise with_option(error) from None
     typer.echo(str(report))
     if not report.ok:
         raise typer.Exit(1)
@@ -113,12 +114,12 @@ def check(
 def convert(
     file: _Table,
     out: Annotated[Path, typer.Argument(help="Parquet or CSV file to write.")],
-    columns: _Columns = None,
-    score_range: _Range = None,
-    cost_per: _CostPer = None,
-    source_kind: _Kind = None,
-    prices: _Prices = None,
-    scores: _Scores = None,
+    columns: Columns = None,
+    score_range: ScoreRange = None,
+    cost_per: CostPer = None,
+    source_kind: SourceKind = None,
+    prices: PriceFile = None,
+    scores: ScoreFile = None,
     trust_sha256: _Trusted = None,
 ) -> None:
     """Write a table, a log or a leaderboard in one form.
@@ -134,7 +135,7 @@ def convert(
     for read in (file, prices, scores):
         if read is not None and out.exists() and Path(read).exists() and out.samefile(read):
             raise ValueError(f"out={str(out)!r} is what is read; write another file")
-    options = _options(columns, score_range, cost_per, source_kind, prices, scores)
+    options = reading_options(columns, score_range, cost_per, source_kind, prices, scores)
     with warnings.catch_warnings():
         # They are shown below, with all else that was recognised.
         warnings.simplefilter("ignore", FastrouteWarning)
@@ -143,7 +144,7 @@ def convert(
                 file, **options, trust_sha256=trust_sha256, progress=console().is_terminal
             )
         except ValueError as error:
-            raise _with_option(error) from None
+            raise with_option(error) from None
     if out.suffix.lower() == ".csv":
         outcomes.frame.write_csv(out)
     else:
@@ -151,7 +152,7 @@ def convert(
     typer.echo(f"{outcomes.describe()}\n\nwritten to {out}")
 
 
-def _options(
+def reading_options(
     columns: list[str] | None,
     score_range: tuple[float, float] | None,
     cost_per: str | None,
@@ -161,7 +162,7 @@ def _options(
 ) -> dict[str, Any]:
     """Return the options of reading, with the columns as a mapping."""
     return {
-        "columns": column_names(columns or []),
+        "columns": _column_names(columns or []),
         "score_range": score_range,
         "cost_per": cost_per,
         "source_kind": source_kind,
@@ -170,7 +171,7 @@ def _options(
     }
 
 
-def _with_option(error: ValueError) -> ValueError:
+def with_option(error: ValueError) -> ValueError:
     """Return an error that says how an option of Python is written here."""
     if "columns={" in str(error):
         error.add_note("here columns={'query': 'prompt'} is --columns query=prompt")
@@ -179,7 +180,7 @@ def _with_option(error: ValueError) -> ValueError:
     return error
 
 
-def column_names(given: list[str]) -> dict[str, str]:
+def _column_names(given: list[str]) -> dict[str, str]:
     """Return the name of the column of each role, from ROLE=NAME and commas between them."""
     names: dict[str, str] = {}
     for pair in (pair for option in given for pair in option.split(",")):

@@ -12,7 +12,7 @@ import pytest
 
 from fastroute.analyse import paired_ratio
 from fastroute.report.answers import ANSWERS, Answer
-from fastroute.report.answers.deploy_cost import _settings
+from fastroute.report.answers.deploy_cost_settings import settings_of
 from fastroute.study import StoredStudy, Study, load, run_study
 from fastroute.study.cells import lay_out
 from undrawn import without_figures
@@ -92,7 +92,7 @@ def test_the_short_form_of_the_packaged_study_can_be_laid_out() -> None:
 
 
 def test_the_loss_is_the_priced_regret_and_what_the_accounts_charge(stored: StoredStudy) -> None:
-    settings = _settings(stored)
+    settings = settings_of(stored)
     assert len(settings) == 3 * 2 * 2
     for setting in settings:
         for place, stages in enumerate(setting.stages):
@@ -174,7 +174,7 @@ def test_a_loss_near_zero_or_below_has_no_share(stored: StoredStudy) -> None:
 
 def test_the_share_is_the_largest_of_those_against_every_other_number(stored: StoredStudy) -> None:
     doctored: Any = Doctored(stored, 100.0 + K + 10.0 * NOISE)
-    for one in _settings(doctored):
+    for one in settings_of(doctored):
         assert one.theory is not None
         others = [loss for place, loss in enumerate(one.loss) if place != one.theory]
         ratios = [paired_ratio(one.loss[one.theory], loss, level=1 - 0.05 / 6) for loss in others]

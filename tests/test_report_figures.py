@@ -16,7 +16,8 @@ from fastroute.report import (
     save_figure,
     spend_figure,
 )
-from fastroute.report.figures import MOST_LINES, shown_policies, standings_figure
+from fastroute.report.figures import MOST_LINES, shown_policies
+from fastroute.report.ranking_figures import standings_figure
 from fastroute.report.style import format_number, line_style
 
 

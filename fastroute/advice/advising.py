@@ -15,6 +15,7 @@ from fastroute import checks
 from fastroute.advice.changes import Problem, changed, problem_of, read_constraint
 from fastroute.advice.learning import Learning, learn
 from fastroute.advice.solution import (
+    ENDS,
     Decisive,
     Estimate,
     Solution,
@@ -101,9 +102,9 @@ class Advice:
         """One row per model: share, score and cost with intervals, how often in the best set."""
         import polars as pl
 
-        problem, tail = self.problem, (2.5, 97.5)
-        score = np.percentile(problem.score_draws, tail, axis=0)
-        cost = np.percentile(problem.cost_draws, tail, axis=0)
+        problem = self.problem
+        score = np.percentile(problem.score_draws, ENDS, axis=0)
+        cost = np.percentile(problem.cost_draws, ENDS, axis=0)
         frame = pl.DataFrame(
             {
                 "model": problem.models,
@@ -152,7 +153,7 @@ class Advice:
             drawn = values[1:][np.isfinite(values[1:])]
             if not math.isfinite(values[0]) or not drawn.size:
                 continue
-            ends = np.percentile(drawn, [2.5, 97.5])
+            ends = np.percentile(drawn, ENDS)
             # The best of the draws is better than the truth; what it is better by is taken off.
             excess = float(drawn.mean()) - float(values[0])
             rows.append((budget, values[0], ends[0] - excess, ends[1] - excess))

@@ -29,7 +29,7 @@ _LOG_RATIO: Final = 20.0
 _MOST_CAPS: Final = 5
 _CAPTION: Final = (
     "Best quality against the budget, exact for every number of deployed models. The band has the "
-    "95% interval for the number asked for; the line ends where more budget buys nothing."
+    "95% interval for the number asked for."
 )
 
 
@@ -53,7 +53,10 @@ def frontier_figure(advice: "Advice") -> "Figure":
     for place, most in enumerate(shown):
         frontier = advice.frontiers[most]
         colour, dashes = line_style(place)
-        budget, value = _drawn(frontier.budget, frontier.value, frontier.slope, last)
+        # Both ends of every piece, so that jumps are upright.
+        pieces = frontier.pieces(last)
+        budget = [end for low, high, _, _ in pieces for end in (low, high)]
+        value = [end for low, high, v, s in pieces for end in (v, v + s * (high - low))]
         more = " or more" if most == caps[-1] and most < len(problem.models) else ""
         label = f"{most} model{'s' if most > 1 else ''}{more}"
         axes.plot(budget, value, color=colour, linestyle=dashes, label=label)
@@ -81,7 +84,13 @@ def frontier_figure(advice: "Advice") -> "Figure":
     quality = advice.solution.quality
     spent = advice.solution.cost.value
     axes.plot(
-        [spent], [quality.value], ls="none", marker="*", ms=11, color="#d55e00", label="advised"
+        [spent],
+        [quality.value],
+        ls="none",
+        marker="*",
+        ms=11,
+        color=line_style(1).colour,
+        label="advised",
     )
     positive = problem.cost[problem.cost > 0.0]
     if positive.size and positive.max() > _LOG_RATIO * positive.min():
@@ -93,21 +102,10 @@ def frontier_figure(advice: "Advice") -> "Figure":
     return figure
 
 
-def _drawn(budget: Any, value: Any, slope: Any, last: float) -> tuple[list[float], list[float]]:
-    """Return the corners of a frontier as a line, with its jumps, up to the last budget."""
-    x: list[float] = []
-    y: list[float] = []
-    ends = [*budget[1:].tolist(), max(last, float(budget[-1]))]
-    for low, high, start, rate in zip(budget.tolist(), ends, value, slope, strict=True):
-        x += [low, high]
-        y += [float(start), float(start + rate * (high - low))]
-    return x, y
-
-
 def advice_page(advice: "Advice") -> str:
     """Return the answer as one HTML page that needs nothing else."""
     return template("advice.html").render(
-        title=advice.source,
+        source=advice.source,
         text=text_of(advice),
         share=_share_table(advice),
         worth=_worth_table(advice),

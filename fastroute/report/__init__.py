@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from fastroute.report.charts import save_figure
     from fastroute.report.compare import StudyComparison, compare_studies
     from fastroute.report.content import Content
-    from fastroute.report.figures import parts_figure, ranking_figure, regret_figure, spend_figure
+    from fastroute.report.figures import parts_figure, regret_figure, spend_figure
     from fastroute.report.page import write_page
+    from fastroute.report.ranking_figures import ranking_figure
     from fastroute.report.run_comparison import RunComparison
     from fastroute.report.view import StudyView, WorldView, collect_view
     from fastroute.report.write import write_figures, write_report
@@ -44,7 +45,7 @@ if not TYPE_CHECKING:
             "collect_view": "view",
             "compare_studies": "compare",
             "parts_figure": "figures",
-            "ranking_figure": "figures",
+            "ranking_figure": "ranking_figures",
             "regret_figure": "figures",
             "save_figure": "charts",
             "spend_figure": "figures",

@@ -17,7 +17,6 @@ from fastroute.report.charts import (
     with_report_style,
 )
 from fastroute.report.style import (
-    GRID,
     INK,
     PANEL_RATIO,
     PARTS,
@@ -48,9 +47,6 @@ _EVENT_MARKS: Final = {"arrival": ("v", 1.015), "retirement": ("x", 1.045)}
 _CHANGE_INK: Final = 0.6
 # Both charts of a world, which have the same range of rounds.
 _SIDE_BY_SIDE: Final = ("regret", "priced_regret")
-# Policies that a ranking shows, and the ratio from which on its axis is logarithmic.
-_MOST_RANKED: Final = 24
-_LOG_RANKED: Final = 25.0
 # Names beside a chart are broken at this width.
 _NAME_WIDTH: Final = 32
 
@@ -471,96 +467,6 @@ def draw_spend(
     axes.margins(x=0.01)
     lows = [spend.get_column("low").cast(float).to_numpy()]
     return _note(level, lows, len(names) - len(shown), "that never spend as much")
-
-
-@with_report_style
-def ranking_figure(
-    ranked: "pl.DataFrame", *, quantity: str = "priced regret", title: str = ""
-) -> "Figure":
-    """Draw the policies of a world, best first, with their intervals.
-
-    Parameters
-    ----------
-    ranked : polars.DataFrame
-        From :func:`fastroute.analyse.ranking` with the choice ``policy``.
-    quantity : str
-        Named on the axis.
-    title : str
-        Written above the axes.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Filled marks are policies that cannot be told from the best.
-    """
-    shown = ranked.head(_MOST_RANKED)
-    names = [wrapped(str(name), _NAME_WIDTH) for name in shown.get_column("policy")]
-    lines = sum(name.count("\n") + 1 for name in names)
-    figure, (axes,) = new_figure(1, 1, width=6.4, height=0.24 * lines + 1.5)
-    place = np.arange(shown.height)
-    mean, low, high, tied = (
-        shown.get_column(name).to_numpy() for name in ("mean", "low", "high", "tied")
-    )
-    colour = line_style(0).colour
-    ends = np.nan_to_num([mean - low, high - mean])
-    axes.errorbar(mean, place, xerr=ends, linestyle="none", color=colour, elinewidth=1.2, capsize=2)
-    for marked, face, label in (
-        (tied, colour, "best, or within noise of it"),
-        (~tied, "none", "clearly worse"),
-    ):
-        if marked.any():
-            look: dict[str, Any] = {"ls": "none", "marker": "o", "ms": 5.5, "color": colour}
-            axes.plot(mean[marked], place[marked], markerfacecolor=face, label=label, **look)
-    axes.set_yticks(place, names)
-    axes.set_ylim(shown.height - 0.5, -0.5)
-    if mean.min() > NEAR_ZERO and mean.max() > _LOG_RANKED * mean.min():
-        axes.set_xscale("log")
-    # A single trial has no intervals.
-    elif np.fmin(low, mean).min() < 0.0:
-        axes.axvline(0.0, color=INK, linewidth=0.6)
-    else:
-        axes.set_xlim(left=0.0)
-    left = ranked.height - shown.height
-    axes.set_xlabel(f"{quantity} (units of reward), 95% intervals")
-    more = f" (the first {shown.height} of {ranked.height})" if left else ""
-    axes.set_title(wrapped((title or "Ranking") + more, 70))
-    legend_below(figure, *axes.get_legend_handles_labels())
-    return figure
-
-
-@with_report_style
-def standings_figure(standings: "pl.DataFrame", *, title: str = "") -> "Figure":
-    """Draw in how many worlds each policy is best, and in how many within noise of the best.
-
-    Parameters
-    ----------
-    standings : polars.DataFrame
-        From :func:`fastroute.analyse.standings` with the choice ``policy``.
-    title : str
-        Written above the axes.
-    """
-    from matplotlib.ticker import MaxNLocator
-
-    shown = standings.head(_MOST_RANKED)
-    names = [wrapped(str(name), _NAME_WIDTH) for name in shown.get_column("policy")]
-    lines = sum(name.count("\n") + 1 for name in names)
-    figure, (axes,) = new_figure(1, 1, width=6.4, height=0.26 * lines + 1.5)
-    place = np.arange(shown.height)
-    colour = line_style(0).colour
-    best, tied, worlds = (shown.get_column(name).to_numpy() for name in ("best", "tied", "worlds"))
-    axes.barh(place, worlds, color=GRID, height=0.7, label="worlds played")
-    axes.barh(place, tied, color=colour, alpha=0.45, height=0.7, label="within noise of the best")
-    axes.barh(place, best, color=colour, height=0.7, label="best")
-    axes.set_yticks(place, names)
-    axes.set_ylim(shown.height - 0.5, -0.5)
-    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    axes.grid(False, axis="y")
-    axes.set_xlabel("worlds (scenario and setting), by mean priced regret")
-    left = standings.height - shown.height
-    more = f" (the first {shown.height} of {standings.height})" if left else ""
-    axes.set_title(wrapped((title or "Ranking over all worlds") + more, 70))
-    legend_below(figure, *axes.get_legend_handles_labels())
-    return figure
 
 
 def _collect(frame: "pl.DataFrame | pl.LazyFrame") -> "pl.DataFrame":

@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 from fastroute.report.answers.base import Answer, AnswerFigure
 from fastroute.report.content import Content
-from fastroute.report.figures import ranking_figure, standings_figure
 from fastroute.report.inline import inline_svg
 from fastroute.report.markup import template
 from fastroute.report.notices import notices
@@ -24,6 +23,7 @@ from fastroute.report.page_tables import (
     time_table,
 )
 from fastroute.report.ranking import ranking_table
+from fastroute.report.ranking_figures import ranking_figure, standings_figure
 from fastroute.report.style import format_value
 from fastroute.report.sweeps import Sweep
 from fastroute.report.tables import Table, frame_table

@@ -24,8 +24,7 @@ from fastroute.report.figures import (
     log_spaced,
     shown_policies,
 )
-from fastroute.report.style import INK, format_value, line_style, wrapped
-from fastroute.report.sweeps import needs_log
+from fastroute.report.style import INK, format_value, line_style, needs_log, wrapped
 from fastroute.simulation.columns import TRIAL_COLUMNS, names_of
 from fastroute.study.axes import axis_name
 from fastroute.study.cells import change_rounds

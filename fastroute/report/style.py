@@ -3,13 +3,12 @@
 import functools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fastroute.simulation.columns import NEAR_ZERO
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 #: Text, axes and sums; the page replaces it by the ink of the light or the dark theme.
 INK: Final = "#1d1d1f"
@@ -122,16 +121,21 @@ def line_style(index: int) -> LineStyle:
     return LineStyle(_COLOURS[index % colours], _DASHES[(index + index // colours) % dashes])
 
 
-def needs_log_axis(means: "Sequence[NDArray[np.float64]]") -> bool:
+def needs_log_axis(means: Sequence[NDArray[np.float64]]) -> bool:
     """Tell whether curves are never negative and end too far apart for a linear axis.
 
     Parameters
     ----------
     means : sequence of ndarray, each [points]
     """
-    last = [float(mean[-1]) for mean in means]
-    shown = all(float(mean.min()) > -NEAR_ZERO for mean in means) and min(last) > NEAR_ZERO
-    return shown and max(last) > _LOG_RATIO * min(last)
+    never_negative = all(float(mean.min()) > -NEAR_ZERO for mean in means)
+    return never_negative and needs_log(np.array([mean[-1] for mean in means]))
+
+
+def needs_log(values: NDArray[np.float64]) -> bool:
+    """Tell whether values are all above zero and too far apart for a linear axis; NaN are none."""
+    known = values[np.isfinite(values)]
+    return bool(known.size and known.min() > NEAR_ZERO and known.max() > _LOG_RATIO * known.min())
 
 
 def wrapped(text: str, width: int) -> str:

@@ -16,9 +16,8 @@ from fastroute.report.charts import (
     with_report_style,
 )
 from fastroute.report.figures import MOST_LINES, shown_policies
-from fastroute.report.style import INK, RC, format_value, line_style, wrapped
+from fastroute.report.style import INK, RC, format_value, line_style, needs_log, wrapped
 from fastroute.report.view import StudyView
-from fastroute.simulation.columns import NEAR_ZERO
 from fastroute.study.build import flat_options, policy_axes, scenario_axes
 from fastroute.study.grid import Point, points
 
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 # Of each parameter this many panels are drawn.
 _MOST_PANELS: Final = 6
-# Final values further apart than this cannot be read off one linear axis.
-_LOG_RATIO: Final = 25.0
 # Values under an axis are broken at this width.
 _TICK_WIDTH: Final = 14
 _QUANTITIES: Final = {"regret": "Regret", "priced_regret": "Priced regret"}
@@ -321,12 +318,6 @@ def sweep_figure(
     }
     legend_below(figure, list(handles.values()), list(handles), note="95% intervals of the mean")
     return figure
-
-
-def needs_log(means: NDArray[np.float64]) -> bool:
-    """Tell whether means are never negative and too far apart for a linear axis."""
-    known = means[np.isfinite(means)]
-    return bool(known.size and known.min() > NEAR_ZERO and known.max() > _LOG_RATIO * known.min())
 
 
 def _same_range(every: "Sequence[Axes]", logarithmic: bool) -> tuple[float, float]:

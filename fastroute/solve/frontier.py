@@ -83,6 +83,12 @@ class Frontier:
         found = self.value[safe] + np.where(beyond > 0.0, beyond * self.slope[safe], 0.0)
         return np.where(place < 0, -np.inf, found)
 
+    def pieces(self, last: float) -> list[tuple[float, float, float, float]]:
+        """Return the pieces up to a last budget: lowest and highest budget, first value, slope."""
+        ends = [*self.budget[1:].tolist(), max(last, float(self.budget[-1]))]
+        starts = zip(self.budget.tolist(), ends, self.value, self.slope, strict=True)
+        return [(low, high, float(v), float(s)) for low, high, v, s in starts if high > low]
+
     def shares_at(self, budget: float) -> F8:
         """Return the best shares at a budget, [N].
 
@@ -254,7 +260,7 @@ def _by_programs(r: F8, c: F8, top: F8, m: int, every: Curve) -> Frontier:
     while True:
         frontier = _envelope(list(sets.values()), m)
         fresh = False
-        for low, end, value, slope in _pieces(frontier, float(c.max())):
+        for low, end, value, slope in frontier.pieces(float(c.max())):
             if (low, end, value, slope) in proven:
                 continue
             line, rest, high = r - slope * c, value - slope * low, end
@@ -323,13 +329,6 @@ def _curve_of(places: list[int], r: F8, c: F8, top: F8) -> Curve | None:
     share = np.zeros((len(found.budget), len(r)))
     share[:, places] = found.share
     return found._replace(share=share)
-
-
-def _pieces(frontier: Frontier, last: float) -> "list[tuple[float, float, float, float]]":
-    """Return the pieces: lowest and highest budget, value at the lowest, slope."""
-    ends = [*frontier.budget[1:].tolist(), max(last, float(frontier.budget[-1]))]
-    starts = zip(frontier.budget.tolist(), ends, frontier.value, frontier.slope, strict=True)
-    return [(low, high, float(v), float(s)) for low, high, v, s in starts if high > low]
 
 
 def _envelope(curves: Sequence[Curve], max_deployed: int) -> Frontier:

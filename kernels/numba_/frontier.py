@@ -76,23 +76,18 @@ def highest_excess(budget, value, count, at, start, slope, excess, winner):
     """
     pieces = len(at)
     for s in range(len(budget)):
-        n = count[s]
-        k = 0
-        corner = 0
         # Both are linear between the corners of either, where the distance is largest.
-        while n > 0 and corner <= n:
-            k = 0 if corner == 0 else k
-            if corner == n:
-                break
+        first = 0
+        for corner in range(count[s]):
             b, v = budget[s, corner], value[s, corner]
             rate = 0.0
             end = np.inf
-            if corner + 1 < n:
+            if corner + 1 < count[s]:
                 end = budget[s, corner + 1]
                 rate = (value[s, corner + 1] - v) / (end - b)
-            while k + 1 < pieces and at[k + 1] <= b:
-                k += 1
-            p = k
+            while first + 1 < pieces and at[first + 1] <= b:
+                first += 1
+            p = first
             while p < pieces and at[p] < end:
                 low = max(b, at[p])
                 high = end
@@ -106,4 +101,3 @@ def highest_excess(budget, value, count, at, start, slope, excess, winner):
                     excess[p] = distance
                     winner[p] = s
                 p += 1
-            corner += 1

@@ -1,35 +1,26 @@
 """`deploy-cost`: how many stages, where a deployment costs money and takes time."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.analyse import (
-    BestOf,
     Interval,
     best_of,
     mean_interval,
-    paired_difference,
-    paired_ratio,
 )
 from fastroute.report.answers.base import Answer, AnswerFigure, AnswerTable
-from fastroute.report.answers.frames import finals, groups, varied
-from fastroute.report.answers.lines import pairable_samples
+from fastroute.report.answers.deploy_cost_figures import best_figure, loss_figure, shown_in_figures
+from fastroute.report.answers.deploy_cost_settings import Setting, lines_of, settings_of
 from fastroute.report.answers.words import format_estimate, join_words
-from fastroute.report.charts import error_bars, legend_below, log_ticks, panels, with_report_style
-from fastroute.report.style import format_margin, format_number, format_value, line_style
-from fastroute.scenarios.placement import stage_count
+from fastroute.report.style import format_margin, format_number, format_value
 from fastroute.study import StoredStudy
 
 if TYPE_CHECKING:
-    import polars as pl
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    pass
 
 F8 = NDArray[np.float64]
 
@@ -38,8 +29,6 @@ _QUESTION: Final = (
     "K = T^(1/3) a good choice?"
 )
 _NOTHING: Final = "The study has one number of stages only: nothing can be compared."
-#: How much more loss than with the best number of stages still counts as close to it.
-_CLOSE: Final = 0.05
 _POWER: Final = 1.0 / 3.0
 _LOSS: Final = (
     "Loss is priced regret plus what the deployments cost, each of them as soon as a model is "
@@ -47,117 +36,6 @@ _LOSS: Final = (
 )
 #: What can be said of the number of stages of theory, in the order in which it is told.
 _CLASSES: Final = ("within 5 %", "more than 5 %", "not told", "no share")
-
-
-def theory_stages(horizon: int) -> int:
-    """Return how many stages are played with K = T^(1/3), whose length is rounded up."""
-    length = -(-horizon // stage_count("T^(1/3)", horizon))
-    return -(-horizon // length)
-
-
-class Setting:
-    """One policy in one world with one cost of a deployment and one time of loading.
-
-    Attributes
-    ----------
-    place, policy : str
-        What tells its world apart from others, beside what follows; label of the policy.
-    horizon : int
-    cost : float
-        Of a deployment, in units of reward.
-    load : int
-        Rounds that a newly deployed model loads.
-    stages : tuple of int
-        Numbers of stages K, rising.
-    loss : list of ndarray, [trials]
-        For each of them the priced regret plus what the deployments cost.
-    deployments : tuple of float
-        For each of them the mean number of newly deployed models.
-    """
-
-    def __init__(self, place: str, policy: str, rows: "pl.DataFrame") -> None:
-        import polars as pl
-
-        first = rows.row(0, named=True)
-        parts = rows.sort("stages", "trial").partition_by("stages", maintain_order=True)
-        loss = pl.col("priced_regret") + pl.col("deploy_cost")
-        self.place, self.policy = place, policy
-        self.horizon = int(first["horizon"])
-        self.cost, self.load = float(first["cost_of_one"]), int(first["load_rounds"])
-        self.stages = tuple(int(part.get_column("stages")[0]) for part in parts)
-        self.loss = pairable_samples([part.select(loss).to_series().to_numpy() for part in parts])
-        self.deployments = tuple(float(part["deployments"].to_numpy().mean()) for part in parts)
-
-    @property
-    def where(self) -> str:
-        """Scenario and policy, as a title."""
-        return f"{self.place}, {self.policy}" if self.place else self.policy
-
-    @cached_property
-    def found(self) -> BestOf:
-        """The place of the lowest mean loss, and what cannot be told from it."""
-        return best_of(self.loss)
-
-    @property
-    def best(self) -> int:
-        """The number of stages of the lowest mean loss."""
-        return self.stages[self.found.best]
-
-    @property
-    def untold(self) -> tuple[int, ...]:
-        """The numbers of stages that cannot be told from the best one, which is among them."""
-        return tuple(self.stages[place] for place in self.found.ties)
-
-    @property
-    def theory(self) -> int | None:
-        """Place of K = T^(1/3); None where it is not played."""
-        rule = theory_stages(self.horizon)
-        return self.stages.index(rule) if rule in self.stages else None
-
-    @cached_property
-    def share(self) -> Interval | None:
-        """How many times the lowest loss the theory's number of stages has, at least 1.
-
-        None where a share means nothing, because the loss is not clearly above zero with every K.
-        The theory's K does not depend on the trials: it is compared with every other K, all at
-        once at 95 %, and the largest of these ratios is that to the lowest loss.
-        """
-        means = [mean_interval(sample) for sample in self.loss]
-        if self.theory is None or not all(mean.low > 0.0 for mean in means):
-            return None
-        return self._largest(paired_ratio, 1.0)
-
-    @cached_property
-    def excess(self) -> Interval | None:
-        """As :attr:`share`, but how much more loss it has than the lowest, in units of reward."""
-        return None if self.theory is None else self._largest(_difference, 0.0)
-
-    def _largest(self, compare: Any, same: float) -> Interval:
-        assert self.theory is not None
-        mine, level = self.loss[self.theory], 1.0 - 0.05 / (len(self.stages) - 1)
-        others = [loss for place, loss in enumerate(self.loss) if place != self.theory]
-        every = [compare(mine, other, level=level) for other in others]
-        estimate, low, high = (
-            float(np.max([same, *(getattr(one, end) for one in every)]))
-            for end in ("estimate", "low", "high")
-        )
-        return Interval(estimate, math.nan, low, high, every[0].n, 0.95)
-
-    @property
-    def verdict(self) -> str | None:
-        """Whether the theory's K has at most 5 % more loss than the best; one of the classes."""
-        if self.theory is None:
-            return None
-        if self.share is None:
-            return "no share"
-        if self.share.high <= 1.0 + _CLOSE:
-            return "within 5 %"
-        return "more than 5 %" if self.share.low > 1.0 + _CLOSE else "not told"
-
-
-def _difference(a: F8, b: F8, *, level: float) -> Interval:
-    found = paired_difference(a, b, level=level)
-    return Interval(found.mean, found.se, found.low, found.high, found.n, level)
 
 
 def answer(stored: StoredStudy) -> Answer:
@@ -170,13 +48,13 @@ def answer(stored: StoredStudy) -> Answer:
     """
     import polars as pl
 
-    settings = _settings(stored)
+    settings = settings_of(stored)
     if not settings:
         return Answer(_QUESTION, (_NOTHING,))
     verdict = [
         *_advice(settings),
         *_theory_verdict(settings),
-        *(_line_verdict(line) for line in _lines(settings)),
+        *(_line_verdict(line) for line in lines_of(settings)),
         *_load_verdict(settings),
         *_power_verdict(settings),
     ]
@@ -211,61 +89,24 @@ def answer(stored: StoredStudy) -> Answer:
                 "It is open where that reaches the fewest or the most stages that were played.",
             )
         )
-    horizon, load = _shown_in_figures(settings)
+    horizon, load = shown_in_figures(settings)
     beside = f"T = {format_value(horizon)}, load_rounds = {format_value(load)}"
     figures = (
         AnswerFigure(
             "loss",
-            _loss_figure(settings),
+            loss_figure(settings),
             f"Priced regret plus the cost of deployments against the number of stages K, by the "
             f"cost of one deployment ({beside}), with 95 % intervals. Dotted: K = T^(1/3).",
         ),
         AnswerFigure(
             "best",
-            _best_figure(settings),
+            best_figure(settings),
             "Best number of stages against the cost of one deployment, by the horizon "
             f"(load_rounds = {format_value(load)}). Whiskers span the K that cannot be told from "
             "the best one. Dotted, in the same colour: K = T^(1/3).",
         ),
     )
     return Answer(_QUESTION, tuple(verdict), tuple(tables), figures)
-
-
-def _settings(stored: StoredStudy) -> list[Setting]:
-    """Return what is compared over numbers of stages, those of more than one."""
-    import polars as pl
-
-    prices = stored.cells.select("cell", pl.col("deploy_cost").alias("cost_of_one")).collect()
-    trials = finals(stored, "load_rounds").join(prices, on="cell", maintain_order="left")
-    own = ("stages", "stages_rule", "scenario_stages", "setting_deploy_cost", "setting_load_rounds")
-    # A budget that follows from a formula is told by the formula.
-    ruled = ("budget",) if "budget_rule" in stored.axes else ()
-    place = [name for name in varied(stored, trials, *own, *ruled) if name != "horizon"]
-    names = [*place, "policy", "horizon", "cost_of_one", "load_rounds"]
-    found = []
-    for _, values, rows in groups(trials, names):
-        if rows.get_column("stages").n_unique() > 1:
-            titles = [
-                str(values[name])
-                if name == "scenario"
-                else f"{name} = {format_value(values[name])}"
-                for name in place
-            ]
-            found.append(Setting(", ".join(titles), values["policy"], rows))
-    return found
-
-
-def _lines(settings: Sequence[Setting]) -> list[list[Setting]]:
-    """Sort settings by world and policy."""
-    found: dict[str, list[Setting]] = {}
-    for setting in settings:
-        found.setdefault(setting.where, []).append(setting)
-    return list(found.values())
-
-
-def _shown_in_figures(settings: Sequence[Setting]) -> tuple[int, int]:
-    """Return the largest horizon and the shortest time of loading."""
-    return max(one.horizon for one in settings), min(one.load for one in settings)
 
 
 def _range(stages: Sequence[int], every: Sequence[int]) -> str:
@@ -391,7 +232,7 @@ def _by_cost(settings: Iterable[Setting]) -> dict[tuple[str, float], list[Settin
 
 def _line_verdict(line: list[Setting]) -> str:
     """Say how the best number of stages moves with the cost of a deployment."""
-    horizon, load = _shown_in_figures(line)
+    horizon, load = shown_in_figures(line)
     mine = sorted(
         (one for one in line if (one.horizon, one.load) == (horizon, load)),
         key=lambda one: one.cost,
@@ -569,80 +410,3 @@ def _count_rows(settings: list[Setting]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-@with_report_style
-def _loss_figure(settings: list[Setting]) -> "Figure":
-    horizon, load = _shown_in_figures(settings)
-    shown = [one for one in settings if (one.horizon, one.load) == (horizon, load)]
-    lines = _lines(shown)
-    costs = sorted({one.cost for one in shown})
-    figure, axes = panels(len(lines), columns=2, width=3.4, height=2.7)
-    for panel, line in zip(axes, lines, strict=True):
-        panel.set_title(line[0].where)
-        for one in line:
-            label = f"a deployment costs {format_value(one.cost)}"
-            _draw_loss(panel, one, label, costs.index(one.cost))
-        panel.axvline(theory_stages(horizon), color="black", linestyle=":", linewidth=1.0)
-        log_ticks(panel, sorted({stages for one in line for stages in one.stages}))
-        if all(mean_interval(loss).low > 0.0 for one in line for loss in one.loss):
-            panel.set_yscale("log")
-        panel.set_xlabel("number of stages K")
-        panel.set_ylabel("loss (units of reward)")
-    legend_below(figure, *axes[0].get_legend_handles_labels())
-    return figure
-
-
-def _draw_loss(panel: "Axes", setting: Setting, label: str, number: int) -> None:
-    import polars as pl
-
-    found = [mean_interval(loss) for loss in setting.loss]
-    frame = pl.DataFrame(
-        {
-            "mean": [one.estimate for one in found],
-            "low": [one.low for one in found],
-            "high": [one.high for one in found],
-        }
-    )
-    error_bars(panel, setting.stages, frame, label, line_style(number))
-
-
-@with_report_style
-def _best_figure(settings: list[Setting]) -> "Figure":
-    import polars as pl
-    from matplotlib.ticker import FixedLocator, NullLocator
-
-    _, load = _shown_in_figures(settings)
-    lines = _lines([one for one in settings if one.load == load])
-    costs = sorted({one.cost for line in lines for one in line})
-    horizons = sorted({one.horizon for line in lines for one in line})
-    figure, axes = panels(len(lines), columns=2, width=3.4, height=2.7)
-    for panel, line in zip(axes, lines, strict=True):
-        panel.set_title(line[0].where)
-        for number, horizon in enumerate(horizons):
-            mine = sorted((one for one in line if one.horizon == horizon), key=lambda one: one.cost)
-            frame = pl.DataFrame(
-                {
-                    "mean": [float(one.best) for one in mine],
-                    "low": [float(one.untold[0]) for one in mine],
-                    "high": [float(one.untold[-1]) for one in mine],
-                }
-            )
-            # Costs are evenly spaced, as 0 is among them; horizons stand side by side.
-            offset = 0.1 * (number - 0.5 * (len(horizons) - 1))
-            style = line_style(number)
-            places = [costs.index(one.cost) + offset for one in mine]
-            error_bars(panel, places, frame, f"T = {format_value(horizon)}", style)
-            panel.axhline(theory_stages(horizon), color=style.colour, linestyle=":", linewidth=1.0)
-        panel.set_yscale("log")
-        # The numbers that are played differ a little, as lengths of stages are rounded up.
-        played = max(line, key=lambda one: one.horizon).stages
-        panel.yaxis.set_major_locator(FixedLocator(played))
-        panel.yaxis.set_minor_locator(NullLocator())
-        panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
-        panel.set_ylim(0.8 * played[0], 1.25 * played[-1])
-        panel.set_xticks(range(len(costs)), [format_value(cost) for cost in costs])
-        panel.set_xlabel("cost of a deployment (units of reward)")
-        panel.set_ylabel("best number of stages")
-    legend_below(figure, *axes[0].get_legend_handles_labels())
-    return figure
