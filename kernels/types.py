@@ -23,6 +23,7 @@ FEATURE_BLOCK: Final = 8
 MOST_FEATURES: Final = 64
 
 Formula = Callable[..., Any]
+NO_ROUNDS: Final[F8] = np.zeros(0)
 
 
 class EstimatorKernel(NamedTuple):
@@ -82,6 +83,9 @@ class Delay(NamedTuple):
     rounds: F8  #: whole numbers that can be drawn, [S]; a single one is fixed
     prob: F8  #: alias table over them, [S]
     alias: I8  #: [S]
+    #: Delay of every round where delays were recorded, [rounds], -1 for what is never learnt; else
+    #: empty.
+    by_round: F8 = NO_ROUNDS
 
 
 class Feedback(NamedTuple):

@@ -169,6 +169,8 @@ class Part(BaseModel):
         Class variable: its word in tables and frames; default the name of the class.
     backends : tuple of str
         Class variable: backends that run it; default all.
+    needs_truth : bool
+        Class variable: whether it looks at the true means, which only a simulation knows.
 
     Raises
     ------
@@ -181,6 +183,7 @@ class Part(BaseModel):
     kind: ClassVar[str]
     name: ClassVar[str]
     backends: ClassVar[tuple[str, ...]] = ("numba", "jax", "ref")
+    needs_truth: ClassVar[bool] = False
 
     def __init__(self, **options: Any) -> None:
         try:

@@ -19,6 +19,7 @@ __all__ = [
     "EquallyLikelyDelays",
     "Feedback",
     "GeometricDelay",
+    "RecordedDelays",
     "delay_of",
     "delay_table",
     "shortest_delay",
@@ -98,9 +99,42 @@ class EquallyLikelyDelays:
         return types.Delay(values.astype(np.float64), *alias_table(counts.astype(np.float64)))
 
 
-Delay = int | GeometricDelay | EquallyLikelyDelays
+@dataclass(frozen=True)
+class RecordedDelays:
+    """The delay of every round, as it was recorded; rounds behind the last one learn nothing.
 
-_LAWS: Final = {law.name: law for law in (GeometricDelay, EquallyLikelyDelays)}
+    Parameters
+    ----------
+    rounds : sequence of int
+        Delay of every round, >= 0; -1 for what was never learnt.
+    """
+
+    name: ClassVar[str] = "recorded"
+
+    rounds: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Check the parameter."""
+        rounds = checks.number_array("rounds", self.rounds)
+        if rounds.size == 0:
+            raise checks.refused("rounds", self.rounds, "a list of delays, at least one")
+        bad = (rounds < -1.0) | (rounds > LONGEST) | (rounds != np.floor(rounds))
+        remedy = f"use whole numbers of rounds from 0 to {LONGEST}, or -1 for never"
+        checks.refuse_entries("rounds", rounds, bad, "is not a delay", remedy)
+        object.__setattr__(self, "rounds", tuple(int(x) for x in rounds))
+
+    def law(self, horizon: int) -> types.Delay:
+        """Return the delay as kernels see it; what is longer than the run is never learnt."""
+        by_round = np.full(horizon, -1.0)
+        known = np.array(self.rounds[:horizon], np.float64)
+        by_round[: len(known)] = np.where(known < horizon, known, -1.0)
+        values = np.unique(np.maximum(by_round, 0.0))
+        return types.Delay(values, *alias_table(np.ones(len(values))), by_round)
+
+
+Delay = int | GeometricDelay | EquallyLikelyDelays | RecordedDelays
+
+_LAWS: Final = {law.name: law for law in (GeometricDelay, EquallyLikelyDelays, RecordedDelays)}
 _FORMS: Final = (
     'pass whole rounds, {"name": "geometric", "mean": 50} or {"name": "table", "rounds": [0, 10]}'
 )
@@ -114,7 +148,7 @@ def delay_of(field: str, value: Any) -> Delay:
     ValueError
         Naming the field, the value and the remedy.
     """
-    if isinstance(value, GeometricDelay | EquallyLikelyDelays):
+    if isinstance(value, GeometricDelay | EquallyLikelyDelays | RecordedDelays):
         return value
     if not isinstance(value, Mapping):
         try:
@@ -136,7 +170,10 @@ def shortest_delay(delay: Delay) -> int:
     """Return the shortest delay that can be drawn."""
     if isinstance(delay, GeometricDelay):
         return 0
-    return delay if isinstance(delay, int) else min(delay.rounds)
+    if isinstance(delay, int):
+        return delay
+    # What is never learnt is no delay.
+    return min((late for late in delay.rounds if late >= 0), default=0)
 
 
 def delay_table(delay: Delay) -> Any:
@@ -177,7 +214,8 @@ class Feedback(NamedTuple):
         reward, cost = (_law(delay, horizon) for delay in self[:2])
         together = self.reward_delay == self.cost_delay and self.feedback == 1.0
         found = types.Feedback(reward, cost, self.feedback, together)
-        return None if found.longest == 0 and self.feedback == 1.0 else found
+        recorded = reward.by_round.size or cost.by_round.size
+        return None if found.longest == 0 and self.feedback == 1.0 and not recorded else found
 
 
 def _law(delay: Delay, horizon: int) -> types.Delay:

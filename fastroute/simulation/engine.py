@@ -429,7 +429,7 @@ def _fresh_memory(task: Task, trials: int) -> Memory:
     state[: len(router.first)] = np.array(router.first)[:, None]
     first = first_contexts(task)
     # Nothing for any trial where nothing is kept.
-    contexts = _on_lines((trials if first.size else 0, *first.shape))
+    contexts = on_lines((trials if first.size else 0, *first.shape))
     contexts[:] = first
     feedback, pending = task.program.feedback, None
     if feedback is not None:
@@ -444,7 +444,7 @@ def first_contexts(task: Task) -> F8:
     return task.policy.estimator.first_contexts(run, task.program.reward)
 
 
-def _on_lines(shape: tuple[int, ...]) -> F8:
+def on_lines(shape: tuple[int, ...]) -> F8:
     """Return an array that begins with a cache line, so that vectors lie in one each."""
     size = math.prod(shape)
     raw = np.zeros(size + _LINE)

@@ -89,8 +89,13 @@ class Queue(NamedTuple):
 
     @property
     def drawn(self) -> bool:
-        """Whether delays are drawn, and there are buckets."""
-        return len(self.delay.rounds) > 1
+        """Whether delays differ, and there are buckets."""
+        return len(self.delay.rounds) > 1 or self.recorded
+
+    @property
+    def recorded(self) -> bool:
+        """Whether every round has a delay of its own."""
+        return self.delay.by_round.size > 0
 
     @property
     def size(self) -> int:
@@ -158,7 +163,8 @@ def passes(
     for queue in queues:
         missing = feedback.learnt < 1.0 and queue.side == _REWARDS
         first = float(models), float(queue.start), float(queue.size)
-        kernel = kernel_of(_put, queue.side, queue.drawn, missing, queue is queues[-1])
+        last = queue is queues[-1]
+        kernel = kernel_of(_put, queue.side, queue.drawn, queue.recorded, missing, last)
         put.append(Pass(kernel, (*first, feedback.learnt)))
         observe: Any = observers[queue.side]
         make = _learn_bucket if queue.drawn else _learn_row
@@ -169,11 +175,16 @@ def passes(
 
 
 def table_of(delay: Delay) -> F8:
-    """Return a law of delays as a table: probability, own delay and other delay, [delays, 3]."""
+    """Return a law of delays as a table: probability, own delay and other delay, [delays, 3].
+
+    Recorded delays are the table, [rounds, 1].
+    """
+    if delay.by_round.size:
+        return np.array(delay.by_round)[:, None]
     return np.stack([delay.prob, delay.rounds, delay.rounds[delay.alias]], axis=1)
 
 
-def _put(side: int, drawn: bool, missing: bool, last: bool) -> Any:
+def _put(side: int, drawn: bool, recorded: bool, missing: bool, last: bool) -> Any:
     """Put the outcome of the round in a queue; after the last one, add it to the segment."""
     rewards, costs = side != _COSTS, side != _REWARDS
     draws = missing or drawn
@@ -204,8 +215,14 @@ def _put(side: int, drawn: bool, missing: bool, last: bool) -> Any:
                     code = model * np.float64(WIDTH) + unit(lane + lane_numbers()) * _WORDS
                     if missing:
                         code = where(unit(x0) < learnt, code, -1.0)
-                    u = unit(x2 if side == _COSTS else x1)
-                    due = np.float64(here) + _delay(u, delays, count)
+                    if recorded:
+                        # The same for all trials.
+                        late = delays[now]
+                        code = where(late >= 0.0, code, -1.0)
+                        due = broadcast(np.float64(here) + late)
+                    else:
+                        u = unit(x2 if side == _COSTS else x1)
+                        due = np.float64(here) + _delay(u, delays, count)
                     around = np.float64(size)
                     due = where(due >= around, due - around, due)
                     store(p, start + _CODE + lane, code)

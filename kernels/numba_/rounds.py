@@ -79,13 +79,25 @@ class Workspace(NamedTuple):
     slots: int
 
 
-def compose(program: Program) -> Round:
-    """Compile the passes of a program, or load them from where they are kept.
+class PolicyPasses(NamedTuple):
+    """The passes of a policy, whatever the world."""
 
-    Raises
-    ------
-    numba.core.errors.NumbaError
-        When a formula or function of the user cannot be compiled.
+    opening: tuple[Pass, ...]  #: when a stage opens
+    due: Pass  #: whether the router sets shares in a round
+    setting: tuple[Pass, ...]  #: what then comes first, the query apart
+    choosing: tuple[Pass, ...]  #: which model the round pulls
+    observed: tuple[Pass, ...]  #: after a reward and a cost are known together
+    following: tuple[Pass, ...]  #: the router learns what the round brought
+    reads_queries: bool
+    bounded: bool  #: whether bounds are renewed with every observation
+    group: int  #: blocks that play together
+
+
+def compose_policy(program: Program, *, late: bool) -> PolicyPasses:
+    """Choose the passes of the policy of a program.
+
+    Where outcomes are learnt ``late``, forced pulls are counted when they are made, and not when
+    they are observed.
     """
     part = program.estimator
     estimator = getattr(estimators, part.kernel)(part, program.reward.features.shape[1])
@@ -94,53 +106,88 @@ def compose(program: Program) -> Round:
         # Bounds are worked out when shares are set, which does not depend on the query.
         plain = estimators.elementwise(part) if estimator.reads_queries else estimator
         estimator = plain._replace(prepare=(*plain.open, *plain.prepare), observed=plain.counted)
-    draw = Pass(kernel_of(_draw))
-    late = program.feedback
-    delays = NO_TABLE, NO_TABLE
-    if late is None:
-        observed = estimator.observed
-    else:
-        bounded = not (estimator.fixed or router.held)
-        learn = feedback.passes(late, part, program.models, bounded)
-        observed = (estimators.count_plays(), *learn)
-        delays = feedback.table_of(late.reward), feedback.table_of(late.cost)
     forced: tuple[Pass, ...] = ()
     if part.forced_pulls:
-        # Where outcomes are learnt late, it is the pulls that count and not what was seen of them.
-        counted = SLOT.seen if late is None else SLOT.plays
+        counted = SLOT.plays if late else SLOT.seen
         forced = (Pass(kernel_of(_force, counted), (part.forced_pulls,)),)
-    prepare = estimator.prepare
-    if estimator.reads_queries:
-        prepare = (draw, outcomes.read_query(program.reward, program.cost), *prepare)
-    law = program.reward
-    tasks = np.stack([law.task_prob, law.task_alias], axis=1) if len(law.task_prob) else NO_TABLE
-    round_ = Round(
-        (*estimator.open, *router.open),
-        router.due,
-        (*prepare, *router.route),
-        (
-            draw,
+    return PolicyPasses(
+        opening=(*estimator.open, *router.open),
+        due=router.due,
+        setting=(*estimator.prepare, *router.route),
+        choosing=(
+            Pass(kernel_of(_draw)),
             *router.before_choice,
             Pass(kernel_of(_choose)),
             *router.after_choice,
             *forced,
-            *outcomes.passes(program.reward, program.cost),
-            *observed,
-            *router.learn,
         ),
-        len(part.first),
-        part.forgets or late is not None,
+        observed=estimator.observed,
+        following=router.learn,
+        reads_queries=estimator.reads_queries,
+        bounded=not (estimator.fixed or router.held),
+        group=estimator.group,
+    )
+
+
+def compose(program: Program) -> Round:
+    """Compile the passes of a program, or load them from where they are kept.
+
+    Raises
+    ------
+    numba.core.errors.NumbaError
+        When a formula or function of the user cannot be compiled.
+    """
+    part, late = program.estimator, program.feedback
+    policy = compose_policy(program, late=late is not None)
+    observed, setting = policy.observed, policy.setting
+    delays = NO_TABLE, NO_TABLE
+    if late is not None:
+        learn = feedback.passes(late, part, program.models, policy.bounded)
+        observed = (estimators.count_plays(), *learn)
+        delays = feedback.table_of(late.reward), feedback.table_of(late.cost)
+    if policy.reads_queries:
+        draw = Pass(kernel_of(_draw))
+        setting = (draw, outcomes.read_query(program.reward, program.cost), *setting)
+    playing = (
+        *policy.choosing,
+        *outcomes.passes(program.reward, program.cost),
+        *observed,
+        *policy.following,
+    )
+    counts_plays = part.forgets or late is not None
+    return round_of(program, policy, setting, playing)._replace(
+        counts_plays=counts_plays, reward_delay=delays[0], cost_delay=delays[1]
+    )
+
+
+def round_of(
+    program: Program,
+    policy: PolicyPasses,
+    setting: tuple[Pass, ...],
+    playing: tuple[Pass, ...],
+) -> Round:
+    """Put passes together with the tables of a program, compiled."""
+    part, law = program.estimator, program.reward
+    tasks = np.stack([law.task_prob, law.task_alias], axis=1) if len(law.task_prob) else NO_TABLE
+    round_ = Round(
+        opening=policy.opening,
+        due=policy.due,
+        setting=setting,
+        playing=playing,
+        seen=len(part.first),
+        counts_plays=True,
         # Copies: tables of a scenario are read-only, which would be another type.
-        np.array(program.reward.table, order="C"),
-        np.array(program.cost.table, order="C"),
-        np.array(tasks, order="C"),
-        np.array(program.reward.features, order="C"),
-        *delays,
-        int(program.seed),
-        estimator.group,
+        reward=np.array(law.table, order="C"),
+        cost=np.array(program.cost.table, order="C"),
+        tasks=np.array(tasks, order="C"),
+        features=np.array(law.features, order="C"),
+        reward_delay=NO_TABLE,
+        cost_delay=NO_TABLE,
+        seed=int(program.seed),
+        group=policy.group,
     )
     # Before anything runs, so that a formula that cannot be compiled is refused here.
-    _addresses((*round_.opening, round_.due, *round_.setting, *round_.playing))
+    addresses_of((*round_.opening, round_.due, *round_.setting, *round_.playing))
     return round_
 
 
@@ -183,13 +230,17 @@ def open_stage(
     first_trial : int
         Number of the trial in row 0 of ``deployed``; the others follow.
     """
-    blocks = ws.blocks
-    _load(blocks, deployed, memory.seen, memory.plays, memory.state, limit)
-    _load_means(blocks, deployed, reward_mean, cost_mean)
+    load_models(ws, deployed, memory, limit)
+    _load_means(ws.blocks, deployed, reward_mean, cost_mean)
     if memory.pending is not None:
         feedback.load_known(memory.pending, memory.seen, deployed)
     span = opened, opened, opened + 1, first_trial
-    _run(ws, round_, (routers.always(), round_.opening, ()), span, memory, NO_TRACE)
+    play(ws, round_, (routers.always(), round_.opening, ()), span, memory, NO_TRACE)
+
+
+def load_models(ws: Workspace, deployed: I8, memory: Memory, limit: F8) -> None:
+    """Load what is remembered of the deployed models; arguments as in :func:`open_stage`."""
+    _load(ws.blocks, deployed, memory.seen, memory.plays, memory.state, limit)
 
 
 def load_means(ws: Workspace, deployed: I8, reward_mean: F8, cost_mean: F8) -> None:
@@ -242,14 +293,14 @@ def run_rounds(
         none.
     """
     passes = round_.due, round_.setting, round_.playing
-    refused = _run(ws, round_, passes, (opened, start, stop, first_trial), memory, trace)
+    refused = play(ws, round_, passes, (opened, start, stop, first_trial), memory, trace)
     for k, sum_ in enumerate(sums):
         row = int(LANE.sum_expected_reward) + k * STRIDE
         sum_[:] = ws.blocks[:, row : row + WIDTH].reshape(-1)[: ws.trials]
     return refused
 
 
-def _run(
+def play(
     ws: Workspace,
     round_: Round,
     passes: tuple[Pass, tuple[Pass, ...], tuple[Pass, ...]],
@@ -267,25 +318,27 @@ def _run(
         start,
         stop,
         round_.group,
-        _addresses((due,)),
-        _addresses(setting),
-        _addresses(playing),
+        addresses_of((due,)),
+        addresses_of(setting),
+        addresses_of(playing),
         np.array(places, np.int64),
         np.array([*common, *numbers]),
         ws.scratch,
-        _tables(round_, memory),
+        tables_of(round_, memory),
         trace,
     )
     return refused
 
 
-def _addresses(passes: tuple[Pass, ...]) -> Any:
+def addresses_of(passes: tuple[Pass, ...]) -> Any:
+    """Return where the code of passes is, compiled if need be."""
     found = [one.kernel.address for one in passes]
     compiled_all = all(isinstance(address, int) for address in found)
     return np.array(found, np.int64 if compiled_all else object)
 
 
-def _tables(round_: Round, memory: Memory) -> Tables:
+def tables_of(round_: Round, memory: Memory) -> Tables:
+    """Return the tables that passes look up."""
     contexts = memory.contexts
     return Tables(
         reward=round_.reward,

@@ -42,14 +42,16 @@ def put_aside(program: Program) -> Pass:
         u_learnt, u_reward, u_cost, _ = uniforms(
             program.seed, now, 0, trial.number, STREAM_FEEDBACK
         )
-        reward_due = now + delay_of(u_reward, feedback.reward)
-        cost_due = now + delay_of(u_cost, feedback.cost)
+        reward_late = delay_of(u_reward, feedback.reward, now)
+        cost_late = delay_of(u_cost, feedback.cost, now)
         if feedback.together:
-            late.both[reward_due].append((model, (trial.earned, trial.paid)))
+            if reward_late >= 0:
+                late.both[now + reward_late].append((model, (trial.earned, trial.paid)))
             return
-        if u_learnt < feedback.learnt:
-            late.reward[reward_due].append((model, (trial.earned,)))
-        late.cost[cost_due].append((model, (trial.paid,)))
+        if reward_late >= 0 and u_learnt < feedback.learnt:
+            late.reward[now + reward_late].append((model, (trial.earned,)))
+        if cost_late >= 0:
+            late.cost[now + cost_late].append((model, (trial.paid,)))
 
     return put
 
@@ -87,8 +89,10 @@ def learn_due(program: Program, renew: Callable[[Trial, int], None] | None) -> P
     return learn
 
 
-def delay_of(u: float, law: Delay) -> int:
-    """Delay in rounds, drawn from a table of aliases (Walker 1977)."""
+def delay_of(u: float, law: Delay, now: int) -> int:
+    """Delay in rounds: that of the round, or drawn from a table of aliases (Walker 1977)."""
+    if law.by_round.size:
+        return int(law.by_round[now])
     scaled = u * len(law.rounds)
     row = int(scaled)
     probability, alias = float(law.prob[row]), int(law.alias[row])

@@ -14,6 +14,7 @@ class BestSet(Deployer):
     """The exact deployment problem on the true means, without fill: the set of the optimum."""
 
     name: ClassVar[str] = "truth"
+    needs_truth: ClassVar[bool] = True
 
     def choose(self, problem: StageProblem) -> Choice:
         """Return the sets to deploy, for a batch of trials at once."""

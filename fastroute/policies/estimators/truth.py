@@ -13,6 +13,7 @@ class KnownMeans(Estimator):
     """The true means: the oracle."""
 
     name: ClassVar[str] = "truth"
+    needs_truth: ClassVar[bool] = True
     passes: ClassVar[str] = "known_means"
     # Never asked: the bounds are the means.
     bounds: ClassVar[Formula] = staticmethod(estimates.bounds)

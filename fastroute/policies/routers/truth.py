@@ -9,6 +9,7 @@ class TrueLP(Router):
     """The routing LP on the true means: what routing could do at best with the deployed set."""
 
     name: ClassVar[str] = "truth"
+    needs_truth: ClassVar[bool] = True
     passes: ClassVar[str] = "known_lp"
 
     def parameters(self, run: RunNumbers) -> tuple[float, ...]:

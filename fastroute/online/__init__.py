@@ -1,0 +1,20 @@
+"""The policy online: one decision at a time, with a log that replays to the bit."""
+
+from fastroute.online.budget import Window
+from fastroute.online.errors import BudgetSpentError, NothingDeployedError, ObservationError
+from fastroute.online.plan import Plan
+from fastroute.online.router import Choice, OnlineRouter
+from fastroute.online.settings import OnlineModel, Stage, every
+
+__all__ = [
+    "BudgetSpentError",
+    "Choice",
+    "NothingDeployedError",
+    "ObservationError",
+    "OnlineModel",
+    "OnlineRouter",
+    "Plan",
+    "Stage",
+    "Window",
+    "every",
+]

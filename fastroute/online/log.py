@@ -1,0 +1,401 @@
+"""The decision log: what was decided, observed and changed, in the order in which it happened.
+
+It is only appended to, and it is the truth: a router that starts reads it and goes on where it
+ended.  Rows are committed in groups, by a thread of their own.
+"""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.engine import Engine
+
+_METADATA: Final = sa.MetaData()
+#: Number of the layout of the tables.
+FORMAT: Final = 1
+_SETTINGS: Final = sa.Table(
+    "settings",
+    _METADATA,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+_STARTS: Final = sa.Table(
+    "starts",
+    _METADATA,
+    sa.Column("replica", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("start", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("time", sa.Float, nullable=False),
+)
+_DECISIONS: Final = sa.Table(
+    "decisions",
+    _METADATA,
+    sa.Column("replica", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("time", sa.Float, nullable=False),
+    sa.Column("model", sa.String),
+    sa.Column("served", sa.String),
+    sa.Column("propensity", sa.Float, nullable=False),
+    sa.Column("task", sa.String),
+    sa.Column("features", sa.LargeBinary),
+)
+_RECORDS: Final = sa.Table(
+    "records",
+    _METADATA,
+    sa.Column("replica", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("place", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("time", sa.Float, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("decided_by", sa.Integer),
+    sa.Column("number", sa.BigInteger),
+    sa.Column("reward", sa.Float),
+    sa.Column("cost", sa.Float),
+    sa.Column("body", sa.Text),
+    sa.Index("records_by_decision", "number"),
+)
+_SNAPSHOTS: Final = sa.Table(
+    "snapshots",
+    _METADATA,
+    sa.Column("replica", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("place", sa.BigInteger, nullable=False),
+    sa.Column("stamp", sa.String, nullable=False),
+    sa.Column("arrays", sa.LargeBinary, nullable=False),
+)
+
+#: Rows that are read from the log at once.
+_READ: Final = 10_000
+
+
+class DecisionRow(NamedTuple):
+    """A decision, as the log has it."""
+
+    replica: int
+    number: int
+    time: float
+    model: str | None  #: what the policy chose; None where nothing could take the query
+    served: str | None  #: what took the query
+    propensity: float  #: probability of what the policy chose
+    task: str | None
+    features: bytes | None  #: doubles
+
+
+class Record(NamedTuple):
+    """An observation or a change, as the log has it."""
+
+    replica: int
+    place: int  #: in the order in which they happened
+    at: int  #: number of the decision that came next
+    time: float
+    kind: str  #: "outcome", or of a change
+    decided_by: int | None = None  #: replica of the decision that was observed
+    number: int | None = None  #: of the decision that was observed
+    reward: float | None = None
+    cost: float | None = None
+    body: str | None = None  #: of a change, as JSON
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a router knew at some place of the log."""
+
+    at: int  #: number of the next decision
+    place: int  #: of the next record
+    arrays: dict[str, NDArray[Any]]
+
+
+class Log:
+    """A decision log in a database.
+
+    Parameters
+    ----------
+    place : str or Path
+        A file of SQLite, or the address of a database as SQLAlchemy has them, such as
+        ``postgresql+psycopg://user@host/name``.
+    replica : int
+        Which of the routers that share the log writes here.
+    every : int
+        Rows that are committed at the latest when they are so many.
+    seconds : float
+        Seconds after which rows are committed at the latest.
+    """
+
+    def __init__(
+        self, place: str | Path, *, replica: int = 0, every: int = 256, seconds: float = 0.02
+    ) -> None:
+        self.replica = replica
+        self.address = address_of(place)
+        self._engine = _open(self.address)
+        self._every, self._seconds = every, seconds
+        self._rows: deque[DecisionRow | Record] = deque()
+        self._snapshot: dict[str, Any] | None = None
+        self._added = self._durable = 0
+        self._changed = threading.Condition()
+        self._writes = threading.Lock()
+        self._error: BaseException | None = None
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    # What is written.
+
+    def add(self, row: DecisionRow | Record) -> None:
+        """Append a decision, an observation or a change."""
+        self._rows.append(row)
+        self._note()
+
+    def _note(self) -> None:
+        self._added += 1
+        if self._error is not None:
+            raise self._failure()
+        if self._thread is None:
+            self._start()
+        if self._added - self._durable == self._every:
+            with self._changed:
+                self._changed.notify_all()
+
+    def keep_snapshot(self, snapshot: Snapshot, stamp: str) -> None:
+        """Keep what is known; it is written with the rows before it."""
+        file = BytesIO()
+        np.savez(file, allow_pickle=False, **snapshot.arrays)
+        self._snapshot = {
+            "replica": self.replica,
+            "at": snapshot.at,
+            "place": snapshot.place,
+            "stamp": stamp,
+            "arrays": file.getvalue(),
+        }
+
+    def flush(self) -> None:
+        """Return when all that was appended is in the database.
+
+        Raises
+        ------
+        OSError
+            When it could not be written.
+        """
+        self._commit()
+        if self._error is not None:
+            raise self._failure()
+
+    def close(self) -> None:
+        """Write what is left and let go of the database."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+        self.flush()
+        self._engine.dispose()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="fastroute-log", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closing:
+            with self._changed:
+                self._changed.wait(self._seconds)
+            if self._added > self._durable and self._error is None:
+                self._commit()
+
+    def _commit(self) -> None:
+        """Write what was appended, in one transaction."""
+        with self._writes:
+            count = self._added
+            # Other threads go on appending: what is taken is a beginning of what there is, so that
+            # nothing is written before what it rests on.
+            rows = [self._rows.popleft() for _ in range(len(self._rows))]
+            decisions = [row for row in rows if isinstance(row, DecisionRow)]
+            records = [row for row in rows if isinstance(row, Record)]
+            snapshot, self._snapshot = self._snapshot, None
+            if not (rows or snapshot):
+                self._durable = count
+                return
+            try:
+                with self._engine.begin() as connection:
+                    if decisions:
+                        connection.execute(_DECISIONS.insert(), [r._asdict() for r in decisions])
+                    if records:
+                        connection.execute(_RECORDS.insert(), [r._asdict() for r in records])
+                    if snapshot:
+                        mine = _SNAPSHOTS.c.replica == self.replica
+                        connection.execute(_SNAPSHOTS.delete().where(mine))
+                        connection.execute(_SNAPSHOTS.insert(), [snapshot])
+            except (sa.exc.SQLAlchemyError, OSError) as error:
+                # Nothing that was appended may be lost while it can still be written.
+                self._rows.extendleft(reversed(rows))
+                self._snapshot = self._snapshot or snapshot
+                self._error = error
+                return
+            self._durable, self._error = count, None
+
+    def _failure(self) -> OSError:
+        return OSError(
+            f"{self.address}: the decision log cannot be written: {self._error}; what was decided "
+            "since the last commit is in memory only"
+        )
+
+    # What is read.
+
+    def settings(self) -> dict[str, Any] | None:
+        """Return the settings of the routers that write here; None for a new log."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(_SETTINGS)).all()
+        return {name: json.loads(value) for name, value in rows} or None
+
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """Keep the settings of a new log."""
+        rows = [{"name": name, "value": json.dumps(value)} for name, value in settings.items()]
+        with self._engine.begin() as connection:
+            connection.execute(_SETTINGS.insert(), rows)
+
+    def begin(self, first: int, now: float) -> int:
+        """Note that a router starts with decision ``first``; returns the number of its start."""
+        mine = _STARTS.c.replica == self.replica
+        with self._engine.begin() as connection:
+            last = connection.execute(sa.select(sa.func.max(_STARTS.c.start)).where(mine)).scalar()
+            start = 0 if last is None else last + 1
+            row = {"replica": self.replica, "start": start, "first": first, "time": now}
+            connection.execute(_STARTS.insert(), [row])
+        return start
+
+    def starts(self, replica: int | None = None) -> list[tuple[int, int]]:
+        """Return number and first decision of every start of a replica, default this one."""
+        mine = self.replica if replica is None else replica
+        chosen = sa.select(_STARTS.c.start, _STARTS.c.first).where(_STARTS.c.replica == mine)
+        with self._engine.connect() as connection:
+            rows = connection.execute(chosen.order_by(_STARTS.c.start)).all()
+        return [(start, first) for start, first in rows]
+
+    def snapshot(self, stamp: str) -> Snapshot | None:
+        """Return the newest snapshot of this replica that kernels of this stamp have made."""
+        chosen = sa.select(_SNAPSHOTS).where(
+            _SNAPSHOTS.c.replica == self.replica, _SNAPSHOTS.c.stamp == stamp
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(chosen).mappings().first()
+        if row is None:
+            return None
+        with np.load(BytesIO(row["arrays"]), allow_pickle=False) as arrays:
+            return Snapshot(row["at"], row["place"], {name: arrays[name] for name in arrays})
+
+    def decisions(self, replica: int | None = None, first: int = 0) -> Iterator[DecisionRow]:
+        """Yield decisions of a replica (default this one) by number, from one on."""
+        mine = self.replica if replica is None else replica
+        chosen = sa.select(_DECISIONS).where(
+            _DECISIONS.c.replica == mine, _DECISIONS.c.number >= first
+        )
+        yield from self._stream(DecisionRow, chosen.order_by(_DECISIONS.c.number))
+
+    def records(
+        self, replica: int | None = None, first: int = 0, stop: int | None = None
+    ) -> Iterator[Record]:
+        """Yield observations and changes of a replica in their order, between two places."""
+        mine = self.replica if replica is None else replica
+        chosen = sa.select(_RECORDS).where(_RECORDS.c.replica == mine, _RECORDS.c.place >= first)
+        if stop is not None:
+            chosen = chosen.where(_RECORDS.c.place < stop)
+        yield from self._stream(Record, chosen.order_by(_RECORDS.c.place))
+
+    def end_of(self, replica: int) -> int:
+        """Return the place of the next record of a replica."""
+        last = sa.select(sa.func.max(_RECORDS.c.place)).where(_RECORDS.c.replica == replica)
+        with self._engine.connect() as connection:
+            found = connection.execute(last).scalar()
+        return 0 if found is None else int(found) + 1
+
+    def _stream(self, kind: Any, chosen: Any) -> Iterator[Any]:
+        with self._engine.connect() as connection:
+            streamed = connection.execution_options(stream_results=True, yield_per=_READ)
+            for row in streamed.execute(chosen):
+                yield kind(*row)
+
+    def decision(self, number: int, replica: int | None = None) -> DecisionRow | None:
+        """Return one decision."""
+        mine = self.replica if replica is None else replica
+        chosen = sa.select(_DECISIONS).where(
+            _DECISIONS.c.replica == mine, _DECISIONS.c.number == number
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(chosen).first()
+        return None if row is None else DecisionRow(*row)
+
+    def outcomes_of(self, number: int, replica: int) -> list[Record]:
+        """Return what was observed of a decision, by whatever replica."""
+        chosen = sa.select(_RECORDS).where(
+            _RECORDS.c.decided_by == replica, _RECORDS.c.number == number
+        )
+        with self._engine.connect() as connection:
+            return [Record(*row) for row in connection.execute(chosen.order_by(_RECORDS.c.time))]
+
+    def last(self, kind: str) -> Record | None:
+        """Return the newest change of a kind, of this replica."""
+        chosen = sa.select(_RECORDS).where(
+            _RECORDS.c.replica == self.replica, _RECORDS.c.kind == kind
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(chosen.order_by(_RECORDS.c.place.desc()).limit(1)).first()
+        return None if row is None else Record(*row)
+
+    def spent_since(self, moment: float, *, by_others: bool) -> float:
+        """Return the costs that this replica, or all others, have observed from a time on."""
+        mine = _RECORDS.c.replica == self.replica
+        chosen = sa.select(sa.func.coalesce(sa.func.sum(_RECORDS.c.cost), 0.0)).where(
+            ~mine if by_others else mine, _RECORDS.c.time >= moment
+        )
+        with self._engine.connect() as connection:
+            return float(connection.execute(chosen).scalar_one())
+
+    def replicas(self) -> list[int]:
+        """Return the numbers of the routers that have started."""
+        chosen = sa.select(_STARTS.c.replica).distinct().order_by(_STARTS.c.replica)
+        with self._engine.connect() as connection:
+            return list(connection.execute(chosen).scalars())
+
+
+def address_of(place: str | Path) -> str:
+    """Return the address of a database: of a file, unless it is one already."""
+    text = str(place)
+    return text if "://" in text else f"sqlite:///{Path(place)}"
+
+
+def _open(address: str) -> Engine:
+    """Open a database and make the tables that it lacks.
+
+    Raises
+    ------
+    ValueError
+        When there is none, or it is something else.
+    """
+    try:
+        engine = sa.create_engine(address)
+    except (sa.exc.ArgumentError, ImportError) as error:
+        raise ValueError(f"{address}: cannot be opened: {error}") from error
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    try:
+        _METADATA.create_all(engine)
+    except sa.exc.DatabaseError as error:
+        engine.dispose()
+        raise ValueError(
+            f"{address}: is no decision log: {error.orig}; give another file or address"
+        ) from error
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    """Commits go to a journal that survives the process, and wait for other writers."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.close()

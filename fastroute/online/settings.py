@@ -1,0 +1,246 @@
+"""What an online router is set to: models, stages, budget; kept in its log as plain values."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from fastroute.online.budget import Window
+from fastroute.policies import Policy
+from fastroute.policies import policy as named_policy
+
+#: How a router serves: what the policy chooses, or one model while the policy only looks on.
+Mode = Literal["apply", "shadow", "fixed"]
+
+#: Decisions that a router expects, where nobody says.
+HORIZON: Final = 1_000_000
+
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OnlineModel(_Plain):
+    """A model that a router can deploy.
+
+    Attributes
+    ----------
+    name : str
+    limit : float
+        Throughput limit: largest share of the queries that it may take, in (0, 1].
+    cost : float or None
+        Expected cost of a query, in the unit of the budget, until costs are observed; only the
+        reservations of a budget window use it.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    limit: Share = 1.0
+    cost: NotNegative | None = None
+
+
+class Stage(_Plain):
+    """When stages open.
+
+    Attributes
+    ----------
+    decisions : int or None
+        Decisions of a stage; beside ``seconds`` those that are expected of it.
+    seconds : float or None
+        Seconds of a stage, counted from the start of the epoch of the clock; None: by decisions.
+    """
+
+    decisions: Annotated[int, Field(ge=1)] | None = None
+    seconds: Positive | None = None
+
+    @model_validator(mode="after")
+    def _validate(self) -> Self:
+        if self.decisions is None and self.seconds is None:
+            raise ValueError("a stage needs decisions=..., or a time such as hours=6")
+        return self
+
+
+def every(
+    *,
+    decisions: int | None = None,
+    seconds: float = 0.0,
+    minutes: float = 0.0,
+    hours: float = 0.0,
+    days: float = 0.0,
+) -> Stage:
+    """Say how often a stage opens: after so many decisions, or by the clock.
+
+    Parameters
+    ----------
+    decisions : int, optional
+        Decisions of a stage. Beside a time: those that are expected in it, by which ``deploy_cost``
+        is spread.
+    seconds, minutes, hours, days : float
+        Time of a stage, added up.
+
+    Returns
+    -------
+    Stage
+
+    Raises
+    ------
+    ValueError
+        When neither is given.
+
+    Examples
+    --------
+    >>> every(hours=6)
+    Stage(decisions=None, seconds=21600.0)
+    """
+    total = seconds + 60.0 * minutes + 3600.0 * hours + 86400.0 * days
+    return Stage(decisions=decisions, seconds=total or None)
+
+
+class OnlineSettings(_Plain):
+    """What stays the same for the whole life of an online router.
+
+    Attributes
+    ----------
+    policy : Policy
+    budget : float
+        Largest mean cost of a query.
+    max_deployed : int
+    stage : Stage
+    seed : int
+    horizon, n_models : int
+        Decisions and models that are expected, of which rules for gamma ask.
+    cost_range : (float, float)
+        Smallest and largest cost of a query.
+    deploy_cost : float
+        One-time charge per newly deployed model, in units of reward.
+    tasks : tuple of str
+        Tasks that queries may have; empty for any, which no estimator then reads.
+    features : int
+        Features that every query has; 0 for none.
+    intercept : bool
+        Put a feature that is always 1 in front of them.
+    apart : bool
+        Whether rewards and costs are learnt apart, each as soon as it is known.
+    mode : {"apply", "shadow", "fixed"}
+    serve : str or None
+        The model that takes all queries in the modes ``shadow`` and ``fixed``.
+    window : Window or None
+        Money that may be spent in a day or a month.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    policy: Policy
+    budget: NotNegative
+    max_deployed: Annotated[int, Field(ge=1, le=64)]
+    stage: Stage
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    horizon: Annotated[int, Field(ge=1, lt=2**32)] = HORIZON
+    n_models: Annotated[int, Field(ge=1)]
+    cost_range: tuple[NotNegative, Positive]
+    deploy_cost: NotNegative = 0.0
+    tasks: tuple[str, ...] = ()
+    features: Annotated[int, Field(ge=0, le=64)] = 0
+    intercept: bool = True
+    apart: bool
+    mode: Mode = "apply"
+    serve: str | None = None
+    window: Window | None = None
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _read_policy(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return named_policy(value)
+        return Policy(**value) if isinstance(value, Mapping) else value
+
+    @model_validator(mode="after")
+    def _validate_together(self) -> Self:
+        policy = self.policy
+        for part in policy.parts:
+            if part.needs_truth:
+                raise ValueError(
+                    f"{part.kind}={part.label!r} looks at the true means, which nobody knows "
+                    "online; choose another policy"
+                )
+            if "numba" not in part.backends:
+                raise ValueError(part.refusal("numba"))
+        if policy.estimator.needs_tasks and not self.tasks:
+            raise ValueError(
+                f'estimator="{policy.estimator.label}" reads the task of every query; name them, '
+                'tasks=["code", "math"]'
+            )
+        if policy.estimator.needs_features and not self.features:
+            raise ValueError(
+                f'estimator="{policy.estimator.label}" reads the features of every query; say how '
+                "many there are, features=8"
+            )
+        if self.apart and not policy.estimator.learns_late:
+            raise ValueError(
+                f'apart=True: estimator="{policy.estimator.label}" learns reward and cost '
+                "together; leave apart out"
+            )
+        if (self.mode == "apply") != (self.serve is None):
+            raise ValueError(
+                f"mode={self.mode!r} with serve={self.serve!r}; shadow and fixed need the model "
+                "that takes the queries, serve=..., and apply has none"
+            )
+        return self
+
+    @property
+    def stage_length(self) -> int:
+        """Decisions that a stage is expected to have."""
+        return self.stage.decisions or max(self.horizon // 100, 1)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the settings as plain values, from which they can be made again."""
+        values = self.model_dump(mode="json", exclude={"policy"})
+        return {"policy": self.policy.dump(), **values}
+
+
+#: What stands for a catalogue.
+Catalogue = Iterable[str | OnlineModel | Mapping[str, Any]] | Mapping[str, Any]
+
+
+def read_catalogue(models: Catalogue) -> list[OnlineModel]:
+    """Return the models of a catalogue.
+
+    Parameters
+    ----------
+    models : sequence or mapping
+        Names, :class:`OnlineModel` or tables of its fields; or a mapping from name to the other
+        fields, or to the expected cost.
+
+    Raises
+    ------
+    ValueError
+        When a model is there twice, or there is none.
+    """
+    found = [_read_model(entry) for entry in _entries(models)]
+    names = [model.name for model in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"models: {twice[0]!r} is there twice; name every model once")
+    if not found:
+        raise ValueError("models: is empty; name at least one model")
+    return found
+
+
+def _entries(models: Catalogue) -> Iterable[Any]:
+    if isinstance(models, str):
+        return [models]
+    if not isinstance(models, Mapping):
+        return models
+    return [
+        {"name": name, **(value if isinstance(value, Mapping) else {"cost": value})}
+        for name, value in models.items()
+    ]
+
+
+def _read_model(entry: Any) -> OnlineModel:
+    if isinstance(entry, OnlineModel):
+        return entry
+    return OnlineModel(**({"name": entry} if isinstance(entry, str) else entry))

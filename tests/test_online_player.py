@@ -1,0 +1,168 @@
+"""The policy online: the same choices as a simulation that replays what it was told."""
+
+import numpy as np
+import pytest
+
+import fastroute as fr
+from fastroute.online.player import Observation, Player, PlayerSetting
+from fastroute.policies.registry import POLICIES
+from fastroute.scenarios import Scenario
+from fastroute.scenarios.laws import Recorded
+
+MODELS, ROUNDS, STAGES, SLOTS = 9, 1_200, 6, 4
+LENGTH = ROUNDS // STAGES
+ONLINE = [
+    name
+    for name in POLICIES
+    if not any(part.needs_truth for part in fr.policy(name).parts) and name not in ("contextual", "contextual_drift")
+]
+OWN = {
+    "kl_ucb": fr.policy("stageroute", estimator=fr.KLUCB()),
+    "bernstein": fr.policy("stageroute", estimator=fr.Bernstein()),
+    "sliding_window": fr.policy("stageroute", estimator=fr.SlidingWindow(window=100)),
+    "change_detector": fr.policy("stageroute", estimator=fr.ChangeDetector()),
+    "forced": fr.policy("stageroute", init="forced", init_pulls=3),
+    "prior": fr.policy("stageroute", init="prior", init_pulls=2, gamma="scaled:0.05"),
+    "resolve_every": fr.policy("stageroute", resolve_every=7),
+    "screen": fr.policy("stageroute", deployer="screen"),
+}
+
+
+def recorded(features: int = 0) -> Recorded:
+    """Outcomes of all models on all queries, with costs and scores that differ by model."""
+    rng = np.random.default_rng(5)
+    mean = rng.uniform(0.3, 0.9, MODELS)
+    score = (rng.random((ROUNDS, MODELS)) < mean).astype(float)
+    cost = rng.uniform(0.2, 1.8, (ROUNDS, MODELS)) * np.linspace(0.5, 3.0, MODELS)
+    about = rng.normal(size=(ROUNDS, features)) if features else None
+    return Recorded(score, cost, "table", about)
+
+
+def world(table: Recorded, **options: object) -> Scenario:
+    """Models that come one or two a stage, in a world that replays a table."""
+    arrival = [0, 0, 0, 0, 0, LENGTH, LENGTH, 2 * LENGTH, 4 * LENGTH]
+    return Scenario(
+        limit=[0.6, 0.5, 0.4, 0.7, 0.5, 0.6, 0.5, 0.4, 0.8],
+        arrival=arrival,
+        outcomes=table,
+        **options,
+    )
+
+
+def player_of(scenario: Scenario, policy: fr.Policy, apart: bool, features: int = 0) -> Player:
+    resolved = scenario.resolve(ROUNDS, 1)
+    return Player(
+        PlayerSetting(
+            policy=policy,
+            seed=11,
+            trial=0,
+            budget=1.3,
+            max_deployed=SLOTS,
+            horizon=ROUNDS,
+            stage_length=LENGTH,
+            n_models=MODELS,
+            cost_range=(resolved.cost_min, resolved.cost_max),
+            deploy_cost=0.0,
+            tasks=0,
+            features=features,
+            apart=apart,
+        )
+    )
+
+
+def simulated(scenario: Scenario, policy: fr.Policy) -> list[int]:
+    run = fr.simulate(
+        scenario,
+        policy,
+        horizon=ROUNDS,
+        budget=1.3,
+        max_deployed=SLOTS,
+        stages=STAGES,
+        trials=1,
+        seed=11,
+        trace=True,
+        backend="numba",
+    )
+    return run.picks[0].tolist()
+
+
+def played(player: Player, scenario: Scenario, delay: int = 0, *, restarts: bool = False) -> list[int]:
+    """Choices of a player that is told outcomes after some more decisions, by no certain order."""
+    table = scenario.outcomes
+    resolved = scenario.resolve(ROUNDS, 1)
+    picks: list[int] = []
+    known = 0
+    for now in range(ROUNDS):
+        if now % LENGTH == 0:
+            while known < MODELS and resolved.arrival[known] <= now:
+                player.add(float(resolved.limit[known]))
+                known += 1
+            player.open_stage()
+        if restarts and now % 171 == 100:
+            other = Player(player.setting)
+            other.restore(player.snapshot())
+            player = other
+        x = None if table.features is None else table.features[now]
+        picks.append(player.decide(0, x).model)
+        due = now - delay
+        if due >= 0 and picks[due] >= 0:
+            tell(player, table, due, picks[due])
+    return picks
+
+
+def tell(player: Player, table: Recorded, number: int, model: int) -> None:
+    reward, cost = float(table.score[number, model]), float(table.cost[number, model])
+    x = None if table.features is None else table.features[number]
+    if not player.setting.apart:
+        player.observe(Observation(number, model, reward, cost, 0, x))
+        return
+    player.observe(Observation(number, model, None, cost, 0, None))
+    player.observe(Observation(number, model, reward, None, 0, None))
+
+
+@pytest.mark.parametrize("name", [*ONLINE, *OWN])
+def test_choices_are_those_of_a_simulation(name):
+    policy = OWN.get(name) or fr.policy(name)
+    scenario = world(recorded())
+    expected = simulated(scenario, policy)
+    assert len(set(expected)) > 2
+    assert played(player_of(scenario, policy, apart=False), scenario, restarts=True) == expected
+
+
+@pytest.mark.parametrize("name", [*ONLINE, *OWN])
+def test_rewards_and_costs_learnt_apart_at_once_are_learnt_together(name):
+    policy = OWN.get(name) or fr.policy(name)
+    scenario = world(recorded())
+    expected = simulated(scenario, policy)
+    assert played(player_of(scenario, policy, apart=True), scenario, restarts=True) == expected
+
+
+@pytest.mark.parametrize("name", ["stageroute", "thompson", "pacer", "elimination", "forced"])
+def test_late_outcomes_are_learnt_as_in_a_world_with_delays(name):
+    policy = OWN.get(name) or fr.policy(name)
+    scenario = world(recorded(), reward_delay=30, cost_delay=30)
+    expected = simulated(scenario, policy)
+    assert played(player_of(scenario, policy, apart=False), scenario, 30) == expected
+
+
+@pytest.mark.parametrize("estimator", [fr.Linear(), fr.LinearThompson()])
+def test_features_of_the_query_are_read(estimator):
+    policy = fr.policy("stageroute", estimator=estimator)
+    scenario = world(recorded(features=5))
+    expected = simulated(scenario, policy)
+    player = player_of(scenario, policy, apart=False, features=5)
+    assert played(player, scenario, restarts=True) == expected
+
+
+def test_propensities_are_the_shares_of_the_drawn_models():
+    policy = fr.policy("epsilon_greedy")
+    scenario = world(recorded())
+    player = player_of(scenario, policy, apart=True)
+    for _ in range(5):
+        player.add(0.5)
+    player.open_stage()
+    for now in range(200):
+        made = player.decide()
+        assert sum(made.shares) == pytest.approx(1.0)
+        assert made.propensity == made.shares[player.deployed.index(made.model)]
+        tell(player, scenario.outcomes, now, made.model)
