@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         OnlineRouter,
         Window,
         every,
+        read_log,
     )
     from fastroute.outcomes import Estimates, Outcomes, read_outcomes
     from fastroute.policies import (
@@ -175,6 +176,7 @@ __all__ = [
     "mean_interval",
     "paired_difference",
     "policy",
+    "read_log",
     "read_outcomes",
     "run_study",
     "scaling_table",
@@ -253,6 +255,7 @@ _HOME: Final = {
     "OnlineRouter": "online",
     "Window": "online",
     "every": "online",
+    "read_log": "online",
     "compare": "report.run_comparison",
     "fit_scaling": "analyse",
     "load": "study",

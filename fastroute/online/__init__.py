@@ -3,6 +3,7 @@
 from fastroute.online.budget import Window
 from fastroute.online.errors import BudgetSpentError, NothingDeployedError, ObservationError
 from fastroute.online.plan import Plan
+from fastroute.online.recording import read_log
 from fastroute.online.router import Choice, OnlineRouter
 from fastroute.online.settings import OnlineModel, Stage, every
 
@@ -17,4 +18,5 @@ __all__ = [
     "Stage",
     "Window",
     "every",
+    "read_log",
 ]

@@ -135,17 +135,17 @@ class Player:
 
     def fail(self, model: int) -> None:
         """Give a model no traffic from the next decision on."""
-        self._rest_if_deployed(model)
+        self._rest()
         self.models.failed[model] = True
 
     def recover(self, model: int) -> None:
         """Give a model traffic again from the next decision on."""
-        self._rest_if_deployed(model)
+        self._rest()
         self.models.failed[model] = False
 
     def set_limit(self, model: int, limit: float) -> None:
         """Give a model another throughput limit from the next decision on."""
-        self._rest_if_deployed(model)
+        self._rest()
         self.models.limit[model] = limit
 
     def scale_costs(self, model: int, factor: float) -> None:
@@ -324,10 +324,6 @@ class Player:
         self._played = False
         self._desk.close()
         self._desk = None
-
-    def _rest_if_deployed(self, model: int) -> None:
-        if model in self.deployed:
-            self._rest()
 
     def _make_desk(self, memory: Memory) -> Any:
         router = self._router

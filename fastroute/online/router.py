@@ -258,7 +258,7 @@ class OnlineRouter:
                 )
             catalogue = [OnlineModel(**model) for model in stored]
         assert catalogue is not None
-        self._player = Player(_player_setting(self.settings, replica))
+        self._player = Player(player_setting(self.settings, replica))
         self._names: list[str] = []
         self._numbers: dict[str, int] = {}
         self._expected: list[float | None] = []
@@ -1000,7 +1000,7 @@ def _refuse_others(settings: OnlineSettings, given: dict[str, Any]) -> None:
             )
 
 
-def _player_setting(settings: OnlineSettings, replica: int) -> PlayerSetting:
+def player_setting(settings: OnlineSettings, replica: int) -> PlayerSetting:
     return PlayerSetting(
         policy=settings.policy,
         seed=settings.seed,

@@ -30,6 +30,7 @@ from fastroute.simulation.engine import (
     run_chunk,
     run_numbers,
 )
+from fastroute.simulation.recording import Recording
 from fastroute.simulation.merge import Accounts, collect, concatenate_all, make_run
 from fastroute.simulation.plan import checkpoint_rounds, make_plan, resolve_rules
 from fastroute.simulation.progress import show_progress
@@ -54,12 +55,12 @@ _warm: set[str] = set()
 
 
 def simulate(
-    scenario: Scenario,
-    policy: Policy,
+    scenario: Scenario | None = None,
+    policy: Policy | None = None,
     *,
-    horizon: int,
-    budget: float | str,
-    max_deployed: int,
+    horizon: int | None = None,
+    budget: float | str | None = None,
+    max_deployed: int | None = None,
     stages: int | str = "T^(1/3)",
     trials: int = 64,
     seed: int = 0,
@@ -71,6 +72,7 @@ def simulate(
     load_rounds: int = 0,
     trace: bool = False,
     progress: bool | Callable[[int, int], None] | None = None,
+    replay: Recording | None = None,
 ) -> Run:
     """Simulate a policy in a scenario.
 
@@ -118,6 +120,12 @@ def simulate(
     progress : bool or callable, optional
         True for a bar on standard error where that is a terminal, or for a line in a notebook; or
         a function, called as ``progress(done, total)`` with trial-rounds.
+    replay : Recording, optional
+        What an online router did and was told, from :func:`fastroute.read_log`; in the place of
+        everything else but ``backend`` and ``checkpoints``. The run has its decisions as rounds and
+        keeps the model of every round in ``run.picks``: those that the router chose. What a model
+        would have brought that did not serve is not known, so means, optimum and regret are
+        estimates from what was observed.
 
     Returns
     -------
@@ -135,6 +143,23 @@ def simulate(
         For bad settings, and for a scenario that no distribution can serve within the budget and
         the limits in round 0.
     """
+    if replay is not None:
+        _refuse_beside_replay(scenario, policy, horizon, budget, max_deployed)
+        return _simulate_again(replay, backend, checkpoints)
+    missing = {
+        "scenario": scenario,
+        "policy": policy,
+        "horizon": horizon,
+        "budget": budget,
+        "max_deployed": max_deployed,
+    }
+    if lacking := [name for name, value in missing.items() if value is None]:
+        raise ValueError(f"{lacking[0]}=None; a simulation needs it")
+    assert scenario is not None
+    assert policy is not None
+    assert horizon is not None
+    assert budget is not None
+    assert max_deployed is not None
     started = time.perf_counter()
     threads = integer("threads", threads) if threads is not None else _cores()
     given = Settings(
@@ -172,6 +197,37 @@ def simulate(
     if run.warnings:
         warn(f"{policy.title} in {scenario.name}: {' '.join(run.warnings)}")
     return run
+
+
+def _refuse_beside_replay(*given: Any) -> None:
+    names = ("scenario", "policy", "horizon", "budget", "max_deployed")
+    for name, value in zip(names, given, strict=True):
+        if value is not None:
+            raise ValueError(f"{name} beside replay; the recording has its own, leave {name} out")
+
+
+def _simulate_again(recording: Recording, backend: str, checkpoints: Any) -> Run:
+    """Simulate what was recorded."""
+    started = time.perf_counter()
+    given = Settings(
+        horizon=recording.horizon,
+        budget=recording.budget,
+        max_deployed=recording.max_deployed,
+        stages=len(recording.openings),
+        trials=1,
+        seed=recording.seed,
+        backend=backend,
+        checkpoints=checkpoints,
+        deploy_cost=recording.deploy_cost,
+        trace=True,
+    )
+    scenario, policy = recording.scenario, recording.policy
+    task, settings, compile_seconds = _prepare(scenario, policy, given, recording=recording)
+    chunk = run_chunk(task, recording.replica, 1, lambda rounds: None)
+    seconds = time.perf_counter() - started - compile_seconds
+    settings |= {"threads": 1, "compile_seconds": compile_seconds}
+    accounts = collect(task, [chunk], recording.replica)
+    return make_run(scenario, policy, settings, task.plan, accounts, seconds)
 
 
 class PartialRun(NamedTuple):
@@ -229,6 +285,7 @@ def _prepare(
     policy: Policy,
     settings: Settings,
     part: tuple[int, int] | None = None,
+    recording: Recording | None = None,
 ) -> tuple[Task, dict[str, Any], float]:
     """Make of settings what every chunk needs.
 
@@ -238,6 +295,8 @@ def _prepare(
     part : (int, int), optional
         First trial and end of what is simulated of the run; default all of it. Of a scenario
         with an instance of its own for every trial, the other instances are left out.
+    recording : Recording, optional
+        Says when stages open, and which numbers the parts of the policy ask for.
 
     Returns
     -------
@@ -253,7 +312,6 @@ def _prepare(
     horizon, trials, max_deployed = settings.horizon, settings.trials, settings.max_deployed
     first, stop = (0, trials) if part is None else part
     world = scenario.resolve(horizon, trials, slice(first, stop))
-    size = len(world.limit)
     # A rule is about the whole run, whatever part of it is simulated.
     rules = isinstance(settings.budget, str) or isinstance(settings.stages, str)
     world_of_run = scenario.resolve(horizon, trials) if rules and part is not None else world
@@ -261,7 +319,8 @@ def _prepare(
     # What depends on the number of stages is checked again where that was a rule.
     settings = replace(settings, budget=budget, stages=count)
     points = checkpoint_rounds(settings.checkpoints, horizon)
-    plan = make_plan(world, horizon, count, points, settings.load_rounds)
+    openings = None if recording is None else recording.openings
+    plan = make_plan(world, horizon, count, points, settings.load_rounds, openings)
     # Solved once on the host, whatever the device: not worth a compilation.
     if backend not in _warm:
         _log.info("kernels for %s: being compiled, or loaded from where they are kept", backend)
@@ -272,15 +331,18 @@ def _prepare(
     refuse_infeasible(world, best, budget, max_deployed)
     refuse_backend(policy, backend)
     run = run_numbers(world, policy, budget, horizon, plan.stage_length)
+    if recording is not None:
+        run = recording.run
     refuse_policy(policy, scenario, world, run, max_deployed)
-    refuse_delay(scenario, world)
-    gamma = policy.estimator.radius(horizon, size)
-    programs = make_programs(world, policy, budget, settings.seed, plan)
+    refuse_delay(scenario, world, backend)
+    gamma = policy.estimator.radius(run.horizon, run.n_models)
+    programs = make_programs(world, policy, settings.seed, run)
     task = Task(
         world=world,
         policy=policy,
         plan=plan,
         first_trial=first,
+        run=run,
         names=scenario.models,
         optimum=best,
         contextual=contextual_optimum(world, plan.pools, budget, max_deployed, best, plan.regimes),

@@ -44,6 +44,7 @@ class Task(NamedTuple):
     policy: Policy
     plan: Plan
     first_trial: int  #: trial of the first row, where every trial has an instance of its own
+    run: RunNumbers  #: of which the parts of the policy ask
     names: tuple[str, ...]  #: of the models
     optimum: Optimum
     contextual: Contextual | None  #: None where queries have neither tasks nor features
@@ -113,11 +114,8 @@ def run_numbers(
     )
 
 
-def make_programs(
-    world: World, policy: Policy, budget: float, seed: int, plan: Plan
-) -> tuple[Program, ...]:
+def make_programs(world: World, policy: Policy, seed: int, run: RunNumbers) -> tuple[Program, ...]:
     """Say what stays the same in every regime of a run, as the kernels see it."""
-    run = run_numbers(world, policy, budget, plan.horizon, plan.stage_length)
     feedback = world.feedback
     first = Program(
         seed=np.uint64(seed),  # type: ignore[arg-type]  # kernels need the full unsigned range
@@ -189,14 +187,20 @@ def refuse_policy(
     policy.router.kernel(run)
 
 
-def refuse_delay(scenario: Scenario, world: World) -> None:
-    """Refuse delays for which there is no room.
+def refuse_delay(scenario: Scenario, world: World, backend: str) -> None:
+    """Refuse delays for which there is no room, or which a backend cannot replay.
 
     Raises
     ------
     ValueError
     """
-    needed = 0 if world.feedback is None else pending_bytes(world.feedback, BLOCK)
+    late = world.feedback
+    if backend == "jax" and late is not None:
+        if late.reward.by_round.size or late.cost.by_round.size:
+            raise ValueError(
+                'backend="jax" does not replay recorded delays. Use backend="numba".'
+            )
+    needed = 0 if late is None else pending_bytes(late, BLOCK)
     if needed > MOST_PENDING:
         assert world.feedback is not None
         raise ValueError(
@@ -439,9 +443,7 @@ def _fresh_memory(task: Task, trials: int) -> Memory:
 
 def first_contexts(task: Task) -> F8:
     """Return what a trial keeps of the queries before the first round; empty for nothing."""
-    plan = task.plan
-    run = run_numbers(task.world, task.policy, task.budget, plan.horizon, plan.stage_length)
-    return task.policy.estimator.first_contexts(run, task.program.reward)
+    return task.policy.estimator.first_contexts(task.run, task.program.reward)
 
 
 def on_lines(shape: tuple[int, ...]) -> F8:

@@ -1,7 +1,7 @@
 """When things happen in a run: stages, changes of the pool, checkpoints."""
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
@@ -125,9 +125,16 @@ def checkpoint_rounds(checkpoints: Any, horizon: int) -> I8:
 
 
 def make_plan(
-    world: World, horizon: int, stages: int, checkpoints: I8, load_rounds: int = 0
+    world: World,
+    horizon: int,
+    stages: int,
+    checkpoints: I8,
+    load_rounds: int = 0,
+    openings: Sequence[int] | None = None,
 ) -> Plan:
     """Cut the horizon where something happens.
+
+    Stages open every ``ceil(horizon / stages)`` rounds, or in the rounds ``openings``.
 
     That is where a stage opens, its new models are loaded, the pool, a mean or a limit changes, or
     a checkpoint is due.  Retirements take effect when the next stage opens, arrivals at once for
@@ -147,8 +154,8 @@ def make_plan(
 
     due = {int(r): i for i, r in enumerate(checkpoints)}
     planned: list[Stage] = []
-    for opened in range(0, horizon, length):
-        end = min(opened + length, horizon)
+    opens = range(0, horizon, length) if openings is None else openings
+    for opened, end in pairwise((*opens, horizon)):
         loaded = min(opened + load_rounds, end)
         kept = world.retirement > opened
         cuts = {opened, loaded, end, *range(opened, end, LONGEST_PIECE)}

@@ -397,7 +397,7 @@ class _CellBuilder:
         settings, names = self._settings(point, name, scenario)
         self._check_feasible(name, scenario, settings)
         world, digest = self._world(name, scenario, settings.horizon)
-        refuse_delay(scenario, world)
+        refuse_delay(scenario, world, str(settings.backend))
         place = json.dumps([given, _without_trials(settings)])
         return _WorldSettings(
             number=self._world_numbers.setdefault(place, len(self._world_numbers)),
