@@ -14,7 +14,8 @@ LENGTH = ROUNDS // STAGES
 ONLINE = [
     name
     for name in POLICIES
-    if not any(part.needs_truth for part in fr.policy(name).parts) and name not in ("contextual", "contextual_drift")
+    if not any(part.needs_truth for part in fr.policy(name).parts)
+    and name not in ("contextual", "contextual_drift")
 ]
 OWN = {
     "kl_ucb": fr.policy("stageroute", estimator=fr.KLUCB()),
@@ -86,7 +87,9 @@ def simulated(scenario: Scenario, policy: fr.Policy) -> list[int]:
     return run.picks[0].tolist()
 
 
-def played(player: Player, scenario: Scenario, delay: int = 0, *, restarts: bool = False) -> list[int]:
+def played(
+    player: Player, scenario: Scenario, delay: int = 0, *, restarts: bool = False
+) -> list[int]:
     """Choices of a player that is told outcomes after some more decisions, by no certain order."""
     table = scenario.outcomes
     resolved = scenario.resolve(ROUNDS, 1)

@@ -1,10 +1,11 @@
 """The policy online: one decision at a time, with a log that replays to the bit."""
 
 from fastroute.online.budget import Window
+from fastroute.online.choice import Choice
 from fastroute.online.errors import BudgetSpentError, NothingDeployedError, ObservationError
 from fastroute.online.plan import Plan
 from fastroute.online.recording import read_log
-from fastroute.online.router import Choice, OnlineRouter
+from fastroute.online.router import OnlineRouter
 from fastroute.online.settings import OnlineModel, Stage, every
 
 __all__ = [

@@ -393,7 +393,7 @@ def _open(address: str) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    """Commits go to a journal that survives the process, and wait for other writers."""
+    """Let commits go to a journal that survives the process, and wait for other writers."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")

@@ -184,7 +184,7 @@ class Player:
         return choice, problem
 
     def _problem(self) -> StageProblem:
-        """What the deployer sees if a stage opens now."""
+        """Gather what the deployer sees if a stage opens now."""
         setting, models, memory = self.setting, self.models, self._grow()
         size = len(models.limit)
 
@@ -300,8 +300,10 @@ class Player:
                 desk.tables.features[row, : len(one.features)] = one.features
             if model not in self.deployed:
                 desk.learn_aside(model, reward, cost, row)
-        side = kernels.BOTH if reward is not None and cost is not None else (
-            kernels.COST if reward is None else kernels.REWARD
+        side = (
+            kernels.BOTH
+            if reward is not None and cost is not None
+            else (kernels.COST if reward is None else kernels.REWARD)
         )
         desk.queue[place] = model, reward or 0.0, cost or 0.0, row, side
 
@@ -332,7 +334,7 @@ class Player:
         return self._kernels.Desk(program, memory, self._slots, self.setting.trial, explore)
 
     def _program(self, size: int) -> Program:
-        """What the kernels see, with ``size`` models."""
+        """Return what the kernels see, with ``size`` models."""
         setting, kernels = self.setting, self._kernels
         reward = outcome("elementwise")
         if setting.tasks:

@@ -16,7 +16,6 @@ from numba.extending import intrinsic, register_jitable
 from fastroute.kernels.formulas.shares import mixed
 from fastroute.kernels.numba_ import estimators, feedback, rounds, routers
 from fastroute.kernels.numba_.compile import compile_for
-from fastroute.kernels.numba_.lanes import aligned_zeros
 from fastroute.kernels.numba_.layout import HEAD, LANE, NEXT, SLOT, STEP
 from fastroute.kernels.numba_.passes import (
     COMMON,
@@ -47,7 +46,6 @@ APART: Final = Feedback(
 NOTHING, REFUSED = -1, -2
 # The round in which a ring of two rounds is read from its start.
 _RING_START: Final = 1
-
 
 
 class Groups(NamedTuple):
@@ -105,7 +103,9 @@ class Desk:
         Share of the rounds in which a router explores evenly, which the shares that it plays have.
     """
 
-    def __init__(self, program: Program, memory: Memory, slots: int, trial: int = 0, explore: float = 0.0) -> None:
+    def __init__(
+        self, program: Program, memory: Memory, slots: int, trial: int = 0, explore: float = 0.0
+    ) -> None:
         policy = rounds.compose_policy(program, late=True)
         part = program.estimator
         apart = program.feedback is not None
@@ -248,13 +248,17 @@ def _decide_compiled() -> Any:
 
 
 @intrinsic
-def _pointer(context, address):
+def _intrinsic_pointer(context, address):
     pointer = types.CPointer(types.float64)
 
     def build(context, builder, _, values):
         return builder.inttoptr(values[0], context.get_value_type(pointer))
 
     return pointer(types.int64), build
+
+
+# Its annotations do not know that Numba leaves the context out.
+_pointer: Final[Any] = _intrinsic_pointer
 
 
 @register_jitable
