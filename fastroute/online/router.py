@@ -34,6 +34,7 @@ from fastroute.online.settings import (
     refuse_others,
 )
 from fastroute.online.state import IN_FLIGHT, NUMBER_BITS, NUMBERS, START_BITS, STARTS, Open, State
+from fastroute.online.status import Status, make_status
 from fastroute.policies import Policy
 
 F8 = NDArray[np.float64]
@@ -574,3 +575,22 @@ class OnlineRouter:
         assert self._log is not None
         self._log.keep_snapshot(self._state.snapshot(), stamp())
         self._snapped = self._state.player.now
+
+    # What is known.
+
+    def known(self, id: int) -> tuple[float | None, float | None]:
+        """Return the reward and the cost of a decision, None for what is not known.
+
+        Raises
+        ------
+        ObservationError
+            When there is no such decision, or a crash has lost it.
+        """
+        with self._lock:
+            entry = self._state.open.get(id) or self._look_up(id)
+            return entry.reward, entry.cost
+
+    def status(self) -> Status:
+        """Return what was decided, observed and spent so far, and what is known of every model."""
+        with self._lock:
+            return make_status(self._state, self._clock())
