@@ -257,7 +257,7 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     said = error.detail
     if said in ("Not Found", "Method Not Allowed"):
-        said = f"there is no {request.method} {request.url.path}; see GET /openapi.json"
+        said = f"there is no {request.method} {request.scope['path']}; see GET /openapi.json"
     return JSONResponse({"error": said}, error.status_code, headers=error.headers)
 
 
