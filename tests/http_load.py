@@ -27,7 +27,8 @@ class Connection:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
         sent = json.dumps(body).encode()
-        head = f"POST {path} HTTP/1.1\r\nHost: localhost:{self._port}\r\nContent-Length: {len(sent)}\r\n\r\n"
+        host = f"localhost:{self._port}"
+        head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(sent)}\r\n\r\n"
         writer.write(head.encode() + sent)
         lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         length = next(int(ln.split(":")[1]) for ln in lines if ln.lower().startswith("content-le"))
@@ -93,8 +94,8 @@ class Load:
             for q in (0.5, 0.99, 0.999)
         )
         return (
-            f"{len(taken):,} requests in {self.wall:.1f} s, {len(taken) / self.wall:,.0f} a second, "
-            f"{parts}, {len(self.failures)} failures"
+            f"{len(taken):,} requests in {self.wall:.1f} s, {len(taken) / self.wall:,.0f} a "
+            f"second, {parts}, {len(self.failures)} failures"
         )
 
 

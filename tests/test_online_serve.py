@@ -153,19 +153,33 @@ def test_bad_observations_are_refused_in_a_sentence(
     assert "\n" not in answer.json()["error"]
 
 
-def test_queries_that_the_router_does_not_have_are_refused(tmp_path: Path) -> None:
-    router = router_of(tmp_path / "state.db", tasks=["code", "math"], features=2)
-    with served(router) as client:
-        for body, says in [
-            ({"task": "cod", "features": [1, 2]}, "did you mean 'code'?"),
-            ({"task": "code"}, "the router needs 2 numbers of every query"),
-            ({"task": "code", "features": [1, 2, 3]}, "features of shape (3,)"),
-            ({"task": "code", "features": [[1, 2]]}, "features.0=[1, 2]: must be a valid number"),
-        ]:
+@pytest.mark.parametrize(
+    ("options", "good", "bad"),
+    [
+        (
+            {"tasks": ["code", "math"]},
+            {"task": "code"},
+            [({"task": "cod"}, "did you mean 'code'?"), ({}, "task=None is not one of")],
+        ),
+        (
+            {"features": 2},
+            {"features": [1, 2]},
+            [
+                ({}, "the router needs 2 numbers of every query"),
+                ({"features": [1, 2, 3]}, "features of shape (3,)"),
+                ({"features": [[1, 2]]}, "features.0=[1, 2]: must be a valid number"),
+            ],
+        ),
+    ],
+)
+def test_queries_that_the_router_does_not_have_are_refused(
+    tmp_path: Path, options: Any, good: Any, bad: list[tuple[Any, str]]
+) -> None:
+    with served(router_of(tmp_path / "state.db", **options)) as client:
+        for body, says in bad:
             answer = client.post("/choose", json=body)
-            assert answer.status_code == 422
-            assert says in answer.json()["error"]
-        assert client.post("/choose", json={"task": "code", "features": [1, 2]}).status_code == 200
+            assert (answer.status_code, says in answer.json()["error"]) == (422, True), body
+        assert client.post("/choose", json=good).status_code == 200
 
 
 def test_nothing_deployed_and_no_money_left_are_answers(tmp_path: Path) -> None:
