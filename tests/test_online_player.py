@@ -27,6 +27,12 @@ OWN = {
     "resolve_every": fr.policy("stageroute", resolve_every=7),
     "screen": fr.policy("stageroute", deployer="screen"),
 }
+#: Every pass of a policy once by default, every policy with the slow tests.
+DEFAULT = ("stageroute", "thompson", "pacer", "etc", "epsilon_greedy", "forced", "sliding_window")
+SOME_BY_DEFAULT = [
+    name if name in DEFAULT else pytest.param(name, marks=pytest.mark.slow)
+    for name in (*ONLINE, *OWN)
+]
 
 
 def recorded(features: int = 0) -> Recorded:
@@ -123,7 +129,7 @@ def tell(player: Player, table: Recorded, number: int, model: int) -> None:
     player.observe(Observation(number, model, reward, None, 0, None))
 
 
-@pytest.mark.parametrize("name", [*ONLINE, *OWN])
+@pytest.mark.parametrize("name", SOME_BY_DEFAULT)
 def test_choices_are_those_of_a_simulation(name):
     policy = OWN.get(name) or fr.policy(name)
     scenario = world(recorded())
@@ -132,7 +138,7 @@ def test_choices_are_those_of_a_simulation(name):
     assert played(player_of(scenario, policy, apart=False), scenario, restarts=True) == expected
 
 
-@pytest.mark.parametrize("name", [*ONLINE, *OWN])
+@pytest.mark.parametrize("name", SOME_BY_DEFAULT)
 def test_rewards_and_costs_learnt_apart_at_once_are_learnt_together(name):
     policy = OWN.get(name) or fr.policy(name)
     scenario = world(recorded())
@@ -169,3 +175,26 @@ def test_propensities_are_the_shares_of_the_drawn_models():
         assert sum(made.shares) == pytest.approx(1.0)
         assert made.propensity == made.shares[player.deployed.index(made.model)]
         tell(player, scenario.outcomes, now, made.model)
+
+
+@pytest.mark.parametrize("estimator", [fr.Linear(), fr.UCB()])
+def test_a_model_that_left_is_learnt_of_as_one_that_stayed(estimator):
+    """What is observed late is the same knowledge, whether the model is deployed or not."""
+    policy = fr.policy("stageroute", estimator=estimator)
+    table = recorded(features=3)
+    known = []
+    for sets in ([0, 1], [1, 2]):
+        player = player_of(world(table), policy, apart=False, features=3)
+        for _ in range(3):
+            player.add(1.0)
+        player.open_stage([0, 1])
+        picks = [player.decide(0, table.features[now]).model for now in range(20)]
+        player.open_stage(sets)
+        player.decide(0, table.features[20])
+        for now, model in enumerate(picks):
+            tell(player, table, now, model)
+        player.open_stage([0, 1])
+        kept = player.snapshot()
+        known.append([kept["seen"], kept["contexts"]])
+    for one, other in zip(*known, strict=True):
+        np.testing.assert_array_equal(one, other)
