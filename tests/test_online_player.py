@@ -10,7 +10,6 @@ from fastroute.scenarios import Scenario
 from fastroute.scenarios.laws import Recorded
 
 MODELS, ROUNDS, STAGES, SLOTS = 9, 1_200, 6, 4
-LENGTH = ROUNDS // STAGES
 ONLINE = [
     name
     for name in POLICIES
@@ -35,19 +34,20 @@ SOME_BY_DEFAULT = [
 ]
 
 
-def recorded(features: int = 0) -> Recorded:
+def recorded(features: int = 0, rounds: int = ROUNDS) -> Recorded:
     """Outcomes of all models on all queries, with costs and scores that differ by model."""
     rng = np.random.default_rng(5)
     mean = rng.uniform(0.3, 0.9, MODELS)
-    score = (rng.random((ROUNDS, MODELS)) < mean).astype(float)
-    cost = rng.uniform(0.2, 1.8, (ROUNDS, MODELS)) * np.linspace(0.5, 3.0, MODELS)
-    about = rng.normal(size=(ROUNDS, features)) if features else None
+    score = (rng.random((rounds, MODELS)) < mean).astype(float)
+    cost = rng.uniform(0.2, 1.8, (rounds, MODELS)) * np.linspace(0.5, 3.0, MODELS)
+    about = rng.normal(size=(rounds, features)) if features else None
     return Recorded(score, cost, "table", about)
 
 
 def world(table: Recorded, **options: object) -> Scenario:
     """Models that come one or two a stage, in a world that replays a table."""
-    arrival = [0, 0, 0, 0, 0, LENGTH, LENGTH, 2 * LENGTH, 4 * LENGTH]
+    length = len(table.score) // STAGES
+    arrival = [0, 0, 0, 0, 0, length, length, 2 * length, 4 * length]
     return Scenario(
         limit=[0.6, 0.5, 0.4, 0.7, 0.5, 0.6, 0.5, 0.4, 0.8],
         arrival=arrival,
@@ -57,7 +57,8 @@ def world(table: Recorded, **options: object) -> Scenario:
 
 
 def player_of(scenario: Scenario, policy: fr.Policy, apart: bool, features: int = 0) -> Player:
-    resolved = scenario.resolve(ROUNDS, 1)
+    rounds = len(scenario.outcomes.score)
+    resolved = scenario.resolve(rounds, 1)
     return Player(
         PlayerSetting(
             policy=policy,
@@ -65,8 +66,8 @@ def player_of(scenario: Scenario, policy: fr.Policy, apart: bool, features: int 
             trial=0,
             budget=1.3,
             max_deployed=SLOTS,
-            horizon=ROUNDS,
-            stage_length=LENGTH,
+            horizon=rounds,
+            stage_length=rounds // STAGES,
             n_models=MODELS,
             cost_range=(resolved.cost_min, resolved.cost_max),
             deploy_cost=0.0,
@@ -81,7 +82,7 @@ def simulated(scenario: Scenario, policy: fr.Policy) -> list[int]:
     run = fr.simulate(
         scenario,
         policy,
-        horizon=ROUNDS,
+        horizon=len(scenario.outcomes.score),
         budget=1.3,
         max_deployed=SLOTS,
         stages=STAGES,
@@ -98,16 +99,17 @@ def played(
 ) -> list[int]:
     """Choices of a player that is told outcomes after some more decisions, by no certain order."""
     table = scenario.outcomes
-    resolved = scenario.resolve(ROUNDS, 1)
+    rounds = len(table.score)
+    resolved = scenario.resolve(rounds, 1)
     picks: list[int] = []
     known = 0
-    for now in range(ROUNDS):
-        if now % LENGTH == 0:
+    for now in range(rounds):
+        if now % (rounds // STAGES) == 0:
             while known < MODELS and resolved.arrival[known] <= now:
                 player.add(float(resolved.limit[known]))
                 known += 1
             player.open_stage()
-        if restarts and now % 171 == 100:
+        if restarts and now % (rounds // 7) == 100:
             other = Player(player.setting)
             other.restore(player.snapshot())
             player = other
@@ -144,6 +146,16 @@ def test_rewards_and_costs_learnt_apart_at_once_are_learnt_together(name):
     scenario = world(recorded())
     expected = simulated(scenario, policy)
     assert played(player_of(scenario, policy, apart=True), scenario, restarts=True) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*ONLINE, *OWN])
+def test_more_than_a_hundred_thousand_decisions_are_those_of_a_simulation(name):
+    """With restarts in the middle."""
+    policy = OWN.get(name) or fr.policy(name)
+    scenario = world(recorded(rounds=120_000))
+    player = player_of(scenario, policy, apart=True)
+    assert played(player, scenario, restarts=True) == simulated(scenario, policy)
 
 
 @pytest.mark.parametrize("name", ["stageroute", "thompson", "pacer", "elimination", "forced"])
