@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 import fastroute as fr
+from fastroute.kernels.codes import STREAM_ROUND
+from fastroute.kernels.ref.outcomes import task_of
+from fastroute.kernels.ref.rng import uniforms
 from fastroute.online.player import Observation, Player, PlayerSetting
 from fastroute.policies.registry import POLICIES
 from fastroute.scenarios import Scenario
@@ -210,3 +213,47 @@ def test_a_model_that_left_is_learnt_of_as_one_that_stayed(estimator):
         known.append([kept["seen"], kept["contexts"]])
     for one, other in zip(*known, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["contextual", "contextual_drift"])
+def test_tasks_of_the_query_are_read(name):
+    """A world that draws tasks and rewards: what it draws is told to the player."""
+    policy = fr.policy(name)
+    rng = np.random.default_rng(2)
+    weight, mean = np.array([5.0, 3.0, 2.0]), rng.random((3, MODELS))
+    cost = np.linspace(0.5, 3.0, MODELS)
+    scenario = Scenario(
+        cost_mean=cost,
+        limit=0.5,
+        reward=fr.ByTask(weight, mean),
+        cost=fr.FixedCost(),
+    )
+    run = fr.simulate(
+        scenario,
+        policy,
+        horizon=ROUNDS,
+        budget=1.3,
+        max_deployed=SLOTS,
+        stages=STAGES,
+        trials=1,
+        seed=11,
+        trace=True,
+        backend="numba",
+    )
+    resolved = scenario.resolve(ROUNDS, 1)
+    law = resolved.reward
+    setting = player_of(world(recorded()), policy, apart=False).setting
+    player = Player(setting._replace(tasks=3, cost_range=(resolved.cost_min, resolved.cost_max)))
+    for _ in range(MODELS):
+        player.add(0.5)
+    picks = []
+    for now in range(ROUNDS):
+        if now % (ROUNDS // STAGES) == 0:
+            player.open_stage()
+        _, u_reward, _, u_task = uniforms(11, now, 0, 0, STREAM_ROUND)
+        task = task_of(u_task, law)
+        model = player.decide(task).model
+        picks.append(model)
+        reward = float(u_reward < mean[task, model])
+        player.observe(Observation(now, model, reward, float(cost[model]), task, None))
+    assert picks == run.picks[0].tolist()
