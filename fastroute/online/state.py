@@ -121,6 +121,9 @@ class State:
         elif kind == "period":
             if self.account is not None:
                 self.account.set_period(body["start"], body["end"], body["available"])
+                # What is in flight is paid when it is known; what never is known blocks nothing.
+                for entry in self.open.values():
+                    entry.reserved = 0.0
         else:
             number = self.numbers[body["name"]]
             if kind == "retire":
