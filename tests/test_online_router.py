@@ -5,6 +5,7 @@ import sqlite3
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 import fastroute as fr
 
@@ -344,3 +345,49 @@ def test_no_row_is_committed_before_what_it_rests_on(tmp_path):
             for (b,) in log.execute("select body from records where kind='stage'")
         ]
     assert len(stages) == 3
+
+
+def test_two_routers_do_not_write_as_one_replica(tmp_path):
+    first = router_of(tmp_path / "state.db")
+    drive(first, 3)
+    first.flush()
+    second = again(tmp_path / "state.db")
+    drive(second, 3, 3)
+    second.flush()
+    drive(first, 1)
+    with pytest.raises(OSError, match="another router writes as replica 0"):
+        first.flush()
+
+
+def test_a_closed_router_says_so():
+    router = router_of()
+    choice = router.choose()
+    router.close()
+    with pytest.raises(ValueError, match="the router is closed"):
+        router.choose()
+    with pytest.raises(ValueError, match="the router is closed"):
+        router.observe(choice.id, reward=1.0)
+
+
+def test_a_disk_that_is_full_is_said_and_nothing_is_lost(tmp_path):
+    router = router_of(tmp_path / "state.db")
+    chosen = drive(router, 3)
+    router.flush()
+    room = {"pages": 0}
+
+    @sa.event.listens_for(router._log._engine, "begin")
+    def limit(connection):
+        connection.exec_driver_sql(f"pragma max_page_count={room['pages']}")
+
+    with router._log._engine.connect() as connection:
+        room["pages"] = connection.exec_driver_sql("pragma page_count").scalar()
+    with pytest.raises(OSError, match=r"cannot be written: database or disk is full; what"):
+        drive(router, 2_000, 3)
+    room["pages"] = 10**6
+    router.flush()
+    made = router._state.player.now
+    router.close()
+    with sqlite3.connect(tmp_path / "state.db") as log:
+        models = [m for (m,) in log.execute("select model from decisions order by number")]
+    assert len(models) == made
+    assert models[:3] == chosen

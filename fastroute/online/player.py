@@ -245,23 +245,21 @@ class Player:
         if features is not None:
             desk.tables.features[0, : len(features)] = features
         observed = self._learn_most() if self._waiting else 0
-        slot = desk.decide(self.now, observed, int(self._played), task)
+        slot = desk.call(self.now, observed, int(self._played), task)
         self._played = True
         self.now += 1
         answer = desk.answer.tolist()
-        count = len(self.deployed)
+        slots, deployed = self._slots, self.deployed
+        count = len(deployed)
         if slot < 0:
             if slot == self._kernels.REFUSED:
                 raise ValueError(
                     f"router {self.setting.policy.router.label}: its shares in decision "
                     f"{self.now - 1} are not a distribution within the limits"
                 )
-            return Decision(-1, 0.0, tuple(answer[:count]), int(answer[self._slots + 1]))
+            return Decision(-1, 0.0, tuple(answer[:count]), int(answer[slots + 1]))
         return Decision(
-            self.deployed[slot],
-            answer[self._slots],
-            tuple(answer[:count]),
-            int(answer[self._slots + 1]),
+            deployed[slot], answer[slots], tuple(answer[:count]), int(answer[slots + 1])
         )
 
     def pass_over(self) -> None:
@@ -289,23 +287,21 @@ class Player:
     def _put(self, place: int, one: Observation) -> None:
         """Put an observation in the queue."""
         desk, kernels = self._desk, self._kernels
-        row = one.row
-        model = one.model
-        reward, cost = one.reward, one.cost
-        if not self.setting.apart:
-            assert reward is not None
-            assert cost is not None
-            if one.features is not None:
-                row = 1 + place
-                desk.tables.features[row, : len(one.features)] = one.features
-            if model not in self.deployed:
-                desk.learn_aside(model, reward, cost, row)
-        side = (
-            kernels.BOTH
-            if reward is not None and cost is not None
-            else (kernels.COST if reward is None else kernels.REWARD)
-        )
-        desk.queue[place] = model, reward or 0.0, cost or 0.0, row, side
+        _, model, reward, cost, row, features = one
+        if self.setting.apart:
+            if reward is None:
+                desk.put(place, model, 0.0, cost, row, kernels.COST)
+            elif cost is None:
+                desk.put(place, model, reward, 0.0, row, kernels.REWARD)
+            else:
+                desk.put(place, model, reward, cost, row, kernels.BOTH)
+            return
+        if features is not None:
+            row = 1 + place
+            desk.tables.features[row, : len(features)] = features
+        if model not in self.deployed:
+            desk.learn_aside(model, reward, cost, row)
+        desk.put(place, model, reward, cost, row, kernels.BOTH)
 
     # What is remembered.
 

@@ -77,11 +77,7 @@ def _play_record(state: State, record: Record) -> None:
     if record.kind != "outcome":
         state.make(record, json.loads(record.body or "{}"), played=False)
         return
-    assert record.number is not None
-    assert record.decided_by is not None
-    identifier = record.decided_by << (NUMBER_BITS + START_BITS) | record.number
-    if record.decided_by == state.replica:
-        identifier = state.base | record.number
+    identifier = state.identifier_of(record)
     entry = state.open.get(identifier)
     if entry is None:
         entry = state.entry_of(record)

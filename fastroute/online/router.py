@@ -187,6 +187,7 @@ class OnlineRouter:
             catalogue = [OnlineModel(**model) for model in stored]
         assert catalogue is not None
         self._state = State(self.settings, catalogue, replica, self._log)
+        self._closed = False
         self._synced = -math.inf
         self._snapped = 0
         if self._log is not None:
@@ -285,6 +286,8 @@ class OnlineRouter:
             raise refused("again", again, '"refuse" or "ignore"')
         state = self._state
         with self._lock:
+            if self._closed:
+                self._refuse_closed()
             entry = state.open.get(id)
             if entry is None:
                 entry = self._look_up(id)
@@ -327,10 +330,13 @@ class OnlineRouter:
     def close(self) -> None:
         """Keep a snapshot, write what is left and let go of the log."""
         with self._lock:
-            if self._log is not None:
+            if self._log is not None and not self._closed:
                 self._keep_snapshot()
                 self._log.close()
                 self._log = None
+            self._closed = True
+            # The next choice looks what is due, and is refused.
+            self._next_number = -math.inf
 
     def __enter__(self) -> Self:
         """Return the router itself."""
@@ -429,6 +435,7 @@ class OnlineRouter:
     def _turn(self, moment: float) -> None:
         """Do what is due before a decision: other replicas, the period, a stage, a snapshot."""
         state = self._state
+        self._refuse_closed()
         if self._log is not None and moment >= self._synced + self._staleness:
             self._merge(moment)
         account = state.account
@@ -441,6 +448,10 @@ class OnlineRouter:
         if self._log is not None and state.player.now >= self._snapped + SNAPSHOT_EVERY:
             self._keep_snapshot()
         self._plan_turn()
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise ValueError("the router is closed; open its log again with fr.OnlineRouter(place)")
 
     def _plan_turn(self) -> None:
         """Work out when something is due again."""

@@ -121,6 +121,9 @@ class State:
         elif kind == "period":
             if self.account is not None:
                 self.account.set_period(body["start"], body["end"], body["available"])
+                # What is in flight is paid when it is known; what never is known blocks nothing.
+                for entry in self.open.values():
+                    entry.reserved = 0.0
         else:
             number = self.numbers[body["name"]]
             if kind == "retire":
@@ -215,8 +218,16 @@ class State:
 
     # Observations.
 
-    def learn(self, identifier: int, entry: Open, reward: float | None, cost: float | None) -> None:
-        """Let the policy and the accounts know an outcome."""
+    def learn(
+        self,
+        identifier: int,
+        entry: Open,
+        reward: float | None,
+        cost: float | None,
+        *,
+        here: bool = True,
+    ) -> None:
+        """Let the policy and the accounts know an outcome, that was told ``here`` or elsewhere."""
         count = self.counts[entry.model]
         if reward is not None:
             entry.reward = reward
@@ -227,7 +238,8 @@ class State:
             count[3] += 1.0
             count[4] += cost
             if self.account is not None:
-                self.account.pay(entry.reserved, cost)
+                # What was told elsewhere is in the account of the others.
+                self.account.pay(entry.reserved, cost if here else 0.0)
         number = identifier & NUMBERS
         done = entry.reward is not None and entry.cost is not None
         if done:
@@ -248,15 +260,21 @@ class State:
             if record.kind != "outcome":
                 self.follow(record)
                 continue
-            assert record.number is not None
-            assert record.decided_by is not None
-            identifier = record.decided_by << (NUMBER_BITS + START_BITS) | record.number
+            identifier = self.identifier_of(record)
             entry = self.open.get(identifier)
             if entry is None:
                 entry = self.entry_of(record)
                 self.open[identifier] = entry
-            self.learn(identifier, entry, record.reward, record.cost)
+            self.learn(identifier, entry, record.reward, record.cost, here=False)
         self.seen_of[replica] = stop
+
+    def identifier_of(self, record: Record) -> int:
+        """Return under which identifier a decision is in flight that a record is about."""
+        assert record.number is not None
+        assert record.decided_by is not None
+        if record.decided_by == self.replica:
+            return self.base | record.number
+        return record.decided_by << (NUMBER_BITS + START_BITS) | record.number
 
     def entry_of(self, record: Record) -> Open:
         """Return the decision that a record is about, with what was known before the record."""
