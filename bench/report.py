@@ -48,9 +48,8 @@ GROUPS: Final = (
     "growth",
     "startup",
     "memory",
+    worlds.GROUP,
 )
-#: What a run holds only since it is measured; saved runs from before stand without it.
-LATER: Final = (worlds.GROUP,)
 #: File -> name of the markers between which its generated text stands.
 MARKERS: Final = {README: "speed", DOCS: "generated"}
 
