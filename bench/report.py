@@ -49,9 +49,8 @@ GROUPS: Final = (
     "growth",
     "startup",
     "memory",
+    worlds.GROUP,
 )
-#: What a run holds only since it is measured; saved runs from before stand without it.
-LATER: Final = (worlds.GROUP,)
 #: What may be measured and published apart.
 APART: Final = "online"
 #: File -> name of the markers between which its generated text stands.
