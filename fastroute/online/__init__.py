@@ -7,6 +7,7 @@ from fastroute.online.plan import Plan
 from fastroute.online.recording import read_log
 from fastroute.online.router import OnlineRouter
 from fastroute.online.settings import OnlineModel, Stage, every
+from fastroute.online.status import Status
 
 __all__ = [
     "BudgetSpentError",
@@ -17,6 +18,7 @@ __all__ = [
     "OnlineRouter",
     "Plan",
     "Stage",
+    "Status",
     "Window",
     "every",
     "read_log",
