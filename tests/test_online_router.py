@@ -391,3 +391,43 @@ def test_a_disk_that_is_full_is_said_and_nothing_is_lost(tmp_path):
         models = [m for (m,) in log.execute("select model from decisions order by number")]
     assert len(models) == made
     assert models[:3] == chosen
+
+
+@pytest.mark.parametrize("policy", ["stageroute", "contextual"])
+@pytest.mark.parametrize("learnt", [False, True])
+def test_a_replaced_outcome_is_as_if_it_had_been_the_first(tmp_path, policy, learnt):
+    def bounds(router):
+        router.apply(NAMES[:3])
+        return [(m.reward_bound, m.cost_bound, m.observations) for m in router.plan().models]
+
+    options = {"policy": policy, "tasks": ["x", "y"], "stage": fr.every(decisions=500)}
+    right, wrong = router_of(**options), router_of(tmp_path / "state.db", **options)
+    for router, first in ((right, 0.25), (wrong, 0.75)):
+        choices = [router.choose(task="y") for _ in range(8)]
+        for choice in choices:
+            router.observe(choice.id, reward=0.5, cost=1.0)
+        last = router.choose(task="x")
+        router.observe(last.id, reward=first, cost=4.0 * first)
+        if learnt:
+            router.choose(task="y")
+    if not learnt:
+        right.choose(task="y")
+    wrong.observe(last.id, reward=0.25, cost=1.0, again="replace")
+    if not learnt:
+        wrong.choose(task="y")
+    expected = bounds(right)
+    assert bounds(wrong) == expected
+    wrong.close()
+    with again(tmp_path / "state.db") as router:
+        assert bounds(router) == expected
+        router.observe(last.id, reward=0.5, again="replace")
+        assert bounds(router) != expected
+
+
+def test_what_cannot_be_unlearnt_is_not_replaced():
+    router = router_of(policy=fr.policy("stageroute", estimator="bernstein"))
+    choice = router.choose()
+    router.observe(choice.id, reward=0.25, cost=1.0)
+    router.choose()
+    with pytest.raises(fr.ObservationError, match="known already"):
+        router.observe(choice.id, reward=0.5, again="replace")

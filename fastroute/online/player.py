@@ -6,7 +6,7 @@ that order, so that a log makes it again.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels import codes
+from fastroute.kernels.formulas.estimates import count_observation
 from fastroute.kernels.types import STATES, Memory, Program
 from fastroute.policies import Choice, Policy, RunNumbers, StageProblem
 from fastroute.policies.stage import check_choice
@@ -228,6 +229,37 @@ class Player:
     def observe(self, observation: Observation) -> None:
         """Note an observation, which the next decision learns."""
         self._waiting.append(observation)
+
+    def can_replace(self, number: int) -> bool:
+        """Tell whether another outcome of a decision can be learnt in the place of the first."""
+        waits = any(one.number == number for one in self._waiting)
+        return waits or self._estimator.observe is count_observation
+
+    def replace(
+        self,
+        number: int,
+        model: int,
+        row: int,
+        reward: float | None,
+        cost: float | None,
+        more: Sequence[float],
+    ) -> None:
+        """Learn another reward or cost of a decision, ``more`` than those that it had."""
+        more_reward, more_cost = more
+        for place, one in enumerate(self._waiting):
+            if one.number == number and one.model == model:
+                if reward is not None and one.reward is not None:
+                    one, more_reward = one._replace(reward=reward), 0.0
+                if cost is not None and one.cost is not None:
+                    one, more_cost = one._replace(cost=cost), 0.0
+                self._waiting[place] = one
+        if more_reward or more_cost:
+            self._rest()
+            memory = self._grow()
+            memory.seen[1, model, 0] += more_reward
+            memory.seen[2, model, 0] += more_cost
+            if memory.contexts.size:
+                memory.contexts[0, row, model, 1] += more_reward
 
     def decide(self, task: int = 0, features: F8 | None = None) -> Decision:
         """Draw the model of the next decision.

@@ -17,6 +17,7 @@ from fastroute.simulation.recording import Recording
 # What a simulation has no word for.
 _UNKNOWN: Final = {
     "reprice": "a known new price",
+    "replace": "outcomes that were replaced",
     "merge": "what other replicas have observed",
 }
 

@@ -74,14 +74,10 @@ def _play_decision(state: State, row: DecisionRow) -> bool:
 def _play_record(state: State, record: Record) -> None:
     """Make an observation or a change of the log again."""
     state.place = record.place + 1
-    if record.kind != "outcome":
+    if record.kind in ("outcome", "replace"):
+        state.take(record, here=True)
+    else:
         state.make(record, json.loads(record.body or "{}"), played=False)
-        return
-    identifier = state.identifier_of(record)
-    entry = state.open.get(identifier)
-    if entry is None:
-        entry = state.entry_of(record)
-    state.learn(identifier, entry, record.reward, record.cost)
 
 
 def stamp() -> str:

@@ -273,8 +273,10 @@ class OnlineRouter:
             In [0, 1].
         cost : float, optional
             At least 0, in the unit of the budget.
-        again : {"refuse", "ignore"}
-            What to do with a reward or cost that is known already: refuse, or leave the first one.
+        again : {"refuse", "ignore", "replace"}
+            What to do with a reward or cost that is known already: refuse, leave the first one, or
+            learn this one in its place. What an estimator has learnt can be replaced where it keeps
+            sums of rewards and costs and nothing else of them.
 
         Raises
         ------
@@ -282,8 +284,8 @@ class OnlineRouter:
             When it is not taken; nothing has changed then.
         """
         refuse_values(id, reward, cost)
-        if again not in ("refuse", "ignore"):
-            raise refused("again", again, '"refuse" or "ignore"')
+        if again not in ("refuse", "ignore", "replace"):
+            raise refused("again", again, '"refuse", "ignore" or "replace"')
         state = self._state
         with self._lock:
             if self._closed:
@@ -291,30 +293,42 @@ class OnlineRouter:
             entry = state.open.get(id)
             if entry is None:
                 entry = self._look_up(id)
-            if reward is not None and entry.reward is not None:
-                self._refuse_again(id, "reward", entry.reward, again)
-                reward = None
-            if cost is not None and entry.cost is not None:
-                self._refuse_again(id, "cost", entry.cost, again)
-                cost = None
-            if reward is None and cost is None:
-                return
-            if self._log is not None:
-                self._log.add(
-                    Record(
-                        self._replica,
-                        state.place,
-                        state.player.now,
-                        self._clock(),
-                        "outcome",
-                        id >> (NUMBER_BITS + START_BITS),
-                        id & NUMBERS,
-                        reward,
-                        cost,
-                    )
-                )
-                state.place += 1
-            state.learn(id, entry, reward, cost)
+            newer: tuple[float | None, float | None] = None, None
+            if entry.reward is not None or entry.cost is not None:
+                if reward is not None and entry.reward is not None:
+                    self._refuse_again(id, "reward", entry.reward, again)
+                    newer, reward = (reward, newer[1]), None
+                if cost is not None and entry.cost is not None:
+                    self._refuse_again(id, "cost", entry.cost, again)
+                    newer, cost = (newer[0], cost), None
+            if again == "replace" and newer != (None, None):
+                state.refuse_replace(id)
+                self._write_outcome("replace", id, *newer)
+                state.replace(id, entry, *newer)
+            if reward is not None or cost is not None:
+                self._write_outcome("outcome", id, reward, cost)
+                state.learn(id, entry, reward, cost)
+
+    def _write_outcome(
+        self, kind: str, identifier: int, reward: float | None, cost: float | None
+    ) -> None:
+        if self._log is None:
+            return
+        state = self._state
+        self._log.add(
+            Record(
+                self._replica,
+                state.place,
+                state.player.now,
+                self._clock(),
+                kind,
+                identifier >> (NUMBER_BITS + START_BITS),
+                identifier & NUMBERS,
+                reward,
+                cost,
+            )
+        )
+        state.place += 1
 
     def flush(self) -> None:
         """Return when everything that was told so far is in the log.
@@ -579,7 +593,7 @@ class OnlineRouter:
             raise ObservationError(
                 "known already",
                 f"id={identifier}: its {what} is known already, {value:g}; a second one is not "
-                'taken (again="ignore" leaves it out)',
+                'taken (again="ignore" leaves it out, again="replace" takes it instead)',
             )
 
     def _keep_snapshot(self) -> None:

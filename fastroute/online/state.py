@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastroute.online.budget import Account
+from fastroute.online.errors import ObservationError
 from fastroute.online.log import DecisionRow, Log, Record, Snapshot
 from fastroute.online.player import Decision, Observation, Player, PlayerSetting
 from fastroute.online.settings import OnlineModel, OnlineSettings
@@ -253,20 +254,68 @@ class State:
                 )
             )
 
+    def refuse_replace(self, identifier: int) -> None:
+        """Refuse to replace an outcome that the estimator cannot unlearn.
+
+        Raises
+        ------
+        ObservationError
+        """
+        estimator = self.settings.policy.estimator
+        if not self.player.can_replace(identifier & NUMBERS):
+            raise ObservationError(
+                "known already",
+                f'id={identifier}: estimator="{estimator.label}" keeps more than sums of what it '
+                "has learnt, so nothing of it can be replaced",
+            )
+
+    def replace(
+        self,
+        identifier: int,
+        entry: Open,
+        reward: float | None,
+        cost: float | None,
+        *,
+        here: bool = True,
+    ) -> None:
+        """Let the policy and the accounts know other values of what they know already."""
+        count = self.counts[entry.model]
+        more = [0.0, 0.0]
+        if reward is not None:
+            assert entry.reward is not None
+            more[0] = reward - entry.reward
+            count[2] += more[0]
+            entry.reward = reward
+        if cost is not None:
+            assert entry.cost is not None
+            more[1] = cost - entry.cost
+            count[4] += more[1]
+            entry.cost = cost
+            if here and self.account is not None:
+                self.account.spent += more[1]
+        if self.settings.apart or (entry.reward is not None and entry.cost is not None):
+            self.player.replace(identifier & NUMBERS, entry.model, entry.row, reward, cost, more)
+
     def learn_of_others(self, replica: int, first: int, stop: int) -> None:
         """Learn what another replica has put in the log between two places."""
         assert self.log is not None
         for record in self.log.records(replica, first, stop):
-            if record.kind != "outcome":
+            if record.kind in ("outcome", "replace"):
+                self.take(record, here=False)
+            else:
                 self.follow(record)
-                continue
-            identifier = self.identifier_of(record)
-            entry = self.open.get(identifier)
-            if entry is None:
-                entry = self.entry_of(record)
-                self.open[identifier] = entry
-            self.learn(identifier, entry, record.reward, record.cost, here=False)
         self.seen_of[replica] = stop
+
+    def take(self, record: Record, *, here: bool) -> None:
+        """Take an outcome of the log over, that was told ``here`` or elsewhere."""
+        identifier = self.identifier_of(record)
+        entry = self.open.get(identifier)
+        if entry is None:
+            entry = self.entry_of(record)
+            if not here:
+                self.open[identifier] = entry
+        tell = self.learn if record.kind == "outcome" else self.replace
+        tell(identifier, entry, record.reward, record.cost, here=here)
 
     def identifier_of(self, record: Record) -> int:
         """Return under which identifier a decision is in flight that a record is about."""
