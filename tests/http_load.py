@@ -1,17 +1,25 @@
-"""Queries over HTTP at a steady rate, and what became of each: for `test_online_serve`.
+"""A server in a process of its own, and queries at a steady rate: for `test_online_serve`.
 
 By hand: ``python tests/http_load.py PORT SECONDS RATE`` against a server that runs.
 """
 
 import asyncio
 import json
+import os
+import signal
+import sqlite3
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 #: What is told of every query.
 OUTCOME = {"reward": 0.75, "cost": 0.001}
+MODELS = {"small": 0.001, "medium": 0.001, "org/large": 0.001}  #: and their expected costs
 
 
 class Connection:
@@ -97,6 +105,44 @@ class Load:
             f"{len(taken):,} requests in {self.wall:.1f} s, {len(taken) / self.wall:,.0f} a "
             f"second, {parts}, {len(self.failures)} failures"
         )
+
+
+def in_the_log(place: Path, table: str, where: str = "1") -> int:
+    with sqlite3.connect(place) as log:
+        return int(log.execute(f"select count(*) from {table} where {where}").fetchone()[0])
+
+
+@contextmanager
+def running(place: Path) -> Iterator[tuple[int, "subprocess.Popen[str]"]]:
+    """Start a server on a port that is free, on a new log or one that is there."""
+    new: list[str] = []
+    if not place.exists():
+        models = place.with_name("models.json")
+        models.write_text(json.dumps(MODELS))
+        new = ["--models", str(models), "--budget", "0.002", "--max-deployed", "2"]
+        new += ["--every", "200"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "fastroute", "serve", str(place), "--port", "0", *new],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={k: v for k, v in os.environ.items() if k != "FASTROUTE_TOKEN"},
+    ) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        try:
+            assert line.startswith("serving at http://127.0.0.1:"), line + process.stderr.read()
+            yield int(line.rpartition(":")[2]), process
+        finally:
+            process.kill()
+
+
+def stop(process: "subprocess.Popen[str]", how: signal.Signals) -> str:
+    """End a server, and return what it has said."""
+    process.send_signal(how)
+    assert process.stderr is not None
+    said = process.stderr.read()
+    process.wait(60)
+    return said
 
 
 if __name__ == "__main__":
