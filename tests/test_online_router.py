@@ -383,6 +383,12 @@ def test_a_disk_that_is_full_is_said_and_nothing_is_lost(tmp_path):
         room["pages"] = connection.exec_driver_sql("pragma page_count").scalar()
     with pytest.raises(OSError, match=r"cannot be written: database or disk is full; what"):
         drive(router, 2_000, 3)
+    stopped = router._state.player.now
+    with pytest.raises(OSError, match="database or disk is full"):
+        router.choose()
+    with pytest.raises(OSError, match="database or disk is full"):
+        router.fail("a")
+    assert router._state.player.now == stopped, "nothing changes that cannot be written"
     room["pages"] = 10**6
     router.flush()
     made = router._state.player.now
@@ -431,3 +437,21 @@ def test_what_cannot_be_unlearnt_is_not_replaced():
     router.choose()
     with pytest.raises(fr.ObservationError, match="known already"):
         router.observe(choice.id, reward=0.5, again="replace")
+
+
+def test_features_that_no_estimator_reads_are_kept(tmp_path):
+    with router_of(tmp_path / "state.db", tasks=["x", "y"], features=2) as router:
+        for _ in range(3):
+            choice = router.choose(task="y", features=[0.5, 1.0])
+            router.observe(choice.id, reward=1.0, cost=1.0)
+    with sqlite3.connect(tmp_path / "state.db") as log:
+        (kept,) = log.execute("select features from decisions").fetchone()
+    assert np.frombuffer(kept).tolist() == [1.0, 0.5, 1.0]
+    with again(tmp_path / "state.db") as router:
+        router.choose(task="x", features=[0.0, 0.0])
+
+
+def test_a_password_is_not_shown():
+    with pytest.raises((ValueError, ImportError)) as caught:
+        fr.OnlineRouter("postgresql+psycopg://user:secret@localhost:1/none")
+    assert "secret" not in str(caught.value)

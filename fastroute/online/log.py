@@ -133,8 +133,10 @@ class Log:
         self, place: str | Path, *, replica: int = 0, every: int = 256, seconds: float = 0.02
     ) -> None:
         self.replica = replica
-        self.address = address_of(place)
-        self._engine = _open(self.address)
+        address = address_of(place)
+        self._engine = _open(address)
+        #: Of the database, without its password.
+        self.address = _shown(address)
         self._every, self._seconds = every, seconds
         self._rows: deque[DecisionRow | Record] = deque()
         self._snapshot: dict[str, Any] | None = None
@@ -152,10 +154,18 @@ class Log:
         self._rows.append(row)
         self._note()
 
-    def _note(self) -> None:
-        self._added += 1
+    def refuse_broken(self) -> None:
+        """Refuse to go on where the last rows could not be written.
+
+        Raises
+        ------
+        OSError
+        """
         if self._error is not None:
             raise self._failure()
+
+    def _note(self) -> None:
+        self._added += 1
         if self._thread is None:
             self._start()
         if self._added - self._durable == self._every:
@@ -183,8 +193,7 @@ class Log:
             When it could not be written.
         """
         self._commit()
-        if self._error is not None:
-            raise self._failure()
+        self.refuse_broken()
 
     def close(self) -> None:
         """Write what is left and let go of the database."""
@@ -374,6 +383,14 @@ def address_of(place: str | Path) -> str:
     return text if "://" in text else f"sqlite:///{Path(place)}"
 
 
+def _shown(address: str) -> str:
+    """Return an address as messages show it: without a password."""
+    try:
+        return sa.engine.make_url(address).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return address
+
+
 def _open(address: str) -> Engine:
     """Open a database and make the tables that it lacks.
 
@@ -385,7 +402,7 @@ def _open(address: str) -> Engine:
     try:
         engine = sa.create_engine(address)
     except (sa.exc.ArgumentError, ImportError) as error:
-        raise ValueError(f"{address}: cannot be opened: {error}") from error
+        raise ValueError(f"{_shown(address)}: cannot be opened: {error}") from error
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     try:
@@ -393,7 +410,7 @@ def _open(address: str) -> Engine:
     except sa.exc.DatabaseError as error:
         engine.dispose()
         raise ValueError(
-            f"{address}: is no decision log: {error.orig}; give another file or address"
+            f"{_shown(address)}: is no decision log: {error.orig}; give another file or address"
         ) from error
     return engine
 

@@ -114,6 +114,7 @@ class Player:
         self._slots = setting.max_deployed
         self._kernels = load_kernel("decisions", _BACKEND)
         policy = setting.policy
+        self._reads_features = policy.estimator.needs_features
         self._estimator = policy.estimator.kernel(setting.run, apart=setting.apart)
         self._router = policy.router.kernel(setting.run)
         self._memory = self._first_memory(0)
@@ -274,7 +275,8 @@ class Player:
         desk = self._desk
         if desk is None:
             desk = self._begin()
-        if features is not None:
+        if self._reads_features:
+            assert features is not None
             desk.tables.features[0, : len(features)] = features
         observed = self._learn_most() if self._waiting else 0
         slot = desk.call(self.now, observed, int(self._played), task)
@@ -328,7 +330,8 @@ class Player:
             else:
                 desk.put(place, model, reward, cost, row, kernels.BOTH)
             return
-        if features is not None:
+        if self._reads_features:
+            assert features is not None
             row = 1 + place
             desk.tables.features[row, : len(features)] = features
         if model not in self.deployed:
@@ -372,7 +375,7 @@ class Player:
                 task_prob=np.ones(setting.tasks),
                 task_alias=np.zeros(setting.tasks, np.int64),
             )
-        elif setting.features:
+        elif self._reads_features:
             rows = kernels.QUEUE + 1
             features = padded(np.zeros((rows, setting.features)))
             reward = outcome("by_row", np.zeros((rows, size)), features=features)
@@ -429,7 +432,8 @@ class Player:
             [one.number, one.model, _or_nan(one.reward), _or_nan(one.cost), one.row]
             for one in self._waiting
         ]
-        features = [one.features for one in self._waiting if one.features is not None]
+        read = self._waiting if self._reads_features else []
+        features = [one.features for one in read]
         found: dict[str, NDArray[Any]] = {
             "numbers": np.array([self.now, self.opened, int(self._played), int(desk is not None)]),
             "deployed": np.array(self.deployed, np.int64),
@@ -473,7 +477,7 @@ class Player:
                 _or_none(reward),
                 _or_none(cost),
                 int(row),
-                next(features) if self.setting.features else None,
+                next(features) if self._reads_features else None,
             )
             for number, model, reward, cost, row in kept["waiting"].tolist()
         ]

@@ -33,7 +33,7 @@ from fastroute.online.settings import (
     read_catalogue,
     refuse_others,
 )
-from fastroute.online.state import IN_FLIGHT, NUMBER_BITS, NUMBERS, START_BITS, STARTS, Open, State
+from fastroute.online.state import NUMBER_BITS, NUMBERS, START_BITS, State
 from fastroute.online.status import Status, make_status
 from fastroute.policies import Policy
 
@@ -227,6 +227,7 @@ class OnlineRouter:
         if features is not None or self.settings.features:
             x = state.read_features(features)
         with self._lock:
+            self._refuse_unready()
             moment = self._clock()
             number = state.player.now
             if moment >= self._next_time or number >= self._next_number:
@@ -288,11 +289,10 @@ class OnlineRouter:
             raise refused("again", again, '"refuse", "ignore" or "replace"')
         state = self._state
         with self._lock:
-            if self._closed:
-                self._refuse_closed()
+            self._refuse_unready()
             entry = state.open.get(id)
             if entry is None:
-                entry = self._look_up(id)
+                entry = state.look_up(id)
             newer: tuple[float | None, float | None] = None, None
             if entry.reward is not None or entry.cost is not None:
                 if reward is not None and entry.reward is not None:
@@ -349,8 +349,6 @@ class OnlineRouter:
                 self._log.close()
                 self._log = None
             self._closed = True
-            # The next choice looks what is due, and is refused.
-            self._next_number = -math.inf
 
     def __enter__(self) -> Self:
         """Return the router itself."""
@@ -383,6 +381,7 @@ class OnlineRouter:
         """
         made = model if isinstance(model, OnlineModel) else OnlineModel(name=model, **fields)
         with self._lock:
+            self._refuse_unready()
             if made.name in self._state.numbers:
                 raise ValueError(f"models: {made.name!r} is there already; take another name")
             self._tell("add", made.model_dump(mode="json"))
@@ -432,6 +431,7 @@ class OnlineRouter:
             What is deployed.
         """
         with self._lock:
+            self._refuse_unready()
             given = None
             if plan is not None:
                 names = plan.deploy if isinstance(plan, Plan) else tuple(plan)
@@ -449,7 +449,6 @@ class OnlineRouter:
     def _turn(self, moment: float) -> None:
         """Do what is due before a decision: other replicas, the period, a stage, a snapshot."""
         state = self._state
-        self._refuse_closed()
         if self._log is not None and moment >= self._synced + self._staleness:
             self._merge(moment)
         account = state.account
@@ -463,8 +462,11 @@ class OnlineRouter:
             self._keep_snapshot()
         self._plan_turn()
 
-    def _refuse_closed(self) -> None:
-        if self._closed:
+    def _refuse_unready(self) -> None:
+        """Refuse what could not be written: nothing may change then."""
+        if self._log is not None:
+            self._log.refuse_broken()
+        elif self._closed:
             raise ValueError("the router is closed; open its log again with fr.OnlineRouter(place)")
 
     def _plan_turn(self) -> None:
@@ -516,6 +518,7 @@ class OnlineRouter:
     def _change(self, kind: str, name: str, **body: float) -> None:
         state = self._state
         with self._lock:
+            self._refuse_unready()
             state.number_of(name)
             self._tell(kind, {"name": name, **body})
 
@@ -548,46 +551,6 @@ class OnlineRouter:
             "recover a model"
         )
 
-    def _look_up(self, identifier: int) -> Open:
-        """Return a decision that is not in memory, from the log."""
-        state = self._state
-        replica = identifier >> (NUMBER_BITS + START_BITS)
-        start = identifier >> NUMBER_BITS & STARTS
-        number = identifier & NUMBERS
-        own = replica == self._replica
-        if self._log is None:
-            if own and 0 <= identifier - state.base < state.player.now:
-                raise ObservationError(
-                    "known already",
-                    f"id={identifier}: its reward and cost are known already, or it is older than "
-                    f"the {IN_FLIGHT:,} decisions that are kept",
-                )
-            raise self._unknown(identifier)
-        self._log.flush()
-        starts = dict(self._log.starts(replica))
-        row = self._log.decision(number, replica)
-        if start not in starts or number < starts[start]:
-            raise self._unknown(identifier)
-        later = [first for other, first in starts.items() if other > start]
-        if later and number >= min(later):
-            raise ObservationError(
-                "lost",
-                f"id={identifier}: the router stopped before this decision reached its log; "
-                "nothing is learnt of it",
-            )
-        if row is None or row.served is None:
-            raise self._unknown(identifier)
-        entry = state.entry_in(row)
-        for known in self._log.outcomes_of(number, replica):
-            entry.note(known)
-        return entry
-
-    def _unknown(self, identifier: int) -> ObservationError:
-        return ObservationError(
-            "unknown",
-            f"id={identifier}: no such decision was made; pass the id of a choice of this router",
-        )
-
     def _refuse_again(self, identifier: int, what: str, value: float, again: str) -> None:
         if again == "refuse":
             raise ObservationError(
@@ -612,7 +575,7 @@ class OnlineRouter:
             When there is no such decision, or a crash has lost it.
         """
         with self._lock:
-            entry = self._state.open.get(id) or self._look_up(id)
+            entry = self._state.open.get(id) or self._state.look_up(id)
             return entry.reward, entry.cost
 
     def status(self) -> Status:

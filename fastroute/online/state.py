@@ -325,6 +325,39 @@ class State:
             return self.base | record.number
         return record.decided_by << (NUMBER_BITS + START_BITS) | record.number
 
+    def look_up(self, identifier: int) -> Open:
+        """Return a decision that is not in memory, from the log."""
+        replica = identifier >> (NUMBER_BITS + START_BITS)
+        start = identifier >> NUMBER_BITS & STARTS
+        number = identifier & NUMBERS
+        own = replica == self.replica
+        if self.log is None:
+            if own and 0 <= identifier - self.base < self.player.now:
+                raise ObservationError(
+                    "known already",
+                    f"id={identifier}: its reward and cost are known already, or it is older than "
+                    f"the {IN_FLIGHT:,} decisions that are kept",
+                )
+            raise _unknown(identifier)
+        self.log.flush()
+        starts = dict(self.log.starts(replica))
+        row = self.log.decision(number, replica)
+        if start not in starts or number < starts[start]:
+            raise _unknown(identifier)
+        later = [first for other, first in starts.items() if other > start]
+        if later and number >= min(later):
+            raise ObservationError(
+                "lost",
+                f"id={identifier}: the router stopped before this decision reached its log; "
+                "nothing is learnt of it",
+            )
+        if row is None or row.served is None:
+            raise _unknown(identifier)
+        entry = self.entry_in(row)
+        for known in self.log.outcomes_of(number, replica):
+            entry.note(known)
+        return entry
+
     def entry_of(self, record: Record) -> Open:
         """Return the decision that a record is about, with what was known before the record."""
         assert self.log is not None
@@ -384,6 +417,13 @@ class State:
         self.place = snapshot.place
         if self.account is not None and more["period"] is not None:
             self.account.set_period(*more["period"])
+
+
+def _unknown(identifier: int) -> ObservationError:
+    return ObservationError(
+        "unknown",
+        f"id={identifier}: no such decision was made; pass the id of a choice of this router",
+    )
 
 
 def player_setting(settings: OnlineSettings, replica: int) -> PlayerSetting:
