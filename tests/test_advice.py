@@ -200,11 +200,14 @@ def test_the_text_says_all_of_it(advice: fr.Advice) -> None:
     [
         (0.73312, 0.70001, 0.76112, "0.733 [0.700, 0.761]"),
         (0.00307, 0.0029, 0.0032, "0.00307 [0.00290, 0.00320]"),
-        (-0.0001, -0.02, 0.0, "0 [-0.020, 0]"),
-        (0.5, math.nan, math.nan, "0.5"),
+        # Costs of a query can be as small as rounding of sums of rewards is.
+        (4e-7, 3e-7, 5e-7, "4.0e-07 [3.0e-07, 5.0e-07]"),
+        (0.5, math.nan, math.nan, "0.5000"),
+        (0.5, 0.5, 0.5, "0.5000"),
+        (math.nan, math.nan, math.nan, "no mix keeps to the budget and the limits"),
     ],
 )
-def test_estimates_have_as_many_digits_as_their_interval(
+def test_estimates_are_written_as_in_the_reports(
     value: float, low: float, high: float, text: str
 ) -> None:
     from fastroute.advice import Estimate

@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from fastroute.advice.solution import SURE, Estimate
+from fastroute.report.answers.words import format_estimate
 
 if TYPE_CHECKING:
     from fastroute.advice.advising import Advice
@@ -132,22 +133,11 @@ def _since(day: float) -> str:
 
 
 def estimate(found: Estimate, *, sign: bool = False) -> str:
-    """Write an estimate with its interval, with as many digits as the interval supports."""
+    """Write an estimate with its interval; alone where it is not known how sure it is."""
     if math.isnan(found.value):
         return "no mix keeps to the budget and the limits"
-    found = Estimate(*(0.0 if abs(one) < _ROUNDING else one for one in found))
-    width = found.high - found.low
-    if not math.isfinite(width) or width <= 0.0:
-        return "0" if found.value == 0.0 else f"{found.value:{'+' if sign else ''}.4g}"
-    digits = max(0, 1 - math.floor(math.log10(width)))
-    value, low, high = (_rounded(one, digits, sign) for one in (found.value, found.low, found.high))
-    return f"{value} [{low}, {high}]"
-
-
-def _rounded(value: float, digits: int, sign: bool) -> str:
-    """Write a number with so many decimals; what is rounded to zero is 0, without a sign."""
-    text = f"{value:{'+' if sign else ''}.{digits}f}"
-    return "0" if float(text) == 0.0 else text
+    ends = (found.low, found.high) if found.high > found.low else (None, None)
+    return format_estimate(found.value, *ends, zero=_ROUNDING, sign=sign)
 
 
 def _percent(share: float) -> str:
