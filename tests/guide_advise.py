@@ -4,14 +4,11 @@ The tables, logs and price lists are made up. Public tables, which are not part 
 added where they lie: ``python tests/guide_advise.py FOLDER``.
 """
 
-import io
 import json
-import os
-import re
+import shlex
 import sys
-import warnings
 from collections.abc import Callable
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from contextlib import chdir
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,13 +28,12 @@ QUERIES: Final = 600
 CHANCE: Final = np.array([[0.72, 0.81, 0.86], [0.35, 0.58, 0.83]])
 PRICE: Final = np.array([[0.25, 1.25], [1.0, 5.0], [3.0, 15.0]])
 # A file is shown by so many lines, each cut to so many characters.
-_LINES: Final = 3
-_WIDTH: Final = 104
-_MARK: Final = "<!-- {} of the {} that tests/guide_advise.py writes -->"
+_LINES: Final = 2
+_WIDTH: Final = 96
 
 
 class World(NamedTuple):
-    """Made-up outcomes of every query and model: i8 [Q] and f8 [Q, N]."""
+    """Made-up outcomes, [queries] or [queries, models]."""
 
     task: Any
     score: Any
@@ -49,12 +45,11 @@ class World(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A schema: its name, what is asked beside the table, and what writes the files."""
+    """A schema: its name, what is asked, and what writes the files."""
 
     title: str
     command: str
     write: Callable[[Path], object]
-    words: str = ""
 
 
 @cache
@@ -189,9 +184,7 @@ def swebench_boards(folder: Path) -> None:
         }
         for m, name in enumerate(MODELS)
     ]
-    written(
-        folder / "leaderboards.json", {"leaderboards": [{"name": "Some", "results": results}]}
-    )
+    written(folder / "leaderboards.json", {"leaderboards": [{"name": "Some", "results": results}]})
 
 
 def llmrouterbench(folder: Path) -> None:
@@ -363,38 +356,166 @@ EXAMPLES: Final = (
     Example("A wide table", f"wide.csv {_ASKED}", wide),
     Example("RouterBench", f"routerbench.csv {_ASKED}", routerbench),
     Example(
-        "RouterArena with a price list",
+        "RouterArena, with its price list",
         f"predictions.jsonl {_ASKED} --prices model_cost.json",
         routerarena,
     ),
-    Example("SWE-bench", f"instances.json {_ASKED}", swebench),
-    Example("Leaderboards of SWE-bench", f"leaderboards.json {_ASKED}", swebench_boards),
+    Example("SWE-bench, instance by instance", f"instances.json {_ASKED}", swebench),
+    Example("SWE-bench, leaderboards with details", f"leaderboards.json {_ASKED}", swebench_boards),
     Example("LLMRouterBench, a folder", f"results {_ASKED}", llmrouterbench),
     Example(
-        "LLMRouter with the price list of LiteLLM",
+        "LLMRouter, with LiteLLM's price list",
         f"router_data.csv {_ASKED} --prices model_prices.json",
         llmrouter,
     ),
     Example("GraphRouter", f"router_data.csv {_ASKED}", graphrouter),
     Example(
-        "LiteLLM spend logs with a table of scores",
+        "LiteLLM spend logs, with a table of scores",
         f"spend.jsonl {_ASKED} --scores ratings.csv",
         litellm,
     ),
     Example(
-        "Langfuse with its scores", f"observations.csv {_ASKED} --scores scores.csv", langfuse
+        "Langfuse generations, with their scores",
+        f"observations.csv {_ASKED} --scores scores.csv",
+        langfuse,
     ),
     Example(
-        "OpenTelemetry with scores and the prices of OpenRouter",
+        "OpenTelemetry spans, with scores and OpenRouter's prices",
         f"spans.jsonl {_ASKED} --scores scores.csv --prices openrouter.json",
         opentelemetry,
     ),
-    Example("A gateway that logs propensities", f"gateway.csv {_ASKED}", gateway),
+    Example("The log of a gateway that writes down propensities", f"gateway.csv {_ASKED}", gateway),
     Example(
-        "A log of tokens with prices over time",
+        "A log of tokens, with prices over time",
         f"tokens.csv {_ASKED} --prices price_history.json",
         history,
     ),
-    Example("A leaderboard like Aider's", f"polyglot.yml {_ASKED}", aider),
-    Example("A leaderboard with several data sets", f"board.csv {_ASKED}", board),
+    Example("A leaderboard such as Aider's", f"polyglot.yml {_ASKED}", aider),
+    Example("A leaderboard with rows of several data sets", f"board.csv {_ASKED}", board),
 )
+# Public tables by their folder: title, file and what is asked.
+_PUBLIC: Final = (
+    (
+        "LLMRouterBench: 33 models, 240 questions (arXiv 2601.07206)",
+        "llmrouterbench_240/outcomes.parquet",
+        "--budget 0.003 --max-deployed 3 --limit 0.5",
+    ),
+    (
+        "ParetoBandit: 4 models, 3,559 questions",
+        "paretobandit_k4/outcomes.parquet",
+        "--budget 0.0005 --max-deployed 2",
+    ),
+    (
+        "RouterBench: means of 11 models (arXiv 2403.12031), with the rows of two routers left out",
+        "routerbench_reference/aggregate_0shot.csv",
+        "--budget 0.001 --max-deployed 3 --what-if 'drop:uniform random model' "
+        "--what-if 'drop:oracle (best score, cheapest tie)'",
+    ),
+)
+
+
+def advised(command: str, folder: Path) -> str:
+    """Return what ``fastroute advise`` prints in a folder."""
+    from typer.testing import CliRunner
+
+    from fastroute.cli import app
+
+    with chdir(folder):
+        result = CliRunner().invoke(app, ["advise", *shlex.split(command)])
+    if result.exit_code:
+        raise RuntimeError(f"fastroute advise {command}: {result.output}")
+    return result.stdout.rstrip()
+
+
+def short(text: str) -> str:
+    """Return an answer up to its quality and cost."""
+    lines = text.splitlines()
+    end = next(at for at, line in enumerate(lines) if line.startswith("Cost "))
+    return "\n".join([*lines[: end + 1], "..."])
+
+
+def first_lines(folder: Path, command: str) -> list[str]:
+    """Return the beginning of each file that a command reads, as a shell shows it."""
+    shown = []
+    for word in shlex.split(command):
+        if (folder / word).is_dir():
+            word = min(p.relative_to(folder) for p in (folder / word).rglob("*.json")).as_posix()
+        path = folder / word
+        if not path.is_file():
+            continue
+        lines = path.read_text(encoding="utf-8").splitlines()[:_LINES]
+        shown += [f"$ head -{_LINES} {word} | cut -c 1-{_WIDTH}", *(one[:_WIDTH] for one in lines)]
+    return shown
+
+
+def section(example: Example) -> str:
+    """Return the part of the guide about one schema."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        example.write(folder)
+        lines = [
+            f"### {example.title}",
+            "",
+            "```console",
+            *first_lines(folder, example.command),
+            f"$ fastroute advise {example.command}",
+            short(advised(example.command, folder)),
+            "```",
+        ]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def whole(example: Example) -> str:
+    """Return one answer, all of it."""
+    with TemporaryDirectory() as name:
+        example.write(Path(name))
+        text = advised(example.command, Path(name))
+    return f"```console\n$ fastroute advise {example.command}\n{text}\n```\n"
+
+
+def public(folder: Path) -> str:
+    """Return what is advised on the public tables; draws the figure of the first."""
+    import fastroute as fr
+    from fastroute.advice.files import frontier_figure
+    from fastroute.report import save_figure
+
+    parts = []
+    for title, file, asked in _PUBLIC:
+        table = folder / file
+        text = short(advised(f"{table.name} {asked}", table.parent))
+        command = f"$ fastroute advise {table.name} {asked}"
+        parts.append(f"### {title}\n\n```console\n{command}\n{text}\n```\n")
+    advice = fr.advise(folder / _PUBLIC[0][1], budget=0.003, max_deployed=3, limit=0.5)
+    save_figure(frontier_figure(advice), FIGURE)
+    return "\n".join(parts)
+
+
+def part(text: str, name: str) -> str:
+    """Return what stands between the marks of a generated part."""
+    begin, end = _marks(name)
+    return text.split(begin, 1)[1].split(end, 1)[0].strip("\n") + "\n"
+
+
+def replaced(text: str, name: str, content: str) -> str:
+    """Return the guide with another content between the marks of a part."""
+    begin, end = _marks(name)
+    before, rest = text.split(begin, 1)
+    return f"{before}{begin}\n\n{content}\n{end}{rest.split(end, 1)[1]}"
+
+
+def _marks(name: str) -> tuple[str, str]:
+    return f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
+
+
+def main(folder: Path | None) -> None:
+    """Write the generated parts; the public tables only where their folder is given."""
+    text = GUIDE.read_text(encoding="utf-8")
+    text = replaced(text, "whole", whole(EXAMPLES[0]))
+    text = replaced(text, "schemas", "\n".join(map(section, EXAMPLES)))
+    if folder is not None:
+        text = replaced(text, "public", public(folder.resolve()))
+    GUIDE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)

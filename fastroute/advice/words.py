@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from fastroute.advice.solution import SURE, Estimate
-from fastroute.report.answers.words import format_estimate
+from fastroute.report.answers.words import format_estimate, join_words
 
 if TYPE_CHECKING:
     from fastroute.advice.advising import Advice
@@ -72,7 +72,7 @@ def text_of(advice: "Advice") -> str:
     if not solution.spread:
         lines.append("How sure the set is, is not known: the table has means alone.")
     elif advice.decisive is None:
-        lines.append("The set is sure: no model's interval would change it.")
+        lines.append(_sure(advice))
     else:
         lines.append(_doubt(advice))
     if advice.learning is not None:
@@ -80,6 +80,18 @@ def text_of(advice: "Advice") -> str:
     if advice.notes:
         lines += ["", "Notes", *(f"  {note}" for note in advice.notes)]
     return "\n".join(lines)
+
+
+def _sure(advice: "Advice") -> str:
+    """Say that the set is sure, but for what it needs to keep to the budget and the limits."""
+    inside = zip(advice.problem.models, advice.solution.inclusion.tolist(), strict=True)
+    needed = [name for name, share in inside if 1.0 - SURE < share < SURE]
+    if not needed:
+        return "The set is sure: no model's interval would change it."
+    return (
+        f"The set is sure but for {join_words(needed)}, without which no mix keeps to the budget "
+        "and the limits."
+    )
 
 
 def _doubt(advice: "Advice") -> str:

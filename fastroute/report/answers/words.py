@@ -64,7 +64,9 @@ def format_estimate(
 
 def _signed(text: str, value: float, sign: bool) -> str:
     """Put a plus before what is above zero, unless rounding leaves nothing of it."""
-    return f"+{text}" if sign and value > 0.0 and any(digit in "123456789" for digit in text) else text
+    return (
+        f"+{text}" if sign and value > 0.0 and any(digit in "123456789" for digit in text) else text
+    )
 
 
 def _with_exponent(value: float, half: float) -> str:
