@@ -323,7 +323,8 @@ def aider(folder: Path) -> None:
     w = world()
     lines = [
         f"- model: {name}\n  pass_rate_2: {100.0 * w.score[:, m].mean():.1f}\n"
-        f"  total_cost: {w.cost[:, m].sum():.4f}\n  test_cases: {QUERIES}\n  date: 2025-0{m + 1}-01\n"
+        f"  total_cost: {w.cost[:, m].sum():.4f}\n  test_cases: {QUERIES}\n"
+        f"  date: 2025-0{m + 1}-01\n"
         for m, name in enumerate(MODELS)
     ]
     written(folder / "polyglot.yml", "".join(lines))

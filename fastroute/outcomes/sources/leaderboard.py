@@ -69,11 +69,13 @@ def _overall(source: Source) -> tuple[Source, tuple[RowCount, ...]]:
     names = known_columns(source.frame.columns, {"model": ROLES["model"], "set": _SETS})
     if "model" not in names or "set" not in names:
         return source, ()
-    if source.frame[names["model"]].drop_nulls().is_unique().all():
+    model = source.frame[names["model"]]
+    if model.drop_nulls().is_unique().all():
         return source, ()
     words = source.frame[names["set"]].cast(pl.String).str.strip_chars().str.to_lowercase()
     single = ~words.fill_null("").is_in(_OVERALL)
-    if single.all():
+    if model.filter(~single).n_unique() < model.n_unique():
+        # Of a model without such a row nobody knows how good it is on all of them.
         return source, ()
     first = source.place(int(source.rows[single.arg_true()[0]]))
     rule = f"of single data sets (column {names['set']!r})"
