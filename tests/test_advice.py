@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -372,6 +373,19 @@ def test_command_writes_every_form(tmp_path: Path) -> None:
     page = (tmp_path / "out/advice.html").read_text("utf-8")
     assert "<script" in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
+    # Words for every column, and nothing said twice.
+    assert "in_best_set" not in page
+    assert "max_deployed" not in page
+    assert page.count("10 % more budget") == 1
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', page)
+    assert heads[-7:-1] == [
+        "model",
+        "traffic",
+        "in best set",
+        "score",
+        "cost (USD per query)",
+        "limit",
+    ]
     assert (tmp_path / "out/frontier.svg").stat().st_size > 1000
     as_json = runner.invoke(app, [*asked, "--format", "json"])
     assert json.loads(as_json.stdout)["deploy"] == content["deploy"]

@@ -37,22 +37,7 @@ def text_of(advice: "Advice") -> str:
         if solution.spread:
             line += f"   in the best set in {_percent(inside[name])} of the draws"
         lines.append(line)
-    if solution.met < 1.0:
-        lines.append(
-            f"  In {_percent(1.0 - solution.met)} of the draws no mix meets the budget and the "
-            "limits: it is as good as the least that can be paid."
-        )
-    rest = sorted((name for name in problem.models if name not in shares), key=lambda n: -inside[n])
-    near = [
-        f"{name} ({_percent(inside[name])})"
-        for name in rest
-        if solution.spread and inside[name] > 1.0 - SURE
-    ]
-    if near:
-        more = f" and {len(near) - _NAMED} more" if len(near) > _NAMED else ""
-        lines.append(
-            f"  Not deployed, but in the best set at times: {', '.join(near[:_NAMED])}{more}"
-        )
+    lines += [f"  {sentence}" for sentence in about_set(advice)]
     lines += [
         "",
         f"Quality  {estimate(solution.quality)}   (corrected for the choice; shares times means: "
@@ -69,17 +54,44 @@ def text_of(advice: "Advice") -> str:
     wide = max((len(one.what) for one in advice.worths), default=0)
     lines += [f"  {one.what:{wide}}  {estimate(one.gain, sign=True)}" for one in advice.worths]
     lines.append("")
-    if not solution.spread:
-        lines.append("How sure the set is, is not known: the table has means alone.")
-    elif advice.decisive is None:
-        lines.append(_sure(advice))
-    else:
-        lines.append(_doubt(advice))
+    lines.append(how_sure(advice))
     if advice.learning is not None:
         lines += ["", *_learning(advice)]
     if advice.notes:
         lines += ["", "Notes", *(f"  {note}" for note in advice.notes)]
     return "\n".join(lines)
+
+
+def about_set(advice: "Advice") -> list[str]:
+    """Return what is to be known of the set: unmet draws, and models that are at times in it."""
+    problem, solution = advice.problem, advice.solution
+    found = []
+    if solution.met < 1.0:
+        found.append(
+            f"In {_percent(1.0 - solution.met)} of the draws no mix meets the budget and the "
+            "limits: it is as good as the least that can be paid."
+        )
+    shares = advice.routing_table()
+    inside = dict(zip(problem.models, solution.inclusion.tolist(), strict=True))
+    rest = sorted((name for name in problem.models if name not in shares), key=lambda n: -inside[n])
+    near = [
+        f"{name} ({_percent(inside[name])})"
+        for name in rest
+        if solution.spread and inside[name] > 1.0 - SURE
+    ]
+    if near:
+        more = f" and {len(near) - _NAMED} more" if len(near) > _NAMED else ""
+        found.append(
+            f"Not deployed, but in the best set at times: {', '.join(near[:_NAMED])}{more}"
+        )
+    return found
+
+
+def how_sure(advice: "Advice") -> str:
+    """Say how sure the set is, and which model decides where it is not."""
+    if not advice.solution.spread:
+        return "How sure the set is, is not known: the table has means alone."
+    return _sure(advice) if advice.decisive is None else _doubt(advice)
 
 
 def _sure(advice: "Advice") -> str:
@@ -118,24 +130,32 @@ def _learning(advice: "Advice") -> list[str]:
     for row in found.rows:
         since = ""
         if math.isfinite(found.present_loss):
-            since = f"   {_since(row.beats_present_from)}"
+            since = f"   {against_staying(row.beats_present_from)}"
         lines.append(f"  {row.policy:12}  {estimate(Estimate(row.loss, row.low, row.high))}{since}")
-    if math.isfinite(found.present_loss):
-        over = advice.problem.budget
-        dear = f", above the budget of {over:g}" if found.present_cost > over else ""
-        lines.append(
-            f"  {'staying':12}  {found.present_loss:.4g}   at a cost of {found.present_cost:.4g}"
-            f"{dear}"
-        )
-    lines.append(
-        f"  StageRoute with gamma = {found.gamma} and K = {found.stages} stages loses least of "
-        "those that were tried."
-    )
-    lines.append(f"  {found.note}")
+    lines += [f"  {sentence}" for sentence in about_learning(advice)]
     return lines
 
 
-def _since(day: float) -> str:
+def about_learning(advice: "Advice") -> list[str]:
+    """Return what is to be known beside the loss of each policy."""
+    found = advice.learning
+    assert found is not None
+    said = []
+    if math.isfinite(found.present_loss):
+        over = advice.problem.budget
+        dear = f", above the budget of {over:g}" if found.present_cost > over else ""
+        said.append(
+            f"Staying loses {found.present_loss:.4g} per query, at a cost of "
+            f"{found.present_cost:.4g}{dear}."
+        )
+    said.append(
+        f"StageRoute with gamma = {found.gamma} and K = {found.stages} stages loses least of "
+        "those that were tried."
+    )
+    return [*said, found.note]
+
+
+def against_staying(day: float) -> str:
     """Say from when on a policy is ahead of staying."""
     if not math.isfinite(day):
         return "never beats the present set"
