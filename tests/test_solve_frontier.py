@@ -131,9 +131,25 @@ def test_no_set_is_above_the_frontier_of_200_tables(
             continue
         played += 1
         found = deployment_frontier(reward, cost, limit, most)
-        budgets = np.concatenate([np.linspace(found.budget[0], cost.max(), 97), found.budget])
+        # Just above a corner, which a set may meet by rounding alone.
+        above = found.budget + 1e-9 * np.ptp(cost)
+        budgets = np.concatenate([np.linspace(above[0], cost.max(), 97), above])
         best = best_of_all_sets(reward, cost, limit, most, budgets)
         np.testing.assert_allclose(found.at(budgets), best, rtol=0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("programs", [False, True], ids=["all sets", "programs"])
+def test_a_set_whose_limits_leave_one_mix_counts(
+    programs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Below the jump of the best set, which rounding may put on either side of its corner.
+    monkeypatch.setattr(frontiers, "_MOST_SETS", 0 if programs else 10**6)
+    reward = np.array([0.1393554623220803, 0.34529930460260116, 0.6786894657231466])
+    cost = np.array([0.018058064541693265, 0.3113420012041408, 0.49353691871064687])
+    found = deployment_frontier(reward, cost, [0.4, 0.6, 0.6], 2)
+    mixes = [(0.4, 0.6, 0.0), (0.4, 0.0, 0.6), (0.0, 0.6, 0.4), (0.0, 0.4, 0.6)]
+    assert found.share == pytest.approx(np.array(mixes))
+    assert found.slope[:2].tolist() == [0.0, 0.0]
 
 
 @given(seed=st.integers(0, 2**32 - 1))

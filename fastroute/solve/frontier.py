@@ -221,13 +221,15 @@ def _by_sets(r: F8, c: F8, top: F8, m: int) -> Frontier:
     chosen = {int(possible[np.argmin(budget[possible, 0])]), int(possible[np.argmax(best)])}
     curves = {number: _curve_of(sets[number].tolist(), r, c, top) for number in sorted(chosen)}
     while True:
+        # At a jump of the frontier, the set that makes it is above by rounding: it is known.
+        count[list(curves)] = 0
         frontier = _envelope([curve for curve in curves.values() if curve is not None], m)
         excess = np.full(len(frontier.budget), _WORTH)
         winner = np.full(len(frontier.budget), -1)
         kernels.highest_excess(
             budget, value, count, frontier.budget, frontier.value, frontier.slope, excess, winner
         )
-        fresh = sorted({int(number) for number in winner if number >= 0} - curves.keys())
+        fresh = sorted({int(number) for number in winner if number >= 0})
         if not fresh:
             return frontier
         curves |= {number: _curve_of(sets[number].tolist(), r, c, top) for number in fresh}
@@ -316,7 +318,8 @@ def _pairs(share: F8) -> "list[NDArray[np.bool_]]":
 
 def _chosen(share: F8, r: F8, top: F8, m: int) -> tuple[int, ...]:
     """Return the models of a set, filled up to `m` by those with the highest rewards."""
-    used = np.flatnonzero(share > _TINY)
+    # By its tolerances an integer program may give more models a share that is nearly none.
+    used = np.array([model for model in np.argsort(-share)[:m] if share[model] > _TINY], dtype=int)
     rest = [model for model in np.argsort(-r, kind="stable") if model not in used]
     return tuple(sorted([*used.tolist(), *map(int, rest[: max(m - len(used), 0)])]))
 
