@@ -138,6 +138,60 @@ def test_no_set_is_above_the_frontier_of_200_tables(
         np.testing.assert_allclose(found.at(budgets), best, rtol=0.0, atol=1e-9)
 
 
+def agrees_above_floors(draw: np.random.Generator, most_models: int) -> bool:
+    """Compare a frontier under two floors with an LP for every set; False where there is none."""
+    models = int(draw.integers(2, most_models + 1))
+    most = int(draw.integers(1, models + 1))
+    reward, cost, limit = table(draw, models)
+    floors = [(draw.uniform(size=models), float(draw.uniform(0.2, 0.6))) for _ in range(2)]
+    above = np.array([-values for values, _ in floors])
+    least = [-one for _, one in floors]
+    # Costs of order 1, for the absolute tolerances of HiGHS.
+    size = max(float(cost.max()), 1e-9)
+
+    def lp(one: list[int], budget: float) -> float:
+        found = linprog(
+            -reward[one],
+            A_ub=np.vstack([cost[one] / size, above[:, one]]),
+            b_ub=[budget / size, *least],
+            A_eq=np.ones((1, len(one))),
+            b_eq=[1.0],
+            bounds=[(0.0, top) for top in limit[one]],
+        )
+        return -found.fun if found.success else -np.inf
+
+    sets = [list(places) for places in itertools.combinations(range(models), most)]
+    if max(lp(one, float(cost.max())) for one in sets) == -np.inf:
+        with pytest.raises(ValueError, match=r"floors: no mix|max_deployed="):
+            deployment_frontier(reward, cost, limit, most, floors)
+        return False
+    found = deployment_frontier(reward, cost, limit, most, floors)
+    cuts = np.append(found.budget, max(cost.max(), found.budget[-1]) * 1.1 + 0.1)
+    below = found.budget[0] - 1e-6 * size
+    assert max(lp(one, float(below)) for one in sets) == -np.inf
+    for budget in draw.permutation(0.5 * (cuts[1:] + cuts[:-1]))[:4]:
+        best = max(lp(one, float(budget)) for one in sets)
+        np.testing.assert_allclose(found.at(budget), best, rtol=0.0, atol=1e-9)
+        share = found.shares_at(float(budget))
+        assert all(share @ values >= one - 1e-9 for values, one in floors)
+        assert share.sum() == pytest.approx(1.0, abs=1e-9)
+        assert (share > 1e-9).sum() <= most
+    return True
+
+
+def test_frontier_above_floors_is_that_of_an_lp_for_every_set() -> None:
+    draw = np.random.default_rng(3)
+    assert sum(agrees_above_floors(draw, 5) for _ in range(30)) > 8
+
+
+@pytest.mark.slow
+def test_frontier_above_floors_of_100_tables() -> None:
+    draw = np.random.default_rng(4)
+    played = 0
+    while played < 100:
+        played += agrees_above_floors(draw, 8)
+
+
 @pytest.mark.parametrize("programs", [False, True], ids=["all sets", "programs"])
 def test_a_set_whose_limits_leave_one_mix_counts(
     programs: bool, monkeypatch: pytest.MonkeyPatch
