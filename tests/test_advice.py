@@ -121,9 +121,13 @@ def test_frontier_ends_where_more_models_buy_nothing(advice: fr.Advice) -> None:
     last = advice.frontiers[max(advice.frontiers)]
     every = best(problem.score, problem.cost, problem.limit, 4.0, len(problem.models))
     assert float(last.at(4.0)) == pytest.approx(every, abs=1e-9)
-    band = advice.band
-    assert (band.low <= band.value + 1e-9).all()
-    assert (band.high >= band.value - 1e-9).all()
+    assert advice.bands.keys() == advice.frontiers.keys()
+    for most, band in advice.bands.items():
+        assert (band.low <= band.value + 1e-9).all()
+        assert (band.high >= band.value - 1e-9).all()
+        assert advice.frontiers[most].at(band.budget) == pytest.approx(band.value, abs=1e-9)
+        stored = advice.to_dict()["frontier"][str(most)]["intervals"]
+        assert stored["low"] == band.low.tolist()
 
 
 def test_prices_and_models_can_be_changed() -> None:
@@ -157,6 +161,16 @@ def test_floors_of_tasks_are_met() -> None:
         value = best(table.score, table.cost, np.ones(3), 1.8, 2, rows)
         assert found.problem.score @ found.solution.share == pytest.approx(value, abs=1e-7)
         assert np.array([0.9, 0.2, 0.6]) @ found.solution.share >= floor - 1e-9
+        # The frontier keeps to the floor too, at every budget; its draws would be programs each.
+        assert found.bands == {}
+        assert "the frontier under them has no intervals" in str(found)
+        for most, frontier in found.frontiers.items():
+            for budget in np.linspace(frontier.budget[0] + 1e-9, 2.1, 7):
+                value = best(table.score, table.cost, np.ones(3), budget, most, rows)
+                assert float(frontier.at(budget)) == pytest.approx(value, abs=1e-9)
+    # Of one model 0.7 is reached by the first alone.
+    assert found.frontiers[1].value.tolist() == [0.5]
+    assert found.to_dict()["frontier"]["1"]["intervals"] is None
     with pytest.raises(ValueError, match=r"no mix of 2 models within the budget meets min-score"):
         fr.advise(table, budget=1.8, max_deployed=2, constraints=["min-score:code=0.95"])
 
@@ -254,6 +268,7 @@ def test_the_text_says_all_of_it(advice: fr.Advice) -> None:
         (4e-7, 3e-7, 5e-7, "4.0e-07 [3.0e-07, 5.0e-07]"),
         (0.5, math.nan, math.nan, "0.5000"),
         (0.5, 0.5, 0.5, "0.5000"),
+        (1e-13, -1e-13, 1e-13, "0"),
         (math.nan, math.nan, math.nan, "no mix keeps to the budget and the limits"),
     ],
 )

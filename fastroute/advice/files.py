@@ -33,10 +33,7 @@ _NAME_WIDTH: Final = 40
 _LOG_RATIO: Final = 20.0
 # Of the frontiers of many caps these are drawn.
 _MOST_CAPS: Final = 5
-_CAPTION: Final = (
-    "Best quality against the budget, exact for every number of deployed models. The band has the "
-    "95% interval for the number asked for."
-)
+_CAPTION: Final = "Best quality against the budget, exact for every number of deployed models."
 
 
 @with_report_style
@@ -66,11 +63,12 @@ def frontier_figure(advice: "Advice") -> "Figure":
         more = " or more" if most == caps[-1] and most < len(problem.models) else ""
         label = f"{most} model{'s' if most > 1 else ''}{more}"
         axes.plot(budget, value, color=colour, linestyle=dashes, label=label)
-    band = advice.band
-    asked = min(problem.max_deployed, caps[-1])
-    if asked in shown:
-        colour = line_style(shown.index(asked)).colour
-        axes.fill_between(band.budget, band.low, band.high, color=colour, alpha=0.18, linewidth=0)
+        if (band := advice.bands.get(most)) is not None:
+            # The one that was asked for stands out.
+            alpha = 0.2 if most == min(problem.max_deployed, caps[-1]) else 0.08
+            axes.fill_between(
+                band.budget, band.low, band.high, color=colour, alpha=alpha, linewidth=0
+            )
     costs, scores = hull(problem.cost, problem.score)
     grey: dict[str, Any] = {"color": INK, "alpha": 0.4, "linewidth": 1.0, "linestyle": ":"}
     axes.plot(np.append(costs, last), np.append(scores, scores[-1]), label="hull of models", **grey)
@@ -110,6 +108,7 @@ def frontier_figure(advice: "Advice") -> "Figure":
 
 def advice_page(advice: "Advice") -> str:
     """Return the answer as one HTML page that needs nothing else."""
+    caption = _CAPTION + (" Bands are 95% intervals." if advice.bands else "")
     return template("advice.html").render(
         source=advice.source,
         sure=how_sure(advice),
@@ -120,8 +119,8 @@ def advice_page(advice: "Advice") -> str:
         about_learning=() if advice.learning is None else about_learning(advice),
         models=_model_table(advice),
         notes=advice.notes,
-        figure=Markup(inline_svg(frontier_figure(advice), "frontier", _CAPTION)),
-        caption=_CAPTION,
+        figure=Markup(inline_svg(frontier_figure(advice), "frontier", caption)),
+        caption=caption,
         aiq="-" if math.isnan(advice.aiq) else f"{advice.aiq:.4f}",
         quality=estimate(advice.solution.quality),
         unchanged="" if advice.unchanged is None else estimate(advice.unchanged),
@@ -169,11 +168,7 @@ def _worth_table(advice: "Advice") -> Table:
         TableRow(
             [
                 TableCell(one.what, head=True),
-                # On a narrow page the interval goes to a line of its own.
-                TableCell(
-                    estimate(one.gain, sign=True).replace(", ", ",\N{NO-BREAK SPACE}"),
-                    *(exact(end) for end in one.gain),
-                ),
+                _estimated(*one.gain, sign=True),
             ]
         )
         for one in advice.worths
@@ -237,9 +232,10 @@ def _share(value: float, digits: int) -> TableCell:
     return number("", value, lambda share: f"{100.0 * share:.{digits if share else 0}f} %")
 
 
-def _estimated(value: float, low: float, high: float) -> TableCell:
-    """Return an estimate with its interval."""
-    return TableCell(estimate(Estimate(value, low, high)), exact(value), exact(low), exact(high))
+def _estimated(value: float, low: float, high: float, *, sign: bool = False) -> TableCell:
+    """Return an estimate with its interval, which a narrow page puts on a line of its own."""
+    text = estimate(Estimate(value, low, high), sign=sign).replace(", ", ",\N{NO-BREAK SPACE}")
+    return TableCell(text, exact(value), exact(low), exact(high))
 
 
 def write_advice(advice: "Advice", folder: Path) -> list[Path]:

@@ -168,7 +168,7 @@ def estimate(found: Estimate, *, sign: bool = False) -> str:
     """Write an estimate with its interval; alone where it is not known how sure it is."""
     if math.isnan(found.value):
         return "no mix keeps to the budget and the limits"
-    ends = (found.low, found.high) if found.high > found.low else (None, None)
+    ends = (found.low, found.high) if found.high - found.low > 2.0 * _ROUNDING else (None, None)
     return format_estimate(found.value, *ends, zero=_ROUNDING, sign=sign)
 
 
