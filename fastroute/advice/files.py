@@ -83,7 +83,14 @@ def frontier_figure(advice: "Advice") -> "Figure":
             textcoords="axes fraction",
             ha="right",
             fontsize=7.5,
-            arrowprops={"arrowstyle": "-", "color": INK, "alpha": 0.35, "linewidth": 0.6},
+            # To where the name begins, so that no line goes through another name.
+            arrowprops={
+                "arrowstyle": "-",
+                "color": INK,
+                "alpha": 0.35,
+                "linewidth": 0.6,
+                "relpos": (0.0, 0.5),
+            },
         )
     quality = advice.solution.quality
     spent = advice.solution.cost.value
