@@ -14,6 +14,7 @@ from scipy.optimize import linprog
 from typer.testing import CliRunner
 
 import fastroute as fr
+from fastroute.advice.files import advice_page
 from fastroute.advice.solution import aiq, hull
 from fastroute.advice.words import estimate
 from fastroute.cli import app
@@ -303,6 +304,9 @@ def test_learning_is_simulated_and_compared_with_staying() -> None:
     assert all(row.beats_present_from > 0.0 for row in learning.rows)
     assert "A surrogate" in learning.note
     assert "beats the present set" in str(found)
+    page = advice_page(found)
+    assert page.count("A surrogate") == 1
+    assert '<th scope="row">stageroute</th>' in page
 
 
 def test_draws_without_a_mix_are_counted_and_said() -> None:
