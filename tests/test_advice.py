@@ -414,6 +414,27 @@ def test_command_writes_every_form(tmp_path: Path) -> None:
     assert runner.invoke(app, [*asked, "--what-if", "price:smal=2x"]).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("column", "said", "option"),
+    [
+        ("score", "has no scores; pass a table of them", "here scores=... is --scores FILE"),
+        ("cost", "has no costs; pass a price list", "here prices=... is --prices FILE"),
+    ],
+)
+def test_a_log_without_scores_or_costs_says_what_to_do(
+    column: str, said: str, option: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "log.csv"
+    # A log has tokens where it has no costs.
+    outcomes(40).drop(column).with_columns(tokens_in=pl.lit(3), tokens_out=pl.lit(4)).write_csv(
+        file
+    )
+    result = CliRunner().invoke(app, ["advise", str(file), "--max-deployed", "2"])
+    assert result.exit_code == 2
+    assert f"log.csv {said}" in result.output
+    assert option in result.output
+
+
 KINDS: dict[str, Any] = {
     "alike": lambda draw: 0.6 + draw.normal(0.0, 0.03, 6),
     "alike in part": lambda draw: np.append(0.6 + draw.normal(0.0, 0.005, 4), [0.3, 0.2]),

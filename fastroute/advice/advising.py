@@ -344,7 +344,7 @@ def advise(
         estimates, math.inf if budget is None else budget, int(max_deployed), limit
     )
     if not problem.models:
-        raise ValueError("table: no model has both scores and costs; nothing can be advised")
+        raise ValueError(_nothing_known(estimates, source))
     if left:
         notes.append(f"Left out, because too little is known of them: {', '.join(left)}.")
     floors = tuple(read_constraint(problem, text) for text in constraints)
@@ -389,6 +389,19 @@ def advise(
         },
         _unchanged(before) if what_if else None,
     )
+
+
+def _nothing_known(estimates: Estimates, source: str) -> str:
+    """Return why nothing can be advised: scores or costs are missing, and what to do."""
+    means = {"scores": estimates.score, "costs": estimates.cost}
+    remedies = {"scores": "a table of them, scores=...", "costs": "a price list, prices=..."}
+    lacking = [name for name, values in means.items() if not np.isfinite(values).any()]
+    if lacking:
+        return (
+            f"table: {source} has no {' and no '.join(lacking)}; pass "
+            f"{' and '.join(remedies[name] for name in lacking)}, or map columns, columns={{...}}"
+        )
+    return f"table: no model of {source} has both scores and costs; nothing can be advised"
 
 
 def _unchanged(problem: Problem) -> Estimate:
