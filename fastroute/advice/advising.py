@@ -332,7 +332,7 @@ def advise(
     ...     "score": [1.0, 0.0, 1.0, 1.0, 0.0, 0.0], "cost": [2.0, 1.0] * 3,
     ... })
     >>> advise(table, budget=1.5, max_deployed=2).routing_table()
-    {'b': 0.5, 'a': 0.5}
+    {'a': 0.5, 'b': 0.5}
     """
     if budget is not None:
         budget = checks.positive("budget", budget)
