@@ -73,6 +73,14 @@ def advise(
     scores: ScoreFile = None,
     prices: PriceFile = None,
     source_kind: SourceKind = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of numbers that describes the queries of a log, or a pattern such as "
+            "'emb_*'. Can be given again.",
+        ),
+    ] = None,
     form: Annotated[
         Format,
         typer.Option("--format", help="text, json, or litellm: weights for a LiteLLM proxy."),
@@ -106,6 +114,7 @@ def advise(
             draws=draws,
             seed=seed,
             progress=queries_per_day is not None,
+            features=features,
             **reading,
         )
     except ValueError as error:

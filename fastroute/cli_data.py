@@ -175,6 +175,9 @@ def with_option(error: ValueError) -> ValueError:
     """Return an error that says how an option of Python is written here."""
     if "columns={" in str(error):
         error.add_note("here columns={'query': 'prompt'} is --columns query=prompt")
+    for option in ("scores", "prices"):
+        if f"{option}=..." in str(error):
+            error.add_note(f"here {option}=... is --{option} FILE")
     if "score_range=" in str(error):
         error.add_note("here score_range=(0, 100) is --score-range 0 100")
     return error

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from scipy.optimize import linprog
 from typer.testing import CliRunner
 
 import fastroute as fr
-from fastroute.advice.solution import aiq
+from fastroute.advice.files import advice_page
+from fastroute.advice.solution import aiq, hull
 from fastroute.advice.words import estimate
 from fastroute.cli import app
 from fastroute.outcomes import Estimates
+from fastroute.scenarios.routerbench import published_means
+from fastroute.solve.frontier import deployment_frontier
 
 MODELS = ("small", "middle", "large", "huge")
 SCORE, COST = np.array([0.5, 0.65, 0.8, 0.82]), np.array([1.0, 2.0, 5.0, 20.0])
@@ -118,9 +122,13 @@ def test_frontier_ends_where_more_models_buy_nothing(advice: fr.Advice) -> None:
     last = advice.frontiers[max(advice.frontiers)]
     every = best(problem.score, problem.cost, problem.limit, 4.0, len(problem.models))
     assert float(last.at(4.0)) == pytest.approx(every, abs=1e-9)
-    band = advice.band
-    assert (band.low <= band.value + 1e-9).all()
-    assert (band.high >= band.value - 1e-9).all()
+    assert advice.bands.keys() == advice.frontiers.keys()
+    for most, band in advice.bands.items():
+        assert (band.low <= band.value + 1e-9).all()
+        assert (band.high >= band.value - 1e-9).all()
+        assert advice.frontiers[most].at(band.budget) == pytest.approx(band.value, abs=1e-9)
+        stored = advice.to_dict()["frontier"][str(most)]["intervals"]
+        assert stored["low"] == band.low.tolist()
 
 
 def test_prices_and_models_can_be_changed() -> None:
@@ -154,6 +162,16 @@ def test_floors_of_tasks_are_met() -> None:
         value = best(table.score, table.cost, np.ones(3), 1.8, 2, rows)
         assert found.problem.score @ found.solution.share == pytest.approx(value, abs=1e-7)
         assert np.array([0.9, 0.2, 0.6]) @ found.solution.share >= floor - 1e-9
+        # The frontier keeps to the floor too, at every budget; its draws would be programs each.
+        assert found.bands == {}
+        assert "the frontier under them has no intervals" in str(found)
+        for most, frontier in found.frontiers.items():
+            for budget in np.linspace(frontier.budget[0] + 1e-9, 2.1, 7):
+                value = best(table.score, table.cost, np.ones(3), budget, most, rows)
+                assert float(frontier.at(budget)) == pytest.approx(value, abs=1e-9)
+    # Of one model 0.7 is reached by the first alone.
+    assert found.frontiers[1].value.tolist() == [0.5]
+    assert found.to_dict()["frontier"]["1"]["intervals"] is None
     with pytest.raises(ValueError, match=r"no mix of 2 models within the budget meets min-score"):
         fr.advise(table, budget=1.8, max_deployed=2, constraints=["min-score:code=0.95"])
 
@@ -164,6 +182,25 @@ def test_average_improvement_in_quality_by_hand() -> None:
     area = 0.5 * (0.2 + 0.5) * 1.0 + 0.5 * (0.5 + 0.9) * 2.0 + 0.9 * 1.0
     assert aiq(cost, score) == pytest.approx(area / 4.0)
     assert math.isnan(aiq(np.array([1.0, 1.0]), np.array([0.2, 0.5])))
+
+
+def test_average_improvement_in_quality_of_the_published_means() -> None:
+    # RouterBench (arXiv 2403.12031): the zero router is the hull of the single models. Of the
+    # published means over all prompts its corners are these; no figure for it is published.
+    means = published_means()
+    corners = ("mistral-7b", "WizardLM-13B", "Yi-34B", "gpt-4-1106")
+    places = [next(at for at, m in enumerate(means.models) if name in m) for name in corners]
+    cost, score = means.cost[places], means.overall[places]
+    costs, scores = hull(means.cost, means.overall)
+    assert costs == pytest.approx(cost)
+    assert scores == pytest.approx(score)
+    area = sum(0.5 * (score[i] + score[i + 1]) * (cost[i + 1] - cost[i]) for i in range(3))
+    expected = area / (cost[-1] - cost[0])
+    assert aiq(means.cost, means.overall) == pytest.approx(expected, abs=1e-12)
+    # The frontier of two models is that hull, and of more models too.
+    for most in (2, 11):
+        frontier = deployment_frontier(means.overall, means.cost, 1.0, most)
+        assert frontier.at(costs) == pytest.approx(scores, abs=1e-12)
 
 
 def test_a_set_without_doubt_is_sure_and_one_in_doubt_names_the_model() -> None:
@@ -186,6 +223,34 @@ def test_a_set_without_doubt_is_sure_and_one_in_doubt_names_the_model() -> None:
     assert f"What is not sure: {found.model}" in text
 
 
+def test_a_model_that_the_budget_needs_does_not_hide_which_interval_decides() -> None:
+    # Without the cheap one no mix meets the budget; it is in the best set of about half the draws,
+    # because the good one is cheap enough by itself there.
+    draw = np.random.default_rng(1)
+    score = np.array([0.5, 0.9, 0.896])
+    cost = np.array([1.0, 2.01, 2.01])
+
+    def found(models: int) -> fr.Advice:
+        noise = draw.normal(0.0, 0.01, (400, models))
+        table = Estimates(
+            ("cheap", "good", "other")[:models],
+            score[:models],
+            cost[:models],
+            score[:models] + noise,
+            cost[:models] + np.abs(noise) * [0.0, 1.0, 1.0][:models] - [0.0, 0.015, 0.015][:models],
+            np.full(models, 500.0),
+        )
+        return fr.advise(table, budget=2.0, max_deployed=2)
+
+    decisive = found(3).decisive
+    assert decisive is not None
+    assert decisive.model in ("good", "other")
+    assert math.isfinite(decisive.gain.value)
+    alone = found(2)
+    assert alone.decisive is None
+    assert "The set is sure but for cheap, without which no mix keeps" in str(alone)
+
+
 def test_the_text_says_all_of_it(advice: fr.Advice) -> None:
     text = str(advice)
     for part in ("Deploy", "Quality", "Cost", "What would change the quality", "10 % more budget"):
@@ -200,11 +265,15 @@ def test_the_text_says_all_of_it(advice: fr.Advice) -> None:
     [
         (0.73312, 0.70001, 0.76112, "0.733 [0.700, 0.761]"),
         (0.00307, 0.0029, 0.0032, "0.00307 [0.00290, 0.00320]"),
-        (-0.0001, -0.02, 0.0, "0 [-0.020, 0]"),
-        (0.5, math.nan, math.nan, "0.5"),
+        # Costs of a query can be as small as rounding of sums of rewards is.
+        (4e-7, 3e-7, 5e-7, "4.0e-07 [3.0e-07, 5.0e-07]"),
+        (0.5, math.nan, math.nan, "0.5000"),
+        (0.5, 0.5, 0.5, "0.5000"),
+        (1e-13, -1e-13, 1e-13, "0"),
+        (math.nan, math.nan, math.nan, "no mix keeps to the budget and the limits"),
     ],
 )
-def test_estimates_have_as_many_digits_as_their_interval(
+def test_estimates_are_written_as_in_the_reports(
     value: float, low: float, high: float, text: str
 ) -> None:
     from fastroute.advice import Estimate
@@ -235,6 +304,9 @@ def test_learning_is_simulated_and_compared_with_staying() -> None:
     assert all(row.beats_present_from > 0.0 for row in learning.rows)
     assert "A surrogate" in learning.note
     assert "beats the present set" in str(found)
+    page = advice_page(found)
+    assert page.count("A surrogate") == 1
+    assert '<th scope="row">stageroute</th>' in page
 
 
 def test_draws_without_a_mix_are_counted_and_said() -> None:
@@ -320,6 +392,19 @@ def test_command_writes_every_form(tmp_path: Path) -> None:
     page = (tmp_path / "out/advice.html").read_text("utf-8")
     assert "<script" in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
+    # Words for every column, and nothing said twice.
+    assert "in_best_set" not in page
+    assert "max_deployed" not in page
+    assert page.count("10 % more budget") == 1
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', page)
+    assert heads[-7:-1] == [
+        "model",
+        "traffic",
+        "in best set",
+        "score",
+        "cost (USD per query)",
+        "limit",
+    ]
     assert (tmp_path / "out/frontier.svg").stat().st_size > 1000
     as_json = runner.invoke(app, [*asked, "--format", "json"])
     assert json.loads(as_json.stdout)["deploy"] == content["deploy"]
@@ -327,6 +412,27 @@ def test_command_writes_every_form(tmp_path: Path) -> None:
     for name, share in content["deploy"].items():
         assert f'model: "{name}"\n      weight: {share:.6g}' in weights
     assert runner.invoke(app, [*asked, "--what-if", "price:smal=2x"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "said", "option"),
+    [
+        ("score", "has no scores; pass a table of them", "here scores=... is --scores FILE"),
+        ("cost", "has no costs; pass a price list", "here prices=... is --prices FILE"),
+    ],
+)
+def test_a_log_without_scores_or_costs_says_what_to_do(
+    column: str, said: str, option: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "log.csv"
+    # A log has tokens where it has no costs.
+    outcomes(40).drop(column).with_columns(tokens_in=pl.lit(3), tokens_out=pl.lit(4)).write_csv(
+        file
+    )
+    result = CliRunner().invoke(app, ["advise", str(file), "--max-deployed", "2"])
+    assert result.exit_code == 2
+    assert f"log.csv {said}" in result.output
+    assert option in result.output
 
 
 KINDS: dict[str, Any] = {

@@ -269,6 +269,27 @@ def test_an_instance_of_two_leaderboards_is_two_queries() -> None:
     assert outcomes.tasks == ("whole", "part")
 
 
+def test_of_a_leaderboard_with_several_data_sets_the_row_of_all_counts() -> None:
+    rows = [
+        {"dataset": name, "model": model, "score": score, "cost": 0.1, "n": 10}
+        for model, by_set in (
+            ("ox", {"maths": 0.2, "All": 0.4}),
+            ("elk", {"maths": 0.5, "All": 0.6}),
+        )
+        for name, score in by_set.items()
+    ]
+    outcomes = fr.read_outcomes(rows)
+    assert (outcomes.kind, outcomes.models) == ("means", ("ox", "elk"))
+    assert outcomes.frame["score"].to_list() == [0.4, 0.6]
+    assert [(one.rule, one.rows, one.first) for one in outcomes.account] == [
+        ("of single data sets (column 'dataset')", 2, "row 1")
+    ]
+    assert outcomes.rows_read == 4
+    # Where a model has no such row nobody knows which of its rows is meant.
+    with pytest.raises(ValueError, match="no column 'query'"):
+        fr.read_outcomes(rows[:3])
+
+
 def test_each_call_of_a_trace_is_a_query_and_what_is_no_call_is_dropped() -> None:
     def span(number: int, operation: str, model: str) -> dict[str, Any]:
         attributes = {

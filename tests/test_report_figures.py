@@ -390,6 +390,9 @@ def test_the_settings_of_the_caller_are_left_alone(frames: dict[str, pl.DataFram
         (1.5e-7, "1.5e-07"),
         (366_171.2, "366,171"),
         (2.5e12, "2.5e+12"),
+        # Rounded up to a power of ten they have as many digits as it.
+        (0.00099999999, "0.001000"),
+        (999.99, "1,000"),
         (float("nan"), "-"),
         (float("inf"), "inf"),
     ],

@@ -636,6 +636,13 @@ def test_an_exponent_of_either_sign_is_not_written(
     assert format_power(*values) == shown
 
 
+def test_a_change_has_a_sign_but_for_zero() -> None:
+    assert format_estimate(0.012, 0.0, 0.031, sign=True) == "+0.012 [0.000, +0.031]"
+    assert format_estimate(-0.02, -0.04, 0.01, sign=True) == "-0.020 [-0.040, +0.010]"
+    assert format_estimate(0.25, sign=True) == "+0.2500"
+    assert format_estimate(0.0, None, None, sign=True) == "0"
+
+
 def test_small_numbers_keep_the_digits_that_their_interval_supports() -> None:
     assert format_estimate(6.54e-7, 5.1e-7, 8.0e-7, zero=0.0) == "6.5e-07 [5.1e-07, 8.0e-07]"
     assert format_estimate(6.54321e-5, 6.541e-5, 6.545e-5) == "6.543e-05 [6.541e-05, 6.545e-05]"

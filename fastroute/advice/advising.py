@@ -28,6 +28,7 @@ from fastroute.advice.solution import (
 )
 from fastroute.outcomes import Estimates, Outcomes, read_outcomes
 from fastroute.solve.frontier import Frontier, deployment_frontier
+from fastroute.solve.highs import best_shares
 
 if TYPE_CHECKING:
     import polars as pl
@@ -124,26 +125,40 @@ class Advice:
 
     @cached_property
     def frontiers(self) -> dict[int, Frontier]:
-        """Best quality against the budget by the number of models.
+        """Best quality against the budget by the number of models, above the quality floors.
 
-        Exact, up to where more models buy nothing at any budget. Quality floors are left out.
+        Exact, from where a mix keeps to the limits and the floors, up to where more models buy
+        nothing at any budget.
         """
         problem = self.problem
+        rows = replace(problem, budget=math.inf).rows()
+        floors = [(values, least) for values, least, _ in rows]
         found: dict[int, Frontier] = {}
         last: Frontier | None = None
         for most in range(1, len(problem.models) + 1):
             if np.sort(problem.limit)[::-1][:most].sum() < 1.0 - 1e-12:
                 continue
-            frontier = deployment_frontier(problem.score, problem.cost, problem.limit, most)
+            if floors and best_shares(problem.score, problem.limit, most, rows) is None:
+                continue
+            frontier = deployment_frontier(problem.score, problem.cost, problem.limit, most, floors)
             if last is not None and _is_same(last, frontier):
                 break
             found[most] = last = frontier
         return found
 
     @cached_property
-    def band(self) -> FrontierBand:
-        """Intervals of the frontier for the given number of models."""
-        problem = replace(self.problem, floors=())
+    def bands(self) -> dict[int, FrontierBand]:
+        """Intervals of the frontiers, by the number of models; none where there are floors.
+
+        Floors make an integer program of every draw and budget.
+        """
+        if self.problem.floors:
+            return {}
+        return {most: self._band(most) for most in self.frontiers}
+
+    def _band(self, most: int) -> FrontierBand:
+        """Return the intervals of a frontier, at budgets that all frontiers share."""
+        problem = replace(self.problem, max_deployed=most)
         low = float(min(frontier.budget[0] for frontier in self.frontiers.values()))
         high = float(problem.cost.max())
         budgets = np.linspace(low, high, _BAND_POINTS)
@@ -189,6 +204,9 @@ class Advice:
                     "budget": frontier.budget.tolist(),
                     "quality": frontier.value.tolist(),
                     "slope": frontier.slope.tolist(),
+                    "intervals": None
+                    if most not in self.bands
+                    else {name: ends.tolist() for name, ends in self.bands[most]._asdict().items()},
                 }
                 for most, frontier in self.frontiers.items()
             },
@@ -314,7 +332,7 @@ def advise(
     ...     "score": [1.0, 0.0, 1.0, 1.0, 0.0, 0.0], "cost": [2.0, 1.0] * 3,
     ... })
     >>> advise(table, budget=1.5, max_deployed=2).routing_table()
-    {'b': 0.5, 'a': 0.5}
+    {'a': 0.5, 'b': 0.5}
     """
     if budget is not None:
         budget = checks.positive("budget", budget)
@@ -326,7 +344,7 @@ def advise(
         estimates, math.inf if budget is None else budget, int(max_deployed), limit
     )
     if not problem.models:
-        raise ValueError("table: no model has both scores and costs; nothing can be advised")
+        raise ValueError(_nothing_known(estimates, source))
     if left:
         notes.append(f"Left out, because too little is known of them: {', '.join(left)}.")
     floors = tuple(read_constraint(problem, text) for text in constraints)
@@ -334,8 +352,8 @@ def advise(
     problem = changed(before, what_if)
     if floors:
         notes.append(
-            "Quality floors are met by the estimated means of the tasks; the frontier leaves them "
-            "out."
+            "Quality floors are met by the estimated means of the tasks; the frontier under them "
+            "has no intervals."
         )
     solution = solve(problem)
     learning = None
@@ -371,6 +389,19 @@ def advise(
         },
         _unchanged(before) if what_if else None,
     )
+
+
+def _nothing_known(estimates: Estimates, source: str) -> str:
+    """Return why nothing can be advised: scores or costs are missing, and what to do."""
+    means = {"scores": estimates.score, "costs": estimates.cost}
+    remedies = {"scores": "a table of them, scores=...", "costs": "a price list, prices=..."}
+    lacking = [name for name, values in means.items() if not np.isfinite(values).any()]
+    if lacking:
+        return (
+            f"table: {source} has no {' and no '.join(lacking)}; pass "
+            f"{' and '.join(remedies[name] for name in lacking)}, or map columns, columns={{...}}"
+        )
+    return f"table: no model of {source} has both scores and costs; nothing can be advised"
 
 
 def _unchanged(problem: Problem) -> Estimate:

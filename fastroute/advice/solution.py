@@ -264,32 +264,37 @@ def _spread(values: F8) -> Estimate:
 
 
 def decisive(problem: Problem, solution: Solution) -> Decisive | None:
-    """Return the model whose interval decides the set; None where no model is in doubt."""
-    doubt = np.abs(solution.inclusion - 0.5)
-    place = int(np.argmin(doubt))
-    inside = solution.inclusion[place]
-    if (
-        not solution.spread
-        or not np.isfinite(inside)
-        or not 1.0 - SURE < inside < SURE
-        or len(problem.models) == 1
-    ):
+    """Return the model whose interval decides the set; None where no model is in doubt.
+
+    A model without which no mix keeps to the budget and the limits decides nothing: it must be
+    there.
+    """
+    if not solution.spread or len(problem.models) == 1:
         return None
-    gains = _gain_of(problem, place)
+    inside = solution.inclusion
+    for place in np.argsort(np.abs(inside - 0.5), kind="stable"):
+        if not 1.0 - SURE < inside[place] < SURE:
+            return None
+        gains = _gain_of(problem, int(place))
+        if np.isfinite(gains[0]):
+            more = _more_rows(problem, int(place), gains)
+            name = problem.models[place]
+            return Decisive(name, float(inside[place]), _spread(gains), more)
+    return None
+
+
+def _more_rows(problem: Problem, place: int, gains: F8) -> float:
+    """Return how many more observations of a model would settle whether it gains anything."""
     here, spread = float(gains[0]), _deviation(gains)
-    if not np.isfinite(here):
-        return None
     rows = float(problem.ess[place])
-    more = np.inf
-    if here != 0.0 and np.isfinite(rows):
-        # The part of the spread that more observations of this model alone would take away.
-        fixed = _with_means(problem, place)
-        rest = _deviation(_gain_of(fixed, place))
-        wanted = (here / _SETTLED) ** 2 - rest**2
-        own = max(spread**2 - rest**2, 0.0)
-        if wanted > 0.0:
-            more = max(rows * (own / wanted - 1.0), 0.0)
-    return Decisive(problem.models[place], float(inside), _spread(gains), more)
+    if here == 0.0 or not np.isfinite(rows):
+        return np.inf
+    # The part of the spread that more observations of this model alone would take away.
+    fixed = _with_means(problem, place)
+    rest = _deviation(_gain_of(fixed, place))
+    wanted = (here / _SETTLED) ** 2 - rest**2
+    own = max(spread**2 - rest**2, 0.0)
+    return max(rows * (own / wanted - 1.0), 0.0) if wanted > 0.0 else np.inf
 
 
 def _deviation(gains: F8) -> float:

@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from fastroute.advice.solution import SURE, Estimate
+from fastroute.report.answers.words import format_estimate, join_words
 
 if TYPE_CHECKING:
     from fastroute.advice.advising import Advice
@@ -36,22 +37,7 @@ def text_of(advice: "Advice") -> str:
         if solution.spread:
             line += f"   in the best set in {_percent(inside[name])} of the draws"
         lines.append(line)
-    if solution.met < 1.0:
-        lines.append(
-            f"  In {_percent(1.0 - solution.met)} of the draws no mix meets the budget and the "
-            "limits: it is as good as the least that can be paid."
-        )
-    rest = sorted((name for name in problem.models if name not in shares), key=lambda n: -inside[n])
-    near = [
-        f"{name} ({_percent(inside[name])})"
-        for name in rest
-        if solution.spread and inside[name] > 1.0 - SURE
-    ]
-    if near:
-        more = f" and {len(near) - _NAMED} more" if len(near) > _NAMED else ""
-        lines.append(
-            f"  Not deployed, but in the best set at times: {', '.join(near[:_NAMED])}{more}"
-        )
+    lines += [f"  {sentence}" for sentence in about_set(advice)]
     lines += [
         "",
         f"Quality  {estimate(solution.quality)}   (corrected for the choice; shares times means: "
@@ -68,17 +54,56 @@ def text_of(advice: "Advice") -> str:
     wide = max((len(one.what) for one in advice.worths), default=0)
     lines += [f"  {one.what:{wide}}  {estimate(one.gain, sign=True)}" for one in advice.worths]
     lines.append("")
-    if not solution.spread:
-        lines.append("How sure the set is, is not known: the table has means alone.")
-    elif advice.decisive is None:
-        lines.append("The set is sure: no model's interval would change it.")
-    else:
-        lines.append(_doubt(advice))
+    lines.append(how_sure(advice))
     if advice.learning is not None:
         lines += ["", *_learning(advice)]
     if advice.notes:
         lines += ["", "Notes", *(f"  {note}" for note in advice.notes)]
     return "\n".join(lines)
+
+
+def about_set(advice: "Advice") -> list[str]:
+    """Return what is to be known of the set: unmet draws, and models that are at times in it."""
+    problem, solution = advice.problem, advice.solution
+    found = []
+    if solution.met < 1.0:
+        found.append(
+            f"In {_percent(1.0 - solution.met)} of the draws no mix meets the budget and the "
+            "limits: it is as good as the least that can be paid."
+        )
+    shares = advice.routing_table()
+    inside = dict(zip(problem.models, solution.inclusion.tolist(), strict=True))
+    rest = sorted((name for name in problem.models if name not in shares), key=lambda n: -inside[n])
+    near = [
+        f"{name} ({_percent(inside[name])})"
+        for name in rest
+        if solution.spread and inside[name] > 1.0 - SURE
+    ]
+    if near:
+        more = f" and {len(near) - _NAMED} more" if len(near) > _NAMED else ""
+        found.append(
+            f"Not deployed, but in the best set at times: {', '.join(near[:_NAMED])}{more}"
+        )
+    return found
+
+
+def how_sure(advice: "Advice") -> str:
+    """Say how sure the set is, and which model decides where it is not."""
+    if not advice.solution.spread:
+        return "How sure the set is, is not known: the table has means alone."
+    return _sure(advice) if advice.decisive is None else _doubt(advice)
+
+
+def _sure(advice: "Advice") -> str:
+    """Say that the set is sure, but for what it needs to keep to the budget and the limits."""
+    inside = zip(advice.problem.models, advice.solution.inclusion.tolist(), strict=True)
+    needed = [name for name, share in inside if 1.0 - SURE < share < SURE]
+    if not needed:
+        return "The set is sure: no model's interval would change it."
+    return (
+        f"The set is sure but for {join_words(needed)}, without which no mix keeps to the budget "
+        "and the limits."
+    )
 
 
 def _doubt(advice: "Advice") -> str:
@@ -105,24 +130,32 @@ def _learning(advice: "Advice") -> list[str]:
     for row in found.rows:
         since = ""
         if math.isfinite(found.present_loss):
-            since = f"   {_since(row.beats_present_from)}"
+            since = f"   {against_staying(row.beats_present_from)}"
         lines.append(f"  {row.policy:12}  {estimate(Estimate(row.loss, row.low, row.high))}{since}")
-    if math.isfinite(found.present_loss):
-        over = advice.problem.budget
-        dear = f", above the budget of {over:g}" if found.present_cost > over else ""
-        lines.append(
-            f"  {'staying':12}  {found.present_loss:.4g}   at a cost of {found.present_cost:.4g}"
-            f"{dear}"
-        )
-    lines.append(
-        f"  StageRoute with gamma = {found.gamma} and K = {found.stages} stages loses least of "
-        "those that were tried."
-    )
-    lines.append(f"  {found.note}")
+    lines += [f"  {sentence}" for sentence in about_learning(advice)]
     return lines
 
 
-def _since(day: float) -> str:
+def about_learning(advice: "Advice") -> list[str]:
+    """Return what is to be known beside the loss of each policy."""
+    found = advice.learning
+    assert found is not None
+    said = []
+    if math.isfinite(found.present_loss):
+        over = advice.problem.budget
+        dear = f", above the budget of {over:g}" if found.present_cost > over else ""
+        said.append(
+            f"Staying loses {found.present_loss:.4g} per query, at a cost of "
+            f"{found.present_cost:.4g}{dear}."
+        )
+    said.append(
+        f"StageRoute with gamma = {found.gamma} and K = {found.stages} stages loses least of "
+        "those that were tried."
+    )
+    return [*said, found.note]
+
+
+def against_staying(day: float) -> str:
     """Say from when on a policy is ahead of staying."""
     if not math.isfinite(day):
         return "never beats the present set"
@@ -132,22 +165,11 @@ def _since(day: float) -> str:
 
 
 def estimate(found: Estimate, *, sign: bool = False) -> str:
-    """Write an estimate with its interval, with as many digits as the interval supports."""
+    """Write an estimate with its interval; alone where it is not known how sure it is."""
     if math.isnan(found.value):
         return "no mix keeps to the budget and the limits"
-    found = Estimate(*(0.0 if abs(one) < _ROUNDING else one for one in found))
-    width = found.high - found.low
-    if not math.isfinite(width) or width <= 0.0:
-        return "0" if found.value == 0.0 else f"{found.value:{'+' if sign else ''}.4g}"
-    digits = max(0, 1 - math.floor(math.log10(width)))
-    value, low, high = (_rounded(one, digits, sign) for one in (found.value, found.low, found.high))
-    return f"{value} [{low}, {high}]"
-
-
-def _rounded(value: float, digits: int, sign: bool) -> str:
-    """Write a number with so many decimals; what is rounded to zero is 0, without a sign."""
-    text = f"{value:{'+' if sign else ''}.{digits}f}"
-    return "0" if float(text) == 0.0 else text
+    ends = (found.low, found.high) if found.high - found.low > 2.0 * _ROUNDING else (None, None)
+    return format_estimate(found.value, *ends, zero=_ROUNDING, sign=sign)
 
 
 def _percent(share: float) -> str:

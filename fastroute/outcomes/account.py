@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastroute import checks
 from fastroute.outcomes.columns import Table
+from fastroute.outcomes.features import FEATURE
 from fastroute.outcomes.sources import MEANS_KINDS
 from fastroute.outcomes.table import COLUMNS, Kind, Outcomes, RowCount
 from fastroute.outcomes.units import unit_warnings
@@ -47,7 +48,8 @@ def outcomes_of(table: Table) -> Outcomes:
         released |= _dates(frame)
     return Outcomes(
         frame=frame.select(
-            name for name in COLUMNS if name in frame.columns and (name != "task" or tasks)
+            *(name for name in COLUMNS if name in frame.columns and (name != "task" or tasks)),
+            *(FEATURE + name for name in table.features),
         ),
         kind=kind,
         models=models,
@@ -60,6 +62,7 @@ def outcomes_of(table: Table) -> Outcomes:
         rows_read=table.rows_read,
         account=tuple(account),
         warnings=tuple(warnings),
+        features=table.features,
         released={name: day for name, day in released.items() if name in models},
         retired={name: day for name, day in table.retired.items() if name in models},
     )

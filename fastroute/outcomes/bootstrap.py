@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute import checks
+from fastroute.outcomes.by_features import feature_sums, from_feature_sums
 from fastroute.outcomes.estimates import METHODS, Array, Estimates, Method
 from fastroute.outcomes.logged import (
     CellSums,
@@ -39,6 +40,7 @@ _MOST_DRAWN: Final = 20_000
 _DENSE: Final = 16_000_000
 # Weights are looked up by 16 random bits, which moves their mean by 1e-6 at most.
 _LEVELS: Final = 1 << 16
+_VALUES: Final = ("score", "cost")
 # A model with fewer rows has intervals that are too narrow.
 _FEW_ROWS: Final = 30
 
@@ -125,21 +127,10 @@ def _of_queries(
     check_method(outcomes, log, used)
     size = len(outcomes.models)
     whole = _sums(log)
-    means = {name: estimate_from(whole, used, name)[0] for name in ("score", "cost")}
-    drawn = {name: np.empty((draws, size)) for name in means}
-    # Where the tasks do not matter they need not be summed apart.
-    summed = log if used in ("by task", "doubly robust") else log.without_tasks()
-    columns = cell_columns(summed)
-    if log.queries > _MOST_DRAWN:
-        columns = _random_groups(log.queries, rng) @ columns
-    matrix = columns.toarray() if np.prod(columns.shape) <= _DENSE else columns.T.tocsr()
-    for rows, weights in query_weights(draws, columns.shape[0], rng):
-        if isinstance(matrix, np.ndarray):
-            sums = CellSums(summed, (weights @ matrix).T)
-        else:
-            sums = CellSums(summed, matrix @ np.ascontiguousarray(weights.T))
-        for name, found in drawn.items():
-            found[rows] = estimate_from(sums, used, name)
+    if log.features is not None and used in ("by features", "doubly robust"):
+        means, drawn = _by_features(log, draws, rng, weighted=used == "doubly robust")
+    else:
+        means, drawn = _by_cells(log, whole, draws, rng, used)
     for name, found in drawn.items():
         # A draw without a row of a model says nothing of it.
         np.copyto(found, means[name], where=np.isnan(found))
@@ -159,6 +150,51 @@ def _of_queries(
         _named(whole, "score", outcomes),
         _named(whole, "cost", outcomes),
     )
+
+
+def _by_cells(
+    log: Log, whole: CellSums, draws: int, rng: np.random.Generator, used: Method
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the means of scores and costs from sums over models and tasks, and their draws."""
+    means = {name: estimate_from(whole, used, name)[0] for name in _VALUES}
+    drawn = {name: np.empty((draws, log.models)) for name in means}
+    # Where the tasks do not matter they need not be summed apart.
+    summed = log if used in ("by task", "doubly robust") else log.without_tasks()
+    columns = cell_columns(summed)
+    if log.queries > _MOST_DRAWN:
+        columns = _random_groups(log.queries, rng) @ columns
+    matrix = columns.toarray() if np.prod(columns.shape) <= _DENSE else columns.T.tocsr()
+    for rows, weights in query_weights(draws, columns.shape[0], rng):
+        if isinstance(matrix, np.ndarray):
+            sums = CellSums(summed, (weights @ matrix).T)
+        else:
+            sums = CellSums(summed, matrix @ np.ascontiguousarray(weights.T))
+        for name, found in drawn.items():
+            found[rows] = estimate_from(sums, used, name)
+    return means, drawn
+
+
+def _by_features(
+    log: Log, draws: int, rng: np.random.Generator, *, weighted: bool
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the means of scores and costs by a regression on features, and their draws."""
+    grouped = log.queries > _MOST_DRAWN
+    groups = _random_groups(log.queries, rng) if grouped else None
+    size = np.ones(log.queries) if groups is None else np.asarray(groups.sum(axis=1)).ravel()
+    sums = {name: feature_sums(log, name, weighted=weighted, groups=groups) for name in _VALUES}
+    centre = {name: found[:, :, -1].sum(axis=0) for name, found in sums.items()}
+    whole = np.array([float(log.queries)])
+    means = {
+        name: from_feature_sums(found.sum(axis=0)[None], whole, centre[name], log, name)[0]
+        for name, found in sums.items()
+    }
+    drawn = {name: np.empty((draws, log.models)) for name in sums}
+    flat = {name: found.reshape(len(found), -1) for name, found in sums.items()}
+    for rows, weights in query_weights(draws, len(size), rng):
+        for name, found in drawn.items():
+            shaped = (weights @ flat[name]).reshape(len(weights), log.models, -1)
+            found[rows] = from_feature_sums(shaped, weights @ size, centre[name], log, name)
+    return means, drawn
 
 
 def _sums(log: Log) -> CellSums:

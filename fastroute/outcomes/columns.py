@@ -49,6 +49,8 @@ class Table:
     notes : tuple of str
         What is to be known of the source.
     cost_unit : str
+    features : tuple of str
+        Columns of features; ``frame`` has them as ``feature.NAME``.
     released, retired : mapping of str to date
         Of the price list, where there is one.
     """
@@ -63,6 +65,7 @@ class Table:
     account: tuple[RowCount, ...] = ()
     notes: tuple[str, ...] = ()
     cost_unit: str = "USD per query"
+    features: tuple[str, ...] = ()
     released: Mapping[str, date] = field(default_factory=dict)
     retired: Mapping[str, date] = field(default_factory=dict)
 

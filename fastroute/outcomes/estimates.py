@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["METHODS", "Estimates", "Method"]
 
 Array: TypeAlias = NDArray[np.float64]
-Method: TypeAlias = Literal["means", "by task", "weighted", "doubly robust"]
-METHODS: Final = ("means", "by task", "weighted", "doubly robust")
+Method: TypeAlias = Literal["means", "by task", "by features", "weighted", "doubly robust"]
+METHODS: Final = ("means", "by task", "by features", "weighted", "doubly robust")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,11 +32,12 @@ class Estimates:
         Effective sample size: the number of rows of equal weight that would say as much.
     notes : tuple of str
         What cannot be said from these outcomes, in words.
-    method : {"means", "by task", "weighted", "doubly robust"}
+    method : {"means", "by task", "by features", "weighted", "doubly robust"}
         "means": of the rows of each model. "by task": the mean of each model and task, weighted by
-        how frequent the task is over all queries. "weighted": each row counts for one over the
+        how frequent the task is over all queries. "by features": what a regression on features and
+        tasks predicts, on the mean over all queries. "weighted": each row counts for one over the
         probability with which its model was chosen (self-normalised inverse propensity
-        weighting). "doubly robust": by task, corrected by the weighted rest.
+        weighting). "doubly robust": by features, or else by task, corrected by the weighted rest.
     tasks : tuple of str [T]
         Empty where they are not known.
     score_by_task, cost_by_task : f8 [T, N]

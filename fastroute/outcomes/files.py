@@ -162,7 +162,8 @@ def read_folder(
         replace(read_file(field, file), inside=file.relative_to(path).parts)
         for file in listing(found)
     )
-    return Content(path.name, None, None, files, path)
+    # The folder in which one is has no name in its path.
+    return Content(path.resolve().name, None, None, files, path)
 
 
 def read_file(field: str, source: str | Path) -> Content:

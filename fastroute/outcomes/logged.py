@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastroute import checks
 from fastroute.outcomes.estimates import Array, Method
+from fastroute.outcomes.features import FEATURE
 from fastroute.outcomes.table import Outcomes
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Log:
         How many there are.
     query_task : i8 [Q]
         Task of each query.
+    features : f8 [Q, d] or None
+        Features of each query, where some were asked for.
     """
 
     query: NDArray[np.int64]
@@ -66,6 +69,7 @@ class Log:
     models: int
     tasks: int
     query_task: NDArray[np.int64]
+    features: Array | None = None
 
     def without_tasks(self) -> "Log":
         """Return the same with all queries of one task."""
@@ -126,7 +130,31 @@ def log_of(outcomes: Outcomes) -> Log:
         models=len(outcomes.models),
         tasks=int(task_of.max()) + 1,
         query_task=query_task,
+        features=_features_of(outcomes, query, queries),
     )
+
+
+def _features_of(outcomes: Outcomes, query: NDArray[np.int64], queries: int) -> Array | None:
+    """Return the features of each query, [Q, d].
+
+    Raises
+    ------
+    ValueError
+        When they differ between the rows of a query.
+    """
+    if not outcomes.features:
+        return None
+    rows = outcomes.frame.select(FEATURE + name for name in outcomes.features).to_numpy()
+    found = np.empty((queries, len(outcomes.features)))
+    found[query[::-1]] = rows[::-1]
+    differ = np.flatnonzero((found[query] != rows).any(axis=1))
+    if differ.size:
+        name = outcomes.frame["query"][int(differ[0])]
+        raise ValueError(
+            f"features: those of query {checks.quoted(name)} differ from row to row; features are "
+            "of the query, the same for every model"
+        )
+    return found
 
 
 def cell_columns(log: Log) -> "csr_array":
@@ -238,7 +266,9 @@ def estimate_from(sums: CellSums, method: Method, name: str) -> Array:
 def default_method(log: Log) -> Method:
     """Return the best method that a log allows."""
     if log.weight is not None:
-        return "doubly robust" if log.tasks > 1 else "weighted"
+        return "doubly robust" if log.tasks > 1 or log.features is not None else "weighted"
+    if log.features is not None:
+        return "by features"
     return "by task" if log.tasks > 1 else "means"
 
 
@@ -249,7 +279,17 @@ def check_method(outcomes: Outcomes, log: Log, method: Method) -> None:
             f"method={method!r} needs the probability with which each model was chosen; map it, "
             "read_outcomes(..., columns={'propensity': ...})"
         )
-    if method in ("by task", "doubly robust") and not outcomes.tasks:
+    if method == "by features" and log.features is None:
+        raise ValueError(
+            f"method={method!r} needs columns that describe the queries; name them, "
+            "read_outcomes(..., features=['length', 'emb_*'])"
+        )
+    if method == "by task" or (method == "doubly robust" and log.features is None):
+        _check_tasks(outcomes, method)
+
+
+def _check_tasks(outcomes: Outcomes, method: Method) -> None:
+    if not outcomes.tasks:
         raise ValueError(
             f"method={method!r} needs the task of each query; map it, "
             "read_outcomes(..., columns={'task': ...})"
@@ -268,6 +308,11 @@ def overlap_notes(outcomes: Outcomes, log: Log, method: Method) -> tuple[str, ..
         notes.append(
             "the queries of a task are taken for alike: the means are biased where it depended on "
             "more than the task which model answered; log propensities"
+        )
+    elif method == "by features":
+        notes.append(
+            "the means are those of a linear regression on the features: they are biased where it "
+            "depended on more than these which model answered; log propensities"
         )
     unweighted = 0 if log.weight is None else int((log.weight == 0.0).sum())
     if unweighted and method in ("weighted", "doubly robust"):

@@ -10,6 +10,7 @@ import numpy as np
 from fastroute import checks
 from fastroute.outcomes.account import ONE_TASK, outcomes_of
 from fastroute.outcomes.columns import Table, costs, times
+from fastroute.outcomes.features import FEATURE, feature_columns, feature_values
 from fastroute.outcomes.files import BadFileError, Content, Source, join_sources
 from fastroute.outcomes.frames import (
     Frame,
@@ -57,6 +58,7 @@ def read_outcomes(
     source_kind: str | None = None,
     prices: "Frame | PriceList | None" = None,
     scores: "Frame | None" = None,
+    features: str | Sequence[str] | None = None,
     progress: bool = False,
     trust_sha256: str | None = None,
 ) -> Outcomes:
@@ -86,6 +88,9 @@ def read_outcomes(
         the list in LiteLLM's package.
     scores : str, Path, frame, mapping or sequence, optional
         A table of the scores of queries, for logs without them.
+    features : str or sequence of str, optional
+        Columns of numbers that describe the queries, or patterns such as ``"emb_*"``; estimates
+        use them where each query went to one model.
     progress : bool
         Show how far it is while a folder is read.
     trust_sha256 : str, optional
@@ -123,6 +128,7 @@ def read_outcomes(
         source_kind=source_kind,
         prices=prices,
         scores=scores,
+        features=features,
         trust_sha256=trust_sha256,
         listing=_shown if progress else iter,
     )
@@ -151,6 +157,7 @@ def read_table(
     source_kind: str | None = None,
     prices: "Frame | PriceList | None" = None,
     scores: "Frame | None" = None,
+    features: str | Sequence[str] | None = None,
     trust_sha256: str | None = None,
     listing: Callable[[Sequence[Path]], Iterable[Path]] = iter,
 ) -> Table:
@@ -162,7 +169,7 @@ def read_table(
         What the table is called in messages.
     source : str, Path, frame, array, mapping or sequence
         As for :func:`read_outcomes`, or a RouterBench pickle.
-    columns, score_range, cost_per, source_kind, prices, scores
+    columns, score_range, cost_per, source_kind, prices, scores, features
         As for :func:`read_outcomes`.
     wanted : {"queries", "means", "any"}
         What it must be: outcomes of queries, a leaderboard, or either.
@@ -205,6 +212,10 @@ def read_table(
         (*found.notes, *notes),
         f"{unit or 'USD'} per query",
     )
+    if features is not None:
+        if means:
+            raise ValueError(f"features: {content.name} is a leaderboard, which has no queries")
+        table = _described(field, table, found.source, features)
     if scores is not None:
         if means:
             raise ValueError(f"scores: {content.name} is a leaderboard, which has no queries")
@@ -420,6 +431,18 @@ def _typed(
         elif role == "release_date":
             columns.append(source.frame[name].alias(role))
     return pl.DataFrame([*columns, pl.Series("row", source.rows)]), notes, currency, words
+
+
+def _described(field: str, table: Table, source: Source, features: str | Sequence[str]) -> Table:
+    """Return a table with the features of the queries beside the outcomes."""
+    about = {
+        table.columns[role]
+        for role in ("query", "model", "score", "cost", "propensity")
+        if role in table.columns
+    }
+    names = feature_columns(field, source.frame.columns, features, about)
+    values = [feature_values(source, name).alias(FEATURE + name) for name in names]
+    return replace(table, frame=table.frame.with_columns(values), features=tuple(names))
 
 
 def _priced(table: Table, prices: PriceList) -> Table:

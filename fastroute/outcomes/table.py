@@ -81,6 +81,8 @@ class Outcomes:
         ``frame``.
     warnings : tuple of str
         What is suspicious, above all units.
+    features : tuple of str [d]
+        Columns of the source that describe the queries; ``frame`` has them as ``feature.NAME``.
     released, retired : mapping of str to date
         Of the models whose dates the source or the price list has.
     """
@@ -97,6 +99,7 @@ class Outcomes:
     rows_read: int = 0
     account: tuple[RowCount, ...] = ()
     warnings: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
     released: Mapping[str, date] = field(default_factory=dict)
     retired: Mapping[str, date] = field(default_factory=dict)
 
@@ -147,7 +150,7 @@ class Outcomes:
             Number of bootstrap draws, over the queries, of all models together.
         seed : int
             The draws are the same for the same seed.
-        method : {"means", "by task", "weighted", "doubly robust"}, optional
+        method : {"means", "by task", "by features", "weighted", "doubly robust"}, optional
             How the means are estimated: see :class:`~fastroute.Estimates`. Default the
             best that the outcomes allow.
 

@@ -172,7 +172,8 @@ def format_number(value: float, digits: int = 4) -> str:
         return "-"
     if value == 0.0 or math.isinf(value):
         return f"{value:g}"
-    size = abs(value)
+    # As it will be rounded: just below a power of ten there is one digit less behind the point.
+    size = abs(float(f"{value:.{digits - 1}e}"))
     if not 1e-4 <= size < 1e9:
         return f"{value:.{digits - 1}g}"
     decimals = max(0, digits - 1 - math.floor(math.log10(size)))

@@ -1,19 +1,16 @@
 """Feature columns of a table: found by patterns, one row of numbers for each query."""
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastroute import checks
 from fastroute.kernels.types import MOST_FEATURES
-from fastroute.outcomes.frames import Frame, Source, find_columns, numbers, read_source, texts
+from fastroute.outcomes.features import feature_columns, feature_values
+from fastroute.outcomes.frames import Frame, find_columns, read_source, texts
 from fastroute.outcomes.sources import plain
-
-if TYPE_CHECKING:
-    import polars as pl
 
 __all__ = ["read_features"]
 
@@ -58,7 +55,7 @@ def read_features(
     given = {role: name for role, name in (columns or {}).items() if name in read.frame.columns}
     query = find_columns(field, read.frame.columns, _QUERY, _only(given, "query"))["query"]
     outcomes = {given.get(role, role) for role in _OUTCOMES} | {query}
-    chosen = _chosen(field, read.frame.columns, patterns, outcomes)
+    chosen = feature_columns(field, read.frame.columns, patterns, outcomes)
     size = len(chosen) + intercept
     if size > MOST_FEATURES:
         constant = " and the constant one" if intercept else ""
@@ -66,7 +63,7 @@ def read_features(
             f"features={patterns!r} finds {len(chosen)} columns{constant}, above {MOST_FEATURES}; "
             "name fewer, such as the first principal components"
         )
-    found = pl.DataFrame([texts(read, "query", query), *(_column(read, c) for c in chosen)])
+    found = pl.DataFrame([texts(read, "query", query), *(feature_values(read, c) for c in chosen)])
     found = found.drop_nulls("query").unique(maintain_order=True)
     twice = found.filter(found["query"].is_duplicated())
     if twice.height:
@@ -88,53 +85,3 @@ def read_features(
 
 def _only(columns: Mapping[str, str], role: str) -> dict[str, str]:
     return {role: columns[role]} if role in columns else {}
-
-
-def _chosen(
-    field: str, names: Sequence[str], patterns: str | Sequence[str], outcomes: set[str]
-) -> list[str]:
-    """Return the columns that patterns find, in the order of the patterns and of the table."""
-    chosen: dict[str, None] = {}
-    for pattern in checks.name_list("features", patterns):
-        if not isinstance(pattern, str):
-            raise checks.refused(
-                "features", patterns, "names of columns, or patterns", 'as ["emb_*"]'
-            )
-        found = [name for name in names if fnmatchcase(name, pattern)]
-        if not found:
-            raise ValueError(
-                f"features: {pattern!r} finds no column of the table of {field}"
-                f"{checks.nearest(pattern, names)}"
-            )
-        for name in found:
-            if name in outcomes:
-                raise ValueError(
-                    f"features: {pattern!r} finds column {name!r}, which is no feature of a query; "
-                    "use a pattern that leaves it out"
-                )
-        chosen |= dict.fromkeys(found)
-    if not chosen:
-        raise ValueError("features=[] names no column; name at least one, or omit it")
-    return list(chosen)
-
-
-def _column(read: Source, name: str) -> "pl.Series":
-    """Return a column of numbers; every entry must be one."""
-    import polars as pl
-
-    values, wrong = numbers(read, f"features: {name}", name)
-    words = wrong.is_not_null().arg_true()
-    if words.len():
-        row = int(words[0])
-        raise ValueError(
-            f"features: column {name!r} holds {checks.quoted(wrong[row])} in "
-            f"{read.place(int(read.rows[row]))}, which is not a number; use numeric columns"
-        )
-    bad = (values.is_null() | ~values.is_finite().fill_null(False)).arg_true()
-    if bad.len():
-        row = int(bad[0])
-        raise ValueError(
-            f"features: column {name!r} has no finite number in {read.place(int(read.rows[row]))}; "
-            "fill it, or use other columns"
-        )
-    return values.cast(pl.Float64).alias(name)

@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,10 @@ _MOST_SETS: Final = 200_000
 # range of costs.
 _DOUBT: Final = 2e-10
 _STEP: Final = 1e-8
+
+
+# Coefficients of the shares, and the least and the largest value of their sum.
+Row: TypeAlias = tuple[F8, float, float]
 
 
 class Curve(NamedTuple):
@@ -161,7 +165,11 @@ def routing_curve(reward: ArrayLike, cost: ArrayLike, limit: ArrayLike) -> Curve
 
 
 def deployment_frontier(
-    reward: ArrayLike, cost: ArrayLike, limit: ArrayLike, max_deployed: int
+    reward: ArrayLike,
+    cost: ArrayLike,
+    limit: ArrayLike,
+    max_deployed: int,
+    floors: Sequence[tuple[ArrayLike, float]] = (),
 ) -> Frontier:
     """Return the best value over the budget of the sets of at most `max_deployed` models.
 
@@ -173,6 +181,9 @@ def deployment_frontier(
         Largest shares, in (0, 1].
     max_deployed : int
         Largest number of models that are deployed, at least 1.
+    floors : sequence of (array_like [N], float)
+        What a mix must reach: the sum of the shares times some numbers of the models, such as
+        their mean scores over a task, is at least so much.
 
     Returns
     -------
@@ -181,7 +192,8 @@ def deployment_frontier(
     Raises
     ------
     ValueError
-        When an argument is out of range, or no set of `max_deployed` models can serve all traffic.
+        When an argument is out of range, no set of `max_deployed` models can serve all traffic, or
+        none reaches the floors.
 
     Notes
     -----
@@ -197,13 +209,15 @@ def deployment_frontier(
         raise ValueError(
             f"max_deployed={m} must be more: the limits of {m} models add up to less than 1"
         )
-    every = routing_curve(r, c, top)
-    assert every is not None
+    rows = [(np.array(values, dtype=np.float64), float(least), np.inf) for values, least in floors]
+    every = _curve_of(list(range(len(r))), r, c, top, rows)
+    if every is None or (rows and highs.best_shares(r, top, m, rows) is None):
+        raise ValueError(f"floors: no mix of {m} models reaches them; lower a floor")
     if max(np.count_nonzero(pair.any(axis=0)) for pair in _pairs(every.share)) <= m:
         return _envelope([every], m)
-    if math.comb(len(r), m) <= _MOST_SETS:
+    if not rows and math.comb(len(r), m) <= _MOST_SETS:
         return _by_sets(r, c, top, m)
-    return _by_programs(r, c, top, m, every)
+    return _by_programs(r, c, top, m, every, rows)
 
 
 def _by_sets(r: F8, c: F8, top: F8, m: int) -> Frontier:
@@ -221,19 +235,21 @@ def _by_sets(r: F8, c: F8, top: F8, m: int) -> Frontier:
     chosen = {int(possible[np.argmin(budget[possible, 0])]), int(possible[np.argmax(best)])}
     curves = {number: _curve_of(sets[number].tolist(), r, c, top) for number in sorted(chosen)}
     while True:
+        # At a jump of the frontier, the set that makes it is above by rounding: it is known.
+        count[list(curves)] = 0
         frontier = _envelope([curve for curve in curves.values() if curve is not None], m)
         excess = np.full(len(frontier.budget), _WORTH)
         winner = np.full(len(frontier.budget), -1)
         kernels.highest_excess(
             budget, value, count, frontier.budget, frontier.value, frontier.slope, excess, winner
         )
-        fresh = sorted({int(number) for number in winner if number >= 0} - curves.keys())
+        fresh = sorted({int(number) for number in winner if number >= 0})
         if not fresh:
             return frontier
         curves |= {number: _curve_of(sets[number].tolist(), r, c, top) for number in fresh}
 
 
-def _by_programs(r: F8, c: F8, top: F8, m: int, every: Curve) -> Frontier:
+def _by_programs(r: F8, c: F8, top: F8, m: int, every: Curve, floors: list[Row]) -> Frontier:
     """Build the frontier from sets that integer programs find above it."""
     spread = max(float(np.ptp(c)), _TINY)
     scaled = (c - c.min()) / spread
@@ -246,13 +262,13 @@ def _by_programs(r: F8, c: F8, top: F8, m: int, every: Curve) -> Frontier:
         chosen = _chosen(share, r, top, m)
         if chosen in sets:
             return False
-        curve = _curve_of(list(chosen), r, c, top)
+        curve = _curve_of(list(chosen), r, c, top, floors)
         if curve is not None:
             sets[chosen] = curve
         return True
 
-    add(highs.best_shares(-scaled, top, m, []))
-    add(highs.best_shares(r, top, m, []))
+    add(highs.best_shares(-scaled, top, m, floors))
+    add(highs.best_shares(r, top, m, floors))
     for share in every.share:
         # Good guesses save programs: the models with the largest shares of the relaxation.
         add(share * (np.argsort(np.argsort(-share)) < m))
@@ -265,8 +281,8 @@ def _by_programs(r: F8, c: F8, top: F8, m: int, every: Curve) -> Frontier:
                 continue
             line, rest, high = r - slope * c, value - slope * low, end
             while high > low:
-                rows = [(scaled, (low - c.min()) / spread, (high - c.min()) / spread)]
-                share = highs.best_shares(line, top, m, rows)
+                ends = (scaled, (low - c.min()) / spread, (high - c.min()) / spread)
+                share = highs.best_shares(line, top, m, [*floors, ends])
                 if share is None or line @ share - rest <= _DOUBT:
                     break
                 if add(share):
@@ -316,19 +332,65 @@ def _pairs(share: F8) -> "list[NDArray[np.bool_]]":
 
 def _chosen(share: F8, r: F8, top: F8, m: int) -> tuple[int, ...]:
     """Return the models of a set, filled up to `m` by those with the highest rewards."""
-    used = np.flatnonzero(share > _TINY)
+    # By its tolerances an integer program may give more models a share that is nearly none.
+    used = np.array([model for model in np.argsort(-share)[:m] if share[model] > _TINY], dtype=int)
     rest = [model for model in np.argsort(-r, kind="stable") if model not in used]
     return tuple(sorted([*used.tolist(), *map(int, rest[: max(m - len(used), 0)])]))
 
 
-def _curve_of(places: list[int], r: F8, c: F8, top: F8) -> Curve | None:
-    """Return the curve of a set, with shares of all models."""
-    found = routing_curve(r[places], c[places], top[places])
+def _curve_of(places: list[int], r: F8, c: F8, top: F8, floors: Sequence[Row] = ()) -> Curve | None:
+    """Return the curve of a set, with shares of all models; None where it cannot serve all."""
+    if floors:
+        inner = [(values[places], low, high) for values, low, high in floors]
+        found = _curve_above(r[places], c[places], top[places], inner)
+    else:
+        found = routing_curve(r[places], c[places], top[places])
     if found is None:
         return None
     share = np.zeros((len(found.budget), len(r)))
     share[:, places] = found.share
     return found._replace(share=share)
+
+
+def _curve_above(r: F8, c: F8, top: F8, floors: list[Row]) -> Curve | None:
+    """Return the best value of all the given models over the budget, among mixes above floors.
+
+    Between two corners that are known, the mix that is furthest above the line through them is a
+    corner too; where none is above, there is no other.
+    """
+    spread = max(float(np.ptp(c)), _TINY)
+    scaled = (c - c.min()) / spread
+
+    def best(objective: F8, rows: list[Row]) -> F8 | None:
+        return highs.best_shares(objective, top, len(r), [*floors, *rows])
+
+    cheapest = best(-scaled, [])
+    if cheapest is None:
+        return None
+    least = float(scaled @ cheapest)
+    first = best(r, [(scaled, -np.inf, least + _STEP * _STEP)])
+    first = cheapest if first is None else first
+    last = best(r, [])
+    assert last is not None
+    # Of equally good mixes the one that costs least.
+    cheaper = best(-scaled, [(r, float(r @ last) - _STEP * _STEP, np.inf)])
+    last = last if cheaper is None else cheaper
+    corners, waiting = [first], [(first, last)]
+    while waiting:
+        one, two = waiting.pop()
+        width = float(scaled @ (two - one))
+        if width <= _STEP or float(r @ (two - one)) <= _WORTH:
+            continue
+        slope = float(r @ (two - one)) / width
+        line = r - slope * scaled
+        middle = best(line, [])
+        if middle is None or float(line @ (middle - one)) <= _WORTH:
+            corners.append(two)
+        else:
+            # The cheap half is looked through first, so that corners come in order.
+            waiting += [(middle, two), (one, middle)]
+    share = np.clip(np.array(corners), 0.0, top)
+    return Curve(share @ c, share @ r, share)
 
 
 def _envelope(curves: Sequence[Curve], max_deployed: int) -> Frontier:

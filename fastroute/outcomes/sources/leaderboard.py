@@ -8,6 +8,7 @@ from fastroute.outcomes.files import Content, Source, rows_source
 from fastroute.outcomes.frames import known_columns
 from fastroute.outcomes.sources.base import Found, Schema, SourceKind, has_columns
 from fastroute.outcomes.sources.plain import ROLES as QUERY_ROLES
+from fastroute.outcomes.table import RowCount
 
 __all__ = ["LEADERBOARD", "ROLES"]
 
@@ -29,6 +30,10 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 #: A column of these has a query in each row; one named index may number the rows.
 _QUERIES: Final = tuple(name for name in QUERY_ROLES["query"] if name != "index")
+# A leaderboard with a row for each model and data set says in one of these columns which row is
+# that of all data sets, by one of these words.
+_SETS: Final = ("dataset", "data_set", "benchmark", "task", "category", "eval_name")
+_OVERALL: Final = ("all", "overall", "average", "total")
 
 
 def _by_model(content: Content) -> Source | None:
@@ -52,13 +57,39 @@ def _matches(content: Content) -> bool:
         return False
     if has_columns(table, _QUERIES):
         return False
+    source, _ = _overall(source)
     model = source.frame[known_columns(source.frame.columns, ROLES)["model"]]
     return bool(model.drop_nulls().is_unique().all())
 
 
+def _overall(source: Source) -> tuple[Source, tuple[RowCount, ...]]:
+    """Return the rows of all data sets together, where models have rows of several."""
+    import polars as pl
+
+    names = known_columns(source.frame.columns, {"model": ROLES["model"], "set": _SETS})
+    if "model" not in names or "set" not in names:
+        return source, ()
+    model = source.frame[names["model"]]
+    if model.drop_nulls().is_unique().all():
+        return source, ()
+    words = source.frame[names["set"]].cast(pl.String).str.strip_chars().str.to_lowercase()
+    single = ~words.fill_null("").is_in(_OVERALL)
+    if model.filter(~single).n_unique() < model.n_unique():
+        # Of a model without such a row nobody knows how good it is on all of them.
+        return source, ()
+    first = source.place(int(source.rows[single.arg_true()[0]]))
+    rule = f"of single data sets (column {names['set']!r})"
+    return source.kept(~single), (RowCount(rule, int(single.sum()), first),)
+
+
 def _read(content: Content) -> Found:
     """Return the rows; whether scores are percentages and costs those of a run."""
-    found = Schema(ROLES).read(replace(content, table=_by_model(content)))
+    source = _by_model(content)
+    assert source is not None
+    read = source.frame.height
+    source, account = _overall(source)
+    found = Schema(ROLES).read(replace(content, table=source))
+    found = replace(found, rows_read=read, account=(*account, *found.account))
     columns = {role: name.casefold() for role, name in found.columns.items()}
     return replace(
         found,

@@ -29,12 +29,14 @@ def format_estimate(
     *,
     unit: str = "",
     zero: float = NEAR_ZERO,
+    sign: bool = False,
 ) -> str:
     """Write an estimate with its interval: ``12.3 [9.8, 14.7]``, or ``12.3 [9.8, 14.7] %``.
 
     This is the one way in which intervals are written. Digits that the interval does not support
     are left out. Without an interval, as from a single trial, the estimate stands alone. What is
-    smaller than `zero` is zero: of sums of rewards only rounding is left there.
+    smaller than `zero` is zero: of sums of rewards only rounding is left there. With `sign`, as of
+    a change, what is above zero has a plus.
     """
     after = f" {unit}" if unit else ""
     values = [math.nan if value is None else float(value) for value in (estimate, low, high)]
@@ -42,7 +44,7 @@ def format_estimate(
     if math.isnan(values[0]):
         return "-"
     if math.isnan(values[1]) or math.isnan(values[2]):
-        return f"{format_number(values[0])}{after}"
+        return f"{_signed(format_number(values[0]), values[0], sign)}{after}"
     # The nearer end decides, so that it does not become the estimate by rounding.
     sides = [side for side in (values[0] - values[1], values[2] - values[0]) if side > 0.0]
     half, size = min(sides, default=0.0), max(map(abs, values))
@@ -56,7 +58,15 @@ def format_estimate(
             decimals = min(decimals, _MARGIN_DIGITS - 1 - math.floor(math.log10(half)))
         # Adding 0 makes -0 that rounding leaves 0.
         shown = [f"{round(value, decimals) + 0.0:,.{max(decimals, 0)}f}" for value in values]
-    return f"{shown[0]} [{shown[1]}, {shown[2]}]{after}"
+    value, *ends = (_signed(text, one, sign) for text, one in zip(shown, values, strict=True))
+    return f"{value} [{ends[0]}, {ends[1]}]{after}"
+
+
+def _signed(text: str, value: float, sign: bool) -> str:
+    """Put a plus before what is above zero, unless rounding leaves nothing of it."""
+    return (
+        f"+{text}" if sign and value > 0.0 and any(digit in "123456789" for digit in text) else text
+    )
 
 
 def _with_exponent(value: float, half: float) -> str:
