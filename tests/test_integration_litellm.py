@@ -13,7 +13,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     litellm = pytest.importorskip("litellm", reason="litellm is not installed")
 
-from fastroute.integrations.litellm import KEY, Integration  # noqa: E402
+from fastroute.integrations.litellm import KEY, Integration
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -81,7 +81,9 @@ class Watched:
     """Observations as they reach the policy."""
 
     def __init__(self, integration):
-        self.costs, self.rewards, self.choices = {}, {}, {}
+        self.costs: dict[int, float] = {}
+        self.rewards: dict[int, float] = {}
+        self.choices: dict[int, str] = {}
         router = integration.router
         choose, observe = router.choose, router.observe
 

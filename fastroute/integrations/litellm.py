@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import itertools
 import logging
 import random
 import secrets
@@ -32,6 +33,7 @@ KEY: Final = "fastroute"
 HEADER: Final = "x-fastroute-decision"
 #: Answers whose decision is kept in memory, so that a reward can name the answer.
 ANSWERS: Final = 100_000
+_COUNT: Final = itertools.count()
 #: Times that a choice is made again because its model turned out not to be there.
 _TRIES: Final = 3
 # Errors of the client's own request say nothing about the health of a model; these do.
@@ -124,6 +126,8 @@ class Integration(CustomLogger):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
+        # Callbacks of one class with the same plain attributes are one callback to litellm.
+        self.number = next(_COUNT)
         if allowed_fails < 1:
             raise refused("allowed_fails", allowed_fails, "at least 1")
         if not cooldown > 0.0:
