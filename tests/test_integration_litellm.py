@@ -286,6 +286,26 @@ def test_a_model_that_fails_again_and_again_rests_and_comes_back():
     assert sum(model == "large" for model in seen.choices.values()) == 6
 
 
+def test_a_stage_that_opened_while_a_model_rested_opens_again_with_it():
+    now = [0.0]
+    options = {"allowed_fails": 1, "cooldown": 30.0, "clock": lambda: now[0]}
+    integration = Integration(policy_of(stage=fr.every(decisions=10), models=["small"]), **options)
+    router, _ = attach(integration, [deployment("small")])
+
+    async def run():
+        with pytest.raises(litellm.InternalServerError):
+            await router.acompletion(model="chat", messages=MESSAGES, mock_response=DOWN)
+        # Nothing is decided while the only model rests, but litellm still gives an answer.
+        assert served(await router.acompletion(model="chat", messages=MESSAGES)) == "small"
+        integration.router.apply()
+        assert integration.router.deployed == ()
+        now[0] = 31.0
+        await router.acompletion(model="chat", messages=MESSAGES)
+
+    asyncio.run(run())
+    assert integration.router.deployed == ("small",)
+
+
 def test_errors_of_the_request_do_not_speak_against_the_model():
     deployments = [deployment("small", mock="litellm.ContextWindowExceededError")]
     router, integration = setting_of(deployments, {"allowed_fails": 1})

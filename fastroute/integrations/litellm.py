@@ -148,7 +148,7 @@ class Integration(CustomLogger):
         self._fails: dict[str, int] = {}  #: failures one after another
         self._down: dict[str, float] = {}  #: when a model that failed gets traffic again
         self._away: set[str] = set()  #: models without traffic because litellm leaves them out
-        self._costs: dict[str, tuple[int, float]] = {}
+        self._costs: dict[str, tuple[int, float]] = {}  #: number and sum, by model
         self._served: Any = None
         self._known: frozenset[str] = frozenset()
         # A process that was killed may have left models without traffic.
@@ -348,10 +348,14 @@ class Integration(CustomLogger):
 
     def _take_back(self, now: float) -> None:
         """Give models traffic again whose time without it is over."""
-        for name in [name for name, until in self._down.items() if now >= until]:
+        well = [name for name, until in self._down.items() if now >= until]
+        for name in well:
             del self._down[name]
             self._fails[name] = 0
             self.router.recover(name)
+        if not set(well) <= set(self.router.deployed):
+            # A stage has opened without them meanwhile, which may last for hours.
+            self._open_stage_with_all()
 
     def _end_attempt(self, request: Request) -> _Flight | None:
         """End the attempt before this one of the same request, if there was one."""
