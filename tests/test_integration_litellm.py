@@ -13,7 +13,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     litellm = pytest.importorskip("litellm", reason="litellm is not installed")
 
-from fastroute.integrations.litellm import KEY, Integration
+from fastroute.integrations.litellm import Integration
+from fastroute.integrations.litellm_requests import KEY, run
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -137,12 +138,12 @@ def check_accounts(count):
     router, integration = setting_of(options={"score": lambda kwargs, response: 0.5})
     seen = Watched(integration)
 
-    async def run():
+    async def work():
         answers = await ask_many(router, count)
         await until(lambda: integration.in_flight == 0)
         return answers
 
-    answers = asyncio.run(run())
+    answers = asyncio.run(work())
     assert len(seen.choices) == len(seen.costs) == len(seen.rewards) == count
     expected = sum(billed(answer, served(answer)) for answer in answers)
     assert sum(seen.costs.values()) == pytest.approx(expected, rel=1e-12)
@@ -167,11 +168,11 @@ def test_the_policy_learns_from_the_scores():
 
     router, integration = setting_of(options={"score": score})
 
-    async def run():
+    async def work():
         await ask_many(router, 400)
         await until(lambda: integration.in_flight == 0)
 
-    asyncio.run(run())
+    asyncio.run(work())
     assert integration.router.choose().shares["medium"] > 0.8
 
 
@@ -190,25 +191,37 @@ def test_synchronous_calls_are_observed_as_well():
 def test_a_synchronous_call_inside_a_loop():
     router, integration = setting_of()
 
-    async def run():
+    async def work():
         router.completion(model="chat", messages=MESSAGES)
         await until(lambda: integration.in_flight == 0)
 
-    asyncio.run(run())
+    asyncio.run(work())
+
+
+def test_plain_code_waits_for_coroutines_that_wait():
+    async def slow():
+        await asyncio.sleep(0.001)
+        return 3
+
+    async def inside():
+        return run(slow)
+
+    assert run(slow) == 3
+    assert asyncio.run(inside()) == 3
 
 
 def test_a_stream_is_one_decision_with_the_cost_of_the_whole_answer():
     router, integration = setting_of()
     seen = Watched(integration)
 
-    async def run():
+    async def work():
         stream = await router.acompletion(model="chat", messages=MESSAGES, stream=True)
         assert integration.in_flight == 1
         async for _ in stream:
             pass
         await until(lambda: integration.in_flight == 0)
 
-    asyncio.run(run())
+    asyncio.run(work())
     assert len(seen.choices) == 1
     (cost,) = seen.costs.values()
     assert cost > 0.0
@@ -219,12 +232,12 @@ def test_a_failed_attempt_is_a_decision_that_brought_nothing_and_the_retry_goes_
     router, integration = setting_of(deployments, {"allowed_fails": 10**6}, num_retries=2)
     seen = Watched(integration)
 
-    async def run():
+    async def work():
         answers = await ask_many(router, 100)
         await until(lambda: integration.in_flight == 0)
         return answers
 
-    answers = asyncio.run(run())
+    answers = asyncio.run(work())
     assert {served(answer) for answer in answers} == {"small"}
     failed = [number for number, model in seen.choices.items() if model == "large"]
     assert failed
@@ -247,7 +260,7 @@ def test_a_fallback_to_another_group_is_a_decision_of_its_own(synchronous):
     )
     seen = Watched(integration)
 
-    async def run():
+    async def work():
         answer = await router.acompletion(model="hard", messages=MESSAGES)
         await until(lambda: integration.in_flight == 0)
         return answer
@@ -256,7 +269,7 @@ def test_a_fallback_to_another_group_is_a_decision_of_its_own(synchronous):
         answer = router.completion(model="hard", messages=MESSAGES)
         wait_until(lambda: integration.in_flight == 0)
     else:
-        answer = asyncio.run(run())
+        answer = asyncio.run(work())
     assert served(answer) == "small"
     served_once = [number for number, cost in seen.costs.items() if cost > 0.0]
     assert [seen.choices[number] for number in served_once] == ["small"]
@@ -273,7 +286,7 @@ def test_a_model_that_fails_again_and_again_rests_and_comes_back():
     )
     seen = Watched(integration)
 
-    async def run():
+    async def work():
         for _ in range(60):
             await router.acompletion(model="chat", messages=MESSAGES)
         await until(lambda: integration.in_flight == 0)
@@ -282,27 +295,27 @@ def test_a_model_that_fails_again_and_again_rests_and_comes_back():
         for _ in range(60):
             await router.acompletion(model="chat", messages=MESSAGES)
 
-    asyncio.run(run())
+    asyncio.run(work())
     assert sum(model == "large" for model in seen.choices.values()) == 6
 
 
 def test_a_stage_that_opened_while_a_model_rested_opens_again_with_it():
     now = [0.0]
-    options = {"allowed_fails": 1, "cooldown": 30.0, "clock": lambda: now[0]}
-    integration = Integration(policy_of(stage=fr.every(decisions=10), models=["small"]), **options)
+    policy = policy_of(models=["small"])
+    integration = Integration(policy, allowed_fails=1, cooldown=30.0, clock=lambda: now[0])
     router, _ = attach(integration, [deployment("small")])
 
-    async def run():
+    async def work():
         with pytest.raises(litellm.InternalServerError):
             await router.acompletion(model="chat", messages=MESSAGES, mock_response=DOWN)
         # Nothing is decided while the only model rests, but litellm still gives an answer.
         assert served(await router.acompletion(model="chat", messages=MESSAGES)) == "small"
-        integration.router.apply()
+        policy.apply()
         assert integration.router.deployed == ()
         now[0] = 31.0
         await router.acompletion(model="chat", messages=MESSAGES)
 
-    asyncio.run(run())
+    asyncio.run(work())
     assert integration.router.deployed == ("small",)
 
 
@@ -310,13 +323,13 @@ def test_errors_of_the_request_do_not_speak_against_the_model():
     deployments = [deployment("small", mock="litellm.ContextWindowExceededError")]
     router, integration = setting_of(deployments, {"allowed_fails": 1})
 
-    async def run():
+    async def work():
         for _ in range(3):
             with pytest.raises(litellm.ContextWindowExceededError):
                 await router.acompletion(model="chat", messages=MESSAGES)
         await until(lambda: integration.in_flight == 0)
 
-    asyncio.run(run())
+    asyncio.run(work())
     assert "small" in integration.router.choose().shares
 
 
@@ -332,7 +345,7 @@ def test_what_litellm_cools_down_is_not_chosen_and_stages_do_not_lose_it():
     )
     seen = Watched(integration)
 
-    async def run():
+    async def work():
         for _ in range(150):
             await router.acompletion(model="chat", messages=MESSAGES)
         await until(lambda: integration.in_flight == 0)
@@ -343,7 +356,7 @@ def test_what_litellm_cools_down_is_not_chosen_and_stages_do_not_lose_it():
             await router.acompletion(model="chat", messages=MESSAGES)
         assert sum(model == "large" for model in seen.choices.values()) > cooled
 
-    asyncio.run(run())
+    asyncio.run(work())
     assert set(integration.router.deployed) >= {"small", "large"}
 
 
@@ -354,7 +367,7 @@ def test_a_cancelled_request_is_given_up_at_the_mean_cost_of_its_model():
     )
     seen = Watched(integration)
 
-    async def run():
+    async def work():
         answer = await router.acompletion(model="chat", messages=MESSAGES)
         await until(lambda: integration.in_flight == 0)
         slow = asyncio.create_task(
@@ -370,7 +383,7 @@ def test_a_cancelled_request_is_given_up_at_the_mean_cost_of_its_model():
         assert integration.in_flight == 0
         return answer
 
-    answer = asyncio.run(run())
+    answer = asyncio.run(work())
     assert list(seen.costs.values()) == [pytest.approx(billed(answer, "small"))] * 2
     assert not seen.rewards
 
@@ -379,7 +392,7 @@ def test_rewards_come_later_by_the_answer_its_id_or_the_decision():
     router, integration = setting_of()
     seen = Watched(integration)
 
-    async def run():
+    async def work():
         first = await router.acompletion(model="chat", messages=MESSAGES)
         early = integration.reward(first, 0.2)
         await until(lambda: integration.in_flight == 0)
@@ -394,7 +407,7 @@ def test_rewards_come_later_by_the_answer_its_id_or_the_decision():
             integration.reward("unknown", 7.0)
         return early
 
-    asyncio.run(run())
+    asyncio.run(work())
     assert list(seen.rewards.values()) == [0.2, 0.4, 0.6]
 
 
@@ -409,11 +422,11 @@ def test_a_score_that_fails_or_is_out_of_range_leaves_the_cost():
     router, integration = setting_of(options={"score": score})
     seen = Watched(integration)
 
-    async def run():
+    async def work():
         await ask_many(router, 2, at_once=1)
         await until(lambda: integration.in_flight == 0)
 
-    asyncio.run(run())
+    asyncio.run(work())
     assert len(seen.costs) == 2
     assert not seen.rewards
 
@@ -425,13 +438,13 @@ def test_two_replicas_share_one_log(tmp_path):
         Integration(fr.OnlineRouter(place, replica=1, staleness=0.05), score=lambda *_: 0.5)
     )
 
-    async def run():
+    async def work():
         answers = await asyncio.gather(ask_many(first[0], 100), ask_many(second[0], 100))
         for _, integration in (first, second):
             await until(lambda it=integration: it.in_flight == 0)
         return [*answers[0], *answers[1]]
 
-    answers = asyncio.run(run())
+    answers = asyncio.run(work())
     for _, integration in (first, second):
         integration.close()
     with sqlite3.connect(place) as log:
@@ -450,17 +463,17 @@ def test_models_are_named_by_hand_by_id_or_by_the_model_of_litellm():
     by_hand = deployment("x1")
     by_hand["model_info"][KEY] = "small"
     by_model = [deployment("x2"), deployment("x3")]
-    models = {"small": 1e-5, "openai/gpt-4o-mini": 1e-5}
+    models = {name: {"limit": 0.6} for name in ("small", "openai/gpt-4o-mini")}
     integration = Integration(policy_of(models=models))
     router, _ = attach(integration, [by_hand, *by_model])
     seen = Watched(integration)
 
-    async def run():
+    async def work():
         answers = await ask_many(router, 60)
         await until(lambda: integration.in_flight == 0)
         return answers
 
-    answers = asyncio.run(run())
+    answers = asyncio.run(work())
     assert {served(answer) for answer in answers} == {"x1", "x2", "x3"}
     assert sum(served(answer) == "x1" for answer in answers) == sum(
         model == "small" for model in seen.choices.values()
@@ -482,7 +495,7 @@ def test_a_request_cannot_name_the_decision_of_another():
     router, integration = setting_of()
     seen = Watched(integration)
 
-    async def run():
+    async def work():
         stream = await router.acompletion(model="chat", messages=MESSAGES, stream=True)
         (number,) = seen.choices
         metadata = {KEY: f"{number}.0123456789abcdef"}
@@ -493,7 +506,7 @@ def test_a_request_cannot_name_the_decision_of_another():
             pass
         await until(lambda: integration.in_flight == 0)
 
-    asyncio.run(run())
+    asyncio.run(work())
     assert len(seen.costs) == 2
 
 
@@ -502,12 +515,12 @@ def test_tasks_are_read_from_the_request():
     integration = Integration(policy, task=lambda request: request["metadata"]["task"])
     router, _ = attach(integration)
 
-    async def run():
+    async def work():
         for task in ("code", "chat"):
             await router.acompletion(model="chat", messages=MESSAGES, metadata={"task": task})
         await until(lambda: integration.in_flight == 0)
 
-    asyncio.run(run())
+    asyncio.run(work())
 
 
 def test_no_money_left_is_an_error_of_litellm():

@@ -1,7 +1,5 @@
 """An online router behind ``litellm.Router`` and behind LiteLLM's proxy."""
 
-import asyncio
-import functools
 import itertools
 import logging
 import random
@@ -17,6 +15,17 @@ from litellm.types.router import CustomRoutingStrategyBase
 from numpy.typing import ArrayLike
 
 from fastroute.checks import refused
+from fastroute.integrations.litellm_requests import (
+    KEY,
+    Deployment,
+    Request,
+    is_fault,
+    metadata_key,
+    metadata_of,
+    name_of,
+    run,
+    ticket_of,
+)
 from fastroute.online import (
     BudgetSpentError,
     Choice,
@@ -27,8 +36,6 @@ from fastroute.online import (
 
 _LOG: Final = logging.getLogger("fastroute.litellm")
 
-#: Key in a request's metadata under which its decision is found.
-KEY: Final = "fastroute"
 #: Header in which the proxy answers with the id of the decision.
 HEADER: Final = "x-fastroute-decision"
 #: Answers whose decision is kept in memory, so that a reward can name the answer.
@@ -36,11 +43,7 @@ ANSWERS: Final = 100_000
 _COUNT: Final = itertools.count()
 #: Times that a choice is made again because its model turned out not to be there.
 _TRIES: Final = 3
-# Errors of the client's own request say nothing about the health of a model; these do.
-_FAULTS_BELOW_500: Final = frozenset({401, 403, 404, 408, 429})
 
-Deployment = dict[str, Any]
-Request = dict[str, Any]
 #: Returns the deployments of a group that litellm would choose among, or the one that is asked for.
 Healthy = Callable[..., Coroutine[Any, Any, list[Deployment] | Deployment]]
 
@@ -258,7 +261,7 @@ class Integration(CustomLogger):
         named: dict[str, list[Deployment]] = {}
         known = self._names()
         for deployment in healthy:
-            name = _name_of(deployment, known)
+            name = name_of(deployment, known)
             if name is not None:
                 named.setdefault(name, []).append(deployment)
         with self._lock:
@@ -279,7 +282,7 @@ class Integration(CustomLogger):
             flight = self._flights[ticket] = _Flight(choice, now, tried)
             if before is not None:
                 before.next = flight
-        _metadata_of(request)[KEY] = ticket
+        metadata_of(request)[KEY] = ticket
         there = named[choice.serve]
         return there[0] if len(there) == 1 else random.choice(there)
 
@@ -359,7 +362,7 @@ class Integration(CustomLogger):
 
     def _end_attempt(self, request: Request) -> _Flight | None:
         """End the attempt before this one of the same request, if there was one."""
-        key = _metadata_key(request)
+        key = metadata_key(request)
         metadata = request.get(key)
         if not isinstance(metadata, dict) or KEY not in metadata:
             return None
@@ -399,7 +402,7 @@ class Integration(CustomLogger):
                 self._close(flight, mean, None)
 
     def _succeeded(self, kwargs: Mapping[str, Any], response: Any) -> None:
-        ticket = _ticket_of(kwargs.get("litellm_params") or {})
+        ticket = ticket_of(kwargs.get("litellm_params") or {})
         payload = kwargs.get("standard_logging_object")
         if ticket is None or payload is None:
             return
@@ -435,7 +438,7 @@ class Integration(CustomLogger):
                 return
             if flight.open:
                 self._close(flight, 0.0, self._failed_reward)
-            if flight.blamed or not _is_fault(error):
+            if flight.blamed or not is_fault(error):
                 return
             flight.blamed = True
             model = flight.model
@@ -463,19 +466,19 @@ class Integration(CustomLogger):
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
         """Learn of a failure."""
-        self._failed(_ticket_of(kwargs.get("litellm_params") or {}), kwargs.get("exception"))
+        self._failed(ticket_of(kwargs.get("litellm_params") or {}), kwargs.get("exception"))
 
     async def async_log_failure_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
         """Learn of a failure."""
-        self._failed(_ticket_of(kwargs.get("litellm_params") or {}), kwargs.get("exception"))
+        self._failed(ticket_of(kwargs.get("litellm_params") or {}), kwargs.get("exception"))
 
     async def async_post_call_failure_deployment_hook(
         self, request_data: Any, exception: Any, call_type: Any = None, **_: Any
     ) -> None:
         """Learn of a failed attempt; the proxy logs only one failure of a request."""
-        self._failed(_ticket_of(request_data), exception)
+        self._failed(ticket_of(request_data), exception)
 
     async def async_pre_call_hook(
         self, user_api_key_dict: Any, cache: Any, data: Any, call_type: Any
@@ -490,7 +493,7 @@ class Integration(CustomLogger):
         self, data: Any, user_api_key_dict: Any, response: Any, *_: Any, **__: Any
     ) -> dict[str, str] | None:
         """Answer with the id of the decision."""
-        ticket = _ticket_of(data)
+        ticket = ticket_of(data)
         if ticket is None:
             return None
         flight = self._flights.get(ticket)
@@ -533,7 +536,7 @@ class _Strategy(CustomRoutingStrategyBase):
         request_kwargs: Request | None = None,
     ) -> Any:
         request = {} if request_kwargs is None else request_kwargs
-        healthy = _run(
+        healthy = run(
             lambda: self._healthy(
                 model,
                 request,
@@ -552,69 +555,6 @@ class _Strategy(CustomRoutingStrategyBase):
             self._integration.pass_over(request)
             return dict(healthy)
         return self._integration.choose(model, list(healthy), request)
-
-
-def _run(make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Return what a coroutine returns, from code that cannot wait for it."""
-    coroutine = make()
-    try:
-        # It waits for nothing where litellm keeps its state in memory.
-        coroutine.send(None)
-    except StopIteration as end:
-        return end.value
-    except RuntimeError as error:
-        # It needs a loop, so it gets one below.
-        _LOG.debug("%s", error)
-    coroutine.close()
-    return asyncio.run_coroutine_threadsafe(make(), _loop()).result()
-
-
-@functools.cache
-def _loop() -> asyncio.AbstractEventLoop:
-    """Return a loop that runs in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="fastroute-litellm", daemon=True).start()
-    return loop
-
-
-def _name_of(deployment: Deployment, known: frozenset[str]) -> str | None:
-    """Return the model of the router that a deployment is."""
-    info = deployment.get("model_info") or {}
-    names = info.get(KEY), info.get("id"), deployment["litellm_params"].get("model")
-    return next((name for name in names if name in known), None)
-
-
-def _metadata_key(request: Request) -> str:
-    """Return where litellm keeps its own notes about a request."""
-    return "litellm_metadata" if "litellm_metadata" in request else "metadata"
-
-
-def _metadata_of(request: Request) -> dict[str, Any]:
-    key = _metadata_key(request)
-    if not isinstance(request.get(key), dict):
-        request[key] = {}
-    metadata: dict[str, Any] = request[key]
-    return metadata
-
-
-def _ticket_of(request: Mapping[str, Any]) -> str | None:
-    """Return the ticket in the metadata of a request, wherever litellm has put it."""
-    for key in ("litellm_metadata", "metadata"):
-        metadata = request.get(key)
-        if isinstance(metadata, Mapping) and isinstance(metadata.get(KEY), str):
-            ticket: str = metadata[KEY]
-            return ticket
-    return None
-
-
-def _is_fault(error: object) -> bool:
-    """Return whether an error speaks against the model, and not against the request."""
-    status = getattr(error, "status_code", None)
-    try:
-        number = int(status)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return True
-    return number >= 500 or number in _FAULTS_BELOW_500
 
 
 def _budget_error(router: OnlineRouter, error: BudgetSpentError) -> Exception:
