@@ -451,6 +451,35 @@ def test_two_replicas_share_one_log(tmp_path, count):
     assert sum(row[4] for row in outcomes) == pytest.approx(total)
 
 
+def test_a_model_without_a_price_is_named_once(caplog):
+    unknown = {"input_cost_per_token": None, "output_cost_per_token": None}
+    deployments = [deployment("small", **unknown, model="openai/of-our-own")]
+    router, integration = setting_of(deployments)
+    seen = Watched(integration)
+
+    async def work():
+        await ask_many(router, 2, at_once=1)
+        await until(lambda: integration.in_flight == 0)
+
+    asyncio.run(work())
+    assert list(seen.costs.values()) == [0.0, 0.0]
+    assert sum("was free" in record.message for record in caplog.records) == 1
+
+
+def test_a_router_that_only_looks_on_leaves_the_model_that_serves():
+    policy = policy_of(mode="shadow", serve="large")
+    router, integration = attach(Integration(policy, score=lambda *_: 0.5))
+    seen = Watched(integration)
+
+    async def work():
+        answers = await ask_many(router, 20)
+        await until(lambda: integration.in_flight == 0)
+        return answers
+
+    assert {served(answer) for answer in asyncio.run(work())} == {"large"}
+    assert len(seen.costs) == len(seen.rewards) == 20
+
+
 def test_models_are_named_by_hand_by_id_or_by_the_model_of_litellm():
     by_hand = deployment("x1")
     by_hand["model_info"][KEY] = "small"

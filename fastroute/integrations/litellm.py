@@ -75,6 +75,9 @@ class Integration(CustomLogger):
     no deployment that is a model of the router, they are spread evenly over the whole group, and
     nothing is decided or learnt.
 
+    The proxy looks for its hooks in the class of a callback alone, not in what it inherits from: a
+    class derived from this one must define them again.
+
     Parameters
     ----------
     router : OnlineRouter
@@ -152,6 +155,7 @@ class Integration(CustomLogger):
         self._down: dict[str, float] = {}  #: when a model that failed gets traffic again
         self._away: set[str] = set()  #: models without traffic because litellm leaves them out
         self._costs: dict[str, tuple[int, float]] = {}  #: number and sum, by model
+        self._free: set[str] = set()  #: models that are said to be free
         self._served: Any = None
         self._known: frozenset[str] = frozenset()
         # A process that was killed may have left models without traffic.
@@ -417,10 +421,13 @@ class Integration(CustomLogger):
             flight = self._flights.pop(ticket, None)
             if flight is None or not flight.open:
                 return
-            if cost is None:
+            # What litellm cannot price it reports as free.
+            free = not cost and not payload.get("cache_hit")
+            if free and flight.model not in self._free:
+                self._free.add(flight.model)
                 _LOG.warning(
-                    "litellm knows no price of %r; give input_cost_per_token and "
-                    "output_cost_per_token in its litellm_params",
+                    "litellm says that an answer of %r was free; if it was not, give "
+                    "input_cost_per_token and output_cost_per_token in its litellm_params",
                     flight.model,
                 )
             self._fails[flight.model] = 0
