@@ -1,6 +1,7 @@
 """The policy behind the real ``litellm.Router``, with litellm's own mock responses."""
 
 import asyncio
+import os
 import sqlite3
 import warnings
 
@@ -8,6 +9,8 @@ import pytest
 
 import fastroute as fr
 
+# Else it asks the network for prices when it is imported.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 with warnings.catch_warnings():
     # Its own old habits are not ours to mend.
     warnings.simplefilter("ignore")
@@ -26,7 +29,6 @@ DOWN = "litellm.InternalServerError"
 
 @pytest.fixture(autouse=True)
 def _own_callbacks(monkeypatch):
-    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     lists = ("callbacks", "success_callback", "failure_callback", "input_callback")
     inner = ("_async_success_callback", "_async_failure_callback", "_async_input_callback")
     for name in (*lists, *inner):
