@@ -1,0 +1,1 @@
+"""The policy online behind other projects' routers."""
