@@ -455,3 +455,28 @@ def test_a_password_is_not_shown():
     with pytest.raises((ValueError, ImportError)) as caught:
         fr.OnlineRouter("postgresql+psycopg://user:secret@localhost:1/none")
     assert "secret" not in str(caught.value)
+
+
+def test_a_query_that_was_cancelled_is_forgotten(tmp_path):
+    window = fr.Window(total=2.0, when_spent="refuse")
+    options = {"models": dict.fromkeys(NAMES, 1.0), "window": window}
+    with router_of(tmp_path / "state.db", **options) as router:
+        gone = [router.choose().id for _ in range(2)]
+        with pytest.raises(fr.BudgetSpentError):
+            router.choose()
+        for identifier in gone:
+            router.forget(identifier)
+        assert router.choose().model in NAMES
+        with pytest.raises(fr.ObservationError, match="no longer in flight"):
+            router.forget(gone[0])
+        with pytest.raises(fr.ObservationError, match="no such decision"):
+            router.forget(10**6)
+    assert len(fr.read_log(tmp_path / "state.db").picks) == 4
+
+
+def test_failed_models_are_told():
+    router = router_of()
+    router.fail("b")
+    router.fail("d")
+    router.recover("b")
+    assert router.failed == ("d",)

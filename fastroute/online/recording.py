@@ -84,7 +84,8 @@ class _Reader:
             raise self._refused("deploy_cost with stages of different lengths")
         picks = []
         for row in rows:
-            if row.served != row.model:
+            # Where there was no money, what was chosen served nobody.
+            if row.served not in (None, row.model):
                 raise self._refused(f"decision {row.number} was served by another model")
             picks.append(-1 if row.model is None else self.names.index(row.model))
         return Recording(

@@ -309,6 +309,23 @@ class OnlineRouter:
                 self._write_outcome("outcome", id, reward, cost)
                 state.learn(id, entry, reward, cost)
 
+    def forget(self, id: int) -> None:
+        """Tell that nothing will be known of a query, such as one that was cancelled.
+
+        What was set aside for its cost is free again; nothing is learnt of it.
+
+        Raises
+        ------
+        ObservationError
+            When it is not in flight.
+        """
+        with self._lock:
+            self._refuse_unready()
+            if id not in self._state.open:
+                self._state.look_up(id)
+                raise ObservationError("unknown", f"id={id}: the query is no longer in flight")
+            self._tell("forget", {"id": id})
+
     def _write_outcome(
         self, kind: str, identifier: int, reward: float | None, cost: float | None
     ) -> None:
@@ -369,6 +386,12 @@ class OnlineRouter:
     def models(self) -> tuple[str, ...]:
         """All models, in the order in which they came."""
         return tuple(self._state.names)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Models that have failed and not recovered."""
+        failed = self._state.player.models.failed
+        return tuple(name for name, out in zip(self._state.names, failed, strict=True) if out)
 
     def add(self, model: str | OnlineModel, **fields: Any) -> None:
         """Add a model, which can be deployed from the next stage on.

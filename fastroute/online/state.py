@@ -117,6 +117,10 @@ class State:
             self.stage_time, self.stage_first = record.time, record.at
         elif kind == "add":
             self.add(OnlineModel(**body))
+        elif kind == "forget":
+            entry = self.open.pop(body["id"], None)
+            if entry is not None and self.account is not None and entry.cost is None:
+                self.account.pay(entry.reserved, 0.0)
         elif kind == "merge":
             self.learn_of_others(body["replica"], body["first"], body["stop"])
         elif kind == "period":
@@ -379,7 +383,7 @@ class State:
 
     def follow(self, record: Record) -> None:
         """Make a change of the catalogue that another replica has made."""
-        if record.kind in ("stage", "merge", "period"):
+        if record.kind in ("stage", "merge", "period", "forget"):
             return
         body = json.loads(record.body or "{}")
         if record.kind == "add" and body["name"] in self.numbers:
