@@ -83,6 +83,9 @@ class Outcomes:
         What is suspicious, above all units.
     released, retired : mapping of str to date
         Of the models whose dates the source or the price list has.
+    budget : float or None
+    max_deployed : int or None
+        Of the router whose decisions they are.
     """
 
     frame: "pl.DataFrame"
@@ -99,6 +102,8 @@ class Outcomes:
     warnings: tuple[str, ...] = ()
     released: Mapping[str, date] = field(default_factory=dict)
     retired: Mapping[str, date] = field(default_factory=dict)
+    budget: float | None = None
+    max_deployed: int | None = None
 
     def __repr__(self) -> str:
         """Return one line: kind, sizes and how many warnings."""
