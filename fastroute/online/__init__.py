@@ -2,6 +2,7 @@
 
 from fastroute.online.budget import Window
 from fastroute.online.errors import BudgetSpentError, NothingDeployedError, ObservationError
+from fastroute.online.evaluate import Evaluation, PolicyValue, evaluate_log
 from fastroute.online.plan import Plan
 from fastroute.online.recording import read_log
 from fastroute.online.router import Choice, OnlineRouter
@@ -10,13 +11,16 @@ from fastroute.online.settings import OnlineModel, Stage, every
 __all__ = [
     "BudgetSpentError",
     "Choice",
+    "Evaluation",
     "NothingDeployedError",
     "ObservationError",
     "OnlineModel",
     "OnlineRouter",
     "Plan",
+    "PolicyValue",
     "Stage",
     "Window",
+    "evaluate_log",
     "every",
     "read_log",
 ]

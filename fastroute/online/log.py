@@ -5,6 +5,7 @@ ended.  Rows are committed in groups, by a thread of their own.
 """
 
 import json
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,8 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Engine
+
+from fastroute.outcomes.databases import open_database
 
 _METADATA: Final = sa.MetaData()
 #: Number of the layout of the tables.
@@ -127,14 +130,23 @@ class Log:
         Rows that are committed at the latest when they are so many.
     seconds : float
         Seconds after which rows are committed at the latest.
+    read_only : bool
+        Only read: nothing is made where it is missing, and a log that is being written to is not
+        disturbed.
     """
 
     def __init__(
-        self, place: str | Path, *, replica: int = 0, every: int = 256, seconds: float = 0.02
+        self,
+        place: str | Path,
+        *,
+        replica: int = 0,
+        every: int = 256,
+        seconds: float = 0.02,
+        read_only: bool = False,
     ) -> None:
         self.replica = replica
         self.address = address_of(place)
-        self._engine = _open(self.address)
+        self._engine = _open_to_read(place) if read_only else _open(self.address)
         self._every, self._seconds = every, seconds
         self._rows: deque[DecisionRow | Record] = deque()
         self._snapshot: dict[str, Any] | None = None
@@ -389,6 +401,32 @@ def _open(address: str) -> Engine:
         raise ValueError(
             f"{address}: is no decision log: {error.orig}; give another file or address"
         ) from error
+    return engine
+
+
+def _open_to_read(place: str | Path) -> Engine:
+    """Open the database of a log, of which nothing is written.
+
+    Raises
+    ------
+    ValueError
+        When there is none, or it is something else.
+    """
+    address = address_of(place)
+    try:
+        if "://" in str(place):
+            engine = sa.create_engine(address)
+        else:
+            path = Path(place)
+            if not path.is_file():
+                raise ValueError(f"{place}: there is no such decision log")
+            engine = sa.create_engine("sqlite://", creator=lambda: open_database(path))
+        there = set(sa.inspect(engine).get_table_names())
+    except (sa.exc.SQLAlchemyError, sqlite3.Error, ImportError) as error:
+        raise ValueError(f"{place}: cannot be opened: {error}") from error
+    if not {table.name for table in _METADATA.sorted_tables} <= there:
+        engine.dispose()
+        raise ValueError(f"{place}: is no decision log; give the database of an online router")
     return engine
 
 
