@@ -21,6 +21,7 @@ from sqlalchemy.engine import Engine
 
 from fastroute.outcomes.databases import open_database
 
+
 class _Number(sa.types.TypeDecorator[float]):
     """A number of whatever type it is given as: not all databases take a bool or a ``float32``."""
 
@@ -477,7 +478,7 @@ def _open_to_read(place: str | Path) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    """Commits go to a journal that survives the process, and wait for other writers."""
+    """Let commits go to a journal that survives the process, and wait for other writers."""
     cursor = connection.cursor()
     # First, so that what follows waits too.
     cursor.execute("PRAGMA busy_timeout=10000")
