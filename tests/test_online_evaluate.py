@@ -183,7 +183,7 @@ def test_weighted_means_have_intervals_of_blocks():
     # 3,200 fair coins.
     assert mean.high - mean.mean == pytest.approx(2.0 * 0.5 / np.sqrt(3_200), rel=0.3)
     assert mean.mean - mean.low == pytest.approx(mean.high - mean.mean)
-    assert np.isnan(weighted_mean(values, np.zeros(400)).mean)
+    assert np.isnan(weighted_mean(values, np.zeros(4_000)).mean)
 
 
 def test_a_policy_goes_through_a_log(tmp_path):

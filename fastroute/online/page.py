@@ -77,15 +77,16 @@ def means_figure(traffic: Traffic) -> "Figure":
     stages = traffic.stages()
     middle = [0.5 * (stage.first + stage.stop) for stage in stages]
     for place, (axes, name) in enumerate(((left, "reward"), (right, "cost"))):
-        means = np.array([getattr(stage, name) for stage in stages])
+        mean, low, high = np.array([getattr(stage, name) for stage in stages]).T
         style = LineStyle(line_style(place).colour, "-")
-        band_line(axes, middle, *means.T, f"mean {name}", style, marker="o", markersize=3.0)
+        look = {"marker": "o", "markersize": 3.0}
+        band_line(axes, middle, mean, low, high, f"mean {name}", style, **look)
         axes.set(xlim=(0, traffic.decisions), xlabel="decisions", ylabel=f"mean {name} of a query")
     budget = traffic.history.settings.budget
     right.axhline(budget, color=INK, linewidth=1.0, linestyle="--", label="budget")
     right.set_ylim(bottom=0.0)
-    entries = [axes.get_legend_handles_labels() for axes in (left, right)]
-    legend_below(figure, *([one for entry in entries for one in entry[k]] for k in (0, 1)))
+    (reward, label), (others, labels) = (a.get_legend_handles_labels() for a in (left, right))
+    legend_below(figure, [*reward, *others], [*label, *labels])
     return figure
 
 
