@@ -100,14 +100,14 @@ def test_what_is_missing_is_said(tmp_path):
         with pytest.raises(fr.NothingDeployedError):
             router.choose()
     page = log_page(traffic_of(read_history(tmp_path / "state.db")))
-    assert "1 decisions found no model that could serve" in page
-    assert "2 decisions have no reward yet" in page
+    assert "Decisions that no model could serve: 1." in page
+    assert "Decisions without a reward so far: 2." in page
 
 
 def test_a_log_without_outcomes_has_a_page(tmp_path):
     with router_of(tmp_path / "state.db") as router:
         router.choose()
-    assert "1 decisions have no cost yet" in log_page(
+    assert "Decisions without a cost so far: 1." in log_page(
         traffic_of(read_history(tmp_path / "state.db"))
     )
 

@@ -155,10 +155,10 @@ def _notes(traffic: Traffic) -> list[str]:
     served = traffic.model >= 0
     found = []
     if none := int((~served).sum()):
-        found.append(f"{none:,} decisions found no model that could serve.")
+        found.append(f"Decisions that no model could serve: {none:,}.")
     for name, values in (("reward", traffic.reward), ("cost", traffic.cost)):
         if missing := int((served & np.isnan(values)).sum()):
-            found.append(f"{missing:,} decisions have no {name} yet.")
+            found.append(f"Decisions without a {name} so far: {missing:,}.")
     if len(traffic.history.replicas) > 1:
         found.append(
             f"{len(traffic.history.replicas)} replicas write here; the stages are those of the one "
