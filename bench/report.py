@@ -37,6 +37,7 @@ from fastroute.bench.results import (
 
 README: Final = Path("README.md")
 DOCS: Final = Path("docs/benchmarks.md")
+ONLINE: Final = Path("docs/online.md")
 FIGURES: Final = Path("docs/figures")
 #: What a run must hold to be published.
 GROUPS: Final = (
@@ -48,11 +49,12 @@ GROUPS: Final = (
     "growth",
     "startup",
     "memory",
+    worlds.GROUP,
 )
-#: What a run holds only since it is measured; saved runs from before stand without it.
-LATER: Final = (worlds.GROUP,)
+#: What may be measured and published apart.
+APART: Final = "online"
 #: File -> name of the markers between which its generated text stands.
-MARKERS: Final = {README: "speed", DOCS: "generated"}
+MARKERS: Final = {README: "speed", DOCS: "generated", ONLINE: "latency"}
 
 
 def readme_section(results: Results) -> str:
@@ -94,6 +96,25 @@ def docs_section(results: Results) -> str:
         _section("Not measured in this run", _skipped(results)),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def online_section(results: Results) -> str:
+    """Write what stands between the markers of the page of the policy online."""
+    head = ["what", "decided by", "time of a decision", "half within", "99 % within"]
+    rows = [
+        [
+            row.case if row.case != "rivals" else str(row.facts["what"]),
+            row.solver,
+            _time(row),
+            *(
+                time_text(float(row.facts[name])) if name in row.facts else ""
+                for name in ("ns_half", "ns_99_percent")
+            ),
+        ]
+        for row in results.of(APART)
+    ]
+    source = f"Data: `bench/results/{results.name}`, measured on {results.date}."
+    return "\n\n".join([_table(head, rows, right=(2, 3, 4)), f"{source} {machine_text(results)}."])
 
 
 def comparison(before: Results, after: Results) -> str:
@@ -405,13 +426,18 @@ def write(results: Results, root: Path) -> list[Path]:
     ValueError
         When a part of the full run is missing from the results, or a marker from a file.
     """
-    absent = [group for group in GROUPS if not results.of(group)]
-    if absent:
+    groups = {row.group for row in results.rows}
+    absent = [group for group in GROUPS if group not in groups]
+    if absent and groups != {APART}:
         raise ValueError(
             f"{results.name} has no rows on {', '.join(absent)}; publish a run of "
             "`fastroute bench --full`"
         )
-    sections = {README: readme_section(results), DOCS: docs_section(results)}
+    sections: dict[Path, str] = {}
+    if not absent:
+        sections |= {README: readme_section(results), DOCS: docs_section(results)}
+    if APART in groups:
+        sections[ONLINE] = online_section(results)
     texts = {}
     for path, section in sections.items():
         file = root / path
@@ -421,7 +447,8 @@ def write(results: Results, root: Path) -> list[Path]:
             raise ValueError(f"{file} {error}") from None
     for file, text in texts.items():
         file.write_text(text, encoding="utf-8")
-    return [*texts, *save_figures(results, root / FIGURES)]
+    figures = [] if absent else save_figures(results, root / FIGURES)
+    return [*texts, *figures]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

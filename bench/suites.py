@@ -12,7 +12,7 @@ from typing import Any, Final
 import fastroute.bench
 from fastroute.bench.instruction_sets import for_avx2, second_set
 
-SUITES: Final = ("routing", "deployment", "simulation", "startup")
+SUITES: Final = ("routing", "deployment", "simulation", "startup", "online")
 #: Suites with cases that are timed for each instruction set, and those of the smoke run.
 _EACH_SET: Final = ("routing", "simulation")
 _EACH_SET_SMOKE: Final = ("routing",)

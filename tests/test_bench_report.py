@@ -91,6 +91,7 @@ def made(tmp_path: Path) -> Results:
         row("deployment", "N=15, M_max=5", "fastroute", 500.0, **FACTS),
         row("simulation", "rivals", "UCB1, Numba loop", 46.0, **rival, trials=1, horizon=10),
         row("memory", "T=10, trials=4", "fastroute", 1.0, **MEMORY),
+        row(worlds.GROUP, worlds.PLAIN, "fastroute, StageRoute", 20.0, trials=8, horizon=10**5),
         row("own parts", "estimator", "built-in", 20.0),
         row("own parts", "estimator", "one's own", 21.0),
     ]
@@ -310,10 +311,35 @@ def test_published_figures_are_there(root: Path) -> None:
 
 def test_published_results_are_a_full_run_that_names_no_one(published: Results, root: Path) -> None:
     assert published.run["full"]
-    assert {row.group for row in published.rows} - set(report.LATER) == set(report.GROUPS)
+    assert {row.group for row in published.rows} == set(report.GROUPS)
     assert not [row for row in published.rows if row.facts["ours"] and row.failure]
     assert machine_text(published)
     text = (root / "bench" / "results" / published.name).read_text(encoding="utf-8")
     assert "node" not in json.loads(text)["machine_info"]
     for secret in ("/home", "/root", "/tmp", "/work"):
         assert secret not in text
+
+
+def test_times_of_online_decisions_are_those_of_the_saved_results(root: Path) -> None:
+    """Measured apart, in a file of their own."""
+    text = (root / report.ONLINE).read_text(encoding="utf-8")
+    found = re.findall(r"`bench/results/([\w.-]+\.json)`, measured on", text)
+    assert len(found) == 1
+    results = load(root / "bench" / "results" / found[0])
+    assert results.run["full"]
+    assert report.replace_between(text, "latency", report.online_section(results)) == text
+
+
+def test_a_run_of_the_online_suite_alone_is_published_on_its_page(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    page = tmp_path / report.ONLINE
+    page.write_text("top\n<!-- latency:begin -->\n<!-- latency:end -->\n", encoding="utf-8")
+    facts = {"ns_half": 4e3, "ns_99_percent": 2e4}
+    rows = [
+        row("online", "in memory", "fastroute", 5e3),
+        row("online", "four", "fastroute", 2e4, **facts),
+    ]
+    assert report.write(load(save(tmp_path, rows)), tmp_path) == [page]
+    text = page.read_text(encoding="utf-8")
+    assert "| in memory | fastroute | 5.00 µs |  |  |" in text
+    assert "| four | fastroute | 20.0 µs | 4.00 µs | 20.0 µs |" in text

@@ -12,7 +12,7 @@ from fastroute.cli import app
 from fastroute.online.evaluate import Logged, _Guest, _settings_of, follow_policy, weighted_mean
 from fastroute.online.history import play_again, read_history
 from fastroute.online.player import Observation, Player
-from fastroute.online.router import player_setting
+from fastroute.online.state import player_setting
 from test_online_player import ONLINE, OWN
 from test_online_recording import live
 from test_online_router import Clock, drive, router_of
@@ -88,7 +88,10 @@ def test_changes_and_restarts_are_played_again(tmp_path):
         drive(router, 70)
         router.reprice("a", 0.5)
         router.apply(["a", "c"])
-        drive(router, 30, 70)
+        drive(router, 29, 70)
+        choice = router.choose()
+        router.observe(choice.id, reward=0.5, cost=1.0)
+        router.observe(choice.id, reward=0.25, again="replace")
     with fr.OnlineRouter(place, clock=Clock()) as router:
         drive(router, 100, 100)
     (verified,) = fr.evaluate_log(place).verified

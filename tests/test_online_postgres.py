@@ -13,7 +13,7 @@ import postgres
 from fastroute.online.history import read_history
 from fastroute.online.log import Log
 from fastroute.online.player import Observation, Player
-from fastroute.online.router import player_setting
+from fastroute.online.state import player_setting
 from replica_run import NAMES, open_replica, outcome
 from test_online_router import again, drive, router_of
 
@@ -74,8 +74,8 @@ def finish(process):
 def known(router):
     """Return counts and sums of rewards and costs of every model, as the policy has them."""
     router.choose()
-    router._player._rest()
-    return router._player._memory.seen[:3, :, 0].copy()
+    router._state.player._rest()
+    return router._state.player._memory.seen[:3, :, 0].copy()
 
 
 def told_all(history):
@@ -84,15 +84,15 @@ def told_all(history):
     for _ in NAMES:
         player.add(1.0)
     player.open_stage()
-    for replica, records in history.records.items():
+    rows = {r: {row.number: row for row in rows} for r, rows in history.decisions.items()}
+    for records in history.records.values():
         for record in records:
             if record.kind == "outcome":
-                served = history.decision(record.decided_by, record.number).served
+                served = rows[record.decided_by][record.number].served
                 model = NAMES.index(served)
                 player.observe(
                     Observation(record.number, model, record.reward, record.cost, 0, None)
                 )
-        assert replica in history.replicas
     player._rest()
     return player._memory.seen[:3, :, 0]
 

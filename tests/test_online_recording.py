@@ -128,7 +128,7 @@ def test_a_replay_has_its_own_settings(tmp_path):
     log = fr.read_log(tmp_path / "state.db")
     with pytest.raises(ValueError, match="horizon beside replay"):
         fr.simulate(replay=log, horizon=10)
-    with pytest.raises(ValueError, match="jax.* does not replay recorded delays"):
+    with pytest.raises(ValueError, match=r"jax.* does not replay recorded delays"):
         fr.simulate(replay=log, backend="jax")
     with pytest.raises(ValueError, match="policy=None"):
-        fr.simulate(fr.scenario("discovery"), horizon=10, budget=1.0, max_deployed=2)
+        fr.simulate(fr.scenario("sota"), horizon=10, budget=1.0, max_deployed=2)

@@ -5,6 +5,7 @@ import sqlite3
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 import fastroute as fr
 
@@ -223,12 +224,12 @@ def test_a_plan_says_what_the_next_stage_deploys_and_changes_nothing():
 def test_stages_by_the_clock_survive_a_clock_that_jumps():
     clock = Clock(86_400.0 * 10)
     router = router_of(stage=fr.every(hours=6), clock=clock)
-    opened = []
+    opened: list[float] = []
 
     def stage():
         drive(router, 1)
-        if not opened or opened[-1] != router._stage_time:
-            opened.append(router._stage_time)
+        if not opened or opened[-1] != router._state.stage_time:
+            opened.append(router._state.stage_time)
 
     for moved in (0.0, 3_600.0, -7_200.0, 8 * 3_600.0, -3 * 86_400.0, 60.0, 4 * 86_400.0):
         clock.now += moved
@@ -265,7 +266,9 @@ def test_tasks_and_features_are_read():
     router = router_of(policy="contextual", tasks=["code", "chat"])
     choice = router.choose(task="code")
     router.observe(choice.id, reward=1.0, cost=1.0)
-    with pytest.raises(ValueError, match="task='cod' is not one of code, chat; did you mean 'code'"):
+    with pytest.raises(
+        ValueError, match="task='cod' is not one of code, chat; did you mean 'code'"
+    ):
         router.choose(task="cod")
     router = router_of(policy=fr.policy("stageroute", estimator="linear"), features=3)
     choice = router.choose(features=[0.1, 0.2, 0.3])
@@ -284,17 +287,22 @@ def test_spending_stays_within_the_window(tmp_path):
     window = fr.Window(total=20.0, per="day", when_spent="refuse")
     router = router_of(tmp_path / "state.db", window=window, clock=clock)
     spent = 0.0
-    with pytest.raises(fr.BudgetSpentError, match="left of 20"):
+
+    def spend(router):
+        nonlocal spent
         for _ in range(100):
             choice = router.choose()
             router.observe(choice.id, reward=0.5, cost=COST[choice.serve])
             spent += COST[choice.serve]
+
+    with pytest.raises(fr.BudgetSpentError, match="left of 20"):
+        spend(router)
     assert spent <= 20.0
     router.close()
     router = fr.OnlineRouter(tmp_path / "state.db", clock=clock)
     with pytest.raises(fr.BudgetSpentError):
-        for _ in range(10):
-            router.choose()
+        spend(router)
+    assert spent <= 20.0
     clock.now += 86_400.0
     assert router.choose().serve in NAMES
 
@@ -302,10 +310,10 @@ def test_spending_stays_within_the_window(tmp_path):
 def test_reservations_bound_what_is_in_flight():
     window = fr.Window(total=10.0, per="month", when_spent="refuse")
     router = router_of(models=dict.fromkeys(NAMES, 1.0), window=window)
+    for _ in range(10):
+        router.choose()
     with pytest.raises(fr.BudgetSpentError):
-        for _ in range(50):
-            router.choose()
-    assert router._player.now == 11
+        router.choose()
 
 
 def test_two_replicas_on_one_file_know_the_same(tmp_path):
@@ -332,5 +340,94 @@ def test_no_row_is_committed_before_what_it_rests_on(tmp_path):
     with router_of(tmp_path / "state.db") as router:
         drive(router, 120)
     with sqlite3.connect(tmp_path / "state.db") as log:
-        stages = [json.loads(b)["deployed"] for (b,) in log.execute("select body from records where kind='stage'")]
+        stages = [
+            json.loads(b)["deployed"]
+            for (b,) in log.execute("select body from records where kind='stage'")
+        ]
     assert len(stages) == 3
+
+
+def test_two_routers_do_not_write_as_one_replica(tmp_path):
+    first = router_of(tmp_path / "state.db")
+    drive(first, 3)
+    first.flush()
+    second = again(tmp_path / "state.db")
+    drive(second, 3, 3)
+    second.flush()
+    drive(first, 1)
+    with pytest.raises(OSError, match="another router writes as replica 0"):
+        first.flush()
+
+
+def test_a_closed_router_says_so():
+    router = router_of()
+    choice = router.choose()
+    router.close()
+    with pytest.raises(ValueError, match="the router is closed"):
+        router.choose()
+    with pytest.raises(ValueError, match="the router is closed"):
+        router.observe(choice.id, reward=1.0)
+
+
+def test_a_disk_that_is_full_is_said_and_nothing_is_lost(tmp_path):
+    router = router_of(tmp_path / "state.db")
+    chosen = drive(router, 3)
+    router.flush()
+    room = {"pages": 0}
+
+    @sa.event.listens_for(router._log._engine, "begin")
+    def limit(connection):
+        connection.exec_driver_sql(f"pragma max_page_count={room['pages']}")
+
+    with router._log._engine.connect() as connection:
+        room["pages"] = connection.exec_driver_sql("pragma page_count").scalar()
+    with pytest.raises(OSError, match=r"cannot be written: database or disk is full; what"):
+        drive(router, 2_000, 3)
+    room["pages"] = 10**6
+    router.flush()
+    made = router._state.player.now
+    router.close()
+    with sqlite3.connect(tmp_path / "state.db") as log:
+        models = [m for (m,) in log.execute("select model from decisions order by number")]
+    assert len(models) == made
+    assert models[:3] == chosen
+
+
+@pytest.mark.parametrize("policy", ["stageroute", "contextual"])
+@pytest.mark.parametrize("learnt", [False, True])
+def test_a_replaced_outcome_is_as_if_it_had_been_the_first(tmp_path, policy, learnt):
+    def bounds(router):
+        router.apply(NAMES[:3])
+        return [(m.reward_bound, m.cost_bound, m.observations) for m in router.plan().models]
+
+    options = {"policy": policy, "tasks": ["x", "y"], "stage": fr.every(decisions=500)}
+    right, wrong = router_of(**options), router_of(tmp_path / "state.db", **options)
+    for router, first in ((right, 0.25), (wrong, 0.75)):
+        choices = [router.choose(task="y") for _ in range(8)]
+        for choice in choices:
+            router.observe(choice.id, reward=0.5, cost=1.0)
+        last = router.choose(task="x")
+        router.observe(last.id, reward=first, cost=4.0 * first)
+        if learnt:
+            router.choose(task="y")
+    if not learnt:
+        right.choose(task="y")
+    wrong.observe(last.id, reward=0.25, cost=1.0, again="replace")
+    if not learnt:
+        wrong.choose(task="y")
+    expected = bounds(right)
+    assert bounds(wrong) == expected
+    wrong.close()
+    with again(tmp_path / "state.db") as router:
+        assert bounds(router) == expected
+        router.observe(last.id, reward=0.5, again="replace")
+        assert bounds(router) != expected
+
+
+def test_what_cannot_be_unlearnt_is_not_replaced():
+    router = router_of(policy=fr.policy("stageroute", estimator="bernstein"))
+    choice = router.choose()
+    router.observe(choice.id, reward=0.25, cost=1.0)
+    router.choose()
+    with pytest.raises(fr.ObservationError, match="known already"):
+        router.observe(choice.id, reward=0.5, again="replace")

@@ -47,6 +47,17 @@ def test_a_log_is_read_decision_by_decision(tmp_path):
     assert (read.budget, read.max_deployed) == (1.4, 3)
 
 
+def test_what_was_replaced_is_as_it_is_now(tmp_path):
+    with router_of(tmp_path / "state.db") as router:
+        drive(router, 20)
+        choice = router.choose()
+        router.observe(choice.id, reward=0.5, cost=1.0)
+        for reward in (0.75, 0.25):
+            router.observe(choice.id, reward=reward, again="replace")
+    row = fr.read_outcomes(tmp_path / "state.db").frame.row(20, named=True)
+    assert (row["score"], row["cost"]) == (0.25, 1.0)
+
+
 def test_what_no_model_could_serve_is_accounted_for(tmp_path):
     with router_of(tmp_path / "state.db") as router:
         drive(router, 20)

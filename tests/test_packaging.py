@@ -145,7 +145,12 @@ def test_readme_links_lead_somewhere(root: Path, readme: str) -> None:
         assert (root / target).exists(), f"README.md links to {target}, which does not exist"
 
 
-def test_readme_example_runs(readme: str) -> None:
+def test_readme_examples_run(readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In their order, the later ones with the names of those before."""
+    monkeypatch.chdir(tmp_path)
     examples = re.findall(r"^```python\n(.*?)^```$", readme, flags=re.DOTALL | re.MULTILINE)
-    assert len(examples) == 1
-    exec(compile(examples[0], "README.md", "exec"), {"__name__": "readme"})
+    assert len(examples) == 2
+    names: dict[str, object] = {"__name__": "readme"}
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), names)
+    assert (tmp_path / "state.db").exists()

@@ -96,6 +96,32 @@ def test_a_whole_block_of_trials_follows_the_reference(options: str) -> None:
     assert_same(world(**WORLDS[options]), POLICIES["stageroute"], **setting, trials=70, seed=4)
 
 
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(
+    "policy",
+    [p if p == "forced" else pytest.param(p, marks=pytest.mark.slow) for p in POLICIES],
+)
+def test_recorded_delays_follow_the_reference(policy: str, together: bool) -> None:
+    """Drawn once, some of them never; JAX refuses them."""
+    rng = np.random.default_rng(3)
+    rewards, costs = (fr.RecordedDelays(rng.integers(-1, 30, 240).tolist()) for _ in range(2))
+    late = world(reward_delay=rewards, cost_delay=rewards if together else costs)
+    mine, plain = (
+        run(late, POLICIES[policy], backend, **SETTING, trials=11) for backend in ("numba", "ref")
+    )
+    np.testing.assert_array_equal(mine.picks, plain.picks)
+    for name, column in plain.finals.items():
+        np.testing.assert_allclose(mine.finals[name], column, 1e-10, 1e-10, err_msg=name)
+
+
+def test_recorded_delays_of_one_length_are_a_fixed_delay() -> None:
+    recorded = world(reward_delay=fr.RecordedDelays([7] * 240), cost_delay=2)
+    fixed = world(reward_delay=7, cost_delay=2)
+    for backend in ("numba", "ref"):
+        mine, plain = (run(w, POLICIES["pacer"], backend, **SETTING) for w in (recorded, fixed))
+        assert_same_bits(mine, plain)
+
+
 @pytest.mark.parametrize("backend", ["numba", "ref"])
 def test_without_delay_and_with_all_feedback_nothing_changes(backend: str) -> None:
     none = {"name": "table", "rounds": [0, 0]}
@@ -405,7 +431,12 @@ def test_every_scenario_has_the_options() -> None:
 
 
 def test_delays_are_written_and_read() -> None:
-    for delay in (7, fr.GeometricDelay(3.5), fr.EquallyLikelyDelays((0, 4, 4))):
+    for delay in (
+        7,
+        fr.GeometricDelay(3.5),
+        fr.EquallyLikelyDelays((0, 4, 4)),
+        fr.RecordedDelays((0, -1)),
+    ):
         assert delay_of("cost_delay", delay_table(delay)) == delay
 
 

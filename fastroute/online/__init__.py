@@ -1,12 +1,14 @@
 """The policy online: one decision at a time, with a log that replays to the bit."""
 
 from fastroute.online.budget import Window
+from fastroute.online.choice import Choice
 from fastroute.online.errors import BudgetSpentError, NothingDeployedError, ObservationError
 from fastroute.online.evaluate import Evaluation, PolicyValue, evaluate_log
 from fastroute.online.plan import Plan
 from fastroute.online.recording import read_log
-from fastroute.online.router import Choice, OnlineRouter
+from fastroute.online.router import OnlineRouter
 from fastroute.online.settings import OnlineModel, Stage, every
+from fastroute.online.status import Status
 
 __all__ = [
     "BudgetSpentError",
@@ -19,6 +21,7 @@ __all__ = [
     "Plan",
     "PolicyValue",
     "Stage",
+    "Status",
     "Window",
     "evaluate_log",
     "every",

@@ -80,7 +80,7 @@ class Account:
     def set_period(self, start: float, end: float, available: float) -> None:
         """Begin a period in which so much money is there."""
         self.start, self.end, self.available = start, end, available
-        self.spent = self.others = 0.0
+        self.spent = self.reserved = self.others = 0.0
 
     @property
     def room(self) -> float:

@@ -1,5 +1,6 @@
 """What an online router answers when something cannot be done."""
 
+import math
 from typing import Literal
 
 #: Why an observation is not taken.
@@ -27,3 +28,25 @@ class NothingDeployedError(RuntimeError):
 
 class BudgetSpentError(RuntimeError):
     """The window has no money left for the query."""
+
+
+def refuse_values(identifier: int, reward: float | None, cost: float | None) -> None:
+    """Refuse a reward and a cost that are none.
+
+    Raises
+    ------
+    ObservationError
+    """
+    if reward is None and cost is None:
+        raise ObservationError(
+            "out of range", f"id={identifier}: neither reward nor cost; tell at least one of them"
+        )
+    if reward is not None and not 0.0 <= reward <= 1.0:
+        raise ObservationError(
+            "out of range",
+            f"id={identifier}: reward={reward!r} is not in [0, 1]; bring scores to that range",
+        )
+    if cost is not None and not 0.0 <= cost < math.inf:
+        raise ObservationError(
+            "out of range", f"id={identifier}: cost={cost!r} is not a number from 0 on"
+        )

@@ -36,8 +36,8 @@ from fastroute.online.history import (
 )
 from fastroute.online.log import DecisionRow, Record
 from fastroute.online.player import Decision, Observation, Player
-from fastroute.online.router import player_setting
 from fastroute.online.settings import OnlineSettings
+from fastroute.online.state import player_setting
 from fastroute.policies import Policy
 from fastroute.policies import policy as named_policy
 
@@ -236,8 +236,8 @@ class Logged:
         propensity: list[float] = []
         applied = history.settings.mode == "apply"
 
-        def hear(row: DecisionRow, decision: Decision | None, names: list[str]) -> None:
-            if not applied or decision is None:
+        def hear(row: DecisionRow, decision: Decision, names: list[str]) -> None:
+            if not applied:
                 propensity.append(1.0 if row.served is not None else 0.0)
                 self.could.append(frozenset((row.served,) if row.served is not None else ()))
                 return
@@ -299,7 +299,7 @@ class _Guest(Player):
         if self._desk is None:
             self._begin()
         observed = self._learn_most() if self._waiting else 0
-        self._desk.decide(-1, observed, int(self._played), 0)
+        self._desk.call(-1, observed, int(self._played), 0)
         self._played = False
 
     def try_one(self, task: int, features: F8 | None) -> tuple[Decision, F8]:

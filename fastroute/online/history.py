@@ -10,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.online.log import DecisionRow, Log, Record
-from fastroute.online.player import Decision, Observation, Player, PlayerSetting
-from fastroute.online.router import player_setting
+from fastroute.online.player import Decision, Player
 from fastroute.online.settings import OnlineModel, OnlineSettings
+from fastroute.online.state import State
 
 F8 = NDArray[np.float64]
 
 #: Changes that the models of every policy follow, whatever it decides.
 _CATALOGUE: Final = ("add", "retire", "fail", "recover", "limit", "reprice")
+
+
+_OUTCOMES: Final = ("outcome", "replace")
 
 
 class Outcome(NamedTuple):
@@ -71,18 +74,6 @@ class History:
             yield record
             record = next(records, None)
 
-    def decision(self, replica: int, number: int) -> DecisionRow:
-        """Return a decision by its number."""
-        rows = self.decisions[replica]
-        # Numbers begin at 0 and none is left out, unless a crash has taken the last ones.
-        if number < len(rows) and rows[number].number == number:
-            return rows[number]
-        return next(row for row in rows if row.number == number)
-
-    def setting(self, replica: int) -> PlayerSetting:
-        """Return the setting of the policy of a replica."""
-        return player_setting(self.settings, replica)
-
     def task_number(self, row: DecisionRow) -> int:
         """Return the number of the task of a query; 0 where the router has no tasks."""
         tasks = self.settings.tasks
@@ -120,7 +111,9 @@ def read_history(place: str | Path) -> History:
     if not any(decisions.values()):
         raise ValueError(f"{place}: no decision was made yet; route queries first")
     outcomes: dict[tuple[int, int], Outcome] = {}
-    for record in (one for rows in records.values() for one in rows if one.kind == "outcome"):
+    told = [one for rows in records.values() for one in rows if one.kind in _OUTCOMES]
+    # What replaces an outcome comes after it.
+    for record in sorted(told, key=lambda one: (one.kind == "replace", one.time, one.place)):
         assert record.decided_by is not None
         assert record.number is not None
         key = record.decided_by, record.number
@@ -220,9 +213,9 @@ class Verification:
         )
 
 
-#: Is told of every decision of a log: its row, and what its policy decides now (None where a
-#: model was fixed), with the names of the deployed models.
-Listener = Callable[[DecisionRow, Decision | None, list[str]], None]
+#: Is told of every decision of a log: its row, and what its policy decides now, with the names of
+#: the deployed models.
+Listener = Callable[[DecisionRow, Decision, list[str]], None]
 
 
 def play_again(history: History, replica: int, listener: Listener | None = None) -> Verification:
@@ -241,98 +234,65 @@ def play_again(history: History, replica: int, listener: Listener | None = None)
     -------
     Verification
     """
-    return _Again(history, replica, listener).play()
+    log = Log(history.source, replica=replica, read_only=True)
+    try:
+        return _Again(history, log, listener).play()
+    finally:
+        log.close()
 
 
 class _Again:
     """Plays a log from nothing."""
 
-    def __init__(self, history: History, replica: int, listener: Listener | None) -> None:
-        self.history, self.replica, self.listener = history, replica, listener
-        self.player = Player(history.setting(replica))
-        self.catalogue = Catalogue(self.player, history.models)
-        self.open: dict[tuple[int, int], list[float | None]] = {}
-        self.fixed = history.settings.mode == "fixed"
+    def __init__(self, history: History, log: Log, listener: Listener | None) -> None:
+        self.history, self.listener = history, listener
+        self.state = State(history.settings, list(history.models), log.replica, log)
         self.played = self.differ = self.stages = self.stages_differ = 0
         self.first = ""
 
     def play(self) -> Verification:
-        for event in self.history.events(self.replica):
+        replica = self.state.replica
+        for event in self.history.events(replica):
             if isinstance(event, DecisionRow):
                 self._decide(event)
+            elif event.kind in _OUTCOMES:
+                self.state.take(event, here=True)
             else:
-                self._record(event)
+                self._change(event)
         return Verification(
-            self.replica, self.played, self.differ, self.stages, self.stages_differ, self.first
+            replica, self.played, self.differ, self.stages, self.stages_differ, self.first
         )
 
     def _decide(self, row: DecisionRow) -> None:
-        player, decision = self.player, None
-        if self.fixed:
-            player.pass_over()
-        else:
-            features = None if row.features is None else np.frombuffer(row.features)
-            decision = player.decide(self.history.task_number(row), features)
+        state = self.state
+        features = None if row.features is None else np.frombuffer(row.features)
+        task = self.history.task_number(row)
+        decision = state.decide(task, features)
+        if state.fixed is None:
             self.played += 1
-            chosen = self.catalogue.names[decision.model] if decision.model >= 0 else None
+            chosen = state.names[decision.model] if decision.model >= 0 else None
             if chosen != row.model:
                 self.differ += 1
                 self._note(f"decision {row.number} was {row.model}, and is {chosen} now")
+        if row.served is not None:
+            state.keep_open(state.base | row.number, state.numbers[row.served], task, features)
         if self.listener is not None:
-            self.listener(row, decision, [self.catalogue.names[m] for m in player.deployed])
+            self.listener(row, decision, [state.names[m] for m in state.player.deployed])
 
-    def _record(self, record: Record) -> None:
-        if record.kind == "outcome":
-            self._learn(record)
-        elif record.kind == "stage":
-            self._open_stage(record)
-        elif record.kind == "merge":
-            body = json.loads(record.body or "{}")
-            for other in self.history.records[body["replica"]]:
-                if not body["first"] <= other.place < body["stop"]:
-                    continue
-                if other.kind == "outcome":
-                    self._learn(other)
-                else:
-                    self.catalogue.follow(other)
-        else:
-            self.catalogue.follow(record)
-
-    def _open_stage(self, record: Record) -> None:
+    def _change(self, record: Record) -> None:
+        state = self.state
         body = json.loads(record.body or "{}")
-        logged = [self.catalogue.numbers[name] for name in body["deployed"]]
-        if not body["given"]:
+        if record.kind == "stage" and not body["given"]:
             self.stages += 1
-            choice, _ = self.player.preview()
-            chosen = np.flatnonzero(choice.deployed[0]).tolist()
-            if chosen != sorted(logged):
+            choice, _ = state.player.preview()
+            chosen = [state.names[m] for m in np.flatnonzero(choice.deployed[0])]
+            if sorted(chosen) != sorted(body["deployed"]):
                 self.stages_differ += 1
-                names = ", ".join(self.catalogue.names[m] for m in chosen)
                 self._note(
                     f"before decision {record.at} {', '.join(body['deployed'])} were deployed, and "
-                    f"{names} would be now"
+                    f"{', '.join(chosen)} would be now"
                 )
-        self.player.open_stage(logged)
-
-    def _learn(self, record: Record) -> None:
-        """Learn an outcome, as the router did: a side alone, or when both sides are known."""
-        assert record.decided_by is not None
-        assert record.number is not None
-        key = record.decided_by, record.number
-        row = self.history.decision(*key)
-        assert row.served is not None
-        known = self.open.setdefault(key, [None, None])
-        known[0] = known[0] if record.reward is None else record.reward
-        known[1] = known[1] if record.cost is None else record.cost
-        model, task = self.catalogue.numbers[row.served], self.history.task_number(row)
-        if self.history.settings.apart:
-            seen = Observation(record.number, model, record.reward, record.cost, task, None)
-        elif known[0] is not None and known[1] is not None:
-            features = None if row.features is None else np.frombuffer(row.features)
-            seen = Observation(record.number, model, known[0], known[1], task, features)
-        else:
-            return
-        self.player.observe(seen)
+        state.make(record, body, played=False)
 
     def _note(self, first: str) -> None:
         self.first = self.first or first

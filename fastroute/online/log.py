@@ -265,8 +265,14 @@ class Log:
             self._durable, self._error = count, None
 
     def _failure(self) -> OSError:
+        if isinstance(self._error, sa.exc.IntegrityError):
+            return OSError(
+                f"{self.address}: another router writes as replica {self.replica}; close one of "
+                "them, or give this one a number of its own, replica=1"
+            )
+        cause = getattr(self._error, "orig", None) or self._error
         return OSError(
-            f"{self.address}: the decision log cannot be written: {self._error}; what was decided "
+            f"{self.address}: the decision log cannot be written: {cause}; what was decided "
             "since the last commit is in memory only"
         )
 

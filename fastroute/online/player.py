@@ -6,7 +6,7 @@ that order, so that a log makes it again.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastroute.kernels import codes
+from fastroute.kernels.formulas.estimates import count_observation
 from fastroute.kernels.types import STATES, Memory, Program
 from fastroute.policies import Choice, Policy, RunNumbers, StageProblem
 from fastroute.policies.stage import check_choice
@@ -184,7 +185,7 @@ class Player:
         return choice, problem
 
     def _problem(self) -> StageProblem:
-        """What the deployer sees if a stage opens now."""
+        """Gather what the deployer sees if a stage opens now."""
         setting, models, memory = self.setting, self.models, self._grow()
         size = len(models.limit)
 
@@ -229,6 +230,37 @@ class Player:
         """Note an observation, which the next decision learns."""
         self._waiting.append(observation)
 
+    def can_replace(self, number: int) -> bool:
+        """Tell whether another outcome of a decision can be learnt in the place of the first."""
+        waits = any(one.number == number for one in self._waiting)
+        return waits or self._estimator.observe is count_observation
+
+    def replace(
+        self,
+        number: int,
+        model: int,
+        row: int,
+        reward: float | None,
+        cost: float | None,
+        more: Sequence[float],
+    ) -> None:
+        """Learn another reward or cost of a decision, ``more`` than those that it had."""
+        more_reward, more_cost = more
+        for place, one in enumerate(self._waiting):
+            if one.number == number and one.model == model:
+                if reward is not None and one.reward is not None:
+                    one, more_reward = one._replace(reward=reward), 0.0
+                if cost is not None and one.cost is not None:
+                    one, more_cost = one._replace(cost=cost), 0.0
+                self._waiting[place] = one
+        if more_reward or more_cost:
+            self._rest()
+            memory = self._grow()
+            memory.seen[1, model, 0] += more_reward
+            memory.seen[2, model, 0] += more_cost
+            if memory.contexts.size:
+                memory.contexts[0, row, model, 1] += more_reward
+
     def decide(self, task: int = 0, features: F8 | None = None) -> Decision:
         """Draw the model of the next decision.
 
@@ -245,23 +277,21 @@ class Player:
         if features is not None:
             desk.tables.features[0, : len(features)] = features
         observed = self._learn_most() if self._waiting else 0
-        slot = desk.decide(self.now, observed, int(self._played), task)
+        slot = desk.call(self.now, observed, int(self._played), task)
         self._played = True
         self.now += 1
         answer = desk.answer.tolist()
-        count = len(self.deployed)
+        slots, deployed = self._slots, self.deployed
+        count = len(deployed)
         if slot < 0:
             if slot == self._kernels.REFUSED:
                 raise ValueError(
                     f"router {self.setting.policy.router.label}: its shares in decision "
                     f"{self.now - 1} are not a distribution within the limits"
                 )
-            return Decision(-1, 0.0, tuple(answer[:count]), int(answer[self._slots + 1]))
+            return Decision(-1, 0.0, tuple(answer[:count]), int(answer[slots + 1]))
         return Decision(
-            self.deployed[slot],
-            answer[self._slots],
-            tuple(answer[:count]),
-            int(answer[self._slots + 1]),
+            deployed[slot], answer[slots], tuple(answer[:count]), int(answer[slots + 1])
         )
 
     def pass_over(self) -> None:
@@ -289,21 +319,21 @@ class Player:
     def _put(self, place: int, one: Observation) -> None:
         """Put an observation in the queue."""
         desk, kernels = self._desk, self._kernels
-        row = one.row
-        model = one.model
-        reward, cost = one.reward, one.cost
-        if not self.setting.apart:
-            assert reward is not None
-            assert cost is not None
-            if one.features is not None:
-                row = 1 + place
-                desk.tables.features[row, : len(one.features)] = one.features
-            if model not in self.deployed:
-                desk.learn_aside(model, reward, cost, row)
-        side = kernels.BOTH if reward is not None and cost is not None else (
-            kernels.COST if reward is None else kernels.REWARD
-        )
-        desk.queue[place] = model, reward or 0.0, cost or 0.0, row, side
+        _, model, reward, cost, row, features = one
+        if self.setting.apart:
+            if reward is None:
+                desk.put(place, model, 0.0, cost, row, kernels.COST)
+            elif cost is None:
+                desk.put(place, model, reward, 0.0, row, kernels.REWARD)
+            else:
+                desk.put(place, model, reward, cost, row, kernels.BOTH)
+            return
+        if features is not None:
+            row = 1 + place
+            desk.tables.features[row, : len(features)] = features
+        if model not in self.deployed:
+            desk.learn_aside(model, reward, cost, row)
+        desk.put(place, model, reward, cost, row, kernels.BOTH)
 
     # What is remembered.
 
@@ -332,7 +362,7 @@ class Player:
         return self._kernels.Desk(program, memory, self._slots, self.setting.trial, explore)
 
     def _program(self, size: int) -> Program:
-        """What the kernels see, with ``size`` models."""
+        """Return what the kernels see, with ``size`` models."""
         setting, kernels = self.setting, self._kernels
         reward = outcome("elementwise")
         if setting.tasks:

@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 
 from fastroute.online.log import Log, Record
-from fastroute.online.router import player_setting
 from fastroute.online.settings import OnlineModel, OnlineSettings
+from fastroute.online.state import player_setting
 from fastroute.scenarios import Change, Scenario
 from fastroute.scenarios.feedback import Delay, RecordedDelays
 from fastroute.scenarios.laws import Recorded
@@ -17,6 +17,7 @@ from fastroute.simulation.recording import Recording
 # What a simulation has no word for.
 _UNKNOWN: Final = {
     "reprice": "a known new price",
+    "replace": "outcomes that were replaced",
     "merge": "what other replicas have observed",
 }
 
@@ -164,6 +165,7 @@ class _Reader:
         features = None
         if self.settings.features:
             features = np.array([np.frombuffer(row.features) for row in rows])
+        delays = self._delays(late)
         return Scenario(
             limit=self.limits,
             arrival=self.arrival,
@@ -172,21 +174,21 @@ class _Reader:
             outcomes=Recorded(table[0], table[1], "table", features),
             models=self.names,
             name="log",
-            **self._delays(late, horizon),
+            reward_delay=delays[0],
+            cost_delay=delays[1],
         )
 
-    def _delays(self, late: Any, horizon: int) -> dict[str, Delay]:
-        """Return when rewards and costs were learnt, where that was not at once."""
+    def _delays(self, late: Any) -> tuple[Delay, Delay]:
+        """Return when rewards and costs were learnt, 0 where that was at once."""
         if not self.settings.apart:
             # Learnt when both are known.
             late[:] = np.where((late < 0.0).any(axis=0), -1.0, late.max(axis=0))
         if not late.any():
-            return {}
-        names = ("reward_delay", "cost_delay")
-        return {
-            name: RecordedDelays(tuple(int(x) for x in values))
-            for name, values in zip(names, late, strict=True)
-        }
+            return 0, 0
+        rewards, costs = (RecordedDelays(tuple(int(x) for x in values)) for values in late)
+        return rewards, costs
 
-    def _refused(self, what: str, remedy: str = "use `fastroute replay`, which plays the log") -> ValueError:
+    def _refused(
+        self, what: str, remedy: str = "use `fastroute replay`, which plays the log"
+    ) -> ValueError:
         return ValueError(f"{self.log.address}: a simulation cannot replay {what}; {remedy}")

@@ -244,3 +244,34 @@ def _read_model(entry: Any) -> OnlineModel:
     if isinstance(entry, OnlineModel):
         return entry
     return OnlineModel(**({"name": entry} if isinstance(entry, str) else entry))
+
+
+def new_settings(given: dict[str, Any], catalogue: list[OnlineModel] | None) -> OnlineSettings:
+    """Return the settings of a new router."""
+    missing = [name for name in ("budget", "max_deployed", "stage") if name not in given]
+    if catalogue is None:
+        missing.insert(0, "models")
+    if missing or catalogue is None:
+        raise ValueError(f"{', '.join(missing)}: is missing; a new router needs it")
+    given = {"policy": "stageroute", "n_models": len(catalogue), **given}
+    if isinstance(given["policy"], str):
+        given["policy"] = named_policy(given["policy"])
+    if "cost_range" not in given:
+        expected = [model.cost for model in catalogue if model.cost]
+        largest = 10.0 * max(expected) if expected else 100.0 * given["budget"]
+        given["cost_range"] = 0.0, largest or 1.0
+    given.setdefault("apart", given["policy"].estimator.learns_late)
+    return OnlineSettings(**given)
+
+
+def refuse_others(settings: OnlineSettings, given: dict[str, Any]) -> None:
+    """Refuse settings that are not those of the log."""
+    for name, value in given.items():
+        if name == "policy" and isinstance(value, str):
+            value = named_policy(value)
+        kept = getattr(settings, name)
+        if value != kept:
+            raise ValueError(
+                f"{name}={value!r}, but the log has {name}={kept!r}; leave {name} out, or begin "
+                "another log"
+            )

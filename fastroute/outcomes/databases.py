@@ -28,6 +28,11 @@ from decisions d left join (
 order by d.replica, d.number
 """
 
+# What was told in the place of an outcome, the newest last.
+_REPLACED: Final = """
+select decided_by, number, reward, cost from records where kind = 'replace' order by time, place
+"""
+
 
 def is_database(path: Path) -> bool:
     """Return whether a file is a database of SQLite, whatever its name."""
@@ -71,7 +76,10 @@ def read_database(path: Path) -> Content:
                 name: json.loads(value)
                 for name, value in connection.execute("select name, value from settings")
             }
-            frame = _frame(connection.execute(_ROWS).fetchall(), settings)
+            rows = _replaced(
+                connection.execute(_ROWS).fetchall(), connection.execute(_REPLACED).fetchall()
+            )
+            frame = _frame(rows, settings)
     except sqlite3.Error as error:
         raise BadFileError(f"{error}; restore the file from a copy") from None
     numbers = frame["query"].to_list()
@@ -79,6 +87,25 @@ def read_database(path: Path) -> Content:
         frame, np.arange(frame.height), path, locate=lambda row: f"decision {numbers[row]}"
     )
     return Content(path.name, source, settings, path=path)
+
+
+def _replaced(rows: list[tuple[Any, ...]], newer: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return decisions with the rewards and costs that were told in the place of the first ones."""
+    if not newer:
+        return rows
+    known: dict[tuple[int, int], list[float | None]] = {}
+    for replica, number, *values in newer:
+        kept = known.setdefault((replica, number), [None, None])
+        kept[:] = [old if new is None else new for old, new in zip(kept, values, strict=True)]
+    return [
+        (
+            *row[:-2],
+            *(new if new is not None else old for old, new in zip(row[-2:], told, strict=True)),
+        )
+        if (told := known.get((row[0], row[1])))
+        else row
+        for row in rows
+    ]
 
 
 def _frame(rows: list[tuple[Any, ...]], settings: dict[str, Any]) -> "pl.DataFrame":

@@ -4,7 +4,7 @@ from fastroute.outcomes.routerbench_pickle import load_routerbench
 from fastroute.scenarios.base import Scenario, World
 from fastroute.scenarios.changes import Calendar, Change, Outage
 from fastroute.scenarios.check import DataSource, Report, check_table, list_data
-from fastroute.scenarios.feedback import EquallyLikelyDelays, GeometricDelay
+from fastroute.scenarios.feedback import EquallyLikelyDelays, GeometricDelay, RecordedDelays
 from fastroute.scenarios.laws import (
     Bernoulli,
     Beta,
@@ -37,6 +37,7 @@ __all__ = [
     "Lognormal",
     "Outage",
     "Recorded",
+    "RecordedDelays",
     "Report",
     "RewardLaw",
     "Scenario",

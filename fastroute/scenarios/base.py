@@ -144,7 +144,7 @@ class Scenario:
     calendar : (first, last, spread), optional
         Which date is which fraction of the horizon, for events at dates: ``first`` is round 0, and
         ``last`` is at ``spread`` of the horizon.
-    reward_delay, cost_delay : int, GeometricDelay, EquallyLikelyDelays or mapping
+    reward_delay, cost_delay : int, GeometricDelay, EquallyLikelyDelays, RecordedDelays or mapping
         Rounds after which a policy learns the reward and the cost of a query: as many, or drawn
         for each query, as ``{"name": "geometric", "mean": 50}`` or
         ``{"name": "table", "rounds": [0, 10]}``. Where both are equal, one delay is drawn for the

@@ -30,10 +30,10 @@ from fastroute.simulation.engine import (
     run_chunk,
     run_numbers,
 )
-from fastroute.simulation.recording import Recording
 from fastroute.simulation.merge import Accounts, collect, concatenate_all, make_run
 from fastroute.simulation.plan import checkpoint_rounds, make_plan, resolve_rules
 from fastroute.simulation.progress import show_progress
+from fastroute.simulation.recording import Recording
 from fastroute.simulation.run import Run
 from fastroute.simulation.settings import MAX_CURVE_TRIALS, MAX_STAGE_ROWS, Settings
 from fastroute.solve.backend import load_kernel, resolve_backend

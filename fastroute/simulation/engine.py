@@ -197,9 +197,7 @@ def refuse_delay(scenario: Scenario, world: World, backend: str) -> None:
     late = world.feedback
     if backend == "jax" and late is not None:
         if late.reward.by_round.size or late.cost.by_round.size:
-            raise ValueError(
-                'backend="jax" does not replay recorded delays. Use backend="numba".'
-            )
+            raise ValueError('backend="jax" does not replay recorded delays. Use backend="numba".')
     needed = 0 if late is None else pending_bytes(late, BLOCK)
     if needed > MOST_PENDING:
         assert world.feedback is not None

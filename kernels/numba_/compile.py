@@ -77,12 +77,12 @@ def _stamped(kernel: Any) -> Any:
     """Let what is kept of a kernel be valid as long as no source of a kernel changes."""
     kept: Any = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
     if hasattr(kept, "_source_stamp"):
-        kept._source_stamp = _stamp()
+        kept._source_stamp = source_stamp()
     return kernel
 
 
 @cache
-def _stamp() -> str:
+def source_stamp() -> str:
     """Digest of the source of all kernels."""
     digest = hashlib.sha256()
     for file in sorted(Path(__file__).parents[1].glob("**/*.py")):

@@ -6,7 +6,8 @@ the model.  All that a decision needs stands at fixed places, so that a call fro
 three numbers.
 """
 
-from functools import cache
+from functools import cache, partial
+from struct import Struct
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,7 +17,6 @@ from numba.extending import intrinsic, register_jitable
 from fastroute.kernels.formulas.shares import mixed
 from fastroute.kernels.numba_ import estimators, feedback, rounds, routers
 from fastroute.kernels.numba_.compile import compile_for
-from fastroute.kernels.numba_.lanes import aligned_zeros
 from fastroute.kernels.numba_.layout import HEAD, LANE, NEXT, SLOT, STEP
 from fastroute.kernels.numba_.passes import (
     COMMON,
@@ -32,8 +32,8 @@ from fastroute.kernels.types import F8, Delay, Feedback, Memory, Program
 
 #: Observations that are learnt in one call.
 QUEUE: Final = 64
-#: Numbers of an observation: model, reward, cost, row of the query, side.
-OBSERVATION: Final = 5
+# An observation: model, reward, cost, row of the query, side.
+_OBSERVATION: Final = Struct("5d")
 #: What is observed: reward and cost together, or one of them.
 BOTH, REWARD, COST = 0, 1, 2
 #: Where rewards and costs are learnt apart, as the kernels see it: each in the next round.
@@ -47,7 +47,6 @@ APART: Final = Feedback(
 NOTHING, REFUSED = -1, -2
 # The round in which a ring of two rounds is read from its start.
 _RING_START: Final = 1
-
 
 
 class Groups(NamedTuple):
@@ -105,7 +104,9 @@ class Desk:
         Share of the rounds in which a router explores evenly, which the shares that it plays have.
     """
 
-    def __init__(self, program: Program, memory: Memory, slots: int, trial: int = 0, explore: float = 0.0) -> None:
+    def __init__(
+        self, program: Program, memory: Memory, slots: int, trial: int = 0, explore: float = 0.0
+    ) -> None:
         policy = rounds.compose_policy(program, late=True)
         part = program.estimator
         apart = program.feedback is not None
@@ -128,8 +129,9 @@ class Desk:
         self.ws = rounds.workspace(1, slots)
         self._deployed = np.full((1, slots), -1, np.int64)
         self._learner = rounds.workspace(1, 1)
-        self._learns = rounds.round_of(program, policy, (), learning)
-        self.queue = np.zeros((QUEUE, OBSERVATION))
+        learns = rounds.round_of(program, policy, (), learning)
+        self._learns = learns._replace(features=self.round_.features)
+        self.queue = np.zeros((QUEUE, _OBSERVATION.size // 8))
         self.answer = np.zeros(slots + 3)
         self.answer[slots + 2] = explore
         self.tables = rounds.tables_of(self.round_, memory)
@@ -150,9 +152,12 @@ class Desk:
             *(len(group) for group in groups),
             *(x for one, at in zip(every, places, strict=True) for x in (one.kernel.address, at)),
         ]
-        self._arrays = np.array(state, object if plain else np.int64)
-        self._call = _decide_compiled()
-        self._given = (*arrays, self.tables)
+        # What :meth:`decide` calls.
+        self.call: Any = (
+            partial(_decide_plainly, np.array(state, object), (*arrays, self.tables))
+            if plain
+            else partial(_decide_compiled(), np.array(state, np.int64))
+        )
 
     def open(self, deployed: list[int], limit: F8, opened: int) -> None:
         """Load the deployed models, in increasing order, and set their first shares.
@@ -216,10 +221,14 @@ class Desk:
             distribution.  The shares that were played are in ``answer``, and behind them the
             probability of the slot and the status.
         """
-        if plain:
-            return int(_decide(self._arrays, now, observed, ends, row, *self._given))
-        slot: int = self._call(self._arrays, now, observed, ends, row)
+        slot: int = self.call(now, observed, ends, row)
         return slot
+
+    def put(self, place: int, model: int, reward: float, cost: float, row: int, side: int) -> None:
+        """Put an observation in a place of the queue."""
+        _OBSERVATION.pack_into(
+            self.queue, place * _OBSERVATION.size, model, reward, cost, row, side
+        )
 
     def learn_aside(self, model: int, reward: float, cost: float, row: int) -> None:
         """Learn a reward and a cost together of a model that is not deployed, in the memory."""
@@ -236,6 +245,11 @@ class Desk:
         rounds.close_stage(self._learner, self._learns, deployed, self.memory)
 
 
+def _decide_plainly(state: Any, arrays: Any, *numbers: int) -> int:
+    """Decide where nothing is compiled."""
+    return int(_decide(state, *numbers, *arrays))
+
+
 def _address(array: F8) -> tuple[int, int, int]:
     rows, columns = array.shape if array.ndim > 1 else (*array.shape, 0)
     return array.ctypes.data, rows, columns
@@ -248,13 +262,17 @@ def _decide_compiled() -> Any:
 
 
 @intrinsic
-def _pointer(context, address):
+def _intrinsic_pointer(context, address):
     pointer = types.CPointer(types.float64)
 
     def build(context, builder, _, values):
         return builder.inttoptr(values[0], context.get_value_type(pointer))
 
     return pointer(types.int64), build
+
+
+# Its annotations do not know that Numba leaves the context out.
+_pointer: Final[Any] = _intrinsic_pointer
 
 
 @register_jitable

@@ -32,7 +32,13 @@ from fastroute.report.charts import (
     with_report_style,
 )
 from fastroute.report.style import format_margin, format_number, format_value, line_style
-from fastroute.scenarios.feedback import Delay, EquallyLikelyDelays, GeometricDelay, delay_of
+from fastroute.scenarios.feedback import (
+    Delay,
+    EquallyLikelyDelays,
+    GeometricDelay,
+    RecordedDelays,
+    delay_of,
+)
 from fastroute.study import StoredStudy
 
 if TYPE_CHECKING:
@@ -155,6 +161,8 @@ def answer(stored: StoredStudy) -> Answer:
 def _mean(delay: Delay) -> float:
     if isinstance(delay, EquallyLikelyDelays):
         return float(np.mean(delay.rounds))
+    if isinstance(delay, RecordedDelays):
+        return float(np.mean([late for late in delay.rounds if late >= 0] or [0.0]))
     return float(delay.mean if isinstance(delay, GeometricDelay) else delay)
 
 

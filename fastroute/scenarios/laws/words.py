@@ -9,7 +9,12 @@ import numpy as np
 
 from fastroute import checks
 from fastroute.references import import_reference, is_reference
-from fastroute.scenarios.feedback import EquallyLikelyDelays, GeometricDelay, delay_table
+from fastroute.scenarios.feedback import (
+    EquallyLikelyDelays,
+    GeometricDelay,
+    RecordedDelays,
+    delay_table,
+)
 from fastroute.scenarios.laws.base import CostLaw, Law, RewardLaw
 from fastroute.scenarios.laws.bernoulli import Bernoulli
 from fastroute.scenarios.laws.beta import Beta
@@ -80,7 +85,7 @@ def plain_laws(value: Any) -> Any:
             key: part.tolist() if isinstance(part, np.ndarray) else part
             for key, part in law_table(value).items()
         }
-    if isinstance(value, GeometricDelay | EquallyLikelyDelays):
+    if isinstance(value, GeometricDelay | EquallyLikelyDelays | RecordedDelays):
         return delay_table(value)
     if isinstance(value, list | tuple):
         return [plain_laws(part) for part in value]
