@@ -6,7 +6,7 @@ not, nothing has happened for it, and it decides the next query of the log in it
 what it would know after as many decisions of its own (rejection: Li, Chu, Langford and Wang, WSDM
 2011, arXiv 1003.5956, which Mandel, Liu, Brunskill and Popovic, AAAI 2016, extend to logs that are
 not uniform). A model that the log could not have served is passed over, since the log never answers
-for it.
+for it; the policy then knows less than it would.
 
 Its shares at every decision of the log are then known before the log shows who served. Reward and
 cost are means weighted by its share of the model that served, divided by the probability with which
