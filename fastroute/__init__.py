@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         OnlineModel,
         OnlineRouter,
         Window,
+        evaluate_log,
         every,
         read_log,
     )
@@ -172,6 +173,7 @@ __all__ = [
     "__version__",
     "advise",
     "compare",
+    "evaluate_log",
     "every",
     "fit_scaling",
     "load",
@@ -257,6 +259,7 @@ _HOME: Final = {
     "OnlineModel": "online",
     "OnlineRouter": "online",
     "Window": "online",
+    "evaluate_log": "online",
     "every": "online",
     "read_log": "online",
     "compare": "report.run_comparison",

@@ -21,6 +21,7 @@ from fastroute.cli_compare import compare
 from fastroute.cli_complete import complete_backend
 from fastroute.cli_data import check, convert, list_sources
 from fastroute.cli_output import Verbose, console, safe_output
+from fastroute.cli_replay import replay
 from fastroute.cli_serve import serve
 from fastroute.cli_study import presets, report, run, status
 
@@ -85,7 +86,7 @@ def _fail(message: str, error: Exception) -> NoReturn:
     raise typer.Exit(2) from None
 
 
-for _command in (run, status, report, compare, advise, serve, presets, bench, about):
+for _command in (run, status, report, compare, advise, replay, serve, presets, bench, about):
     app.command()(_user_errors()(_command))
 data_app.command("list")(_user_errors()(list_sources))
 data_app.command()(_user_errors()(check))

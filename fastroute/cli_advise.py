@@ -30,12 +30,19 @@ class Format(StrEnum):
 def advise(
     table: Annotated[
         Path,
-        typer.Argument(help="Benchmark outcomes, a leaderboard or a log of a gateway."),
+        typer.Argument(
+            help="Benchmark outcomes, a leaderboard, or a log of a gateway or an online router."
+        ),
     ],
-    max_deployed: Annotated[int, typer.Option(min=1, help="Most models that are deployed.")],
+    max_deployed: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most models that are deployed; a decision log has its own."),
+    ] = None,
     budget: Annotated[
         float | None,
-        typer.Option(help="Most that a query may cost on the mean. Default: no budget."),
+        typer.Option(
+            help="Most that a query may cost on the mean. Default: that of a decision log, or none."
+        ),
     ] = None,
     limit: Annotated[
         float, typer.Option(help="Largest share of the traffic of any one model.")

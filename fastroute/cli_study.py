@@ -133,12 +133,19 @@ def status(
 
 
 def report(
-    directory: _Directory,
+    directory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIRECTORY",
+            help="A run directory, or the decision log of an online router.",
+            autocompletion=complete_run,
+        ),
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
             help="The file to write, or a directory for the page and the figures. "
-            "Default: report.html in DIRECTORY."
+            "Default: report.html in DIRECTORY; beside a decision log, with the ending .html."
         ),
     ] = None,
     details: Annotated[
@@ -146,12 +153,19 @@ def report(
     ] = None,
     verbose: Verbose = 0,
 ) -> None:
-    """Write the results of a study as one HTML page.
+    """Write the results of a study, or a decision log, as one HTML page.
 
     Prints where the page is. Works on a study that is complete, still running, interrupted or
     killed; the page says what is missing. It needs no network and can be read without JavaScript
     and printed.
     """
+    from fastroute.outcomes.databases import is_database
+
+    if directory.is_file() and is_database(directory):
+        from fastroute.online.page import write_log_page
+
+        typer.echo(write_log_page(directory, out))
+        return
     from fastroute.report import write_figures
     from fastroute.report.page import write_page
     from fastroute.report.page_stamp import DETAILS, PAGE

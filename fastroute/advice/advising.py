@@ -259,7 +259,7 @@ def advise(
     table: "Outcomes | Estimates | str | os.PathLike[str] | pl.DataFrame",
     *,
     budget: float | None = None,
-    max_deployed: int,
+    max_deployed: int | None = None,
     limit: float = 1.0,
     what_if: Sequence[str] = (),
     constraints: Sequence[str] = (),
@@ -280,9 +280,10 @@ def advise(
         What :func:`fastroute.read_outcomes` reads: benchmark outcomes, a leaderboard, or a log in
         which each query went to one model.
     budget : float, optional
-        Largest mean cost of a query, in the unit of the table; none when left out.
-    max_deployed : int
-        Largest number of models that are deployed.
+        Largest mean cost of a query, in the unit of the table. Default: that of the router whose
+        decision log it is; for any other table none.
+    max_deployed : int, optional
+        Largest number of models that are deployed; a decision log has its own.
     limit : float
         Largest share of the traffic of any one model, in (0, 1].
     what_if : sequence of str
@@ -334,12 +335,20 @@ def advise(
     >>> advise(table, budget=1.5, max_deployed=2).routing_table()
     {'a': 0.5, 'b': 0.5}
     """
+    outcomes = table
+    if not isinstance(table, Outcomes | Estimates):
+        outcomes = read_outcomes(table, columns=columns, **reading)
+    if isinstance(outcomes, Outcomes):
+        budget = outcomes.budget if budget is None else budget
+        max_deployed = outcomes.max_deployed if max_deployed is None else max_deployed
+    if max_deployed is None:
+        raise ValueError("max_deployed: is missing; say how many models may be deployed")
     if budget is not None:
         budget = checks.positive("budget", budget)
     limit = checks.fraction("limit", limit, zero=False)
     checks.integer("max_deployed", max_deployed)
     checks.integer("draws", draws, 1)
-    estimates, source, unit, notes = _estimates(table, draws, seed, columns, reading)
+    estimates, source, unit, notes = _estimates(outcomes, draws, seed)
     problem, left = problem_of(
         estimates, math.inf if budget is None else budget, int(max_deployed), limit
     )
@@ -412,19 +421,10 @@ def _unchanged(problem: Problem) -> Estimate:
         return Estimate(math.nan, math.nan, math.nan)
 
 
-def _estimates(
-    table: Any,
-    draws: int,
-    seed: int,
-    columns: Mapping[str, str] | None,
-    reading: Mapping[str, Any],
-) -> tuple[Estimates, str, str, list[str]]:
-    """Return the estimates of a table, its name, the unit of its costs, and notes."""
-    if isinstance(table, Estimates):
-        return table, "estimates", "cost per query", list(table.notes)
-    outcomes = table
-    if not isinstance(table, Outcomes):
-        outcomes = read_outcomes(table, columns=columns, **reading)
+def _estimates(outcomes: Any, draws: int, seed: int) -> tuple[Estimates, str, str, list[str]]:
+    """Return the estimates of outcomes, their name, the unit of the costs, and notes."""
+    if isinstance(outcomes, Estimates):
+        return outcomes, "estimates", "cost per query", list(outcomes.notes)
     estimates = outcomes.estimate(draws=draws, seed=seed)
     notes = [*outcomes.warnings, *estimates.notes]
     return estimates, outcomes.source, outcomes.cost_unit, notes

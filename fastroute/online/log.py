@@ -5,6 +5,7 @@ ended.  Rows are committed in groups, by a thread of their own.
 """
 
 import json
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,20 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Engine
+
+from fastroute.outcomes.databases import open_database
+
+
+class _Number(sa.types.TypeDecorator[float]):
+    """A number of whatever type it is given as: not all databases take a bool or a ``float32``."""
+
+    impl = sa.Float
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> float | None:
+        """Return the number as a float."""
+        return None if value is None else float(value)
+
 
 _METADATA: Final = sa.MetaData()
 #: Number of the layout of the tables.
@@ -57,8 +72,8 @@ _RECORDS: Final = sa.Table(
     sa.Column("kind", sa.String, nullable=False),
     sa.Column("decided_by", sa.Integer),
     sa.Column("number", sa.BigInteger),
-    sa.Column("reward", sa.Float),
-    sa.Column("cost", sa.Float),
+    sa.Column("reward", _Number),
+    sa.Column("cost", _Number),
     sa.Column("body", sa.Text),
     sa.Index("records_by_decision", "number"),
 )
@@ -72,6 +87,8 @@ _SNAPSHOTS: Final = sa.Table(
     sa.Column("arrays", sa.LargeBinary, nullable=False),
 )
 
+# What routers that begin a log at once wait for, one after the other.
+_MAKING: Final = 1_751_625_406
 #: Rows that are read from the log at once.
 _READ: Final = 10_000
 
@@ -127,14 +144,23 @@ class Log:
         Rows that are committed at the latest when they are so many.
     seconds : float
         Seconds after which rows are committed at the latest.
+    read_only : bool
+        Only read: nothing is made where it is missing, and a log that is being written to is not
+        disturbed.
     """
 
     def __init__(
-        self, place: str | Path, *, replica: int = 0, every: int = 256, seconds: float = 0.02
+        self,
+        place: str | Path,
+        *,
+        replica: int = 0,
+        every: int = 256,
+        seconds: float = 0.02,
+        read_only: bool = False,
     ) -> None:
         self.replica = replica
         address = address_of(place)
-        self._engine = _open(address)
+        self._engine = _open_to_read(place) if read_only else _open(address)
         #: Of the database, without its password.
         self.address = _shown(address)
         self._every, self._seconds = every, seconds
@@ -268,10 +294,28 @@ class Log:
         return {name: json.loads(value) for name, value in rows} or None
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
-        """Keep the settings of a new log."""
-        rows = [{"name": name, "value": json.dumps(value)} for name, value in settings.items()]
-        with self._engine.begin() as connection:
-            connection.execute(_SETTINGS.insert(), rows)
+        """Keep the settings of a new log.
+
+        Raises
+        ------
+        ValueError
+            When another router has begun the log meanwhile, with other settings.
+        """
+        plain = {name: json.dumps(value) for name, value in settings.items()}
+        rows = [{"name": name, "value": value} for name, value in plain.items()]
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(_SETTINGS.insert(), rows)
+        except sa.exc.IntegrityError:
+            with self._engine.connect() as connection:
+                kept = {name: value for name, value in connection.execute(sa.select(_SETTINGS))}
+            others = [name for name in plain if kept.get(name) != plain[name]]
+            if others:
+                self._engine.dispose()
+                raise ValueError(
+                    f"{self.address}: another router has begun this log with another "
+                    f"{', '.join(others)}; give all of them the same settings"
+                ) from None
 
     def begin(self, first: int, now: float) -> int:
         """Note that a router starts with decision ``first``; returns the number of its start."""
@@ -406,7 +450,7 @@ def _open(address: str) -> Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     try:
-        _METADATA.create_all(engine)
+        _make_tables(engine)
     except sa.exc.DatabaseError as error:
         engine.dispose()
         raise ValueError(
@@ -415,10 +459,52 @@ def _open(address: str) -> Engine:
     return engine
 
 
+def _make_tables(engine: Engine) -> None:
+    """Make the tables that a database lacks, also where several routers begin at once."""
+    there = set(sa.inspect(engine).get_table_names())
+    if {table.name for table in _METADATA.sorted_tables} <= there:
+        return
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # There two that make the same table "if it does not exist" can fail.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
+        for table in _METADATA.sorted_tables:
+            connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+
+
+def _open_to_read(place: str | Path) -> Engine:
+    """Open the database of a log, of which nothing is written.
+
+    Raises
+    ------
+    ValueError
+        When there is none, or it is something else.
+    """
+    address = address_of(place)
+    try:
+        if "://" in str(place):
+            engine = sa.create_engine(address)
+        else:
+            path = Path(place)
+            if not path.is_file():
+                raise ValueError(f"{place}: there is no such decision log")
+            engine = sa.create_engine("sqlite://", creator=lambda: open_database(path))
+        there = set(sa.inspect(engine).get_table_names())
+    except (sa.exc.SQLAlchemyError, sqlite3.Error, ImportError) as error:
+        raise ValueError(f"{place}: cannot be opened: {error}") from error
+    if not {table.name for table in _METADATA.sorted_tables} <= there:
+        engine.dispose()
+        raise ValueError(f"{place}: is no decision log; give the database of an online router")
+    return engine
+
+
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     """Let commits go to a journal that survives the process, and wait for other writers."""
     cursor = connection.cursor()
+    # First, so that what follows waits too.
+    cursor.execute("PRAGMA busy_timeout=10000")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA busy_timeout=10000")
     cursor.close()

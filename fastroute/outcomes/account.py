@@ -65,6 +65,8 @@ def outcomes_of(table: Table) -> Outcomes:
         features=table.features,
         released={name: day for name, day in released.items() if name in models},
         retired={name: day for name, day in table.retired.items() if name in models},
+        budget=table.budget,
+        max_deployed=table.max_deployed,
     )
 
 
@@ -237,6 +239,8 @@ def table_of(outcomes: Outcomes) -> Table:
         cost_unit=outcomes.cost_unit,
         released=outcomes.released,
         retired=outcomes.retired,
+        budget=outcomes.budget,
+        max_deployed=outcomes.max_deployed,
     )
 
 

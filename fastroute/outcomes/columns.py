@@ -53,6 +53,8 @@ class Table:
         Columns of features; ``frame`` has them as ``feature.NAME``.
     released, retired : mapping of str to date
         Of the price list, where there is one.
+    budget, max_deployed : optional
+        Of the router whose decisions they are.
     """
 
     frame: "pl.DataFrame"
@@ -68,6 +70,8 @@ class Table:
     features: tuple[str, ...] = ()
     released: Mapping[str, date] = field(default_factory=dict)
     retired: Mapping[str, date] = field(default_factory=dict)
+    budget: float | None = None
+    max_deployed: int | None = None
 
     def named(self, roles: Sequence[str]) -> "Table":
         """Return the rows in which no column of some is empty."""

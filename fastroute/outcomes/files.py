@@ -179,13 +179,18 @@ def read_file(field: str, source: str | Path) -> Content:
     path = Path(source)
     if not path.is_file():
         raise ValueError(f"{field}={str(source)!r}: no such file; check the path")
+    from fastroute.outcomes.databases import is_database, read_database
+
+    database = is_database(path)
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in SUFFIXES and not database:
         raise ValueError(
             f"{field}={str(source)!r} ends in {suffix!r}; pass a {', '.join(SUFFIXES)} file (or, "
-            "for outcomes, a RouterBench .pkl)"
+            "for outcomes, a decision log or a RouterBench .pkl)"
         )
     try:
+        if database:
+            return read_database(path)
         if suffix == ".parquet":
             frame = unnested(pl.read_parquet(path, glob=False))
             return Content(path.name, Source(frame, np.arange(frame.height), path), path=path)
@@ -193,8 +198,9 @@ def read_file(field: str, source: str | Path) -> Content:
             return Content(path.name, _read_csv(path), path=path)
         return _read_json(path)
     except (pl.exceptions.PolarsError, BadFileError) as error:
+        kind = "a decision log" if database else suffix[1:]
         why = str(error) if isinstance(error, BadFileError) else _why_damaged(path, error)
-        raise ValueError(f"{field}={str(source)!r} cannot be read as {suffix[1:]}: {why}") from None
+        raise ValueError(f"{field}={str(source)!r} cannot be read as {kind}: {why}") from None
 
 
 class BadFileError(Exception):

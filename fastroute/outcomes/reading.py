@@ -72,8 +72,8 @@ def read_outcomes(
     source : str, Path, frame, array, mapping or sequence
         A CSV, Parquet, JSON, JSON lines or YAML file, or a folder of them; a Polars or pandas
         frame, a mapping of columns, a list of rows that are mappings, or a NumPy array with named
-        fields; or a RouterBench pickle. One row for each query and model, or columns of score and
-        cost for each model.
+        fields; the decision log of an online router in SQLite; or a RouterBench pickle.
+        One row for each query and model, or columns of score and cost for each model.
     columns : mapping, optional
         Name of the column of a role where it is not recognised, such as ``{"score": "rating"}``.
     score_range : (low, high), optional
@@ -211,6 +211,8 @@ def read_table(
         found.account,
         (*found.notes, *notes),
         f"{unit or 'USD'} per query",
+        budget=found.budget,
+        max_deployed=found.max_deployed,
     )
     if features is not None:
         if means:

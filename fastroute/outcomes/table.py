@@ -85,6 +85,9 @@ class Outcomes:
         Columns of the source that describe the queries; ``frame`` has them as ``feature.NAME``.
     released, retired : mapping of str to date
         Of the models whose dates the source or the price list has.
+    budget : float or None
+    max_deployed : int or None
+        Of the router whose decisions they are.
     """
 
     frame: "pl.DataFrame"
@@ -102,6 +105,8 @@ class Outcomes:
     features: tuple[str, ...] = ()
     released: Mapping[str, date] = field(default_factory=dict)
     retired: Mapping[str, date] = field(default_factory=dict)
+    budget: float | None = None
+    max_deployed: int | None = None
 
     def __repr__(self) -> str:
         """Return one line: kind, sizes and how many warnings."""

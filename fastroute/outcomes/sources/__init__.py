@@ -3,6 +3,7 @@
 from typing import Final
 
 from fastroute.outcomes.sources import (
+    decisions,
     langfuse,
     leaderboard,
     litellm,
@@ -20,6 +21,7 @@ __all__ = ["KINDS", "LOG_KINDS", "MEANS_KINDS", "Found", "SourceKind"]
 
 #: Of all sources, the first that matches is taken: those with most of their own come first.
 KINDS: Final[tuple[SourceKind, ...]] = (
+    decisions.DECISIONS,
     wide.ROUTERBENCH,
     swebench.SWEBENCH,
     swebench.SWEBENCH_BOARD,
@@ -35,6 +37,6 @@ KINDS: Final[tuple[SourceKind, ...]] = (
     wide.WIDE,
 )
 #: Logs, in which each query went to one model.
-LOG_KINDS: Final = ("litellm", "langfuse", "opentelemetry", "routerarena")
+LOG_KINDS: Final = ("decision log", "litellm", "langfuse", "opentelemetry", "routerarena")
 #: Those without queries.
 MEANS_KINDS: Final = ("leaderboard", "swebench board")

@@ -38,6 +38,8 @@ class Found:
         Whether the cost is that of all n queries together.
     notes : tuple of str
         What is to be known of the source.
+    budget, max_deployed : optional
+        Of the router whose decisions they are.
     """
 
     source: Source
@@ -48,6 +50,8 @@ class Found:
     score_range: tuple[float, float] | None = None
     cost_per_run: bool = False
     notes: tuple[str, ...] = ()
+    budget: float | None = None
+    max_deployed: int | None = None
 
 
 @dataclass(frozen=True)
