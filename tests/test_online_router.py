@@ -116,6 +116,9 @@ def test_answers_to_observations_that_are_not_taken(tmp_path, kept):
         ({"reward": 1.2}, "is not in"),
         ({"cost": -1.0}, "from 0 on"),
         ({"cost": float("nan")}, "from 0 on"),
+        ({"cost": float("inf")}, "from 0 on"),
+        ({"reward": "0.5"}, "is not in"),
+        ({"cost": [1.0]}, "from 0 on"),
         ({}, "neither"),
     ]:
         with pytest.raises(fr.ObservationError, match=said) as caught:
@@ -480,3 +483,12 @@ def test_failed_models_are_told():
     router.fail("d")
     router.recover("b")
     assert router.failed == ("d",)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    with router_of(tmp_path / "state.db") as router:
+        for reward in (np.float32(0.5), np.int64(1), np.bool_(True), True):
+            choice = router.choose()
+            router.observe(choice.id, reward=reward, cost=np.float32(1.0))
+    with again(tmp_path / "state.db") as router:
+        assert router.choose().model in NAMES

@@ -1,8 +1,10 @@
 """What an online router answers when something cannot be done."""
 
 import math
-from typing import Literal
+import sys
+from typing import Final, Literal
 
+_LARGEST: Final = sys.float_info.max
 #: Why an observation is not taken.
 Reason = Literal["unknown", "known already", "out of range", "lost"]
 
@@ -30,23 +32,33 @@ class BudgetSpentError(RuntimeError):
     """The window has no money left for the query."""
 
 
-def refuse_values(identifier: int, reward: float | None, cost: float | None) -> None:
-    """Refuse a reward and a cost that are none.
+def checked_values(
+    identifier: int, reward: float | None, cost: float | None
+) -> tuple[float | None, float | None]:
+    """Return a reward and a cost as plain numbers.
 
     Raises
     ------
     ObservationError
+        When they are none.
     """
     if reward is None and cost is None:
         raise ObservationError(
             "out of range", f"id={identifier}: neither reward nor cost; tell at least one of them"
         )
-    if reward is not None and not 0.0 <= reward <= 1.0:
-        raise ObservationError(
-            "out of range",
-            f"id={identifier}: reward={reward!r} is not in [0, 1]; bring scores to that range",
-        )
-    if cost is not None and not 0.0 <= cost < math.inf:
-        raise ObservationError(
-            "out of range", f"id={identifier}: cost={cost!r} is not a number from 0 on"
-        )
+    if reward is not None:
+        words = "is not in [0, 1]; bring scores to that range"
+        reward = _checked(identifier, "reward", reward, 1.0, words)
+    if cost is not None:
+        cost = _checked(identifier, "cost", cost, _LARGEST, "is not a number from 0 on")
+    return reward, cost
+
+
+def _checked(identifier: int, name: str, value: float, most: float, words: str) -> float:
+    try:
+        number = float(value) if not isinstance(value, str | bytes) else math.nan
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0.0 <= number <= most:
+        raise ObservationError("out of range", f"id={identifier}: {name}={value!r} {words}")
+    return number

@@ -43,9 +43,7 @@ def read_log(place: str | Path, replica: int = 0) -> Recording:
         a model that served in the place of the chosen one, a set that somebody else chose, known
         new prices, several replicas, or tasks.
     """
-    if "://" not in str(place) and not Path(place).exists():
-        raise ValueError(f"{place}: there is no such decision log")
-    log = Log(place, replica=replica)
+    log = Log(place, replica=replica, read_only=True)
     try:
         kept = log.settings()
         if kept is None:

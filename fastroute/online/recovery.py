@@ -1,12 +1,51 @@
 """A start: what a log says is known again, and a new start begins behind it."""
 
 import json
+from typing import Any
 
 import numpy as np
 
 from fastroute.online.log import DecisionRow, Log, Record
+from fastroute.online.settings import (
+    Catalogue,
+    OnlineModel,
+    OnlineSettings,
+    new_settings,
+    read_catalogue,
+    refuse_others,
+)
 from fastroute.online.state import NUMBER_BITS, START_BITS, State
 from fastroute.warning import warn
+
+
+def agreed(
+    log: Log | None, given: dict[str, Any], models: Catalogue | None
+) -> tuple[OnlineSettings, list[OnlineModel]]:
+    """Return the settings and the first models of a router: those of its log, where it has any.
+
+    Raises
+    ------
+    ValueError
+        When what is given is not what the log has, or is not enough for a new router.
+    """
+    catalogue = None if models is None else read_catalogue(models)
+    kept = None if log is None else log.settings()
+    if kept is None:
+        settings = new_settings(given, catalogue)
+        assert catalogue is not None
+        if log is not None:
+            plain = [model.model_dump(mode="json") for model in catalogue]
+            log.write_settings({**settings.plain(), "models": plain})
+        return settings, catalogue
+    stored = [OnlineModel(**model) for model in kept.pop("models")]
+    settings = OnlineSettings(**kept)
+    refuse_others(settings, given)
+    if catalogue is not None and catalogue != stored:
+        raise ValueError(
+            "models: the log has other models; leave models out, and change them with add, retire "
+            "and set_limit"
+        )
+    return settings, stored
 
 
 def go_on(state: State, log: Log, moment: float) -> None:

@@ -18,20 +18,16 @@ from fastroute.online.errors import (
     BudgetSpentError,
     NothingDeployedError,
     ObservationError,
-    refuse_values,
+    checked_values,
 )
 from fastroute.online.log import DecisionRow, Log, Record
 from fastroute.online.plan import Plan, make_plan
-from fastroute.online.recovery import go_on, stamp
+from fastroute.online.recovery import agreed, go_on, stamp
 from fastroute.online.settings import (
     Catalogue,
     Mode,
     OnlineModel,
-    OnlineSettings,
     Stage,
-    new_settings,
-    read_catalogue,
-    refuse_others,
 )
 from fastroute.online.state import NUMBER_BITS, NUMBERS, START_BITS, State
 from fastroute.online.status import Status, make_status
@@ -167,32 +163,19 @@ class OnlineRouter:
         self._log = None if place is None else Log(place, replica=replica)
         self._replica = replica
         self._staleness = staleness
-        kept = self._log.settings() if self._log is not None else None
-        catalogue = None if models is None else read_catalogue(models)
-        if kept is None:
-            self.settings = new_settings(given, catalogue)
-            if self._log is not None:
-                assert catalogue is not None
-                plain = [model.model_dump(mode="json") for model in catalogue]
-                self._log.write_settings({**self.settings.plain(), "models": plain})
-        else:
-            stored = kept.pop("models")
-            self.settings = OnlineSettings(**kept)
-            refuse_others(self.settings, given)
-            if catalogue is not None and [m.model_dump(mode="json") for m in catalogue] != stored:
-                raise ValueError(
-                    "models: the log has other models; leave models out, and change them with "
-                    "add, retire and set_limit"
-                )
-            catalogue = [OnlineModel(**model) for model in stored]
-        assert catalogue is not None
-        self._state = State(self.settings, catalogue, replica, self._log)
         self._closed = False
         self._synced = -math.inf
         self._snapped = 0
-        if self._log is not None:
-            go_on(self._state, self._log, self._clock())
-            self._snapped = self._state.player.now
+        try:
+            self.settings, catalogue = agreed(self._log, given, models)
+            self._state = State(self.settings, catalogue, replica, self._log)
+            if self._log is not None:
+                go_on(self._state, self._log, self._clock())
+                self._snapped = self._state.player.now
+        except BaseException:
+            if self._log is not None:
+                self._log.close()
+            raise
         self._next_time = self._next_number = -math.inf
         self._plan_turn()
 
@@ -284,7 +267,7 @@ class OnlineRouter:
         ObservationError
             When it is not taken; nothing has changed then.
         """
-        refuse_values(id, reward, cost)
+        reward, cost = checked_values(id, reward, cost)
         if again not in ("refuse", "ignore", "replace"):
             raise refused("again", again, '"refuse", "ignore" or "replace"')
         state = self._state
