@@ -8,12 +8,14 @@ the queries in flight exceed what was expected of them.
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from fastroute.online.plain import Plain
 
 _DAY: Final = timedelta(days=1)
 
 
-class Window(BaseModel):
+class Window(Plain):
     """Money that may be spent in a period.
 
     Attributes
@@ -28,8 +30,6 @@ class Window(BaseModel):
         What happens to a query for which there is no room: it goes to the deployed model of lowest
         expected cost, if there is room for that, or it is refused.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     total: Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
     per: Literal["day", "month"] = "month"

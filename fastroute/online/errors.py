@@ -1,6 +1,7 @@
 """What an online router answers when something cannot be done."""
 
 import math
+import operator
 import sys
 from typing import Final, Literal
 
@@ -32,6 +33,25 @@ class BudgetSpentError(RuntimeError):
     """The window has no money left for the query."""
 
 
+def checked_id(identifier: object) -> int:
+    """Return the identifier of a choice as a plain number.
+
+    Raises
+    ------
+    ObservationError
+        When it is none.
+    """
+    try:
+        number = operator.index(identifier)  # type: ignore[arg-type]  # refused below
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**63:
+        raise ObservationError(
+            "unknown", f"id={identifier!r} is no identifier of a decision; pass choice.id"
+        )
+    return number
+
+
 def checked_values(
     identifier: int, reward: float | None, cost: float | None
 ) -> tuple[float | None, float | None]:
@@ -57,7 +77,7 @@ def checked_values(
 def _checked(identifier: int, name: str, value: float, most: float, words: str) -> float:
     try:
         number = float(value) if not isinstance(value, str | bytes) else math.nan
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not 0.0 <= number <= most:
         raise ObservationError("out of range", f"id={identifier}: {name}={value!r} {words}")

@@ -4,9 +4,13 @@ It is only appended to, and it is the truth: a router that starts reads it and g
 ended.  Rows are committed in groups, by a thread of their own.
 """
 
+import atexit
 import json
+import os
+import secrets
 import sqlite3
 import threading
+import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +20,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from sqlalchemy.engine import Engine
 
@@ -34,6 +39,8 @@ class _Number(sa.types.TypeDecorator[float]):
 
 
 _METADATA: Final = sa.MetaData()
+#: Starts of a replica are told apart by a number from 1 to so many.
+MARKS: Final = 2**16 - 1
 #: Number of the layout of the tables.
 FORMAT: Final = 1
 _SETTINGS: Final = sa.Table(
@@ -48,6 +55,8 @@ _STARTS: Final = sa.Table(
     sa.Column("replica", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("start", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("first", sa.BigInteger, nullable=False),
+    # What identifiers of its decisions have: so they belong to this log and to no copy of it.
+    sa.Column("mark", sa.Integer, nullable=False),
     sa.Column("time", sa.Float, nullable=False),
 )
 _DECISIONS: Final = sa.Table(
@@ -160,7 +169,14 @@ class Log:
     ) -> None:
         self.replica = replica
         address = address_of(place)
-        self._engine = _open_to_read(place) if read_only else _open(address)
+        self._lock = None if read_only else _lock(place, replica)
+        try:
+            self._engine = _open_to_read(place) if read_only else _open(address)
+        except BaseException:
+            _release(self._lock)
+            raise
+        self._file = _identity(self._engine)
+        self._process = os.getpid()
         #: Of the database, without its password.
         self.address = _shown(address)
         self._every, self._seconds = every, seconds
@@ -189,6 +205,11 @@ class Log:
         """
         if self._error is not None:
             raise self._failure()
+        if os.getpid() != self._process:
+            raise OSError(
+                f"{self.address}: this process was forked from the one that opened the log; open a "
+                "router in every process, each with a replica number of its own"
+            )
 
     def _note(self) -> None:
         self._added += 1
@@ -228,10 +249,15 @@ class Log:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
-        self.flush()
-        self._engine.dispose()
+        try:
+            self.flush()
+        finally:
+            self._engine.dispose()
+            _release(self._lock)
 
     def _start(self) -> None:
+        # What is left when the interpreter ends is written then.
+        atexit.register(_commit_rest, weakref.ref(self))
         self._thread = threading.Thread(target=self._run, name="fastroute-log", daemon=True)
         self._thread.start()
 
@@ -256,6 +282,8 @@ class Log:
                 self._durable = count
                 return
             try:
+                if _identity(self._engine) != self._file:
+                    raise FileNotFoundError("its file was deleted or replaced")
                 with self._engine.begin() as connection:
                     if decisions:
                         connection.execute(_DECISIONS.insert(), [r._asdict() for r in decisions])
@@ -318,22 +346,30 @@ class Log:
                 ) from None
 
     def begin(self, first: int, now: float) -> int:
-        """Note that a router starts with decision ``first``; returns the number of its start."""
+        """Note that a router starts with decision ``first``; returns the mark of its start."""
         mine = _STARTS.c.replica == self.replica
         with self._engine.begin() as connection:
             last = connection.execute(sa.select(sa.func.max(_STARTS.c.start)).where(mine)).scalar()
             start = 0 if last is None else last + 1
-            row = {"replica": self.replica, "start": start, "first": first, "time": now}
+            used = set(connection.execute(sa.select(_STARTS.c.mark).where(mine)).scalars())
+            mark = secrets.choice([m for m in range(1, MARKS + 1) if m not in used])
+            row = {
+                "replica": self.replica,
+                "start": start,
+                "first": first,
+                "mark": mark,
+                "time": now,
+            }
             connection.execute(_STARTS.insert(), [row])
-        return start
+        return mark
 
     def starts(self, replica: int | None = None) -> list[tuple[int, int]]:
-        """Return number and first decision of every start of a replica, default this one."""
+        """Return mark and first decision of every start of a replica, default this one."""
         mine = self.replica if replica is None else replica
-        chosen = sa.select(_STARTS.c.start, _STARTS.c.first).where(_STARTS.c.replica == mine)
+        chosen = sa.select(_STARTS.c.mark, _STARTS.c.first).where(_STARTS.c.replica == mine)
         with self._engine.connect() as connection:
             rows = connection.execute(chosen.order_by(_STARTS.c.start)).all()
-        return [(start, first) for start, first in rows]
+        return [(mark, first) for mark, first in rows]
 
     def snapshot(self, stamp: str) -> Snapshot | None:
         """Return the newest snapshot of this replica that kernels of this stamp have made."""
@@ -427,6 +463,50 @@ def address_of(place: str | Path) -> str:
     return text if "://" in text else f"sqlite:///{Path(place)}"
 
 
+def _lock(place: str | Path, replica: int) -> FileLock | None:
+    """Keep other processes from writing to a file as this replica.
+
+    Raises
+    ------
+    OSError
+        When another one does.
+    """
+    if "://" in str(place):
+        return None
+    lock = FileLock(f"{place}-{replica}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise OSError(
+            f"{place}: another router is at work as replica {replica}; close it, or give this one "
+            f"a number of its own, replica={replica + 1}"
+        ) from None
+    return lock
+
+
+def _release(lock: FileLock | None) -> None:
+    if lock is not None:
+        lock.release()
+
+
+def _identity(engine: Engine) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name; None for other databases."""
+    name = engine.url.database
+    if engine.dialect.name != "sqlite" or not name:
+        return None
+    try:
+        found = os.stat(name)
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
+def _commit_rest(log: "weakref.ref[Log]") -> None:
+    found = log()
+    if found is not None and os.getpid() == found._process:
+        found._commit()
+
+
 def _shown(address: str) -> str:
     """Return an address as messages show it: without a password."""
     try:
@@ -462,8 +542,14 @@ def _open(address: str) -> Engine:
 def _make_tables(engine: Engine) -> None:
     """Make the tables that a database lacks, also where several routers begin at once."""
     there = set(sa.inspect(engine).get_table_names())
-    if {table.name for table in _METADATA.sorted_tables} <= there:
+    ours = {table.name for table in _METADATA.sorted_tables}
+    if ours <= there:
         return
+    if there and engine.dialect.name == "sqlite" and _DECISIONS.name not in there:
+        raise ValueError(
+            f"{_shown(str(engine.url))}: is no decision log: it has tables of another program, "
+            f"{', '.join(sorted(there)[:3])}; give another file"
+        )
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             # There two that make the same table "if it does not exist" can fail.

@@ -429,7 +429,7 @@ class Player:
         memory, models = self._memory, self.models
         desk = self._desk
         waiting = [
-            [one.number, one.model, _or_nan(one.reward), _or_nan(one.cost), one.row]
+            [one.number, one.model, or_nan(one.reward), or_nan(one.cost), one.row]
             for one in self._waiting
         ]
         read = self._waiting if self._reads_features else []
@@ -474,8 +474,8 @@ class Player:
             Observation(
                 int(number),
                 int(model),
-                _or_none(reward),
-                _or_none(cost),
+                or_none(reward),
+                or_none(cost),
                 int(row),
                 next(features) if self._reads_features else None,
             )
@@ -491,9 +491,11 @@ def _number(one: Observation) -> int:
     return one.number
 
 
-def _or_nan(value: float | None) -> float:
+def or_nan(value: float | None) -> float:
+    """Return a number, or NaN in the place of None."""
     return math.nan if value is None else value
 
 
-def _or_none(value: float) -> float | None:
+def or_none(value: float) -> float | None:
+    """Return a number, or None in the place of NaN."""
     return None if math.isnan(value) else value

@@ -119,7 +119,9 @@ class _Reader:
         elif kind == "stage":
             if body["given"]:
                 raise self._refused(f"the set of the stage of decision {at} was given")
-            self.openings.append(at)
+            # What was opened twice is as it was opened last.
+            if not self.openings or self.openings[-1] != at:
+                self.openings.append(at)
         elif kind == "add":
             model = OnlineModel(**body)
             self.names.append(model.name)

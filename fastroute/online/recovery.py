@@ -33,9 +33,6 @@ def agreed(
     if kept is None:
         settings = new_settings(given, catalogue)
         assert catalogue is not None
-        if log is not None:
-            plain = [model.model_dump(mode="json") for model in catalogue]
-            log.write_settings({**settings.plain(), "models": plain})
         return settings, catalogue
     stored = [OnlineModel(**model) for model in kept.pop("models")]
     settings = OnlineSettings(**kept)
@@ -46,6 +43,13 @@ def agreed(
             "and set_limit"
         )
     return settings, stored
+
+
+def write_new(log: Log, settings: OnlineSettings, catalogue: list[OnlineModel]) -> None:
+    """Keep the settings of a new log."""
+    if log.settings() is None:
+        plain = [model.model_dump(mode="json") for model in catalogue]
+        log.write_settings({**settings.plain(), "models": plain})
 
 
 def go_on(state: State, log: Log, moment: float) -> None:
@@ -71,9 +75,9 @@ def go_on(state: State, log: Log, moment: float) -> None:
         first = snapshot.at
     own = state.replica << (NUMBER_BITS + START_BITS)
     starts = log.starts()
-    begun = {number: start << NUMBER_BITS for start, number in starts}
-    before = max((start for start, number in starts if number <= first), default=0)
-    state.base = own | before << NUMBER_BITS
+    begun = {number: mark << NUMBER_BITS for mark, number in starts}
+    before = [mark for mark, number in starts if number <= first]
+    state.base = own | (before[-1] if before else 0) << NUMBER_BITS
     differ = 0
     records = log.records(first=state.place)
     record = next(records, None)

@@ -15,14 +15,13 @@ from fastroute.checks import refused
 from fastroute.online.budget import Window
 from fastroute.online.choice import Choice
 from fastroute.online.errors import (
-    BudgetSpentError,
-    NothingDeployedError,
     ObservationError,
+    checked_id,
     checked_values,
 )
 from fastroute.online.log import DecisionRow, Log, Record
 from fastroute.online.plan import Plan, make_plan
-from fastroute.online.recovery import agreed, go_on, stamp
+from fastroute.online.recovery import agreed, go_on, stamp, write_new
 from fastroute.online.settings import (
     Catalogue,
     Mode,
@@ -37,6 +36,8 @@ F8 = NDArray[np.float64]
 
 #: Decisions after which a snapshot is kept, so that a start has little to play again.
 SNAPSHOT_EVERY: Final = 50_000
+# The year 9999: milliseconds are later.
+_LATEST: Final = 253_402_300_800.0
 
 
 class OnlineRouter:
@@ -146,7 +147,7 @@ class OnlineRouter:
                 "horizon": horizon,
                 "cost_range": cost_range,
                 "deploy_cost": deploy_cost,
-                "tasks": None if tasks is None else tuple(tasks),
+                "tasks": None if tasks is None else _words("tasks", tasks),
                 "features": features,
                 "intercept": intercept,
                 "apart": apart,
@@ -158,6 +159,13 @@ class OnlineRouter:
         }
         if not 0 <= replica < 1 << 7:
             raise refused("replica", replica, "from 0 to 127")
+        if not callable(clock):
+            raise refused("clock", clock, "a function that returns seconds of the epoch")
+        if not (isinstance(staleness, int | float) and staleness >= 0.0):
+            raise refused("staleness", staleness, "seconds, at least 0")
+        if place is not None and "://" not in str(place) and not Path(place).exists():
+            # Refused before a file is made.
+            agreed(None, given, models)
         self._clock = clock
         self._lock = threading.RLock()
         self._log = None if place is None else Log(place, replica=replica)
@@ -170,14 +178,24 @@ class OnlineRouter:
             self.settings, catalogue = agreed(self._log, given, models)
             self._state = State(self.settings, catalogue, replica, self._log)
             if self._log is not None:
+                write_new(self._log, self.settings, catalogue)
                 go_on(self._state, self._log, self._clock())
                 self._snapped = self._state.player.now
         except BaseException:
             if self._log is not None:
                 self._log.close()
             raise
-        self._next_time = self._next_number = -math.inf
+        self._since = self._next_time = self._next_number = -math.inf
         self._plan_turn()
+
+    def __repr__(self) -> str:
+        """Say what is routed by what."""
+        place = "" if self._log is None else f"{self._log.address!r}, "
+        made = self._state.player.now
+        return (
+            f"OnlineRouter({place}policy={self.settings.policy.title!r}, "
+            f"models={len(self.models)}, deployed={list(self.deployed)}, decisions={made:,})"
+        )
 
     # Decisions.
 
@@ -205,15 +223,17 @@ class OnlineRouter:
             When the window has no money left for it.
         """
         state = self._state
-        row = state.read_task(task) if state.task_numbers else 0
+        row = 0
+        if task is not None or state.task_numbers:
+            row = state.read_task(task)
         x = None
         if features is not None or self.settings.features:
             x = state.read_features(features)
         with self._lock:
             self._refuse_unready()
-            moment = self._clock()
+            moment = self._time()
             number = state.player.now
-            if moment >= self._next_time or number >= self._next_number:
+            if not self._since <= moment < self._next_time or number >= self._next_number:
                 self._turn(moment)
             chosen, propensity, shares, _ = state.decide(row, x)
             served = state.serve(chosen)
@@ -232,12 +252,10 @@ class OnlineRouter:
                     )
                 )
             if served < 0:
-                raise self._nothing(chosen)
+                raise state.nothing(chosen)
             identifier = state.base | number
             state.keep_open(identifier, served, row, x)
-            return Choice(
-                identifier, names[chosen], names[served], propensity, state.deployed, shares
-            )
+            return Choice(identifier, names[chosen], names[served], propensity, state.asked, shares)
 
     def observe(
         self,
@@ -267,6 +285,7 @@ class OnlineRouter:
         ObservationError
             When it is not taken; nothing has changed then.
         """
+        id = checked_id(id)
         reward, cost = checked_values(id, reward, cost)
         if again not in ("refuse", "ignore", "replace"):
             raise refused("again", again, '"refuse", "ignore" or "replace"')
@@ -302,6 +321,7 @@ class OnlineRouter:
         ObservationError
             When it is not in flight.
         """
+        id = checked_id(id)
         with self._lock:
             self._refuse_unready()
             if id not in self._state.open:
@@ -320,7 +340,7 @@ class OnlineRouter:
                 self._replica,
                 state.place,
                 state.player.now,
-                self._clock(),
+                self._time(),
                 kind,
                 identifier >> (NUMBER_BITS + START_BITS),
                 identifier & NUMBERS,
@@ -440,14 +460,8 @@ class OnlineRouter:
             self._refuse_unready()
             given = None
             if plan is not None:
-                names = plan.deploy if isinstance(plan, Plan) else tuple(plan)
-                given = [self._state.number_of(name) for name in names]
-                if len(given) > self.settings.max_deployed:
-                    raise ValueError(
-                        f"apply: {len(given)} models are more than "
-                        f"max_deployed={self.settings.max_deployed}"
-                    )
-            self._open_stage(self._clock(), given)
+                given = self._state.set_of(plan.deploy if isinstance(plan, Plan) else plan)
+            self._open_stage(self._time(), given)
             return self._state.deployed
 
     # What happens between two decisions.
@@ -468,6 +482,13 @@ class OnlineRouter:
             self._keep_snapshot()
         self._plan_turn()
 
+    def _time(self) -> float:
+        """Return the time, which must be one."""
+        moment = self._clock()
+        if not 0.0 <= moment < _LATEST:
+            raise ValueError(f"clock() returned {moment!r}; it must return seconds of the epoch")
+        return moment
+
     def _refuse_unready(self) -> None:
         """Refuse what could not be written: nothing may change then."""
         if self._log is not None:
@@ -479,11 +500,13 @@ class OnlineRouter:
         """Work out when something is due again."""
         state = self._state
         stage, account = self.settings.stage, state.account
-        if state.stage_first < 0:
+        if state.stage_first < 0 or state.is_stranded:
             self._next_time = self._next_number = -math.inf
             return
         times = [math.inf]
+        self._since = -math.inf
         if stage.seconds is not None:
+            self._since = state.stage_time - stage.seconds
             times.append((math.floor(state.stage_time / stage.seconds) + 1) * stage.seconds)
         if account is not None:
             times.append(account.end)
@@ -506,7 +529,7 @@ class OnlineRouter:
     def _tell(self, kind: str, body: dict[str, Any], moment: float | None = None) -> None:
         """Make a change, and note it in the log."""
         state = self._state
-        moment = self._clock() if moment is None else moment
+        moment = self._time() if moment is None else moment
         record = Record(
             self._replica,
             state.place,
@@ -543,20 +566,6 @@ class OnlineRouter:
         if state.account is not None:
             state.account.others = self._log.spent_since(state.account.start, by_others=True)
 
-    def _nothing(self, chosen: int) -> Exception:
-        state = self._state
-        if chosen >= 0:
-            assert state.account is not None
-            return BudgetSpentError(
-                f"the window has {max(state.account.room, 0.0):.4g} left of "
-                f"{state.account.available:.4g}, less than the query is expected to cost; raise "
-                "window.total, or wait for the next period"
-            )
-        return NothingDeployedError(
-            "no deployed model can take the query: none is there, or all have failed; add or "
-            "recover a model"
-        )
-
     def _refuse_again(self, identifier: int, what: str, value: float, again: str) -> None:
         if again == "refuse":
             raise ObservationError(
@@ -588,3 +597,9 @@ class OnlineRouter:
         """Return what was decided, observed and spent so far, and what is known of every model."""
         with self._lock:
             return make_status(self._state, self._clock())
+
+
+def _words(field: str, values: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(values, str):
+        raise ValueError(f"{field}={values!r} is one word; pass a list of words")
+    return tuple(values)

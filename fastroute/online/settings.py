@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fastroute.online.budget import Window
-from fastroute.policies import Policy
+from fastroute.online.plain import Plain
+from fastroute.policies import Policy, RunNumbers
 from fastroute.policies import policy as named_policy
 
 #: How a router serves: what the policy chooses, or one model while the policy only looks on.
@@ -20,11 +21,7 @@ NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
-class _Plain(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class OnlineModel(_Plain):
+class OnlineModel(Plain):
     """A model that a router can deploy.
 
     Attributes
@@ -42,7 +39,7 @@ class OnlineModel(_Plain):
     cost: NotNegative | None = None
 
 
-class Stage(_Plain):
+class Stage(Plain):
     """When stages open.
 
     Attributes
@@ -99,7 +96,7 @@ def every(
     return Stage(decisions=decisions, seconds=total or None)
 
 
-class OnlineSettings(_Plain):
+class OnlineSettings(Plain):
     """What stays the same for the whole life of an online router.
 
     Attributes
@@ -131,8 +128,6 @@ class OnlineSettings(_Plain):
         Money that may be spent in a day or a month.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-
     policy: Policy
     budget: NotNegative
     max_deployed: Annotated[int, Field(ge=1, le=64)]
@@ -156,6 +151,20 @@ class OnlineSettings(_Plain):
         if isinstance(value, str):
             return named_policy(value)
         return Policy(**value) if isinstance(value, Mapping) else value
+
+    @field_validator("tasks")
+    @classmethod
+    def _check_tasks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("a task is there twice; name every task once")
+        return value
+
+    @field_validator("cost_range")
+    @classmethod
+    def _check_cost_range(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] >= value[1]:
+            raise ValueError("must be the smallest and the largest cost, in this order")
+        return value
 
     @model_validator(mode="after")
     def _validate_together(self) -> Self:
@@ -182,6 +191,11 @@ class OnlineSettings(_Plain):
             raise ValueError(
                 f'apart=True: estimator="{policy.estimator.label}" learns reward and cost '
                 "together; leave apart out"
+            )
+        if self.apart and not _counts_apart(policy):
+            raise ValueError(
+                f'apart=True: estimator="{policy.estimator.label}" cannot count rewards and costs '
+                "apart; use apart=False, or give it observe_reward and observe_cost"
             )
         if (self.mode == "apply") != (self.serve is None):
             raise ValueError(
@@ -231,7 +245,7 @@ def read_catalogue(models: Catalogue) -> list[OnlineModel]:
 
 def _entries(models: Catalogue) -> Iterable[Any]:
     if isinstance(models, str):
-        return [models]
+        raise ValueError(f"models={models!r} is one name; pass a list of names")
     if not isinstance(models, Mapping):
         return models
     return [
@@ -243,7 +257,20 @@ def _entries(models: Catalogue) -> Iterable[Any]:
 def _read_model(entry: Any) -> OnlineModel:
     if isinstance(entry, OnlineModel):
         return entry
-    return OnlineModel(**({"name": entry} if isinstance(entry, str) else entry))
+    if isinstance(entry, str):
+        return OnlineModel(name=entry)
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"models: {entry!r} is no model; pass a name, or fr.OnlineModel(...)")
+    return OnlineModel(**entry)
+
+
+def _counts_apart(policy: Policy) -> bool:
+    """Whether the estimator can learn rewards and costs apart."""
+    try:
+        policy.estimator.kernel(RunNumbers(100, 10, 2, 1.0, 0.0, 1.0), apart=True)
+    except ValueError:
+        return False
+    return policy.estimator.learns_late
 
 
 def new_settings(given: dict[str, Any], catalogue: list[OnlineModel] | None) -> OnlineSettings:
@@ -260,7 +287,8 @@ def new_settings(given: dict[str, Any], catalogue: list[OnlineModel] | None) -> 
         expected = [model.cost for model in catalogue if model.cost]
         largest = 10.0 * max(expected) if expected else 100.0 * given["budget"]
         given["cost_range"] = 0.0, largest or 1.0
-    given.setdefault("apart", given["policy"].estimator.learns_late)
+    if isinstance(given["policy"], Policy):
+        given.setdefault("apart", _counts_apart(given["policy"]))
     return OnlineSettings(**given)
 
 

@@ -5,15 +5,23 @@ All that happens goes through here, live and when a log is played again.
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastroute.online.budget import Account
-from fastroute.online.errors import ObservationError
+from fastroute.online.errors import BudgetSpentError, NothingDeployedError, ObservationError
 from fastroute.online.log import DecisionRow, Log, Record, Snapshot
-from fastroute.online.player import Decision, Observation, Player, PlayerSetting
+from fastroute.online.player import (
+    Decision,
+    Observation,
+    Player,
+    PlayerSetting,
+    or_nan,
+    or_none,
+)
 from fastroute.online.settings import OnlineModel, OnlineSettings
 from fastroute.words import closest
 
@@ -101,11 +109,38 @@ class State:
 
     def number_of(self, name: str) -> int:
         """Return the number of a model."""
-        if name not in self.numbers:
-            near = closest(name, self.names)
+        if not isinstance(name, str) or name not in self.numbers:
+            near = closest(str(name), self.names)
             hint = f"; did you mean {near!r}?" if near else ""
             raise ValueError(f"model {name!r} is not one of {', '.join(self.names)}{hint}")
         return self.numbers[name]
+
+    def set_of(self, names: Iterable[str]) -> list[int]:
+        """Return the numbers of models that are to be deployed together.
+
+        Raises
+        ------
+        ValueError
+            When they cannot be.
+        """
+        if isinstance(names, str):
+            raise ValueError(f"apply: {names!r} is one name; pass a list of names")
+        given = [self.number_of(name) for name in names]
+        most = self.settings.max_deployed
+        if not given or len(given) > most or len(set(given)) < len(given):
+            raise ValueError(
+                f"apply: {', '.join(self.names[m] for m in given) or 'no model'}: pass from 1 to "
+                f"max_deployed={most} different models"
+            )
+        gone = [self.names[m] for m in given if self.player.models.retired[m]]
+        if gone:
+            raise ValueError(f"apply: {gone[0]!r} is retired; pass models that are there")
+        return given
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Models that a choice has shares of: the deployed ones, or the fixed one."""
+        return self.deployed if self.fixed is None else (self.names[self.fixed],)
 
     def make(self, record: Record, body: dict[str, Any], *, played: bool) -> None:
         """Make a change; a stage that the player has ``played`` is not opened again."""
@@ -143,15 +178,28 @@ class State:
                 player.scale_costs(number, body["factor"])
                 self.expected[number] = body["factor"] * self.expected_cost(number)
 
+    @property
+    def is_stranded(self) -> bool:
+        """Whether nothing that is deployed can take queries, and something else could."""
+        models = self.player.models
+        usable = (models.usable > 0.0) & ~models.retired
+        here = self.player.deployed
+        if self.fixed is not None or not usable.any():
+            return False
+        return not (models.usable[here] > 0.0).any() if here else True
+
     def stage_is_due(self, moment: float) -> bool:
         """Tell whether a stage opens with the next decision."""
         stage = self.settings.stage
-        if self.stage_first < 0:
+        if self.stage_first < 0 or self.is_stranded:
             return True
         if stage.seconds is None:
             assert stage.decisions is not None
             return self.player.now >= self.stage_first + stage.decisions
-        # A clock that goes back opens no stage, and none twice.
+        if moment < self.stage_time:
+            # A clock that goes back a little opens no stage twice; one that goes back by more was
+            # wrong before.
+            return self.stage_time - moment > stage.seconds
         return math.floor(moment / stage.seconds) > math.floor(self.stage_time / stage.seconds)
 
     # Queries.
@@ -165,6 +213,10 @@ class State:
 
     def read_task(self, task: str | None) -> int:
         """Return the number of a task."""
+        if task is not None and not isinstance(task, str):
+            raise ValueError(f"task={task!r} must be a word")
+        if not self.task_numbers:
+            return 0
         if task is None or task not in self.task_numbers:
             near = closest(str(task), self.task_numbers)
             hint = f"; did you mean {near!r}?" if near else ""
@@ -220,6 +272,20 @@ class State:
             oldest = self.open.pop(next(iter(self.open)))
             if self.account is not None and oldest.cost is None:
                 self.account.pay(oldest.reserved, 0.0)
+
+    def nothing(self, chosen: int) -> Exception:
+        """Return why a query is taken by nobody."""
+        if chosen >= 0:
+            assert self.account is not None
+            return BudgetSpentError(
+                f"the window has {max(self.account.room, 0.0):.4g} left of "
+                f"{self.account.available:.4g}, less than the query is expected to cost; raise "
+                "window.total, or wait for the next period"
+            )
+        return NothingDeployedError(
+            "no deployed model can take the query: none is there, or all have failed; recover or "
+            "add a model, and apply() opens a stage at once"
+        )
 
     # Observations.
 
@@ -344,12 +410,13 @@ class State:
                 )
             raise _unknown(identifier)
         self.log.flush()
-        starts = dict(self.log.starts(replica))
+        starts = self.log.starts(replica)
+        marks = [mark for mark, _ in starts]
         row = self.log.decision(number, replica)
-        if start not in starts or number < starts[start]:
+        begun = marks.index(start) if start in marks else -1
+        if begun < 0 or number < starts[begun][1]:
             raise _unknown(identifier)
-        later = [first for other, first in starts.items() if other > start]
-        if later and number >= min(later):
+        if any(number >= first for _, first in starts[begun + 1 :]):
             raise ObservationError(
                 "lost",
                 f"id={identifier}: the router stopped before this decision reached its log; "
@@ -402,10 +469,20 @@ class State:
             "deployed": self.deployed,
             "stage": [self.stage_time, self.stage_first],
             "seen_of": list(self.seen_of.items()),
+            "reserved": None if account is None else account.reserved,
             "period": account and [account.start, account.end, account.available],
         }
         arrays = self.player.snapshot()
         arrays["router"] = np.frombuffer(json.dumps(more).encode(), np.uint8)
+        arrays["open"] = np.array(list(self.open), np.int64)
+        arrays["open_values"] = np.array(
+            [
+                [e.model, e.row, e.reserved, or_nan(e.reward), or_nan(e.cost)]
+                for e in self.open.values()
+            ]
+        ).reshape(-1, 5)
+        features = [e.features for e in self.open.values() if e.features is not None]
+        arrays["open_features"] = np.array(features, np.float64)
         return Snapshot(self.player.now, self.place, arrays)
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -419,8 +496,17 @@ class State:
         self.stage_time, self.stage_first = more["stage"]
         self.seen_of = dict(more["seen_of"])
         self.place = snapshot.place
+        features = iter(snapshot.arrays["open_features"])
+        values = snapshot.arrays["open_values"].tolist()
+        for identifier, (model, row, reserved, reward, cost) in zip(
+            snapshot.arrays["open"].tolist(), values, strict=True
+        ):
+            x = next(features) if self.settings.features else None
+            entry = self.open[identifier] = Open(int(model), int(row), x, reserved)
+            entry.reward, entry.cost = or_none(reward), or_none(cost)
         if self.account is not None and more["period"] is not None:
             self.account.set_period(*more["period"])
+            self.account.reserved = more["reserved"]
 
 
 def _unknown(identifier: int) -> ObservationError:

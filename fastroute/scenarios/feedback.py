@@ -113,6 +113,13 @@ class RecordedDelays:
 
     rounds: tuple[int, ...]
 
+    def __repr__(self) -> str:
+        """Write the delays, the first of them where there are many."""
+        if len(self.rounds) <= 12:
+            return f"RecordedDelays(rounds={self.rounds!r})"
+        first = ", ".join(map(str, self.rounds[:8]))
+        return f"RecordedDelays(rounds=({first}, ... {len(self.rounds):,} in all))"
+
     def __post_init__(self) -> None:
         """Check the parameter."""
         rounds = checks.number_array("rounds", self.rounds)

@@ -144,7 +144,19 @@ def simulate(
         the limits in round 0.
     """
     if replay is not None:
-        _refuse_beside_replay(scenario, policy, horizon, budget, max_deployed)
+        check_type("replay", replay, Recording, 'fastroute.read_log("state.db")')
+        _refuse_beside_replay(
+            scenario=scenario,
+            policy=policy,
+            horizon=horizon,
+            budget=budget,
+            max_deployed=max_deployed,
+            stages=None if stages == "T^(1/3)" else stages,
+            trials=None if trials == 64 else trials,
+            seed=None if seed == 0 else seed,
+            deploy_cost=None if deploy_cost == 0.0 else deploy_cost,
+            load_rounds=None if load_rounds == 0 else load_rounds,
+        )
         return _simulate_again(replay, backend, checkpoints)
     missing = {
         "scenario": scenario,
@@ -199,9 +211,8 @@ def simulate(
     return run
 
 
-def _refuse_beside_replay(*given: Any) -> None:
-    names = ("scenario", "policy", "horizon", "budget", "max_deployed")
-    for name, value in zip(names, given, strict=True):
+def _refuse_beside_replay(**given: Any) -> None:
+    for name, value in given.items():
         if value is not None:
             raise ValueError(f"{name} beside replay; the recording has its own, leave {name} out")
 

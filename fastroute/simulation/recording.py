@@ -20,3 +20,10 @@ class Recording(NamedTuple):
     deploy_cost: float
     run: RunNumbers  #: of which the parts of the policy asked
     picks: tuple[int, ...]  #: number of the model of every decision, -1 for none
+
+    def __repr__(self) -> str:
+        """Say what was recorded."""
+        return (
+            f"Recording of {self.policy.title}: {self.horizon:,} decisions, "
+            f"{len(self.openings):,} stages, {len(self.scenario.models)} models"
+        )

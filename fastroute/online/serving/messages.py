@@ -164,6 +164,8 @@ def _problem(detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
         return f"{field}: there is no such field; leave it out"
     message = str(detail["msg"]).removeprefix("Value error, ").replace("Input should", "must")
+    if not field and detail["type"] == "value_error":
+        return message
     given = repr(detail["input"])
     given = given if len(given) <= 60 else f"{given[:56]}..."
     return f"{field}={given}: {message}" if field else f"the body {message}"
