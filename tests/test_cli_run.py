@@ -2,6 +2,8 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,13 @@ from typer.testing import CliRunner
 
 import fastroute
 from fastroute.cli import app
-from fastroute.report import write
-from fastroute.report.charts import save_figure
 from fastroute.scenarios import SCENARIOS
 from fastroute.study import Study, load, preset_names, run_study
 from fastroute.study.estimate import _compiling
 from fastroute.study.lock import Lock
 from fastroute.study.work import Job, ShardResult, run_shard
 from studies import mini, stop_after
+from undrawn import without_drawings
 
 runner = CliRunner()
 
@@ -28,15 +29,15 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _figures_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let figures be files without a picture: drawing them takes most of the time of a command."""
-    monkeypatch.setattr(write, "save_figure", lambda figure, path: path.write_bytes(b"figure"))
+def _figures_are_not_drawn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Draw only for the tests that look at figures, marked by the fixture ``drawn``."""
+    with nullcontext() if "drawn" in request.fixturenames else without_drawings():
+        yield
 
 
 @pytest.fixture
-def drawn(_figures_are_not_drawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw the figures after all, for a test that looks at them."""
-    monkeypatch.setattr(write, "save_figure", save_figure)
+def drawn() -> None:
+    """Draw the figures after all."""
 
 
 def test_version() -> None:
@@ -475,6 +476,7 @@ def test_a_report_needs_no_builder_of_a_scenario(monkeypatch: pytest.MonkeyPatch
     assert (result.exit_code, result.stdout) == (0, "here/report.html\n")
 
 
+@pytest.mark.usefixtures("drawn")
 def test_what_others_wrote_into_a_study_is_no_html() -> None:
     evil = "<img src=x onerror=alert(1)>"
     study = mini(

@@ -13,7 +13,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from fastroute.report import page, write
 from fastroute.report.page import write_page
 from fastroute.report.write import write_report
 from fastroute.study import RunDirectoryError, StoredStudy, Study, load, run_study
@@ -24,6 +23,7 @@ from fastroute.study.names import final_name, is_failure, is_figure, is_key, is_
 from fastroute.study.status import status_of
 from fastroute.study.store import RunDirectory, add_files
 from studies import assert_same_frames, contents, mini, stop_after
+from undrawn import without_drawings
 
 FIGURE = "figures/regret.svg"
 
@@ -40,10 +40,7 @@ def run(path: Path, trials: int = 70) -> StoredStudy:
 
 @pytest.fixture(scope="module", autouse=True)
 def _figures_are_not_drawn() -> Iterator[None]:
-    """Let figures be files and elements without a picture: what they show is not looked at here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "inline_svg", lambda *_: "<svg></svg>")
-        patch.setattr(write, "save_figure", lambda figure, path: path.write_bytes(b"figure"))
+    with without_drawings():
         yield
 
 
