@@ -19,6 +19,8 @@ from fastroute.study import StoredStudy, Study, run_study
 from naive import SMALL_WORLDS
 from studies import assert_same_frames
 
+pytestmark = pytest.mark.usefixtures("fast_programs")
+
 BACKENDS = pytest.mark.parametrize(
     "backend",
     ["numba", "ref", "jax"],
