@@ -27,7 +27,6 @@ from referee import assert_valid
 from strategies import Problems, degenerate_problems, stage_problems
 from test_kernel_rng import KNOWN
 
-
 pytestmark = pytest.mark.usefixtures("fast_programs")
 
 
