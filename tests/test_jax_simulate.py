@@ -31,7 +31,7 @@ from test_simulate_backends import CONTEXTUAL, OPTIONS
 #: Worlds of the default run; all of them are run with the mark ``slow``.
 FEW = ("retirement", "routerbench", "table")
 
-#: Policies whose programs are always those that users have.
+#: Policies whose programs in double precision are always those that users have.
 OPTIMISED = ("stageroute", "pacer")
 #: Whether the programs of all others are compiled with fewer optimisations, in half of the time.
 quick = False
@@ -53,7 +53,9 @@ def quick_by_default(request: pytest.FixtureRequest) -> Iterator[None]:
 def run(scenario: Scenario, policy: Policy, backend: str = "jax", **settings: Any) -> Run:
     given = {"horizon": HORIZON, "trials": 2, "trace": True, "threads": 1, "checkpoints": 9}
     before = jax.config.values[OPTION]
-    fast = quick and policy not in [fr.policy(name) for name in OPTIMISED]
+    # In single precision results are near and not equal, by whatever program.
+    single = settings.get("dtype") == "float32"
+    fast = quick and (single or policy not in [fr.policy(name) for name in OPTIMISED])
     jax.config.update(OPTION, before or fast)
     try:
         return fr.simulate(scenario, policy, backend=backend, **{**given, **settings})
@@ -86,12 +88,12 @@ DIFFERENT = ("stageroute", "thompson", "pacer", "etc")
 
 
 # A program is compiled for each policy and kind of world. By default each policy plays in one,
-# that of the other tests, which call the same programs; and one that is compiled fast in all.
+# that of the other tests, which call the same programs; and one that is compiled fast in another.
 @pytest.mark.parametrize(
     ("policy", "name"),
     [
         (policy, name)
-        if name == FEW[0] or policy == "primal_dual"
+        if name == FEW[0] or (policy, name) == ("primal_dual", "table")
         else pytest.param(policy, name, marks=pytest.mark.slow)
         for policy in ANYWHERE
         for name in FEW

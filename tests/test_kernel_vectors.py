@@ -232,8 +232,23 @@ def _as_floats(value: Any) -> Any:
     return value.astype(np.float64) if isinstance(value, np.ndarray) else value
 
 
+def counts_apart(function: Callable[..., Any]) -> bool:
+    """Whether a formula is that of an estimator that counts rewards and costs apart.
+
+    They are long, and by default compared with the reference where outcomes are learnt late.
+    """
+    of_estimators = function.__module__.endswith(("divergence", "estimates", "spread", "windows"))
+    return of_estimators and function.__name__.endswith(("_apart", "_reward", "_cost"))
+
+
 @pytest.mark.parametrize(
-    "function", [f for f in ARGUMENTS if f not in WHOLE], ids=lambda f: f.__name__
+    "function",
+    [
+        pytest.param(f, marks=[pytest.mark.slow] if counts_apart(f) else [])
+        for f in ARGUMENTS
+        if f not in WHOLE
+    ],
+    ids=lambda f: f.__name__,
 )
 def test_formulas_give_the_same_to_the_bit(function: Callable[..., Any]) -> None:
     call = formula(function)

@@ -113,7 +113,9 @@ def test_copy_of_an_estimator(router: str, backend: str) -> None:
     ("world", "backend"),
     [
         *itertools.product(("retirement", "tight", "replay", "tasks"), ("numba", "ref")),
-        ("tasks", "jax"),
+        # Beside a program that the copy of an estimator has compiled.
+        ("retirement", "jax"),
+        pytest.param("tasks", "jax", marks=pytest.mark.slow),
     ],
 )
 def test_copy_of_a_router(world: str, backend: str) -> None:

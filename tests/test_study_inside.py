@@ -133,8 +133,20 @@ def read_all(path: Path, whole: StoredStudy) -> None:
         assert stored.trials.collect().equals(whole.trials.collect())
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("name", FILES)
+#: Files that are damaged in every way by default: what tells of the others, a table and a shard.
+EVERY_WAY = ("manifest.json", "trials.parquet", "shards/KEY/0-64.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        (name, damage)
+        if name in EVERY_WAY or damage == "flipped"
+        else pytest.param(name, damage, marks=pytest.mark.slow)
+        for name in FILES
+        for damage in DAMAGE
+    ],
+)
 def test_whatever_is_damaged_is_mended(
     whole: StoredStudy, path: Path, name: str, damage: str
 ) -> None:
