@@ -28,12 +28,19 @@ def without_figures() -> Iterator[None]:
 
 
 @contextmanager
-def without_drawings() -> Iterator[None]:
+def without_drawings(*, files: bool = False, pages: bool = False) -> Iterator[None]:
     """Let figures be files and elements without a picture: drawing takes most of a report's time.
 
     They are made all the same, with what they would show.
+
+    Parameters
+    ----------
+    files, pages : bool
+        Draw those in files, or those in pages, after all.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "inline_svg", lambda *_: "<svg></svg>")
-        patch.setattr(write, "save_figure", lambda figure, path: path.write_bytes(b"figure"))
+        if not pages:
+            patch.setattr(page, "inline_svg", lambda *_: "<svg></svg>")
+        if not files:
+            patch.setattr(write, "save_figure", lambda figure, path: path.write_bytes(b"figure"))
         yield
