@@ -1,4 +1,5 @@
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,25 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no folder of shared data at {folder}")
     return folder
+
+
+@pytest.fixture(scope="module")
+def fast_programs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let JAX compile with fewer optimisations, in half of the time, in the default run.
+
+    With the mark ``slow`` all programs are those of users.
+    """
+    import jax
+
+    option = "jax_disable_most_optimizations"
+    before = jax.config.values[option]
+    jax.config.update(option, before or request.config.option.markexpr == "not slow")
+    yield
+    jax.config.update(option, before)
+    # Other files in this process compile for themselves.
+    if rounds := sys.modules.get("fastroute.kernels.jax_.rounds"):
+        rounds._compiled.cache_clear()
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -59,8 +59,8 @@ def coverage(
 @pytest.mark.parametrize(
     ("design", "noise", "shared"),
     [
-        ("few horizons", "lognormal", False),
-        ("unequal trials", "exponential", False),
+        pytest.param("few horizons", "lognormal", False, marks=pytest.mark.slow),
+        pytest.param("unequal trials", "exponential", False, marks=pytest.mark.slow),
         ("unequal trials", "lognormal", True),
         ("many horizons", "pareto", False),
     ],

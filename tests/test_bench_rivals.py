@@ -15,12 +15,17 @@ from fastroute.bench.rivals import deployment, linucb, routing, stageroute, ucb1
 from fastroute.bench.rivals.base import Player, Solver, missing
 from fastroute.bench.workloads import Problems
 
+#: What compiles itself for ten seconds.
+LONG = ("quantecon simplex",)
 SOLVERS = [
-    *(pytest.param("routing", solver, id=f"routing, {solver.name}") for solver in routing.SOLVERS),
-    *(
-        pytest.param("deployment", solver, id=f"deployment, {solver.name}")
-        for solver in deployment.SOLVERS
-    ),
+    pytest.param(
+        kind,
+        solver,
+        id=f"{kind}, {solver.name}",
+        marks=[pytest.mark.slow] if solver.name in LONG else [],
+    )
+    for kind, room in (("routing", routing), ("deployment", deployment))
+    for solver in room.SOLVERS
 ]
 
 

@@ -26,6 +26,7 @@ from fastroute.study.provenance import machine, versions
 from fastroute.study.schedule import run_jobs
 from fastroute.study.work import FailedShard, Job, ShardResult
 from studies import mini
+from undrawn import without_drawings
 
 runner = CliRunner()
 
@@ -91,7 +92,8 @@ def test_the_log_is_shown_when_asked_for_and_only_then() -> None:
     logger = logging.getLogger("fastroute")
     before = list(logger.handlers), logger.level
     assert any(isinstance(handler, logging.NullHandler) for handler in logger.handlers)
-    log = run("-v")
+    with without_drawings():
+        log = run("-v")
     for words in (
         "INFO run directory here: locked",
         "INFO 6 shards to compute, 0 are there",
@@ -103,7 +105,8 @@ def test_the_log_is_shown_when_asked_for_and_only_then() -> None:
     assert "DEBUG" not in log
     assert (list(logger.handlers), logger.level) == before
     assert run() == ""
-    shown = runner.invoke(app, ["run", "grid.toml", "--out", "there", "-q", "-vv"]).stderr
+    with without_drawings():
+        shown = runner.invoke(app, ["run", "grid.toml", "--out", "there", "-q", "-vv"]).stderr
     assert "DEBUG task of " in shown
     assert "trials" not in run("-v")
 

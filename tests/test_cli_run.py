@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,13 @@ from typer.testing import CliRunner
 
 import fastroute
 from fastroute.cli import app
-from fastroute.report import write
-from fastroute.report.charts import save_figure
 from fastroute.scenarios import SCENARIOS
 from fastroute.study import Study, load, preset_names, run_study
 from fastroute.study.estimate import _compiling
 from fastroute.study.lock import Lock
 from fastroute.study.work import Job, ShardResult, run_shard
 from studies import mini, stop_after
+from undrawn import without_drawings
 
 runner = CliRunner()
 
@@ -28,15 +28,21 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _figures_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let figures be files without a picture: drawing them takes most of the time of a command."""
-    monkeypatch.setattr(write, "save_figure", lambda figure, path: path.write_bytes(b"figure"))
+def _figures_are_not_drawn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Draw only for the tests that look at figures, which ask for the fixtures below."""
+    asked = request.fixturenames
+    with without_drawings(files="drawn_files" in asked, pages="drawn_pages" in asked):
+        yield
 
 
 @pytest.fixture
-def drawn(_figures_are_not_drawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw the figures after all, for a test that looks at them."""
-    monkeypatch.setattr(write, "save_figure", save_figure)
+def drawn_files() -> None:
+    """Draw the figures of files after all."""
+
+
+@pytest.fixture
+def drawn_pages() -> None:
+    """Draw the figures of pages after all."""
 
 
 def test_version() -> None:
@@ -125,7 +131,7 @@ def test_the_package_is_a_command_too() -> None:
     assert done.stdout == f"fastroute {fastroute.__version__}\n"
 
 
-@pytest.mark.usefixtures("drawn")
+@pytest.mark.usefixtures("drawn_files")
 def test_run_a_preset_with_changes() -> None:
     arguments = ["run", "quickstart", "--trials", "3", "--horizon", "300", "--seed", "9"]
     result = runner.invoke(app, [*arguments, "--workers", "1", "--out", "here"])
@@ -270,7 +276,7 @@ def write_grid(**changes: Any) -> None:
     Path("grid.toml").write_text(mini(**changes).to_toml())
 
 
-@pytest.mark.usefixtures("drawn")
+@pytest.mark.usefixtures("drawn_files")
 def test_a_grid_is_run_reported_and_shown() -> None:
     write_grid()
     result = runner.invoke(app, ["run", "grid.toml", "--out", "here"])
@@ -475,6 +481,7 @@ def test_a_report_needs_no_builder_of_a_scenario(monkeypatch: pytest.MonkeyPatch
     assert (result.exit_code, result.stdout) == (0, "here/report.html\n")
 
 
+@pytest.mark.usefixtures("drawn_pages")
 def test_what_others_wrote_into_a_study_is_no_html() -> None:
     evil = "<img src=x onerror=alert(1)>"
     study = mini(

@@ -27,6 +27,8 @@ from referee import assert_valid
 from strategies import Problems, degenerate_problems, stage_problems
 from test_kernel_rng import KNOWN
 
+pytestmark = pytest.mark.usefixtures("fast_programs")
+
 
 @pytest.mark.parametrize(("counter", "key", "answer"), KNOWN, ids=["zeros", "ones", "pi"])
 def test_known_answers(counter: list[int], key: list[int], answer: list[int]) -> None:

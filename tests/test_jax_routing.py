@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from strategies import (
     routing_problems,
 )
 
+pytestmark = pytest.mark.usefixtures("fast_programs")
+
 # One size on either side of the one up to which loops over models are written out.
 SIZES = (1, 3, 5, 16, 40)
 FIELDS = Routing._fields
@@ -45,6 +48,19 @@ def assert_bits(found: Routing, expected: Routing, problems: Problems) -> None:
             raise AssertionError(f"{name}:\n{one}\n{[x[r] for x in found]}\n{expected}")
 
 
+@pytest.fixture
+def programs_of_users() -> Iterator[None]:
+    """Compile with all optimisations after all, and leave no such program to other tests."""
+    option = "jax_disable_most_optimizations"
+    before = jax.config.values[option]
+    jax.config.update(option, False)
+    jax.clear_caches()
+    yield
+    jax.config.update(option, before)
+    jax.clear_caches()
+
+
+@pytest.mark.usefixtures("programs_of_users")
 @pytest.mark.parametrize("size", SIZES)
 def test_proven_and_equal_to_numba(size: int) -> None:
     rng = np.random.default_rng(size)

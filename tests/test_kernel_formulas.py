@@ -4,6 +4,7 @@ As plain Python calls it with floats, as the reference calls it, compiled by Num
 of NumPy and traced by JAX: over random values and over extreme ones.
 """
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator
@@ -297,32 +298,56 @@ def test_every_formula_is_tried_here() -> None:
     assert known == set(ARGUMENTS)
 
 
+#: Draws of arguments that every formula is tried with.
+SEEDS = range(4)
+
+
+@functools.cache
+def by_floats(function: Callable[..., Any], seed: int) -> tuple[Any, Any]:
+    """Arguments that a seed draws, and what plain Python makes of them with floats."""
+    arguments = ARGUMENTS[function](np.random.default_rng(seed))
+    return arguments, one_by_one(function, arguments)
+
+
 @pytest.mark.parametrize("function", ARGUMENTS, ids=lambda f: f.__name__)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_numbers_are_the_same_to_the_bit(function: Callable[..., Any]) -> None:
     in_numba = njit(error_model="numpy")(formula(function))
     # Schedules count in whole numbers.
     in_ref = function if function in WHOLE else plain.formula(function)
-    for seed in range(4):
-        arguments = ARGUMENTS[function](np.random.default_rng(seed))
-        floats = one_by_one(function, arguments)
+    for seed in SEEDS:
+        arguments, floats = by_floats(function, seed)
         for way, found in {
             "ref": one_by_one(in_ref, arguments),
             "numba": one_by_one(in_numba, arguments),
             "numpy": whole_table(function(*arguments)),
         }.items():
-            np.testing.assert_array_equal(found, floats, f"{way}, {arguments}")
+            np.testing.assert_array_equal(found, floats, f"{way}, seed {seed}")
+
+
+@pytest.fixture(scope="module")
+def in_jax() -> dict[Callable[..., Any], list[Any]]:
+    """Results of every formula for every seed, by one program: many small ones take longer."""
+    jax = pytest.importorskip("jax")
+    program = jax.jit(
+        lambda arguments: [f(*given) for f, given in zip(ARGUMENTS, arguments, strict=True)]
+    )
+    found: dict[Callable[..., Any], list[Any]] = {function: [] for function in ARGUMENTS}
+    for seed in SEEDS:
+        with jax.enable_x64(True):
+            tables = program([by_floats(function, seed)[0] for function in ARGUMENTS])
+        for function, table in zip(ARGUMENTS, tables, strict=True):
+            found[function].append(whole_table(table))
+    return found
 
 
 @pytest.mark.parametrize("function", ARGUMENTS, ids=lambda f: f.__name__)
-def test_jax_gives_the_same_to_the_bit(function: Callable[..., Any]) -> None:
-    jax = pytest.importorskip("jax")
-    in_jax = jax.jit(function)
-    for seed in range(4):
-        arguments = ARGUMENTS[function](np.random.default_rng(seed))
-        with jax.enable_x64(True):
-            found = whole_table(in_jax(*arguments))
-        np.testing.assert_array_equal(found, one_by_one(function, arguments), str(arguments))
+def test_jax_gives_the_same_to_the_bit(
+    function: Callable[..., Any], in_jax: dict[Callable[..., Any], list[Any]]
+) -> None:
+    for seed in SEEDS:
+        _, floats = by_floats(function, seed)
+        np.testing.assert_array_equal(in_jax[function][seed], floats, f"seed {seed}")
 
 
 UNUSUAL = (0.0, -0.0, 1.0, -2.5, 1e-300, 1e300, math.inf, -math.inf, math.nan)

@@ -414,7 +414,7 @@ def test_what_cannot_be_imported_is_refused_for_studies() -> None:
 def test_a_study_with_parts_of_ones_own_runs_on_processes(tmp_path: Path) -> None:
     study = own_study(deployer=own_parts.Cheapest(keep=2), router=own_parts.first)
     one, other = (
-        run_study(study, tmp_path / executor, executor=executor, workers=2, progress=False)
+        run_study(study, tmp_path / executor, executor=executor, workers=1, progress=False)
         for executor in ("threads", "processes")
     )
     for frame in ("trials", "stages"):

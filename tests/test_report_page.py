@@ -4,6 +4,7 @@ import math
 import re
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from fastroute.study.tables import read_shard
 from fastroute.study.work import Job, ShardResult, run_shard
 from pages import Node, read
 from studies import mini, stop_after
+from undrawn import without_drawings
 
 # The last one knows the true means, and so is no rival of the others.
 POLICIES = ("stageroute", "uniform", "greedy", "oracle")
@@ -63,9 +65,10 @@ def short_page(stored: StoredStudy, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def undrawn() -> Iterator[None]:
     """Leave out the pictures of a page, for tests that look at its words and tables only."""
-    monkeypatch.setattr("fastroute.report.page.inline_svg", lambda *_: "<svg></svg>")
+    with without_drawings():
+        yield
 
 
 def killed(path: Path, shards: int, **changes: Any) -> StoredStudy:
@@ -231,6 +234,7 @@ def test_the_standings_are_counts_over_worlds(stored: StoredStudy, page: Node) -
     assert ranks == sorted(ranks)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_world_whose_policies_have_unequal_trials_is_ranked_over_those_of_all(
     tmp_path: Path,
 ) -> None:

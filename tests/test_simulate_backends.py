@@ -112,7 +112,7 @@ def assert_same(scenario: Scenario, policy: Policy, **settings: Any) -> Run:
 
 #: Policies that run in all worlds by default; the others in a few, and in all with ``slow``.
 CORE = ("stageroute", "oracle", "uniform")
-FEW = ("tasks", "retirement", "tight", "instances")
+FEW = ("tasks", "retirement", "instances")
 
 
 def follow(policy: str, world: SmallWorld, horizon: int) -> None:

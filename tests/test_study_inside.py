@@ -13,7 +13,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from fastroute.report import page, write
 from fastroute.report.page import write_page
 from fastroute.report.write import write_report
 from fastroute.study import RunDirectoryError, StoredStudy, Study, load, run_study
@@ -24,6 +23,7 @@ from fastroute.study.names import final_name, is_failure, is_figure, is_key, is_
 from fastroute.study.status import status_of
 from fastroute.study.store import RunDirectory, add_files
 from studies import assert_same_frames, contents, mini, stop_after
+from undrawn import without_drawings
 
 FIGURE = "figures/regret.svg"
 
@@ -40,10 +40,7 @@ def run(path: Path, trials: int = 70) -> StoredStudy:
 
 @pytest.fixture(scope="module", autouse=True)
 def _figures_are_not_drawn() -> Iterator[None]:
-    """Let figures be files and elements without a picture: what they show is not looked at here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "inline_svg", lambda *_: "<svg></svg>")
-        patch.setattr(write, "save_figure", lambda figure, path: path.write_bytes(b"figure"))
+    with without_drawings():
         yield
 
 
@@ -136,8 +133,20 @@ def read_all(path: Path, whole: StoredStudy) -> None:
         assert stored.trials.collect().equals(whole.trials.collect())
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("name", FILES)
+#: Files that are damaged in every way by default: what tells of the others, a table and a shard.
+EVERY_WAY = ("manifest.json", "trials.parquet", "shards/KEY/0-64.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        (name, damage)
+        if name in EVERY_WAY or damage == "flipped"
+        else pytest.param(name, damage, marks=pytest.mark.slow)
+        for name in FILES
+        for damage in DAMAGE
+    ],
+)
 def test_whatever_is_damaged_is_mended(
     whole: StoredStudy, path: Path, name: str, damage: str
 ) -> None:
