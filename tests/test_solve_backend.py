@@ -34,7 +34,7 @@ def test_a_kernel_compiled_from_other_sources_is_not_used(
     assert sum(doubled(tmp_path).stats.cache_misses.values()) == 1
     assert sum(doubled(tmp_path).stats.cache_hits.values()) == 1
     # The file of the kernel is the same; another one has changed.
-    monkeypatch.setattr(compiling, "_stamp", lambda: "another source")
+    monkeypatch.setattr(compiling, "source_stamp", lambda: "another source")
     changed = doubled(tmp_path).stats
     assert not changed.cache_hits
     assert sum(changed.cache_misses.values()) == 1
@@ -47,10 +47,10 @@ def test_the_stamp_is_of_all_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (tmp_path / name / "one.py").write_text("x = 1\n", "utf-8")
     (tmp_path / "types.py").write_text("x = 1\n", "utf-8")
     monkeypatch.setattr(compiling, "__file__", str(tmp_path / "numba_" / "compile.py"))
-    stamps = {compiling._stamp.__wrapped__()}
+    stamps = {compiling.source_stamp.__wrapped__()}
     for file in sorted(tmp_path.rglob("*.py")):
         file.write_text("x = 2\n", "utf-8")
-        stamps.add(compiling._stamp.__wrapped__())
+        stamps.add(compiling.source_stamp.__wrapped__())
     assert len(stamps) == 4
 
 

@@ -158,26 +158,13 @@ def simulate(
             load_rounds=None if load_rounds == 0 else load_rounds,
         )
         return _simulate_again(replay, backend, checkpoints)
-    missing = {
-        "scenario": scenario,
-        "policy": policy,
-        "horizon": horizon,
-        "budget": budget,
-        "max_deployed": max_deployed,
-    }
-    if lacking := [name for name, value in missing.items() if value is None]:
-        raise ValueError(f"{lacking[0]}=None; a simulation needs it")
-    assert scenario is not None
-    assert policy is not None
-    assert horizon is not None
-    assert budget is not None
-    assert max_deployed is not None
     started = time.perf_counter()
     threads = integer("threads", threads) if threads is not None else _cores()
+    # What is missing is refused with what is wrong.
     given = Settings(
-        horizon=horizon,
-        budget=budget,
-        max_deployed=max_deployed,
+        horizon=horizon,  # type: ignore[arg-type]
+        budget=budget,  # type: ignore[arg-type]
+        max_deployed=max_deployed,  # type: ignore[arg-type]
         stages=stages,
         trials=trials,
         seed=seed,
@@ -188,6 +175,10 @@ def simulate(
         load_rounds=load_rounds,
         trace=trace,
     )
+    check_type("scenario", scenario, Scenario, "fastroute.scenario(name)")
+    check_type("policy", policy, Policy, "fastroute.policy(name)")
+    assert scenario is not None
+    assert policy is not None
     task, settings, compile_seconds = _prepare(scenario, policy, given)
     chunks = _chunks(0, settings["trials"], threads, task)
     with show_progress(progress) as tell:
@@ -315,8 +306,6 @@ def _prepare(
         Settings resolved to plain values; the last is the time of the first optimum of a process,
         nearly all of it compilation.
     """
-    check_type("scenario", scenario, Scenario, "fastroute.scenario(name)")
-    check_type("policy", policy, Policy, "fastroute.policy(name)")
     # What `auto` comes to must have the precision that is asked for.
     backend = resolve_backend(settings.backend)
     settings = replace(settings, backend=backend)
