@@ -41,7 +41,8 @@ def bench(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="routing, deployment, simulation, startup or online; may be repeated. Default: all.",
+            help="routing, deployment, simulation, startup or online; may be repeated. "
+            "Default: all.",
             autocompletion=complete_suite,
         ),
     ] = None,

@@ -6,6 +6,7 @@ is flushed is said on standard output, so that someone else can kill it and know
 
 import random
 import sys
+from typing import Any
 
 import fastroute as fr
 
@@ -18,7 +19,7 @@ def outcome(replica: int, number: int) -> tuple[float, float]:
     return rng.randrange(1025) / 1024, rng.randrange(4097) / 1024
 
 
-def open_replica(place: str, replica: int, **options: object) -> fr.OnlineRouter:
+def open_replica(place: str, replica: int, **options: Any) -> fr.OnlineRouter:
     return fr.OnlineRouter(
         place,
         models=NAMES,

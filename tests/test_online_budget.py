@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,7 @@ def test_days_have_their_own_money_and_leave_the_rest_to_the_next():
 
 def test_replicas_exceed_a_window_by_no_more_than_what_they_do_not_know_of_each_other(tmp_path):
     clock = Clock(APRIL)
-    options = {
+    options: dict[str, Any] = {
         "models": COST,
         "budget": 1.4,
         "max_deployed": 3,
@@ -95,9 +96,10 @@ def test_replicas_exceed_a_window_by_no_more_than_what_they_do_not_know_of_each_
     }
     routers = [fr.OnlineRouter(tmp_path / "state.db", replica=k, **options) for k in range(2)]
     for router in routers:
-        add, flush = router._log.add, router._log.flush
+        log: Any = router._log
+        add, flush = log.add, log.flush
         # What is told is in the log at once: only what is stale is not known.
-        router._log.add = lambda row, add=add, flush=flush: (add(row), flush())
+        log.add = lambda row, add=add, flush=flush: (add(row), flush())
     spent, excess = spend(routers, clock, days=10, per_day=300, in_flight=0)
     # Ten decisions of the other one, and what was in flight there.
     stale = 10 * max(COST.values()) * 3.0

@@ -53,7 +53,7 @@ def through(place, policy):
     """Return what a policy did with a log, and what it would have brought in truth."""
     logged = Logged(read_history(place), 0)
     found = follow_policy(logged, _settings_of(logged.history.settings, policy))
-    task = [TASKS.index(row.task) for row in logged.history.decisions[0]]
+    task = [TASKS.index(row.task or "") for row in logged.history.decisions[0]]
     reward = float((found.shares * MEANS[task]).sum(axis=1).mean())
     return logged, found, (reward, float((found.shares @ COSTS).mean()))
 

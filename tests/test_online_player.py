@@ -1,5 +1,7 @@
 """The policy online: the same choices as a simulation that replays what it was told."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -47,7 +49,7 @@ def recorded(features: int = 0, rounds: int = ROUNDS) -> Recorded:
     return Recorded(score, cost, "table", about)
 
 
-def world(table: Recorded, **options: object) -> Scenario:
+def world(table: Recorded, **options: Any) -> Scenario:
     """Models that come one or two a stage, in a world that replays a table."""
     length = len(table.score) // STAGES
     arrival = [0, 0, 0, 0, 0, length, length, 2 * length, 4 * length]
@@ -59,8 +61,14 @@ def world(table: Recorded, **options: object) -> Scenario:
     )
 
 
+def outcomes_of(scenario: Scenario) -> Any:
+    """Return what is replayed."""
+    return scenario.outcomes
+
+
 def player_of(scenario: Scenario, policy: fr.Policy, apart: bool, features: int = 0) -> Player:
-    rounds = len(scenario.outcomes.score)
+    table = outcomes_of(scenario)
+    rounds = len(table.score)
     resolved = scenario.resolve(rounds, 1)
     return Player(
         PlayerSetting(
@@ -85,7 +93,7 @@ def simulated(scenario: Scenario, policy: fr.Policy) -> list[int]:
     run = fr.simulate(
         scenario,
         policy,
-        horizon=len(scenario.outcomes.score),
+        horizon=len(outcomes_of(scenario).score),
         budget=1.3,
         max_deployed=SLOTS,
         stages=STAGES,
@@ -101,7 +109,7 @@ def played(
     player: Player, scenario: Scenario, delay: int = 0, *, restarts: bool = False
 ) -> list[int]:
     """Choices of a player that is told outcomes after some more decisions, by no certain order."""
-    table = scenario.outcomes
+    table = outcomes_of(scenario)
     rounds = len(table.score)
     resolved = scenario.resolve(rounds, 1)
     picks: list[int] = []
@@ -189,14 +197,14 @@ def test_propensities_are_the_shares_of_the_drawn_models():
         made = player.decide()
         assert sum(made.shares) == pytest.approx(1.0)
         assert made.propensity == made.shares[player.deployed.index(made.model)]
-        tell(player, scenario.outcomes, now, made.model)
+        tell(player, outcomes_of(scenario), now, made.model)
 
 
 @pytest.mark.parametrize("estimator", [fr.Linear(), fr.UCB()])
 def test_a_model_that_left_is_learnt_of_as_one_that_stayed(estimator):
     """What is observed late is the same knowledge, whether the model is deployed or not."""
     policy = fr.policy("stageroute", estimator=estimator)
-    table = recorded(features=3)
+    table: Any = recorded(features=3)
     known = []
     for sets in ([0, 1], [1, 2]):
         player = player_of(world(table), policy, apart=False, features=3)

@@ -177,6 +177,7 @@ def test_features_come_back_from_postgresql(database):
         choice = router.choose(features=[1.0, 2.0, 3.0])
         router.observe(choice.id, reward=1, cost=0.5)
     (row,) = read_history(database).decisions[0]
+    assert row.features is not None
     assert np.frombuffer(row.features).tolist() == [1.0, 1.0, 2.0, 3.0]
     assert read_history(database).outcomes[0, 0] == (1.0, 0.5)
 

@@ -1,6 +1,7 @@
 """A log that is simulated again: the same choices, on every backend that can."""
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def live(place, policy, *, count=700, late=True, stage=None, changes=True, featu
         clock=clock,
         features=features,
     )
-    waiting = []
+    waiting: list[Any] = []
     for number in range(count):
         clock.now += rng.uniform(0.0, 60.0)
         if changes:

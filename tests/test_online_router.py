@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,7 +121,7 @@ def test_a_file_that_is_no_log_is_refused(tmp_path):
 def test_answers_to_observations_that_are_not_taken(tmp_path, kept):
     router = router_of(tmp_path / "state.db" if kept else None)
     choice = router.choose()
-    for values, said in [
+    answers: list[tuple[Any, str]] = [
         ({"reward": 1.2}, "is not in"),
         ({"cost": -1.0}, "from 0 on"),
         ({"cost": float("nan")}, "from 0 on"),
@@ -128,7 +129,8 @@ def test_answers_to_observations_that_are_not_taken(tmp_path, kept):
         ({"reward": "0.5"}, "is not in"),
         ({"cost": [1.0]}, "from 0 on"),
         ({}, "neither"),
-    ]:
+    ]
+    for values, said in answers:
         with pytest.raises(fr.ObservationError, match=said) as caught:
             router.observe(choice.id, **values)
         assert caught.value.reason == "out of range"

@@ -104,7 +104,9 @@ def test_a_whole_block_of_trials_follows_the_reference(options: str) -> None:
 def test_recorded_delays_follow_the_reference(policy: str, together: bool) -> None:
     """Drawn once, some of them never; JAX refuses them."""
     rng = np.random.default_rng(3)
-    rewards, costs = (fr.RecordedDelays(rng.integers(-1, 30, 240).tolist()) for _ in range(2))
+    rewards, costs = (
+        fr.RecordedDelays(tuple(rng.integers(-1, 30, 240).tolist())) for _ in range(2)
+    )
     late = world(reward_delay=rewards, cost_delay=rewards if together else costs)
     mine, plain = (
         run(late, POLICIES[policy], backend, **SETTING, trials=11) for backend in ("numba", "ref")
@@ -115,7 +117,7 @@ def test_recorded_delays_follow_the_reference(policy: str, together: bool) -> No
 
 
 def test_recorded_delays_of_one_length_are_a_fixed_delay() -> None:
-    recorded = world(reward_delay=fr.RecordedDelays([7] * 240), cost_delay=2)
+    recorded = world(reward_delay=fr.RecordedDelays((7,) * 240), cost_delay=2)
     fixed = world(reward_delay=7, cost_delay=2)
     for backend in ("numba", "ref"):
         mine, plain = (run(w, POLICIES["pacer"], backend, **SETTING) for w in (recorded, fixed))

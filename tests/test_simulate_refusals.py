@@ -66,7 +66,7 @@ def test_wrong_types() -> None:
     with pytest.raises(ValueError, match=r"policy='stageroute' must be a Policy"):
         fr.simulate(fr.scenario("static"), "stageroute", **GOOD)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="scenario=None must be"):
-        fr.simulate(None, fr.policy("stageroute"), **GOOD)  # type: ignore[arg-type]
+        fr.simulate(None, fr.policy("stageroute"), **GOOD)
 
 
 def test_trace_that_is_too_large() -> None:

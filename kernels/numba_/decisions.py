@@ -131,7 +131,7 @@ class Desk:
         self._learner = rounds.workspace(1, 1)
         learns = rounds.round_of(program, policy, (), learning)
         self._learns = learns._replace(features=self.round_.features)
-        self.queue = np.zeros((QUEUE, _OBSERVATION.size // 8))
+        self.queue: Any = np.zeros((QUEUE, _OBSERVATION.size // 8))
         self.answer = np.zeros(slots + 3)
         self.answer[slots + 2] = explore
         self.tables = rounds.tables_of(self.round_, memory)

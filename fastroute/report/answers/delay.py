@@ -162,7 +162,7 @@ def _mean(delay: Delay) -> float:
     if isinstance(delay, EquallyLikelyDelays):
         return float(np.mean(delay.rounds))
     if isinstance(delay, RecordedDelays):
-        return float(np.mean([late for late in delay.rounds if late >= 0] or [0.0]))
+        return float(np.mean([late for late in delay.rounds if late >= 0] or [0]))
     return float(delay.mean if isinstance(delay, GeometricDelay) else delay)
 
 
