@@ -45,7 +45,7 @@ nb_ipywidgets_js: dict[str, dict[str, str]] = {}
 
 # References to names of the package must be found, but for private bases; others need a network.
 nitpicky = True
-nitpick_ignore_regex = [(r"py:.*", r"(?!fastroute)\w+\..*|.*\._\w+")]
+nitpick_ignore_regex = [(r"py:.*", r"(?!fastroute)\w+\..*|.*\._\w+|fastroute\.online\.plain\.\w+")]
 add_module_names = False
 autosummary_generate = True
 autodoc_typehints = "none"
