@@ -1,6 +1,7 @@
 """The router where the queries are: its log, its restarts, its answers."""
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -672,3 +673,26 @@ def test_an_estimator_that_cannot_count_apart_learns_both_together():
     assert router_of(policy=policy).settings.apart is False
     with pytest.raises(ValueError, match="use apart=False"):
         router_of(policy=policy, apart=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_fork_is_told_to_open_a_router_of_its_own(tmp_path):
+    """In a process of its own: one with threads of compilers is not forked."""
+    script = (
+        "import os, fastroute as fr\n"
+        f"r = fr.OnlineRouter({str(tmp_path / 'state.db')!r}, models=['a', 'b'], budget=1.0, "
+        "max_deployed=2, stage=fr.every(decisions=10))\n"
+        "r.choose(); r.flush()\n"
+        "if os.fork() == 0:\n"
+        "    for ask in (r.choose, r.flush):\n"
+        "        try: ask()\n"
+        "        except OSError as error: print(error, flush=True)\n"
+        "    os._exit(0)\n"
+        "os.wait(); r.choose(); r.close()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True
+    )
+    assert done.stdout.count("was forked") == 2, done.stderr
+    with sqlite3.connect(tmp_path / "state.db") as log:
+        assert log.execute("select count(*) from decisions").fetchone() == (2,)

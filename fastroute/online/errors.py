@@ -62,6 +62,11 @@ def checked_values(
     ObservationError
         When they are none.
     """
+    if reward.__class__ is float and cost.__class__ is float:
+        assert reward is not None
+        assert cost is not None
+        if 0.0 <= reward <= 1.0 and 0.0 <= cost <= _LARGEST:
+            return reward, cost
     if reward is None and cost is None:
         raise ObservationError(
             "out of range", f"id={identifier}: neither reward nor cost; tell at least one of them"

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -185,7 +185,9 @@ class Log:
         self._added = self._durable = 0
         self._changed = threading.Condition()
         self._writes = threading.Lock()
-        self._error: BaseException | None = None
+        #: Why nothing more can be written; None where it can.
+        self.broken: BaseException | None = None
+        _logs.add(self)
         self._closing = False
         self._thread: threading.Thread | None = None
 
@@ -203,13 +205,8 @@ class Log:
         ------
         OSError
         """
-        if self._error is not None:
+        if self.broken is not None:
             raise self._failure()
-        if os.getpid() != self._process:
-            raise OSError(
-                f"{self.address}: this process was forked from the one that opened the log; open a "
-                "router in every process, each with a replica number of its own"
-            )
 
     def _note(self) -> None:
         self._added += 1
@@ -239,6 +236,9 @@ class Log:
         OSError
             When it could not be written.
         """
+        if os.getpid() != self._process:
+            # A lock that the parent held at the fork is never free here.
+            raise self._failure()
         self._commit()
         self.refuse_broken()
 
@@ -265,7 +265,7 @@ class Log:
         while not self._closing:
             with self._changed:
                 self._changed.wait(self._seconds)
-            if self._added > self._durable and self._error is None:
+            if self._added > self._durable and self.broken is None:
                 self._commit()
 
     def _commit(self) -> None:
@@ -285,10 +285,8 @@ class Log:
                 if _identity(self._engine) != self._file:
                     raise FileNotFoundError("its file was deleted or replaced")
                 with self._engine.begin() as connection:
-                    if decisions:
-                        connection.execute(_DECISIONS.insert(), [r._asdict() for r in decisions])
-                    if records:
-                        connection.execute(_RECORDS.insert(), [r._asdict() for r in records])
+                    _insert(connection, _DECISIONS, decisions)
+                    _insert(connection, _RECORDS, records)
                     if snapshot:
                         mine = _SNAPSHOTS.c.replica == self.replica
                         connection.execute(_SNAPSHOTS.delete().where(mine))
@@ -297,17 +295,22 @@ class Log:
                 # Nothing that was appended may be lost while it can still be written.
                 self._rows.extendleft(reversed(rows))
                 self._snapshot = self._snapshot or snapshot
-                self._error = error
+                self.broken = error
                 return
-            self._durable, self._error = count, None
+            self._durable, self.broken = count, None
 
     def _failure(self) -> OSError:
-        if isinstance(self._error, sa.exc.IntegrityError):
+        if os.getpid() != self._process:
+            return OSError(
+                f"{self.address}: this process was forked from the one that opened the log; open a "
+                "router in every process, each with a replica number of its own"
+            )
+        if isinstance(self.broken, sa.exc.IntegrityError):
             return OSError(
                 f"{self.address}: another router writes as replica {self.replica}; close one of "
                 "them, or give this one a number of its own, replica=1"
             )
-        cause = getattr(self._error, "orig", None) or self._error
+        cause = getattr(self.broken, "orig", None) or self.broken
         return OSError(
             f"{self.address}: the decision log cannot be written: {cause}; what was decided "
             "since the last commit is in memory only"
@@ -499,6 +502,29 @@ def _identity(engine: Engine) -> tuple[int, int] | None:
     except FileNotFoundError:
         return 0, 0
     return found.st_dev, found.st_ino
+
+
+def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[NamedTuple]) -> None:
+    """Append rows to a table."""
+    if not rows:
+        return
+    if connection.dialect.name != "sqlite":
+        connection.execute(table.insert(), [row._asdict() for row in rows])
+        return
+    # Past SQLAlchemy, which takes longer to look at a row than SQLite to write it.
+    marks = ", ".join("?" * len(table.columns))
+    connection.exec_driver_sql(f"insert into {table.name} values ({marks})", list(rows))
+
+
+# A process that is forked has no thread that writes, and shares the database with its parent.
+_logs: "weakref.WeakSet[Log]" = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+
+    def _break_all() -> None:
+        for log in list(_logs):
+            log.broken = OSError("forked")
+
+    os.register_at_fork(after_in_child=_break_all)
 
 
 def _commit_rest(log: "weakref.ref[Log]") -> None:

@@ -230,16 +230,22 @@ class OnlineRouter:
         if features is not None or self.settings.features:
             x = state.read_features(features)
         with self._lock:
-            self._refuse_unready()
-            moment = self._time()
+            log = self._log
+            if self._closed or (log is not None and log.broken is not None):
+                self._refuse_unready()
+            moment = self._clock()
             number = state.player.now
             if not self._since <= moment < self._next_time or number >= self._next_number:
-                self._turn(moment)
+                self._turn(self._checked(moment))
             chosen, propensity, shares, _ = state.decide(row, x)
-            served = state.serve(chosen)
+            served = chosen
+            if chosen >= 0:
+                state.counts[chosen][0] += 1.0
+            if state.is_served_apart:
+                served = state.serve(chosen)
             names = state.names
-            if self._log is not None:
-                self._log.add(
+            if log is not None:
+                log.add(
                     DecisionRow(
                         self._replica,
                         number,
@@ -285,13 +291,16 @@ class OnlineRouter:
         ObservationError
             When it is not taken; nothing has changed then.
         """
-        id = checked_id(id)
+        if id.__class__ is not int:
+            id = checked_id(id)
         reward, cost = checked_values(id, reward, cost)
         if again not in ("refuse", "ignore", "replace"):
             raise refused("again", again, '"refuse", "ignore" or "replace"')
         state = self._state
         with self._lock:
-            self._refuse_unready()
+            log = self._log
+            if self._closed or (log is not None and log.broken is not None):
+                self._refuse_unready()
             entry = state.open.get(id)
             if entry is None:
                 entry = state.look_up(id)
@@ -484,7 +493,9 @@ class OnlineRouter:
 
     def _time(self) -> float:
         """Return the time, which must be one."""
-        moment = self._clock()
+        return self._checked(self._clock())
+
+    def _checked(self, moment: float) -> float:
         if not 0.0 <= moment < _LATEST:
             raise ValueError(f"clock() returned {moment!r}; it must return seconds of the epoch")
         return moment
@@ -503,10 +514,11 @@ class OnlineRouter:
         if state.stage_first < 0 or state.is_stranded:
             self._next_time = self._next_number = -math.inf
             return
-        times = [math.inf]
-        self._since = -math.inf
+        times = [_LATEST]
+        # What is no time is not between these, and looked at.
+        self._since = 0.0
         if stage.seconds is not None:
-            self._since = state.stage_time - stage.seconds
+            self._since = max(state.stage_time - stage.seconds, 0.0)
             times.append((math.floor(state.stage_time / stage.seconds) + 1) * stage.seconds)
         if account is not None:
             times.append(account.end)

@@ -12,7 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastroute.online.budget import Account
-from fastroute.online.errors import BudgetSpentError, NothingDeployedError, ObservationError
+from fastroute.online.errors import (
+    BudgetSpentError,
+    NothingDeployedError,
+    ObservationError,
+    checked_id,
+)
 from fastroute.online.log import DecisionRow, Log, Record, Snapshot
 from fastroute.online.player import (
     Decision,
@@ -96,6 +101,8 @@ class State:
         if settings.serve is not None:
             self.shadow = self.number_of(settings.serve)
             self.fixed = self.shadow if settings.mode == "fixed" else None
+        #: Whether something else than what was chosen may serve.
+        self.is_served_apart = self.account is not None or self.shadow is not None
 
     # Models and stages.
 
@@ -237,8 +244,6 @@ class State:
 
     def serve(self, chosen: int) -> int:
         """Return what takes the query: what was chosen, or another model; -1 for none."""
-        if chosen >= 0:
-            self.counts[chosen][0] += 1.0
         served = chosen if self.shadow is None else self.shadow
         if self.account is None or served < 0:
             return served
@@ -397,6 +402,7 @@ class State:
 
     def look_up(self, identifier: int) -> Open:
         """Return a decision that is not in memory, from the log."""
+        identifier = checked_id(identifier)
         replica = identifier >> (NUMBER_BITS + START_BITS)
         start = identifier >> NUMBER_BITS & STARTS
         number = identifier & NUMBERS

@@ -152,6 +152,9 @@ class Desk:
             *(len(group) for group in groups),
             *(x for one, at in zip(every, places, strict=True) for x in (one.kernel.address, at)),
         ]
+        #: Put an observation in the first place of the queue: the numbers of :meth:`put`.
+        queue: Any = self.queue
+        self.put_first = partial(_OBSERVATION.pack_into, queue, 0)
         # What :meth:`decide` calls.
         self.call: Any = (
             partial(_decide_plainly, np.array(state, object), (*arrays, self.tables))
