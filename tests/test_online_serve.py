@@ -196,6 +196,14 @@ def test_a_body_that_is_too_large_is_refused(client: TestClient) -> None:
 # Models and stages.
 
 
+def test_an_answer_recommends_nothing_that_http_lacks(client: TestClient) -> None:
+    choice = choose(client)
+    assert observe(client, choice, reward=0.5, cost=0.1) == 200
+    answer = client.post("/observe", json={"id": choice["id"], "reward": 0.7})
+    assert answer.status_code == 409
+    assert answer.json()["error"].endswith("a second one is not taken")
+
+
 def test_models_come_and_go(client: TestClient) -> None:
     assert client.post("/models", json={"name": "new", "limit": 0.5}).status_code == 201
     answer = client.post("/models", json={"name": "new"})

@@ -583,7 +583,7 @@ class OnlineRouter:
             raise ObservationError(
                 "known already",
                 f"id={identifier}: its {what} is known already, {value:g}; a second one is not "
-                'taken (again="ignore" leaves it out, again="replace" takes it instead)',
+                'taken; again="ignore" leaves it out, again="replace" takes it instead',
             )
 
     def _keep_snapshot(self) -> None:

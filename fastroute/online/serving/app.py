@@ -263,7 +263,8 @@ async def _answer_http(request: Request, error: Exception) -> Response:
 
 async def _answer_observation(_: Request, error: Exception) -> Response:
     assert isinstance(error, ObservationError)
-    said = {"error": str(error), "reason": error.reason}
+    # Over HTTP there is no `again`.
+    said = {"error": str(error).partition("; again=")[0], "reason": error.reason}
     return JSONResponse(said, _STATUS_OF[error.reason])
 
 
