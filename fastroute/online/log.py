@@ -8,7 +8,6 @@ import atexit
 import json
 import os
 import secrets
-import sqlite3
 import threading
 import weakref
 from collections import deque
@@ -20,84 +19,24 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-from sqlalchemy.engine import Engine
 
-from fastroute.outcomes.databases import open_database
-
-
-class _Number(sa.types.TypeDecorator[float]):
-    """A number of whatever type it is given as: not all databases take a bool or a ``float32``."""
-
-    impl = sa.Float
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Any) -> float | None:
-        """Return the number as a float."""
-        return None if value is None else float(value)
-
-
-_METADATA: Final = sa.MetaData()
-#: Starts of a replica are told apart by a number from 1 to so many.
-MARKS: Final = 2**16 - 1
-#: Number of the layout of the tables.
-FORMAT: Final = 1
-_SETTINGS: Final = sa.Table(
-    "settings",
-    _METADATA,
-    sa.Column("name", sa.String, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
-)
-_STARTS: Final = sa.Table(
-    "starts",
-    _METADATA,
-    sa.Column("replica", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("start", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("first", sa.BigInteger, nullable=False),
-    # What identifiers of its decisions have: so they belong to this log and to no copy of it.
-    sa.Column("mark", sa.Integer, nullable=False),
-    sa.Column("time", sa.Float, nullable=False),
-)
-_DECISIONS: Final = sa.Table(
-    "decisions",
-    _METADATA,
-    sa.Column("replica", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("time", sa.Float, nullable=False),
-    sa.Column("model", sa.String),
-    sa.Column("served", sa.String),
-    sa.Column("propensity", sa.Float, nullable=False),
-    sa.Column("task", sa.String),
-    sa.Column("features", sa.LargeBinary),
-)
-_RECORDS: Final = sa.Table(
-    "records",
-    _METADATA,
-    sa.Column("replica", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("place", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("at", sa.BigInteger, nullable=False),
-    sa.Column("time", sa.Float, nullable=False),
-    sa.Column("kind", sa.String, nullable=False),
-    sa.Column("decided_by", sa.Integer),
-    sa.Column("number", sa.BigInteger),
-    sa.Column("reward", _Number),
-    sa.Column("cost", _Number),
-    sa.Column("body", sa.Text),
-    sa.Index("records_by_decision", "number"),
-)
-_SNAPSHOTS: Final = sa.Table(
-    "snapshots",
-    _METADATA,
-    sa.Column("replica", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("at", sa.BigInteger, nullable=False),
-    sa.Column("place", sa.BigInteger, nullable=False),
-    sa.Column("stamp", sa.String, nullable=False),
-    sa.Column("arrays", sa.LargeBinary, nullable=False),
+from fastroute.online.database import (
+    DECISIONS,
+    MARKS,
+    RECORDS,
+    SETTINGS,
+    SNAPSHOTS,
+    STARTS,
+    address_of,
+    identity_of,
+    lock_of,
+    open_to_read,
+    open_to_write,
+    release,
+    shown,
 )
 
-# What routers that begin a log at once wait for, one after the other.
-_MAKING: Final = 1_751_625_406
 #: Rows that are read from the log at once.
 _READ: Final = 10_000
 
@@ -169,16 +108,16 @@ class Log:
     ) -> None:
         self.replica = replica
         address = address_of(place)
-        self._lock = None if read_only else _lock(place, replica)
+        self._lock = None if read_only else lock_of(place, replica)
         try:
-            self._engine = _open_to_read(place) if read_only else _open(address)
+            self._engine = open_to_read(place) if read_only else open_to_write(address)
         except BaseException:
-            _release(self._lock)
+            release(self._lock)
             raise
-        self._file = _identity(self._engine)
+        self._file = identity_of(self._engine)
         self._process = os.getpid()
         #: Of the database, without its password.
-        self.address = _shown(address)
+        self.address = shown(address)
         self._every, self._seconds = every, seconds
         self._rows: deque[DecisionRow | Record] = deque()
         self._snapshot: dict[str, Any] | None = None
@@ -253,7 +192,7 @@ class Log:
             self.flush()
         finally:
             self._engine.dispose()
-            _release(self._lock)
+            release(self._lock)
 
     def _start(self) -> None:
         # What is left when the interpreter ends is written then.
@@ -282,15 +221,15 @@ class Log:
                 self._durable = count
                 return
             try:
-                if _identity(self._engine) != self._file:
+                if identity_of(self._engine) != self._file:
                     raise FileNotFoundError("its file was deleted or replaced")
                 with self._engine.begin() as connection:
-                    _insert(connection, _DECISIONS, decisions)
-                    _insert(connection, _RECORDS, records)
+                    _insert(connection, DECISIONS, decisions)
+                    _insert(connection, RECORDS, records)
                     if snapshot:
-                        mine = _SNAPSHOTS.c.replica == self.replica
-                        connection.execute(_SNAPSHOTS.delete().where(mine))
-                        connection.execute(_SNAPSHOTS.insert(), [snapshot])
+                        mine = SNAPSHOTS.c.replica == self.replica
+                        connection.execute(SNAPSHOTS.delete().where(mine))
+                        connection.execute(SNAPSHOTS.insert(), [snapshot])
             except (sa.exc.SQLAlchemyError, OSError) as error:
                 # Nothing that was appended may be lost while it can still be written.
                 self._rows.extendleft(reversed(rows))
@@ -321,7 +260,7 @@ class Log:
     def settings(self) -> dict[str, Any] | None:
         """Return the settings of the routers that write here; None for a new log."""
         with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(_SETTINGS)).all()
+            rows = connection.execute(sa.select(SETTINGS)).all()
         return {name: json.loads(value) for name, value in rows} or None
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
@@ -336,10 +275,10 @@ class Log:
         rows = [{"name": name, "value": value} for name, value in plain.items()]
         try:
             with self._engine.begin() as connection:
-                connection.execute(_SETTINGS.insert(), rows)
+                connection.execute(SETTINGS.insert(), rows)
         except sa.exc.IntegrityError:
             with self._engine.connect() as connection:
-                kept = {name: value for name, value in connection.execute(sa.select(_SETTINGS))}
+                kept = {name: value for name, value in connection.execute(sa.select(SETTINGS))}
             others = [name for name in plain if kept.get(name) != plain[name]]
             if others:
                 self._engine.dispose()
@@ -350,11 +289,11 @@ class Log:
 
     def begin(self, first: int, now: float) -> int:
         """Note that a router starts with decision ``first``; returns the mark of its start."""
-        mine = _STARTS.c.replica == self.replica
+        mine = STARTS.c.replica == self.replica
         with self._engine.begin() as connection:
-            last = connection.execute(sa.select(sa.func.max(_STARTS.c.start)).where(mine)).scalar()
+            last = connection.execute(sa.select(sa.func.max(STARTS.c.start)).where(mine)).scalar()
             start = 0 if last is None else last + 1
-            used = set(connection.execute(sa.select(_STARTS.c.mark).where(mine)).scalars())
+            used = set(connection.execute(sa.select(STARTS.c.mark).where(mine)).scalars())
             mark = secrets.choice([m for m in range(1, MARKS + 1) if m not in used])
             row = {
                 "replica": self.replica,
@@ -363,21 +302,21 @@ class Log:
                 "mark": mark,
                 "time": now,
             }
-            connection.execute(_STARTS.insert(), [row])
+            connection.execute(STARTS.insert(), [row])
         return mark
 
     def starts(self, replica: int | None = None) -> list[tuple[int, int]]:
         """Return mark and first decision of every start of a replica, default this one."""
         mine = self.replica if replica is None else replica
-        chosen = sa.select(_STARTS.c.mark, _STARTS.c.first).where(_STARTS.c.replica == mine)
+        chosen = sa.select(STARTS.c.mark, STARTS.c.first).where(STARTS.c.replica == mine)
         with self._engine.connect() as connection:
-            rows = connection.execute(chosen.order_by(_STARTS.c.start)).all()
+            rows = connection.execute(chosen.order_by(STARTS.c.start)).all()
         return [(mark, first) for mark, first in rows]
 
     def snapshot(self, stamp: str) -> Snapshot | None:
         """Return the newest snapshot of this replica that kernels of this stamp have made."""
-        chosen = sa.select(_SNAPSHOTS).where(
-            _SNAPSHOTS.c.replica == self.replica, _SNAPSHOTS.c.stamp == stamp
+        chosen = sa.select(SNAPSHOTS).where(
+            SNAPSHOTS.c.replica == self.replica, SNAPSHOTS.c.stamp == stamp
         )
         with self._engine.connect() as connection:
             row = connection.execute(chosen).mappings().first()
@@ -389,24 +328,24 @@ class Log:
     def decisions(self, replica: int | None = None, first: int = 0) -> Iterator[DecisionRow]:
         """Yield decisions of a replica (default this one) by number, from one on."""
         mine = self.replica if replica is None else replica
-        chosen = sa.select(_DECISIONS).where(
-            _DECISIONS.c.replica == mine, _DECISIONS.c.number >= first
+        chosen = sa.select(DECISIONS).where(
+            DECISIONS.c.replica == mine, DECISIONS.c.number >= first
         )
-        yield from self._stream(DecisionRow, chosen.order_by(_DECISIONS.c.number))
+        yield from self._stream(DecisionRow, chosen.order_by(DECISIONS.c.number))
 
     def records(
         self, replica: int | None = None, first: int = 0, stop: int | None = None
     ) -> Iterator[Record]:
         """Yield observations and changes of a replica in their order, between two places."""
         mine = self.replica if replica is None else replica
-        chosen = sa.select(_RECORDS).where(_RECORDS.c.replica == mine, _RECORDS.c.place >= first)
+        chosen = sa.select(RECORDS).where(RECORDS.c.replica == mine, RECORDS.c.place >= first)
         if stop is not None:
-            chosen = chosen.where(_RECORDS.c.place < stop)
-        yield from self._stream(Record, chosen.order_by(_RECORDS.c.place))
+            chosen = chosen.where(RECORDS.c.place < stop)
+        yield from self._stream(Record, chosen.order_by(RECORDS.c.place))
 
     def end_of(self, replica: int) -> int:
         """Return the place of the next record of a replica."""
-        last = sa.select(sa.func.max(_RECORDS.c.place)).where(_RECORDS.c.replica == replica)
+        last = sa.select(sa.func.max(RECORDS.c.place)).where(RECORDS.c.replica == replica)
         with self._engine.connect() as connection:
             found = connection.execute(last).scalar()
         return 0 if found is None else int(found) + 1
@@ -420,8 +359,8 @@ class Log:
     def decision(self, number: int, replica: int | None = None) -> DecisionRow | None:
         """Return one decision."""
         mine = self.replica if replica is None else replica
-        chosen = sa.select(_DECISIONS).where(
-            _DECISIONS.c.replica == mine, _DECISIONS.c.number == number
+        chosen = sa.select(DECISIONS).where(
+            DECISIONS.c.replica == mine, DECISIONS.c.number == number
         )
         with self._engine.connect() as connection:
             row = connection.execute(chosen).first()
@@ -429,79 +368,33 @@ class Log:
 
     def outcomes_of(self, number: int, replica: int) -> list[Record]:
         """Return what was observed of a decision, by whatever replica."""
-        chosen = sa.select(_RECORDS).where(
-            _RECORDS.c.decided_by == replica, _RECORDS.c.number == number
+        chosen = sa.select(RECORDS).where(
+            RECORDS.c.decided_by == replica, RECORDS.c.number == number
         )
         with self._engine.connect() as connection:
-            return [Record(*row) for row in connection.execute(chosen.order_by(_RECORDS.c.time))]
+            return [Record(*row) for row in connection.execute(chosen.order_by(RECORDS.c.time))]
 
     def last(self, kind: str) -> Record | None:
         """Return the newest change of a kind, of this replica."""
-        chosen = sa.select(_RECORDS).where(
-            _RECORDS.c.replica == self.replica, _RECORDS.c.kind == kind
-        )
+        chosen = sa.select(RECORDS).where(RECORDS.c.replica == self.replica, RECORDS.c.kind == kind)
         with self._engine.connect() as connection:
-            row = connection.execute(chosen.order_by(_RECORDS.c.place.desc()).limit(1)).first()
+            row = connection.execute(chosen.order_by(RECORDS.c.place.desc()).limit(1)).first()
         return None if row is None else Record(*row)
 
     def spent_since(self, moment: float, *, by_others: bool) -> float:
         """Return the costs that this replica, or all others, have observed from a time on."""
-        mine = _RECORDS.c.replica == self.replica
-        chosen = sa.select(sa.func.coalesce(sa.func.sum(_RECORDS.c.cost), 0.0)).where(
-            ~mine if by_others else mine, _RECORDS.c.time >= moment
+        mine = RECORDS.c.replica == self.replica
+        chosen = sa.select(sa.func.coalesce(sa.func.sum(RECORDS.c.cost), 0.0)).where(
+            ~mine if by_others else mine, RECORDS.c.time >= moment
         )
         with self._engine.connect() as connection:
             return float(connection.execute(chosen).scalar_one())
 
     def replicas(self) -> list[int]:
         """Return the numbers of the routers that have started."""
-        chosen = sa.select(_STARTS.c.replica).distinct().order_by(_STARTS.c.replica)
+        chosen = sa.select(STARTS.c.replica).distinct().order_by(STARTS.c.replica)
         with self._engine.connect() as connection:
             return list(connection.execute(chosen).scalars())
-
-
-def address_of(place: str | Path) -> str:
-    """Return the address of a database: of a file, unless it is one already."""
-    text = str(place)
-    return text if "://" in text else f"sqlite:///{Path(place)}"
-
-
-def _lock(place: str | Path, replica: int) -> FileLock | None:
-    """Keep other processes from writing to a file as this replica.
-
-    Raises
-    ------
-    OSError
-        When another one does.
-    """
-    if "://" in str(place):
-        return None
-    lock = FileLock(f"{place}-{replica}.lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise OSError(
-            f"{place}: another router is at work as replica {replica}; close it, or give this one "
-            f"a number of its own, replica={replica + 1}"
-        ) from None
-    return lock
-
-
-def _release(lock: FileLock | None) -> None:
-    if lock is not None:
-        lock.release()
-
-
-def _identity(engine: Engine) -> tuple[int, int] | None:
-    """Return what tells a file from another one of its name; None for other databases."""
-    name = engine.url.database
-    if engine.dialect.name != "sqlite" or not name:
-        return None
-    try:
-        found = os.stat(name)
-    except FileNotFoundError:
-        return 0, 0
-    return found.st_dev, found.st_ino
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[NamedTuple]) -> None:
@@ -531,92 +424,3 @@ def _commit_rest(log: "weakref.ref[Log]") -> None:
     found = log()
     if found is not None and os.getpid() == found._process:
         found._commit()
-
-
-def _shown(address: str) -> str:
-    """Return an address as messages show it: without a password."""
-    try:
-        return sa.engine.make_url(address).render_as_string(hide_password=True)
-    except sa.exc.ArgumentError:
-        return address
-
-
-def _open(address: str) -> Engine:
-    """Open a database and make the tables that it lacks.
-
-    Raises
-    ------
-    ValueError
-        When there is none, or it is something else.
-    """
-    try:
-        engine = sa.create_engine(address)
-    except (sa.exc.ArgumentError, ImportError) as error:
-        raise ValueError(f"{_shown(address)}: cannot be opened: {error}") from error
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-    try:
-        _make_tables(engine)
-    except sa.exc.DatabaseError as error:
-        engine.dispose()
-        raise ValueError(
-            f"{_shown(address)}: is no decision log: {error.orig}; give another file or address"
-        ) from error
-    return engine
-
-
-def _make_tables(engine: Engine) -> None:
-    """Make the tables that a database lacks, also where several routers begin at once."""
-    there = set(sa.inspect(engine).get_table_names())
-    ours = {table.name for table in _METADATA.sorted_tables}
-    if ours <= there:
-        return
-    if there and engine.dialect.name == "sqlite" and _DECISIONS.name not in there:
-        raise ValueError(
-            f"{_shown(str(engine.url))}: is no decision log: it has tables of another program, "
-            f"{', '.join(sorted(there)[:3])}; give another file"
-        )
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            # There two that make the same table "if it does not exist" can fail.
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
-        for table in _METADATA.sorted_tables:
-            connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
-            for index in table.indexes:
-                connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
-
-
-def _open_to_read(place: str | Path) -> Engine:
-    """Open the database of a log, of which nothing is written.
-
-    Raises
-    ------
-    ValueError
-        When there is none, or it is something else.
-    """
-    address = address_of(place)
-    try:
-        if "://" in str(place):
-            engine = sa.create_engine(address)
-        else:
-            path = Path(place)
-            if not path.is_file():
-                raise ValueError(f"{place}: there is no such decision log")
-            engine = sa.create_engine("sqlite://", creator=lambda: open_database(path))
-        there = set(sa.inspect(engine).get_table_names())
-    except (sa.exc.SQLAlchemyError, sqlite3.Error, ImportError) as error:
-        raise ValueError(f"{place}: cannot be opened: {error}") from error
-    if not {table.name for table in _METADATA.sorted_tables} <= there:
-        engine.dispose()
-        raise ValueError(f"{place}: is no decision log; give the database of an online router")
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _: Any) -> None:
-    """Let commits go to a journal that survives the process, and wait for other writers."""
-    cursor = connection.cursor()
-    # First, so that what follows waits too.
-    cursor.execute("PRAGMA busy_timeout=10000")
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()
