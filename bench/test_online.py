@@ -1,5 +1,6 @@
 """Time of an online decision from Python: choose and observe, alone and under four threads."""
 
+import asyncio
 import itertools
 import logging
 import threading
@@ -189,4 +190,49 @@ def test_vowpal_wabbit(measure: Measure) -> None:
         what="contextual bandit of five actions, --cb_explore 5 --cover 3, text examples",
         source="Vowpal Wabbit wiki, contextual bandits",
         **_facts(("vowpalwabbit",)),
+    )
+
+
+def test_litellm_adaptive_router(measure: Measure) -> None:
+    """LiteLLM's adaptive router: a posterior sample for each model, then the signals of a turn."""
+    if reason := missing(("litellm",)):
+        pytest.skip(reason)
+    count = measure.size(2_000)
+
+    def prepare() -> Callable[[], None]:
+        from litellm.router_strategy.adaptive_router.adaptive_router import AdaptiveRouter
+        from litellm.router_strategy.adaptive_router.signals import Turn
+        from litellm.types.router import (
+            AdaptiveRouterConfig,
+            AdaptiveRouterPreferences,
+            RequestType,
+        )
+
+        names = [f"model-{m}" for m in range(5)]
+        router = AdaptiveRouter(
+            "bench",
+            AdaptiveRouterConfig(available_models=names),
+            {name: AdaptiveRouterPreferences(quality_tier=2) for name in names},
+            {name: 0.1 + m for m, name in enumerate(names)},
+        )
+
+        async def play() -> None:
+            for number in range(count):
+                model = await router.pick_model(RequestType.GENERAL)
+                turn = Turn(user_content="Which one is it?", assistant_content="The first one.")
+                session = f"session-{number % 100}"
+                await router.record_turn(session, model, RequestType.GENERAL, turn)
+
+        return lambda: asyncio.run(play())
+
+    measure(
+        prepare,
+        case="rivals",
+        solver="LiteLLM",
+        units=count,
+        compiler="",
+        ours=False,
+        what="adaptive router of five models: pick_model and record_turn, short texts",
+        source="LiteLLM, router_strategy/adaptive_router/README.md",
+        **_facts(("litellm",)),
     )
