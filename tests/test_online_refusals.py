@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import fastroute as fr
-from test_online_router import NAMES, Clock, again, drive, router_of
+from test_online_router import NAMES, Clock, again, drive, leave, router_of
 
 
 def test_what_is_in_flight_stays_so_over_a_restart(tmp_path):
@@ -198,3 +198,24 @@ def test_a_fork_is_told_to_open_a_router_of_its_own(tmp_path):
     assert done.stdout.count("was forked") == 2, done.stderr
     with sqlite3.connect(tmp_path / "state.db") as log:
         assert log.execute("select count(*) from decisions").fetchone() == (2,)
+
+
+def test_what_was_observed_in_a_later_start_is_in_flight_no_more_after_a_crash(tmp_path):
+    """A decision belongs to the start that made it, whichever start was told of it."""
+    window = fr.Window(total=100.0, when_spent="refuse")
+    options = {"models": dict.fromkeys(NAMES, 1.0), "window": window}
+    with router_of(tmp_path / "state.db", **options) as router:
+        early = router.choose()
+    second = again(tmp_path / "state.db")
+    late = second.choose()
+    second.observe(early.id, reward=1.0, cost=2.0)
+    leave(second)
+    with again(tmp_path / "state.db") as third:
+        assert third.known(early.id) == (1.0, 2.0)
+        with pytest.raises(fr.ObservationError, match="known already"):
+            third.observe(early.id, reward=0.0)
+        assert third.status().in_flight == 1
+        third.observe(late.id, reward=1.0, cost=2.0)
+        assert third.status().in_flight == 0
+        assert third._state.account.reserved == 0.0
+        assert third._state.account.spent == 4.0

@@ -11,18 +11,6 @@ from sqlalchemy.engine import Engine
 
 from fastroute.outcomes.databases import open_database
 
-
-class _Number(sa.types.TypeDecorator[float]):
-    """A number of whatever type it is given as: not all databases take a bool or a ``float32``."""
-
-    impl = sa.Float
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Any) -> float | None:
-        """Return the number as a float."""
-        return None if value is None else float(value)
-
-
 METADATA: Final = sa.MetaData()
 #: Starts of a replica are told apart by a number from 1 to so many.
 MARKS: Final = 2**16 - 1
@@ -64,8 +52,8 @@ RECORDS: Final = sa.Table(
     sa.Column("kind", sa.String, nullable=False),
     sa.Column("decided_by", sa.Integer),
     sa.Column("number", sa.BigInteger),
-    sa.Column("reward", _Number),
-    sa.Column("cost", _Number),
+    sa.Column("reward", sa.Float),
+    sa.Column("cost", sa.Float),
     sa.Column("body", sa.Text),
     sa.Index("records_by_decision", "number"),
 )

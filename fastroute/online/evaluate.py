@@ -35,8 +35,8 @@ from fastroute.online.history import (
     read_history,
 )
 from fastroute.online.log import DecisionRow, Record
-from fastroute.online.player import Decision, Observation, Player
-from fastroute.online.settings import OnlineSettings
+from fastroute.online.player import Decision, Observation, Player, or_nan, or_none
+from fastroute.online.settings import OnlineSettings, counts_apart
 from fastroute.online.state import player_setting
 from fastroute.policies import Policy
 from fastroute.policies import policy as named_policy
@@ -250,8 +250,8 @@ class Logged:
         self.propensity = np.array(propensity)
         rows = history.decisions[replica]
         known = [history.outcomes.get((replica, row.number)) for row in rows]
-        self.reward = np.array([_or_nan(one and one.reward) for one in known])
-        self.cost = np.array([_or_nan(one and one.cost) for one in known])
+        self.reward = np.array([or_nan(one and one.reward) for one in known])
+        self.cost = np.array([or_nan(one and one.cost) for one in known])
 
 
 @dataclass
@@ -369,10 +369,7 @@ class _Follower:
         stage, player = self.settings.stage, self.player
         if player.opened < 0:
             return True
-        if stage.seconds is None:
-            assert stage.decisions is not None
-            return player.now >= player.opened + stage.decisions
-        return math.floor(moment / stage.seconds) > math.floor(self.stage_time / stage.seconds)
+        return stage.is_over(player.now - player.opened, moment, self.stage_time)
 
     def _decide(self, place: int, row: DecisionRow) -> None:
         logged, player, found = self.logged, self.player, self.found
@@ -398,7 +395,7 @@ class _Follower:
 
     def _learn(self, place: int, model: int, task: int, features: F8 | None) -> None:
         logged, number = self.logged, self.player.now - 1
-        reward, cost = _or_none(logged.reward[place]), _or_none(logged.cost[place])
+        reward, cost = or_none(logged.reward[place]), or_none(logged.cost[place])
         if self.settings.apart:
             if reward is not None or cost is not None:
                 self.player.observe(Observation(number, model, reward, cost, task, None))
@@ -478,16 +475,8 @@ def _settings_of(settings: OnlineSettings, policy: str | Policy) -> OnlineSettin
     """Return the settings of a log with another policy."""
     made = named_policy(policy) if isinstance(policy, str) else policy
     plain = settings.plain()
-    more = {"policy": made, "apart": made.estimator.learns_late, "mode": "apply", "serve": None}
+    more = {"policy": made, "apart": counts_apart(made), "mode": "apply", "serve": None}
     return OnlineSettings(**{**plain, **more})
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
 
 
 def _plain(value: Any) -> Any:

@@ -9,8 +9,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastroute.online.log import DecisionRow, Log, Record
+from fastroute.online.log import DecisionRow, Log, Record, in_order
 from fastroute.online.player import Decision, Player
+from fastroute.online.recovery import begun_settings
 from fastroute.online.settings import OnlineModel, OnlineSettings
 from fastroute.online.state import State
 
@@ -62,17 +63,8 @@ class History:
         return list(self.decisions)
 
     def events(self, replica: int) -> Iterator[DecisionRow | Record]:
-        """Yield what a replica decided, observed and changed, in the order in which it did."""
-        records = iter(self.records[replica])
-        record = next(records, None)
-        for row in self.decisions[replica]:
-            while record is not None and record.at <= row.number:
-                yield record
-                record = next(records, None)
-            yield row
-        while record is not None:
-            yield record
-            record = next(records, None)
+        """Return what a replica decided, observed and changed, in the order in which it did."""
+        return in_order(self.decisions[replica], self.records[replica])
 
     def task_number(self, row: DecisionRow) -> int:
         """Return the number of the task of a query; 0 where the router has no tasks."""
@@ -99,10 +91,7 @@ def read_history(place: str | Path) -> History:
     """
     log = Log(place, read_only=True)
     try:
-        kept = log.settings()
-        if kept is None:
-            raise ValueError(f"{place}: is an empty decision log; nothing was decided yet")
-        models = tuple(OnlineModel(**model) for model in kept.pop("models"))
+        settings, models = begun_settings(log)
         replicas = log.replicas()
         decisions = {replica: list(log.decisions(replica)) for replica in replicas}
         records = {replica: list(log.records(replica)) for replica in replicas}
@@ -122,7 +111,7 @@ def read_history(place: str | Path) -> History:
             known.reward if record.reward is None else record.reward,
             known.cost if record.cost is None else record.cost,
         )
-    return History(str(place), OnlineSettings(**kept), models, decisions, records, outcomes)
+    return History(str(place), settings, tuple(models), decisions, records, outcomes)
 
 
 class Catalogue:
@@ -147,21 +136,12 @@ class Catalogue:
         if record.kind not in _CATALOGUE:
             return False
         body = json.loads(record.body or "{}")
-        player = self.player
         if record.kind == "add":
             # Several replicas may tell of the same model.
             if body["name"] not in self.numbers:
                 self._add(OnlineModel(**body))
             return True
-        number = self.numbers[body["name"]]
-        if record.kind == "limit":
-            player.set_limit(number, body["limit"])
-        elif record.kind == "reprice":
-            player.scale_costs(number, body["factor"])
-        else:
-            {"retire": player.retire, "fail": player.fail, "recover": player.recover}[record.kind](
-                number
-            )
+        self.player.change(record.kind, self.numbers[body["name"]], body)
         return True
 
     def _add(self, model: OnlineModel) -> None:
@@ -265,17 +245,13 @@ class _Again:
 
     def _decide(self, row: DecisionRow) -> None:
         state = self.state
-        features = None if row.features is None else np.frombuffer(row.features)
-        task = self.history.task_number(row)
-        decision = state.decide(task, features)
+        decision = state.decide_again(row)
         if state.fixed is None:
             self.played += 1
-            chosen = state.names[decision.model] if decision.model >= 0 else None
+            chosen = state.name_of(decision)
             if chosen != row.model:
                 self.differ += 1
                 self._note(f"decision {row.number} was {row.model}, and is {chosen} now")
-        if row.served is not None:
-            state.keep_open(state.base | row.number, state.numbers[row.served], task, features)
         if self.listener is not None:
             self.listener(row, decision, [state.names[m] for m in state.player.deployed])
 

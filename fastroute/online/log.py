@@ -11,7 +11,7 @@ import secrets
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -374,13 +374,6 @@ class Log:
         with self._engine.connect() as connection:
             return [Record(*row) for row in connection.execute(chosen.order_by(RECORDS.c.time))]
 
-    def last(self, kind: str) -> Record | None:
-        """Return the newest change of a kind, of this replica."""
-        chosen = sa.select(RECORDS).where(RECORDS.c.replica == self.replica, RECORDS.c.kind == kind)
-        with self._engine.connect() as connection:
-            row = connection.execute(chosen.order_by(RECORDS.c.place.desc()).limit(1)).first()
-        return None if row is None else Record(*row)
-
     def spent_since(self, moment: float, *, by_others: bool) -> float:
         """Return the costs that this replica, or all others, have observed from a time on."""
         mine = RECORDS.c.replica == self.replica
@@ -395,6 +388,22 @@ class Log:
         chosen = sa.select(STARTS.c.replica).distinct().order_by(STARTS.c.replica)
         with self._engine.connect() as connection:
             return list(connection.execute(chosen).scalars())
+
+
+def in_order(
+    decisions: Iterable[DecisionRow], records: Iterable[Record]
+) -> Iterator[DecisionRow | Record]:
+    """Yield what a replica decided, observed and changed, in the order in which it did."""
+    told = iter(records)
+    record = next(told, None)
+    for row in decisions:
+        while record is not None and record.at <= row.number:
+            yield record
+            record = next(told, None)
+        yield row
+    while record is not None:
+        yield record
+        record = next(told, None)
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[NamedTuple]) -> None:

@@ -6,7 +6,7 @@ that order, so that a log makes it again.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
@@ -158,6 +158,15 @@ class Player:
         memory = self._grow()
         # The sum of the costs; an estimator that keeps more of them learns the rest anew.
         memory.seen[2, model, 0] *= factor
+
+    def change(self, kind: str, model: int, body: Mapping[str, Any]) -> None:
+        """Change a model as a record of that kind says."""
+        if kind == "limit":
+            self.set_limit(model, body["limit"])
+        elif kind == "reprice":
+            self.scale_costs(model, body["factor"])
+        else:
+            {"retire": self.retire, "fail": self.fail, "recover": self.recover}[kind](model)
 
     # Stages.
 
@@ -513,4 +522,4 @@ def or_nan(value: float | None) -> float:
 
 def or_none(value: float) -> float | None:
     """Return a number, or None in the place of NaN."""
-    return None if math.isnan(value) else value
+    return None if math.isnan(value) else float(value)

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from fastroute.online.log import Log, Record
+from fastroute.online.recovery import begun_settings
 from fastroute.online.settings import OnlineModel, OnlineSettings
 from fastroute.online.state import player_setting
 from fastroute.scenarios import Change, Scenario
@@ -45,11 +46,7 @@ def read_log(place: str | Path, replica: int = 0) -> Recording:
     """
     log = Log(place, replica=replica, read_only=True)
     try:
-        kept = log.settings()
-        if kept is None:
-            raise ValueError(f"{place}: is an empty decision log; nothing was decided yet")
-        models = [OnlineModel(**model) for model in kept.pop("models")]
-        return _Reader(log, OnlineSettings(**kept), models).recording()
+        return _Reader(log, *begun_settings(log)).recording()
     finally:
         log.close()
 

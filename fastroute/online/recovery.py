@@ -3,9 +3,7 @@
 import json
 from typing import Any
 
-import numpy as np
-
-from fastroute.online.log import DecisionRow, Log, Record
+from fastroute.online.log import DecisionRow, Log, Record, in_order
 from fastroute.online.settings import (
     Catalogue,
     OnlineModel,
@@ -14,7 +12,7 @@ from fastroute.online.settings import (
     read_catalogue,
     refuse_others,
 )
-from fastroute.online.state import NUMBER_BITS, START_BITS, State
+from fastroute.online.state import State
 from fastroute.warning import warn
 
 
@@ -29,13 +27,12 @@ def agreed(
         When what is given is not what the log has, or is not enough for a new router.
     """
     catalogue = None if models is None else read_catalogue(models)
-    kept = None if log is None else log.settings()
+    kept = None if log is None else stored_settings(log)
     if kept is None:
         settings = new_settings(given, catalogue)
         assert catalogue is not None
         return settings, catalogue
-    stored = [OnlineModel(**model) for model in kept.pop("models")]
-    settings = OnlineSettings(**kept)
+    settings, stored = kept
     refuse_others(settings, given)
     if catalogue is not None and catalogue != stored:
         raise ValueError(
@@ -43,6 +40,29 @@ def agreed(
             "and set_limit"
         )
     return settings, stored
+
+
+def stored_settings(log: Log) -> tuple[OnlineSettings, list[OnlineModel]] | None:
+    """Return the settings of a log and the models with which it began; None for a new one."""
+    kept = log.settings()
+    if kept is None:
+        return None
+    models = [OnlineModel(**model) for model in kept.pop("models")]
+    return OnlineSettings(**kept), models
+
+
+def begun_settings(log: Log) -> tuple[OnlineSettings, list[OnlineModel]]:
+    """Return the same of a log that has been begun.
+
+    Raises
+    ------
+    ValueError
+        When it has not.
+    """
+    kept = stored_settings(log)
+    if kept is None:
+        raise ValueError(f"{log.address}: is an empty decision log; nothing was decided yet")
+    return kept
 
 
 def write_new(log: Log, settings: OnlineSettings, catalogue: list[OnlineModel]) -> None:
@@ -73,25 +93,15 @@ def go_on(state: State, log: Log, moment: float) -> None:
     if snapshot is not None:
         state.restore(snapshot)
         first = snapshot.at
-    own = state.replica << (NUMBER_BITS + START_BITS)
-    starts = log.starts()
-    begun = {number: mark << NUMBER_BITS for mark, number in starts}
-    before = [mark for mark, number in starts if number <= first]
-    state.base = own | (before[-1] if before else 0) << NUMBER_BITS
+    for mark, begun in log.starts():
+        state.begin(begun, mark)
     differ = 0
-    records = log.records(first=state.place)
-    record = next(records, None)
-    for row in log.decisions(first=first):
-        while record is not None and record.at <= row.number:
-            _play_record(state, record)
-            record = next(records, None)
-        if row.number in begun:
-            state.base = own | begun[row.number]
-        differ += _play_decision(state, row)
-    while record is not None:
-        _play_record(state, record)
-        record = next(records, None)
-    state.base = own | log.begin(state.player.now, moment) << NUMBER_BITS
+    for event in in_order(log.decisions(first=first), log.records(first=state.place)):
+        if isinstance(event, DecisionRow):
+            differ += state.name_of(state.decide_again(event)) != event.model
+        else:
+            _play_record(state, event)
+    state.begin(state.player.now, log.begin(state.player.now, moment))
     if state.account is not None:
         state.account.spent = log.spent_since(state.account.start, by_others=False)
     if differ:
@@ -99,19 +109,6 @@ def go_on(state: State, log: Log, moment: float) -> None:
             f"{log.address}: {differ:,} of {state.player.now:,} decisions would now be others: "
             "the log was written by another version; what was observed is learnt as it was"
         )
-
-
-def _play_decision(state: State, row: DecisionRow) -> bool:
-    """Make a decision of the log again; returns whether it is another one now."""
-    features = None if row.features is None else np.frombuffer(row.features)
-    task = state.task_numbers.get(row.task or "", 0)
-    chosen = state.decide(task, features).model
-    if row.model is not None:
-        state.counts[state.numbers[row.model]][0] += 1.0
-    if row.served is not None:
-        identifier = state.base | row.number
-        state.keep_open(identifier, state.numbers[row.served], task, features)
-    return (state.names[chosen] if chosen >= 0 else None) != row.model
 
 
 def _play_record(state: State, record: Record) -> None:

@@ -1,5 +1,6 @@
 """What an online router is set to: models, stages, budget; kept in its log as plain values."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -58,6 +59,17 @@ class Stage(Plain):
         if self.decisions is None and self.seconds is None:
             raise ValueError("a stage needs decisions=..., or a time such as hours=6")
         return self
+
+    def is_over(self, made: int, moment: float, opened: float) -> bool:
+        """Tell whether a stage that opened at a time, with so many decisions made, is over."""
+        if self.seconds is None:
+            assert self.decisions is not None
+            return made >= self.decisions
+        if moment < opened:
+            # A clock that goes back a little opens no stage twice; one that goes back by more was
+            # wrong before.
+            return opened - moment > self.seconds
+        return math.floor(moment / self.seconds) > math.floor(opened / self.seconds)
 
 
 def every(
@@ -192,7 +204,7 @@ class OnlineSettings(Plain):
                 f'apart=True: estimator="{policy.estimator.label}" learns reward and cost '
                 "together; leave apart out"
             )
-        if self.apart and not _counts_apart(policy):
+        if self.apart and not counts_apart(policy):
             raise ValueError(
                 f'apart=True: estimator="{policy.estimator.label}" cannot count rewards and costs '
                 "apart; use apart=False, or give it observe_reward and observe_cost"
@@ -264,7 +276,7 @@ def _read_model(entry: Any) -> OnlineModel:
     return OnlineModel(**entry)
 
 
-def _counts_apart(policy: Policy) -> bool:
+def counts_apart(policy: Policy) -> bool:
     """Whether the estimator can learn rewards and costs apart."""
     try:
         policy.estimator.kernel(RunNumbers(100, 10, 2, 1.0, 0.0, 1.0), apart=True)
@@ -288,7 +300,7 @@ def new_settings(given: dict[str, Any], catalogue: list[OnlineModel] | None) -> 
         largest = 10.0 * max(expected) if expected else 100.0 * given["budget"]
         given["cost_range"] = 0.0, largest or 1.0
     if isinstance(given["policy"], Policy):
-        given.setdefault("apart", _counts_apart(given["policy"]))
+        given.setdefault("apart", counts_apart(given["policy"]))
     return OnlineSettings(**given)
 
 

@@ -5,7 +5,9 @@ All that happens goes through here, live and when a log is played again.
 
 import json
 import math
+from bisect import bisect_right
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -92,7 +94,8 @@ class State:
         self.stage_first = -1
         self.place = 0  #: of the next record
         self.seen_of: dict[int, int] = {}
-        self.base = replica << (NUMBER_BITS + START_BITS)
+        self.starts: list[tuple[int, int]] = []  #: first decision and base of its identifiers
+        self.begin(0, 0)
         self.account = None if settings.window is None else Account(settings.window)
         for model in catalogue:
             self.add(model)
@@ -103,6 +106,23 @@ class State:
             self.fixed = self.shadow if settings.mode == "fixed" else None
         #: Whether something else than what was chosen may serve.
         self.is_served_apart = self.account is not None or self.shadow is not None
+
+    # Identifiers.
+
+    def begin(self, first: int, mark: int) -> None:
+        """Note that a start of this replica begins with a decision."""
+        self.base = self.replica << (NUMBER_BITS + START_BITS) | mark << NUMBER_BITS
+        self.starts.append((first, self.base))
+
+    def identifier_of(self, replica: int, number: int) -> int:
+        """Return under which identifier a decision is in flight.
+
+        An own one has that of the start which made it; those of others go by replica and number.
+        """
+        if replica != self.replica:
+            return replica << (NUMBER_BITS + START_BITS) | number
+        place = bisect_right(self.starts, number, key=itemgetter(0)) - 1
+        return self.starts[place][1] | number
 
     # Models and stages.
 
@@ -173,16 +193,8 @@ class State:
                     entry.reserved = 0.0
         else:
             number = self.numbers[body["name"]]
-            if kind == "retire":
-                player.retire(number)
-            elif kind == "fail":
-                player.fail(number)
-            elif kind == "recover":
-                player.recover(number)
-            elif kind == "limit":
-                player.set_limit(number, body["limit"])
-            elif kind == "reprice":
-                player.scale_costs(number, body["factor"])
+            player.change(kind, number, body)
+            if kind == "reprice":
                 self.expected[number] = body["factor"] * self.expected_cost(number)
 
     @property
@@ -197,17 +209,10 @@ class State:
 
     def stage_is_due(self, moment: float) -> bool:
         """Tell whether a stage opens with the next decision."""
-        stage = self.settings.stage
         if self.stage_first < 0 or self.is_stranded:
             return True
-        if stage.seconds is None:
-            assert stage.decisions is not None
-            return self.player.now >= self.stage_first + stage.decisions
-        if moment < self.stage_time:
-            # A clock that goes back a little opens no stage twice; one that goes back by more was
-            # wrong before.
-            return self.stage_time - moment > stage.seconds
-        return math.floor(moment / stage.seconds) > math.floor(self.stage_time / stage.seconds)
+        made = self.player.now - self.stage_first
+        return self.settings.stage.is_over(made, moment, self.stage_time)
 
     # Queries.
 
@@ -383,7 +388,9 @@ class State:
 
     def take(self, record: Record, *, here: bool) -> None:
         """Take an outcome of the log over, that was told ``here`` or elsewhere."""
-        identifier = self.identifier_of(record)
+        assert record.number is not None
+        assert record.decided_by is not None
+        identifier = self.identifier_of(record.decided_by, record.number)
         entry = self.open.get(identifier)
         if entry is None:
             entry = self.entry_of(record)
@@ -391,14 +398,6 @@ class State:
                 self.open[identifier] = entry
         tell = self.learn if record.kind == "outcome" else self.replace
         tell(identifier, entry, record.reward, record.cost, here=here)
-
-    def identifier_of(self, record: Record) -> int:
-        """Return under which identifier a decision is in flight that a record is about."""
-        assert record.number is not None
-        assert record.decided_by is not None
-        if record.decided_by == self.replica:
-            return self.base | record.number
-        return record.decided_by << (NUMBER_BITS + START_BITS) | record.number
 
     def look_up(self, identifier: int) -> Open:
         """Return a decision that is not in memory, from the log."""
@@ -450,9 +449,27 @@ class State:
     def entry_in(self, row: DecisionRow) -> Open:
         """Return a decision of the log as one in flight."""
         assert row.served is not None
+        return Open(self.numbers[row.served], *self.query_of(row), 0.0)
+
+    def query_of(self, row: DecisionRow) -> tuple[int, F8 | None]:
+        """Return task and features of a decision of the log, as the player reads them."""
         features = None if row.features is None else np.frombuffer(row.features)
-        task = self.task_numbers.get(row.task or "", 0)
-        return Open(self.numbers[row.served], task, features, 0.0)
+        return self.task_numbers.get(row.task or "", 0), features
+
+    def decide_again(self, row: DecisionRow) -> Decision:
+        """Make a decision of the log again, and keep what served as the log has it."""
+        task, features = self.query_of(row)
+        decision = self.decide(task, features)
+        if row.model is not None:
+            self.counts[self.numbers[row.model]][0] += 1.0
+        if row.served is not None:
+            identifier = self.identifier_of(self.replica, row.number)
+            self.keep_open(identifier, self.numbers[row.served], task, features)
+        return decision
+
+    def name_of(self, decision: Decision) -> str | None:
+        """Return what a decision chose; None for nothing."""
+        return self.names[decision.model] if decision.model >= 0 else None
 
     def follow(self, record: Record) -> None:
         """Make a change of the catalogue that another replica has made."""

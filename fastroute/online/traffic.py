@@ -12,6 +12,7 @@ from scipy.stats import t as student
 
 from fastroute.online.evaluate import Interval
 from fastroute.online.history import History
+from fastroute.online.player import or_nan
 
 F8 = NDArray[np.float64]
 
@@ -149,11 +150,7 @@ def traffic_of(history: History) -> Traffic:
         history,
         list(names),
         np.array([-1 if row.served is None else places[row.served] for row in rows]),
-        np.array([_or_nan(None if one is None else one.reward) for one in known]),
-        np.array([_or_nan(None if one is None else one.cost) for one in known]),
+        np.array([or_nan(None if one is None else one.reward) for one in known]),
+        np.array([or_nan(None if one is None else one.cost) for one in known]),
         openings,
     )
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value

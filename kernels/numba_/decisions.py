@@ -60,14 +60,6 @@ class Groups(NamedTuple):
     following: tuple[Pass, ...]
 
 
-class Address(NamedTuple):
-    """Where an array is, and its length or its rows and columns."""
-
-    at: int
-    rows: int
-    columns: int = 0
-
-
 class Numbers(NamedTuple):
     """Whole numbers of a decision, in front of the places of arrays and passes."""
 
@@ -152,8 +144,8 @@ class Desk:
             *(len(group) for group in groups),
             *(x for one, at in zip(every, places, strict=True) for x in (one.kernel.address, at)),
         ]
+        queue: Any = self.queue  # a buffer, which annotations of arrays do not say
         #: Put an observation in the first place of the queue: the numbers of :meth:`put`.
-        queue: Any = self.queue
         self.put_first = partial(_OBSERVATION.pack_into, queue, 0)
         # What :meth:`decide` calls.
         self.call: Any = (
