@@ -517,9 +517,10 @@ class OnlineRouter:
         times = [_LATEST]
         # What is no time is not between these, and looked at.
         self._since = 0.0
-        if stage.seconds is not None:
+        if (end := stage.end_of(state.stage_time)) is not None:
+            assert stage.seconds is not None
             self._since = max(state.stage_time - stage.seconds, 0.0)
-            times.append((math.floor(state.stage_time / stage.seconds) + 1) * stage.seconds)
+            times.append(end)
         if account is not None:
             times.append(account.end)
         if self._log is not None:

@@ -71,6 +71,12 @@ class Stage(Plain):
             return opened - moment > self.seconds
         return math.floor(moment / self.seconds) > math.floor(opened / self.seconds)
 
+    def end_of(self, opened: float) -> float | None:
+        """Return when a stage that opened at a time is over by the clock; None without one."""
+        if self.seconds is None:
+            return None
+        return (math.floor(opened / self.seconds) + 1) * self.seconds
+
 
 def every(
     *,

@@ -1,6 +1,5 @@
 """What an online router has decided, observed and spent, and what it knows of every model."""
 
-import math
 from dataclasses import dataclass
 
 from fastroute.online.plan import make_plan
@@ -69,10 +68,9 @@ def make_status(state: State, moment: float) -> Status:
     settings, player = state.settings, state.player
     rewards, reward_sum, costs, cost_sum = (sum(c[k] for c in state.counts) for k in range(1, 5))
     begun, stage = state.stage_first >= 0, settings.stage
-    next_time = next_decision = None
-    if begun and stage.seconds is not None:
-        next_time = (math.floor(state.stage_time / stage.seconds) + 1) * stage.seconds
-    elif begun and stage.decisions is not None:
+    next_time = stage.end_of(state.stage_time) if begun else None
+    next_decision = None
+    if begun and next_time is None and stage.decisions is not None:
         next_decision = state.stage_first + stage.decisions
     return Status(
         time=moment,
